@@ -1,0 +1,102 @@
+"""Bytes of an event stream in, the data of its events out.
+
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html over bytes: only CR, LF and CRLF end a line, so
+that U+2028, U+2029 and U+0085, legal inside JSON, stay (`str.splitlines` cuts there).
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from typing import TYPE_CHECKING
+
+from lfm_adapter.errors import ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder"]
+
+DONE = b"[DONE]"
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""An event larger than this is refused: an answer's piece has some hundred bytes, a whole image a few million."""
+
+
+class EventDecoder:
+    r"""Splits an event stream into events, wherever the network cut it.
+
+    >>> decoder = EventDecoder()
+    >>> list(decoder.feed(b": OPENROUTER PROCESSING"))
+    []
+    >>> list(decoder.feed(b'\n\ndata: {"a": 1}\n\ndata: [DO'))
+    [b'{"a": 1}']
+    >>> list(decoder.feed(b"NE]\n\n"))
+    [b'[DONE]']
+    """
+
+    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._line: list[bytes] = []
+        self._line_bytes = 0
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._first_line = True
+        self._after_cr = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take the next bytes, in any cut, and yield the data of the events that they complete.
+
+        Raises:
+            ResponseError: An event is larger than `max_event_bytes`.
+        """
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        lines = chunk.splitlines()
+        rest = b""
+        if lines and not chunk.endswith((b"\n", b"\r")):
+            rest = lines.pop()
+        for line in lines:
+            event = self._end_line(line)
+            if event is not None:
+                yield event
+        if rest:
+            self._line.append(rest)
+            self._line_bytes = self._bounded(self._line_bytes + len(rest))
+        elif chunk.endswith(b"\r"):
+            self._after_cr = True
+
+    def close(self) -> Iterator[bytes]:
+        """Yield the event that the stream's end completed, if it lacked only its blank line."""
+        for _ in range(2):
+            event = self._end_line(b"")
+            if event is not None:
+                yield event
+
+    def _end_line(self, line: bytes) -> bytes | None:
+        if self._line:
+            line = b"".join((*self._line, line))
+            self._line.clear()
+            self._line_bytes = 0
+        if self._first_line:
+            self._first_line = False
+            line = line.removeprefix(BOM_UTF8)
+        if line.startswith(b"data:"):
+            self._add_data(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif line == b"data":
+            self._add_data(b"")
+        elif not line and self._data:
+            event = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            self._data.clear()
+            self._data_bytes = 0
+            return event
+        return None
+
+    def _add_data(self, value: bytes) -> None:
+        self._data.append(value)
+        self._data_bytes = self._bounded(self._data_bytes + len(value) + 1)
+
+    def _bounded(self, held_bytes: int) -> int:
+        if held_bytes > self._max_event_bytes:
+            raise ResponseError(f"An event of the stream is larger than {self._max_event_bytes:,} bytes.")
+        return held_bytes
