@@ -1,0 +1,119 @@
+"""The connections of the blocking transport: urllib3's pools, shared by all threads of this process."""
+
+from __future__ import annotations
+
+import http.client
+import os
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from lfm_adapter.transport import tls
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from lfm_adapter.transport.route import Route
+
+__all__ = ["close_pools", "manager_for"]
+
+# Idle connections kept for each host. More threads than this may send at once: what they opened beyond it is closed
+# after use. No thread ever waits for another's connection.
+_IDLE_CONNECTIONS = 64
+
+# A plain dict, because a lock could be held by another thread while the process forks.
+_managers: dict[tuple[bool, str | None, str | None], urllib3.PoolManager] = {}
+_inherited: list[urllib3.PoolManager] = []
+
+
+def manager_for(route: Route) -> urllib3.PoolManager:
+    """Return the pools of `route`: one manager for each proxy, and one without TLS, which is slow to set up."""
+    key = (route.tls, route.proxy, route.proxy_authorization)
+    manager = _managers.get(key)
+    # Two threads may both make one: the first stays, and the other has not opened anything yet.
+    return _managers.setdefault(key, _new_manager(route)) if manager is None else manager
+
+
+def close_pools() -> None:
+    """Close the idle connections of every `Urllib3Transport`. The next request opens new ones."""
+    while _managers:
+        _, manager = _managers.popitem()
+        manager.clear()
+
+
+def _new_manager(route: Route) -> urllib3.PoolManager:
+    settings: dict[str, Any] = {"maxsize": _IDLE_CONNECTIONS, "block": False}
+    if route.tls:
+        settings["ssl_context"] = tls.context()
+    if route.proxy is None:
+        manager = urllib3.PoolManager(**settings)
+    else:
+        authorization = route.proxy_authorization
+        manager = urllib3.ProxyManager(
+            route.proxy,
+            proxy_headers={"Proxy-Authorization": authorization} if authorization else None,
+            proxy_ssl_context=settings.get("ssl_context"),
+            **settings,
+        )
+    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+    return manager
+
+
+def _forget_in_child() -> None:
+    """Leave the parent's connections alone after a fork; closing them here could wait for a lock that no one holds."""
+    _inherited.extend(_managers.values())
+    _managers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
+class _WholeLines:
+    """Reads lines for `_Reply.begin`, and objects to half of one."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.file = file
+        self.close = file.close
+
+    def readline(self, limit: int) -> bytes:
+        line = self.file.readline(limit)
+        if len(line) < limit and not line.endswith(b"\n"):
+            raise http.client.RemoteDisconnected("the connection closed inside the headers")
+        return line
+
+
+class _Reply(http.client.HTTPResponse):
+    """A reply whose headers are read to their end, and which is the last of its request.
+
+    http.client's own takes headers that are cut off for whole ones, and "103 Early Hints" for the reply itself.
+    """
+
+    def begin(self) -> None:
+        file = self.fp
+        lines: Any = _WholeLines(file)  # of a file, http.client needs no more than that to read headers
+        self.fp = lines
+        try:
+            super().begin()
+            while http.client.SWITCHING_PROTOCOLS < self.status < http.client.OK:
+                self.headers = None  # type: ignore[assignment] # or else `begin` believes that it is done
+                super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = file
+
+
+class _HTTPPool(HTTPConnectionPool):
+    def _new_conn(self) -> Any:
+        # On the connection and not as `ConnectionCls`, which vcrpy replaces.
+        connection = super()._new_conn()
+        connection.response_class = _Reply  # type: ignore[attr-defined] # of http.client.HTTPConnection
+        return connection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.response_class = _Reply  # type: ignore[attr-defined] # of http.client.HTTPConnection
+        return connection
