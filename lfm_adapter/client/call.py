@@ -1,0 +1,223 @@
+"""What a client asks for, prepared once: the bytes to send and how to read the answer. What both clients share."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote
+
+from lfm_adapter import catalog
+from lfm_adapter.catalog import limits, pricing
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.openrouter.failure import Asked
+from lfm_adapter.openrouter.lenient import as_dict, dicts
+from lfm_adapter.openrouter.reply import StreamReader, read_json, read_reply
+from lfm_adapter.openrouter.request import body_of, encode, headers_of
+from lfm_adapter.openrouter.values import Delta, Reply
+from lfm_adapter.transport.base import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from lfm_adapter.client.settings import Settings
+    from lfm_adapter.openrouter.wire import JSONDict
+
+__all__ = ["Call", "ChatCall", "deltas_of", "endpoints_call", "key_call", "models_call"]
+
+R = TypeVar("R")
+
+logger = logging.getLogger("lfm_adapter")
+
+_warned: set[str] = set()
+
+
+class Call(ABC, Generic[R]):
+    """A request to one of the API's addresses, and what its answer is read as.
+
+    Attributes:
+        settings: The client's settings.
+        model: The model that it is about, or None.
+    """
+
+    def __init__(
+        self, settings: Settings, method: str, path: str, *, model: str | None = None, needs_key: bool = True
+    ) -> None:
+        self.settings = settings
+        self.model = model
+        self._method = method
+        self._url = f"{settings.base_url}{path}"
+        self._needs_key = needs_key
+        self._body: bytes | None = None
+        self._stream = False
+
+    def request(self, timeout_s: float) -> Request:
+        """Return the request; its body is the same bytes on every try, its key the one of the moment."""
+        headers = headers_of(
+            self.settings.key(needed=self._needs_key),
+            self.settings.attribution,
+            self.settings.headers,
+            body=self._body is not None,
+            stream=self._stream,
+        )
+        return Request(self._method, self._url, headers, self._body, timeout_s)
+
+    @property
+    def asked(self) -> Asked:
+        """What an explanation of a failure needs to know."""
+        return Asked(self.model, time.time())
+
+    @abstractmethod
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> R:
+        """Read a plain answer.
+
+        Raises:
+            APIError: It is an error, or not what was asked for.
+        """
+
+
+class Lookup(Call[R]):
+    """A GET request, whose answer is wrapped in `data`."""
+
+    def __init__(
+        self, settings: Settings, path: str, look: Callable[[Any], R], *, model: str | None = None, needs_key: bool
+    ) -> None:
+        super().__init__(settings, "GET", path, model=model, needs_key=needs_key)
+        self._look = look
+
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> R:
+        """See `Call.read`."""
+        return self._look(read_json(status, headers, body, self.asked).get("data"))
+
+
+def models_call(settings: Settings) -> Call[list[JSONDict]]:
+    """Return the call that lists the models."""
+    return Lookup(settings, "/models", lambda data: list(dicts(data)), needs_key=False)
+
+
+def endpoints_call(settings: Settings, model: str) -> Call[JSONDict]:
+    """Return the call that asks for a model's endpoints."""
+    model = _full_id(model)
+    return Lookup(settings, f"/models/{quote(model, safe='/:~')}/endpoints", as_dict, model=model, needs_key=False)
+
+
+def key_call(settings: Settings) -> Call[JSONDict]:
+    """Return the call that asks what is known of the key."""
+    return Lookup(settings, "/key", as_dict, needs_key=True)
+
+
+class ChatCall(Call[Reply]):
+    """A request for a chat completion.
+
+    Raises:
+        ConfigurationError: The request is not one that can be sent.
+        ContextWindowExceededError: The prompt cannot fit the model's context.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        messages: str | Sequence[Mapping[str, Any]],
+        model: str | None,
+        parameters: Mapping[str, Any],
+        *,
+        stream: bool,
+    ) -> None:
+        served = _served(model or settings.model, settings)
+        super().__init__(settings, "POST", "/chat/completions", model=served)
+        self._stream = stream
+        wire = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        fields = dict(parameters)
+        if fields.get("stream") and not stream:
+            raise ConfigurationError(
+                "`chat` returns whole replies. Call `stream` for one that is read as it is written."
+            )
+        newer_name = fields.pop("max_completion_tokens", None)
+        asked = fields.pop("max_tokens", None)
+        self._fit = limits.fit(
+            wire,
+            newer_name if asked is None else asked,
+            catalog.get(served),
+            model=served,
+            token_counter=settings.token_counter,
+            check_context=not _may_be_cut(fields),
+        )
+        if self._fit.clamped_from is not None:
+            logger.info("max_tokens %s does not fit; asking for %s", self._fit.clamped_from, self._fit.max_tokens)
+        fields["max_tokens"] = self._fit.max_tokens
+        _check_models(fields.get("models"))
+        if stream:
+            fields["stream"] = True
+            if not settings.is_openrouter:
+                # OpenRouter always sends the usage of a stream; other servers must be asked for it.
+                fields.setdefault("stream_options", {"include_usage": True})
+        self._body = encode(body_of(served, wire, fields))
+
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+        """See `Call.read`; the answer to a streamed request may be plain as well."""
+        return self.finish(read_reply(status, headers, body, self.asked))
+
+    def reader(self, headers: Mapping[str, str]) -> StreamReader:
+        """Return what reads the answer to a streamed request."""
+        return StreamReader(self.asked, headers, max_event_bytes=self.settings.max_event_bytes)
+
+    def finish(self, reply: Reply) -> Reply:
+        """Add to a reply what only this side knows."""
+        reply.fit = self._fit
+        if reply.usage is not None:
+            cost = pricing.cost(reply.usage, catalog.get(reply.model or self.model or ""))
+            # The catalogue's prices are OpenRouter's; a server on this machine charges nothing that it does not tell.
+            if cost is not None and not (self.settings.is_local and cost.source == "catalog"):
+                reply.cost = cost
+        return reply
+
+
+def deltas_of(reply: Reply) -> Iterator[Delta]:
+    """Yield a whole reply as a stream would; some proxies answer a streamed request with one."""
+    for index, choice in enumerate(reply.choices):
+        yield Delta(
+            text=choice.text,
+            reasoning=choice.reasoning,
+            tool_calls=choice.tool_calls,
+            refusal=choice.refusal or "",
+            logprobs=choice.logprobs,
+            index=index,
+        )
+    yield Delta(reply=reply)
+
+
+def _served(model: str, settings: Settings) -> str:
+    """Return the model to ask: an alias written out, or a retired model's successor if that is wanted."""
+    card = catalog.get(model)
+    if settings.when_retired == "successor" and card.status == "retired" and card.successors:
+        successor = card.successors[0]
+        if card.id not in _warned:
+            _warned.add(card.id)
+            warnings.warn(
+                f"`{card.id}` is retired; asking its successor `{successor}`. Pass `model={successor!r}` to choose it.",
+                stacklevel=4,  # the caller of `chat` or `stream`
+            )
+        return successor
+    return _full_id(model)
+
+
+def _full_id(model: str) -> str:
+    """Return a model's id for an alias, and any other name as it is."""
+    return model if "/" in model else catalog.get(model).id
+
+
+def _may_be_cut(fields: Mapping[str, Any]) -> bool:
+    """Tell whether the server may make a long prompt fit: by cutting it, or by asking another model."""
+    compressing = any(
+        plugin.get("id") == "context-compression" and plugin.get("enabled") is not False
+        for plugin in dicts(fields.get("plugins"))
+    )
+    return bool(compressing or fields.get("transforms") or fields.get("models"))
+
+
+def _check_models(models: object) -> None:
+    # The server's own limit: https://github.com/coder/xum/issues/2963
+    if isinstance(models, list | tuple) and len(models) > 3:
+        raise ConfigurationError(f"OpenRouter takes at most 3 fallback models, not {len(models)}.")

@@ -1,0 +1,160 @@
+"""What a client is told once: where to ask, as whom, how long to wait."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
+from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "MAX_REPLY_BYTES", "ApiKey", "Settings", "TokenCounter", "WhenRetired"]
+
+DEFAULT_MODEL = "liquid/lfm-3b"
+
+DEFAULT_TIMEOUT_S = 120.0
+
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+"""A plain reply larger than this is refused."""
+
+ApiKey: TypeAlias = "str | Callable[[], str] | None"
+TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
+WhenRetired: TypeAlias = Literal["raise", "successor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A client's settings, checked. `Settings.of` fills what is left out from the environment.
+
+    Attributes:
+        model: The model asked where a call names none.
+        api_key: The key, or a function that returns it and is called for each request. Never in the repr.
+        base_url: Where the API is, without a slash at the end.
+        timeout_s: Seconds to wait for a connection, and for the next byte on the wire.
+        stream_chunk_timeout_s: Seconds between two events with data; comments that keep a stream open do not count.
+        total_timeout_s: Seconds for a call as a whole, retries and reading included; None for no bound.
+        max_retries: Tries after the first; 0 means none.
+        attribution: The app to credit.
+        headers: Headers for every request. They may hold secrets: never in the repr.
+        when_retired: For a model that is retired, "raise" lets OpenRouter refuse, "successor" asks its successor.
+        token_counter: Counts the tokens of wire messages, in place of the lower bound of `catalog.limits`.
+        allow_http: Allow to send a key unencrypted to a public host.
+        max_reply_bytes: The largest plain reply read.
+        max_event_bytes: The largest event of a stream read.
+    """
+
+    model: str = DEFAULT_MODEL
+    api_key: ApiKey = field(default=None, repr=False)
+    base_url: str = OPENROUTER_URL
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    stream_chunk_timeout_s: float | None = 120.0
+    total_timeout_s: float | None = None
+    max_retries: int = 2
+    attribution: Attribution = field(default_factory=Attribution)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    when_retired: WhenRetired = "raise"
+    token_counter: TokenCounter | None = None
+    allow_http: bool = False
+    max_reply_bytes: int = MAX_REPLY_BYTES
+    max_event_bytes: int = MAX_EVENT_BYTES
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        model: str | None = None,
+        api_key: ApiKey = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        **others: Any,
+    ) -> Settings:
+        """Return settings from a client's arguments and, for those left out, the environment.
+
+        `OPENROUTER_API_KEY` goes to OpenRouter, to other hosts over https, and to an address that itself comes from
+        `OPENROUTER_BASE_URL` or `OPENROUTER_API_BASE`. A server that `base_url` names is not told if it is on this
+        machine or without TLS.
+
+        Raises:
+            ConfigurationError: A setting is out of its range.
+        """
+        from_environment = os.environ.get("OPENROUTER_BASE_URL") or os.environ.get("OPENROUTER_API_BASE")
+        url = base_url_of(base_url or from_environment or OPENROUTER_URL)
+        if api_key is None and (not base_url or (url.startswith("https:") and not is_loopback(url))):
+            api_key = os.environ.get("OPENROUTER_API_KEY") or None
+        settings = cls(
+            model=model or os.environ.get("LFM_MODEL") or DEFAULT_MODEL,
+            api_key=api_key,
+            base_url=url,
+            timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
+            **others,
+        )
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` for a setting out of its range."""
+        for name in ("timeout_s", "stream_chunk_timeout_s", "total_timeout_s"):
+            seconds: Any = getattr(self, name)
+            if seconds is None and name != "timeout_s":
+                continue
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+                raise ConfigurationError(f"`{name.removesuffix('_s')}` is in seconds and above 0, not {seconds!r}.")
+        retries: Any = self.max_retries
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise ConfigurationError(f"`max_retries` counts retries, from 0, not {retries!r}.")
+        key: Any = self.api_key
+        if not (key is None or isinstance(key, str) or callable(key)):
+            raise ConfigurationError(f"`api_key` is a string or a function that returns one, not a {_type(key)}.")
+        if self.when_retired not in ("raise", "successor"):
+            raise ConfigurationError(f"`when_retired` is 'raise' or 'successor', not {self.when_retired!r}.")
+
+    @property
+    def is_openrouter(self) -> bool:
+        """Whether requests go to OpenRouter itself, or to one of its regions."""
+        host = urlsplit(self.base_url).hostname or ""
+        return host == "openrouter.ai" or host.endswith(".openrouter.ai")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether requests stay on this machine."""
+        return is_loopback(self.base_url)
+
+    def key(self, *, needed: bool = True) -> str | None:
+        """Return the key for the next request.
+
+        Raises:
+            ConfigurationError: OpenRouter needs one and there is none, or it would go unencrypted to a public host.
+        """
+        key: Any = self.api_key() if callable(self.api_key) else self.api_key
+        if key is not None and not isinstance(key, str):
+            raise ConfigurationError(f"`api_key` must return a string, not a {_type(key)}.")
+        if not key or key.isspace():
+            if needed and self.is_openrouter:
+                raise ConfigurationError(
+                    "There is no API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`; keys "
+                    "come from https://openrouter.ai/settings/keys. To ask a model on this machine, pass `base_url`."
+                )
+            return None
+        if self.base_url.startswith("http:") and not self.allow_http and _is_public(self.base_url):
+            raise ConfigurationError(
+                f"The key would go unencrypted to {urlsplit(self.base_url).hostname}. Use https, or pass "
+                "`allow_http=True` if that is what you want."
+            )
+        return key
+
+
+def _type(value: object) -> str:
+    return f"`{type(value).__name__}`"
+
+
+def _is_public(url: str) -> bool:
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))
