@@ -1,0 +1,72 @@
+"""The exceptions that `ChatLFM` raises: each is both ours and LangChain's.
+
+So `except lfm_adapter.errors.RateLimitError` and `except langchain_core.exceptions.ModelRateLimitError` both catch a
+429, and middleware that looks at `is_retryable` decides rightly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_core import exceptions as langchain_exceptions
+
+from lfm_adapter import errors
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["langchain_errors", "twin"]
+
+_LANGCHAIN: dict[type[errors.APIError], tuple[type[langchain_exceptions.ModelError], ...]] = {
+    errors.APIError: (langchain_exceptions.ModelAPIError,),
+    errors.APIConnectionError: (langchain_exceptions.ModelConnectionError,),
+    errors.StreamInterruptedError: (langchain_exceptions.ModelConnectionError,),
+    errors.APITimeoutError: (langchain_exceptions.ModelTimeoutError,),
+    errors.ResponseError: (langchain_exceptions.ModelAPIError,),
+    errors.BadRequestError: (langchain_exceptions.ModelInvalidRequestError,),
+    errors.ContextWindowExceededError: (
+        langchain_exceptions.ContextOverflowError,
+        langchain_exceptions.ModelInvalidRequestError,
+    ),
+    errors.AuthenticationError: (langchain_exceptions.ModelAuthenticationError,),
+    errors.PaymentRequiredError: (langchain_exceptions.ModelPermissionDeniedError,),
+    errors.PermissionDeniedError: (langchain_exceptions.ModelPermissionDeniedError,),
+    errors.NotFoundError: (langchain_exceptions.ModelNotFoundError,),
+    errors.NoEndpointsError: (langchain_exceptions.ModelNotFoundError,),
+    errors.ModelNotFoundError: (langchain_exceptions.ModelNotFoundError,),
+    errors.ModelRetiredError: (langchain_exceptions.ModelNotFoundError,),
+    errors.RateLimitError: (langchain_exceptions.ModelRateLimitError,),
+    errors.ServerError: (langchain_exceptions.ModelAPIError,),
+}
+
+_TWINS: dict[type[errors.APIError], type[errors.APIError]] = {
+    ours: type(ours.__name__, (ours, *theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+    for ours, theirs in _LANGCHAIN.items()
+}
+# Unpickling looks the classes up by name.
+globals().update({cls.__name__: cls for cls in _TWINS.values()})
+
+
+def twin(error: errors.APIError) -> errors.APIError:
+    """Return `error` as an instance of a class that is LangChain's too."""
+    cls = next(_TWINS[ours] for ours in type(error).__mro__ if ours in _TWINS)
+    double = cls(error.message)
+    double.__dict__.update(error.__dict__)
+    double.__dict__["is_retryable"] = error.retryable
+    return double
+
+
+class _LangChainErrors:
+    """Raises the twin of an API error that passes through the `with` block."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, errors.APIError) and not isinstance(error, langchain_exceptions.ModelError):
+            raise twin(error).with_traceback(traceback) from error.__cause__
+
+
+langchain_errors = _LangChainErrors()

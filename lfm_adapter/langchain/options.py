@@ -1,0 +1,303 @@
+"""What a `ChatLFM` can be told, and what of it goes to the client and what into the request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from lfm_adapter.client.settings import DEFAULT_MODEL, Settings
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.openrouter.request import Attribution
+from lfm_adapter.openrouter.wire import ChatRequest
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["ChatOptions"]
+
+# How LangChain's own integrations, and OpenRouter, spell these.
+_ALIASES = {
+    "model_name": "model",
+    "openrouter_api_key": "api_key",
+    "openrouter_api_base": "base_url",
+    "request_timeout": "timeout",
+    "extra_headers": "default_headers",
+    "openrouter_provider": "provider",
+    "max_completion_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "models": "fallback_models",
+}
+
+_CLIENT_FIELDS = (
+    "api_key", "base_url", "timeout", "stream_chunk_timeout", "total_timeout", "max_retries", "app_url", "app_title",
+    "app_categories", "default_headers", "when_retired", "token_counter", "allow_http",
+)  # fmt: skip
+
+_BODY_FIELDS = (
+    "temperature", "max_tokens", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
+    "repetition_penalty", "seed", "stop", "n", "logprobs", "top_logprobs", "logit_bias", "reasoning",
+    "reasoning_effort", "provider", "fallback_models", "plugins", "transforms", "route", "user", "session_id", "trace",
+    "service_tier", "prediction", "verbosity", "prompt_cache_key", "cache_control",
+)  # fmt: skip
+
+# Fields of the request that the user does not set, but `invoke` and `stream`.
+_OWN_FIELDS = {"messages", "stream"}
+
+# What stands among a call's arguments and is none of the request's fields: the client's settings, and the bookkeeping
+# of LangChain.
+_NOT_SENT = {
+    *_CLIENT_FIELDS, *_OWN_FIELDS, "extra_body", "ls_structured_output_format", "stream_usage",
+    "structured_output_format",
+}  # fmt: skip
+
+
+class ChatOptions(BaseChatModel):
+    """The fields of `ChatLFM`."""
+
+    model: str = Field(default_factory=from_env("LFM_MODEL", default=DEFAULT_MODEL))
+    """An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default: `LFM_MODEL`, else "liquid/lfm-3b" (retired)."""
+
+    api_key: SecretStr | Callable[[], str] | None = Field(
+        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
+    )
+    """The key, or a function that returns it and is called for each request. Default: `OPENROUTER_API_KEY`."""
+
+    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
+    """Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter."""
+
+    timeout: float | None = None
+    """Seconds (`ChatOpenRouter` has milliseconds) for a connection and for the next byte on the wire. Default: 120."""
+
+    stream_chunk_timeout: float | None = 120.0
+    """Seconds between two events with data in a stream; keep-alive comments do not count. None for no bound."""
+
+    total_timeout: float | None = None
+    """Seconds for a whole call, its retries included. None for no bound."""
+
+    max_retries: int = 2
+    """Tries after the first; 0 means none. Never after content has come."""
+
+    app_url: str | None = None
+    """The app that is credited for the tokens. Default: `OPENROUTER_APP_URL`."""
+
+    app_title: str | None = None
+    """The app's name. Default: `OPENROUTER_APP_TITLE`."""
+
+    app_categories: list[str] | None = None
+    """At most 2 of OpenRouter's app categories. Default: `OPENROUTER_APP_CATEGORIES`, by comma."""
+
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """Headers for every request. They may hold secrets, so they are neither shown nor serialized."""
+
+    when_retired: Literal["raise", "successor"] = "raise"
+    """What to do when the model is retired: let OpenRouter refuse, or ask its documented successor."""
+
+    token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = Field(default=None, exclude=True)
+    """Counts the tokens of wire messages, for the check against the context and for `get_num_tokens`."""
+
+    allow_http: bool = False
+    """Allow to send a key unencrypted to a public host."""
+
+    temperature: float | None = None
+    """0 to 2. Liquid advises 0.1 to 0.3 for its models."""
+
+    max_tokens: int | None = None
+    """The most tokens to generate, also called `max_completion_tokens`. What the model cannot give is not asked for:
+    `response_metadata["max_tokens_clamped"]` then says so."""
+
+    top_p: float | None = None
+    """0 to 1. Liquid's own endpoints refuse it (https://ngrok.com/docs/ai-gateway/providers/liquid)."""
+
+    top_k: int | None = None
+    """Sample from this many likeliest tokens."""
+
+    min_p: float | None = None
+    """Drop tokens less likely than this share of the likeliest. Liquid advises 0.15 for LFM2."""
+
+    top_a: float | None = None
+    """Drop tokens less likely than this share of the squared likeliest."""
+
+    frequency_penalty: float | None = None
+    """-2 to 2, by how often a token came."""
+
+    presence_penalty: float | None = None
+    """-2 to 2, whether a token came."""
+
+    repetition_penalty: float | None = None
+    """0 to 2. Liquid advises 1.05 for LFM2."""
+
+    seed: int | None = None
+    """For answers that can be had again, as far as the provider can."""
+
+    stop: list[str] | str | None = None
+    """Where to stop: up to 4 texts."""
+
+    n: int | None = None
+    """How many answers, where the provider can. More than one cannot be streamed."""
+
+    logprobs: bool | None = None
+    """Return the log probabilities of the tokens."""
+
+    top_logprobs: int | None = None
+    """0 to 20 likeliest tokens at each place, with `logprobs`."""
+
+    logit_bias: dict[str | int, float] | None = None
+    """Bias by token id, -100 to 100."""
+
+    reasoning: dict[str, Any] | None = None
+    """`{"effort": "low"}`, `{"max_tokens": 500}`, `{"exclude": True}` … for models that reason."""
+
+    reasoning_effort: str | None = None
+    """Short for `reasoning={"effort": …}`."""
+
+    provider: dict[str, Any] | None = None
+    """Routing (https://openrouter.ai/docs/features/provider-routing): `{"data_collection": "deny"}` …"""
+
+    fallback_models: list[str] | None = None
+    """Up to 3 models to ask when the first fails."""
+
+    plugins: list[dict[str, Any]] | None = None
+    """OpenRouter's plugins: `[{"id": "response-healing"}]` …"""
+
+    transforms: list[str] | None = None
+    """`["middle-out"]`; deprecated by OpenRouter for the plugin "context-compression"."""
+
+    route: str | None = None
+    """"fallback" or "sort"; deprecated by OpenRouter."""
+
+    user: str | None = None
+    """A stable id of your end user."""
+
+    session_id: str | None = None
+    """Groups requests, and keeps them on one provider. 256 characters at most."""
+
+    trace: dict[str, Any] | None = None
+    """Trace ids for OpenRouter's Broadcast."""
+
+    service_tier: str | None = None
+    """"auto", "default", "flex", "priority" …, where the provider has tiers."""
+
+    prediction: dict[str, Any] | None = None
+    """What the answer will probably be."""
+
+    verbosity: str | None = None
+    """"low", "medium" or "high", for models that know it."""
+
+    prompt_cache_key: str | None = None
+    """Where the provider looks for its cache of the prompt."""
+
+    cache_control: dict[str, Any] | None = None
+    """Caching of the prompt, for providers that must be asked."""
+
+    extra_body: dict[str, Any] | None = None
+    """Any other fields of the request. They win over all others."""
+
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Any other fields of the request, as other integrations call them. Call arguments win over these."""
+
+    # None where LangChain's other integrations have False, which it takes for a ban on streaming as soon as the field
+    # is set, as `configurable_fields` sets all of them.
+    streaming: bool | None = None
+    """True streams even in `invoke`, False never."""
+
+    stream_usage: bool = True
+    """Ask servers other than OpenRouter, which always tells, for the usage of a stream."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sort_arguments(cls, values: Any) -> Any:
+        """Bring arguments under our names, and fields of the request that have none here into `model_kwargs`."""
+        if not isinstance(values, dict) or values.keys() <= cls.model_fields.keys():
+            return values
+        arguments: dict[str, Any] = values
+        fields: dict[str, Any] = {}
+        more: dict[str, Any] = {}
+        for given, value in arguments.items():
+            name = _ALIASES.get(given, given)
+            if name in cls.model_fields:
+                if fields.get(name) not in (None, value) and value is not None:
+                    raise ConfigurationError(f"`{name}` is given twice, once as `{_other_name(name, values)}`.")
+                fields[name] = fields.get(name) if value is None else value
+            elif name in ChatRequest.__annotations__ and name not in _OWN_FIELDS:
+                more[name] = value
+            elif value is not None:
+                raise ConfigurationError(_unknown(name, [*cls.model_fields, *_ALIASES]))
+        if more:
+            fields["model_kwargs"] = {**more, **(fields.get("model_kwargs") or {})}
+        return fields
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        self._settings({})
+        return self
+
+    def _settings(self, call: Mapping[str, Any]) -> Settings:
+        """Return the client's settings for a call with these arguments."""
+        changes = {
+            name: value for given, value in call.items() if (name := _ALIASES.get(given, given)) in _CLIENT_FIELDS
+        }
+        if changes.get("default_headers"):
+            changes["default_headers"] = {**(self.default_headers or {}), **changes["default_headers"]}
+        options = self.model_copy(update=changes) if changes else self
+        return options._to_settings()
+
+    def _to_settings(self) -> Settings:
+        # A key from the environment is not told to an unencrypted address from elsewhere: see `Settings.of`.
+        told = "api_key" in self.model_fields_set or "base_url" not in self.model_fields_set
+        key = self.api_key if told or (self.base_url or "").startswith("https:") else None
+        return Settings.of(
+            model=self.model,
+            api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
+            base_url=self.base_url,
+            timeout=self.timeout,
+            stream_chunk_timeout_s=self.stream_chunk_timeout,
+            total_timeout_s=self.total_timeout,
+            max_retries=self.max_retries,
+            attribution=Attribution.of(self.app_url, self.app_title, self.app_categories),
+            headers=dict(self.default_headers or {}),
+            when_retired=self.when_retired,
+            token_counter=self.token_counter,
+            allow_http=self.allow_http,
+        )
+
+    def _parameters(self, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False) -> dict[str, Any]:
+        """Return the model and the fields of one request.
+
+        The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields.
+        """
+        fields = {name: value for name in _BODY_FIELDS if (value := getattr(self, name)) is not None}
+        if stream and not call.get("stream_usage", self.stream_usage):
+            fields["stream_options"] = None
+        for more in (
+            self.model_kwargs,
+            call,
+            {} if stop is None else {"stop": stop},
+            self.extra_body or {},
+            call.get("extra_body") or {},
+        ):
+            fields |= {_ALIASES.get(name, name): value for name, value in more.items()}
+        fields = {name: value for name, value in fields.items() if name not in _NOT_SENT}
+        if "fallback_models" in fields:
+            fields["models"] = fields.pop("fallback_models")
+        return {"model": self.model, **fields}
+
+
+def _other_name(name: str, values: Mapping[str, Any]) -> str:
+    return next(alias for alias, ours in _ALIASES.items() if ours == name and alias in values)
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    advice = f" Did you mean `{near[0]}`?" if near else ""
+    return (
+        f"`ChatLFM` has no argument `{name}`.{advice} Fields of the request that it does not know go into "
+        "`model_kwargs` or `extra_body`."
+    )
