@@ -1,0 +1,43 @@
+"""The command `lfm`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lfm_adapter._version import __version__
+from lfm_adapter.cli.chat import chat
+from lfm_adapter.cli.local import local
+from lfm_adapter.cli.models import models
+from lfm_adapter.cli.screen import Commands
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=Commands,
+    help="Liquid AI's LFM models, through OpenRouter or on your machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(chat)
+app.command()(models)
+app.command()(local)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lfm-adapter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _lfm(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
