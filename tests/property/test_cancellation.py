@@ -1,0 +1,118 @@
+"""A call that is cancelled, wherever it waits, leaves nothing behind: no open socket, no task, no warning.
+
+The places are all tried, one after the other: in the first wait of the call, in the second, and so on to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from itertools import count
+
+import pytest
+from both_clients import KEY
+from http_reply import raw
+from openrouter_replies import PADDING, completion, stream
+
+from lfm_adapter import AsyncLFMClient
+
+HANGS_S = 0.3  # after which a call is taken to wait for what never comes
+
+
+class CancelledAt:
+    """Awaits a coroutine, and cancels the task that does so in its wait number `place`, counted from 0.
+
+    With `late`, what was waited for has come by then, but the task has not seen it yet: whoever takes a connection or
+    a reply there must let go of it again.
+    """
+
+    def __init__(self, coroutine, place, *, late):
+        self._coroutine = coroutine
+        self._place = place
+        self._late = late
+
+    def __await__(self):
+        steps = self._coroutine.__await__()
+        resume, value = steps.send, None
+        for place in count():
+            try:
+                future = resume(value)
+            except StopIteration as end:
+                return end.value
+            if place == self._place:
+                task = asyncio.current_task()
+                if self._late and future is not None:
+                    future.add_done_callback(lambda _, task=task: task.cancel())
+                else:
+                    task.cancel()
+            try:
+                resume, value = steps.send, (yield future)
+            except BaseException as error:  # noqa: BLE001 # the coroutine decides about it
+                resume, value = steps.throw, error
+        return None
+
+
+async def chat(client):
+    await client.chat("to be cancelled")
+
+
+async def read_stream(client):
+    async with client.stream("to be cancelled") as deltas:
+        async for _ in deltas:
+            pass
+
+
+ANSWER = completion("Hello.", padding=PADDING).in_pieces(150)
+STREAM = stream(["Hel", "lo."], comments=1)
+# How an answer stops short, so that a connection still in use is told from one that is back in the pool.
+UNFINISHED = {
+    "a plain answer": (chat, ANSWER.parts[:-1], ANSWER.headers),
+    "a stream": (read_stream, STREAM.parts[:-2], STREAM.headers),
+    "the end of a stream": (read_stream, STREAM.parts, STREAM.headers),
+}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["waiting", "about to go on"])
+@pytest.mark.parametrize("connected", [False, True], ids=["new connection", "used connection"])
+@pytest.mark.parametrize("unfinished", UNFINISHED)
+def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, connected, late):
+    ask, parts, headers = UNFINISHED[unfinished]
+    slowly = [piece for part in parts for piece in (0.002, part)]
+    reply = raw(200, headers, [*slowly, threading.Event()])
+    server.default = lambda request: reply if b"to be cancelled" in request.body else completion("Still there.")
+    client = AsyncLFMClient(api_key=KEY, base_url=server.base_url)
+
+    async def is_cancelled(place):
+        """Cancel a call in its wait number `place`. Returns whether it has that many."""
+        task = asyncio.create_task(_awaited(CancelledAt(ask(client), place, late=late)))
+        await asyncio.wait([task], timeout=HANGS_S)
+        reached = task.cancelled()
+        task.cancel()
+        await asyncio.wait([task])
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert await asyncio.to_thread(_all_closed, server)
+        return reached
+
+    async def at_every_place():
+        for place in count():
+            if connected:
+                assert (await client.chat("Hello")).text == "Still there."
+            if not await is_cancelled(place):
+                return place
+        return None
+
+    places = asyncio.run(at_every_place())
+    gc.collect()  # what was left open would warn now, and here a warning is an error
+    assert places > 2
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
+
+
+async def _awaited(awaitable):
+    await awaitable
+
+
+def _all_closed(server):
+    for _, thread in list(server._connections):
+        thread.join(10)
+    return not any(thread.is_alive() for _, thread in server._connections)

@@ -1,0 +1,69 @@
+"""A stream that stops anywhere is the whole reply, or an error with all that had come."""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate
+
+from hypothesis import given
+from hypothesis import strategies as st
+from reply_strategies import ENDINGS, Said, replies, unhurried
+from stream_reading import joined, read_stream
+
+from lfm_adapter.errors import StreamInterruptedError
+
+
+@unhurried
+@given(replies(), st.sampled_from(ENDINGS), st.integers(0, 1_000_000))
+def test_a_stream_cut_anywhere_keeps_all_that_came(said, ending, place):
+    check(said, ending, place)
+
+
+@unhurried
+@given(replies())
+def test_a_stream_cut_at_the_end_of_any_event_keeps_all_that_came(said):
+    events = said.events("C")
+    for place in accumulate(map(len, events)):
+        check(said, "C", place)
+        check(said, "C", place - 2)  # before the blank line
+
+
+def test_a_stream_cut_at_any_of_its_bytes_keeps_all_that_came():
+    def chunk(content, finish_reason=None, **more):
+        choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
+        return {"id": "gen-1", "model": "liquid/lfm-3-1.7b", "choices": [choice], **more}
+
+    usage = {"total_tokens": 3}
+    said = Said({}, [chunk("Gr"), chunk("üße")], {"C": [chunk("", "stop"), chunk("", "stop", usage=usage)]})
+    for place in range(len(b"".join(said.events("C"))) + 1):
+        check(said, "C", place)
+
+
+def check(said: Said, ending: str, place: int) -> None:
+    events = said.events(ending)
+    stream = b"".join(events)
+    stream = stream[: place % (len(stream) + 1)]
+    # An event has come when its line has, with or without what ends it.
+    arrived = [event for event, end in zip(events, accumulate(map(len, events)), strict=True) if end - 2 <= len(stream)]
+    reading = read_stream([stream])
+    if reading.error is None:
+        assert reading.whole == read_stream(events).whole
+        assert len(arrived) >= len(events) - 1, "only [DONE] may be missing"
+        return
+    assert type(reading.error) is StreamInterruptedError
+    assert reading.reply is None
+    sent = [json.loads(event.removeprefix(b"data: ")) for event in arrived]
+    begun = sorted({choice["index"] for chunk in sent for choice in chunk["choices"]})
+    partial = reading.error.partial
+    if partial is None:
+        assert not reading.deltas
+        begun = []
+    for place_of_choice, index in enumerate(begun):
+        deltas = [choice["delta"] for chunk in sent for choice in chunk["choices"] if choice["index"] == index]
+        choice = partial.choices[place_of_choice]
+        assert choice.text == "".join(delta.get("content") or "" for delta in deltas)
+        assert (choice.refusal or "") == "".join(delta.get("refusal") or "" for delta in deltas)
+        assert choice.annotations == [one for delta in deltas for one in delta.get("annotations", [])]
+        so_far = joined(reading.deltas, index)
+        assert (choice.text, choice.reasoning, choice.refusal) == (so_far.text, so_far.reasoning, so_far.refusal)
+        assert (choice.tool_calls, choice.logprobs) == (so_far.tool_calls, so_far.logprobs)

@@ -1,0 +1,69 @@
+"""Each example runs, and prints what it promises."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openrouter_replies import completion, error, stream, tool_call, usage_of
+
+if TYPE_CHECKING:
+    from recording import Service
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LIVE = "liquid/lfm-2.5-2.6b:free"
+USAGE = usage_of(prompt_tokens=20, completion_tokens=30, reasoning_tokens=12, cost=0)
+BOOK = '{"title": "Dune", "author": "Frank Herbert", "year": 1965}'
+
+
+def example(name: str, prints: str, *replies: Any, always: bool = False) -> Any:
+    marks = [pytest.mark.vcr, pytest.mark.scripted(*replies, always=always)]
+    return pytest.param(name, prints, id=name, marks=marks)
+
+
+RECORDED = [
+    example(
+        "chat",
+        "provider: Liquid",
+        completion("Air scatters blue light most.", model=LIVE, reasoning="Rayleigh.", usage=USAGE),
+    ),
+    example(
+        "streaming",
+        "'output_tokens'",
+        stream(["Water ", "finds ", "its way."], model=LIVE, reasoning=["Five, seven, five."]),
+    ),
+    example(
+        "tools",
+        "The model calls weather {'city': 'Oslo'}",
+        completion(None, model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]),
+        completion("Yes, take an umbrella.", model=LIVE),
+    ),
+    example("structured_output", "author='Frank Herbert'", completion(BOOK, model=LIVE)),
+    example(
+        "retired_model",
+        "liquid/lfm-3-1.7b",
+        error(404, "No endpoints found for liquid/lfm-3b."),
+        completion("I am, in a new body.", model="liquid/lfm-3-1.7b"),
+        always=True,
+    ),
+    example("many_questions", "Japan: Tokyo", *(completion("Tokyo", model=LIVE, usage=USAGE) for _ in range(3))),
+]
+
+
+@pytest.mark.parametrize(("name", "prints"), RECORDED)
+def test_example(
+    name: str, prints: str, openrouter: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("OPENROUTER_API_KEY", openrouter.api_key)
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert prints in capsys.readouterr().out
+
+
+def test_every_example_has_its_test_and_is_short():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    # `local_model` is run by tests/integration.
+    assert names == {case.id for case in RECORDED} | {"local_model"}
+    for path in EXAMPLES.glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 40, path.name

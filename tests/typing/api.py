@@ -1,0 +1,58 @@
+"""How the public names are used, for the type checkers. Never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from typing import assert_type
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+
+from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, catalog, errors
+from lfm_adapter.client.asynchronous import AsyncStream
+from lfm_adapter.client.blocking import Stream
+from lfm_adapter.openrouter.values import Delta, Reply
+
+
+def chat_model() -> None:
+    llm = ChatLFM(model="liquid/lfm-3-1.7b", api_key=lambda: "key", temperature=0.1, app_categories=["cli-agent"])
+    assert_type(llm.invoke("Hello"), AIMessage)
+    assert_type(llm.stream("Hello"), Iterator[AIMessageChunk])
+    assert_type(llm.astream("Hello"), AsyncIterator[AIMessageChunk])
+
+
+def client() -> None:
+    client = LFMClient("lfm-3b", when_retired="successor", timeout=5)
+    assert_type(client.chat("Hello", max_tokens=5), Reply)
+    with client.stream("Hello") as stream:
+        assert_type(stream, Stream)
+        for delta in stream:
+            assert_type(delta, Delta)
+    reply = client.chat([{"role": "user", "content": "Hello"}])
+    if reply.cost is not None:
+        assert_type(reply.cost.total, Decimal)
+
+
+async def async_client() -> None:
+    client = AsyncLFMClient(default_headers={"X-Trace": "1"})
+    assert_type(await client.chat("Hello"), Reply)
+    async with client.stream("Hello") as stream:
+        assert_type(stream, AsyncStream)
+        async for delta in stream:
+            assert_type(delta.text, str)
+
+
+def facts() -> None:
+    card = catalog.get("lfm-3b")
+    assert_type(card.context_length, int | None)
+    assert_type(card.pricing.prompt, Decimal | None)
+    assert_type(Attribution.of("https://example.com").headers(), dict[str, str])
+
+
+def failures() -> None:
+    try:
+        LFMClient().chat("Hello")
+    except errors.ModelRetiredError as error:
+        assert_type(error.successors, tuple[str, ...])
+    except errors.RateLimitError as error:
+        assert_type(error.retry_after_s, float | None)

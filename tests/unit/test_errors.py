@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import pickle
+
+import pytest
+
+from lfm_adapter import errors
+from lfm_adapter.errors import APIError, ConfigurationError, LFMError, redact
+from lfm_adapter.openrouter.values import Choice, Reply
+
+CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LFMError)]
+OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
+OF_THEIR_OWN = {
+    errors.ContextWindowExceededError: {"estimate": 40_000, "limit": 32_768},
+    errors.ModelRetiredError: {"successors": ("liquid/lfm-3-1.7b",)},
+}
+FACTS = {
+    "status": 429,
+    "code": "rate_limit_exceeded",
+    "model": "liquid/lfm-3-1.7b",
+    "provider": "Liquid",
+    "generation_id": "gen-1",
+    "retry_after_s": 2.5,
+    "retryable": True,
+    "partial": Reply(choices=[Choice(text="Par")]),
+}
+RETRYABLE = {"APIConnectionError", "StreamInterruptedError", "APITimeoutError", "RateLimitError", "ServerError"}
+
+
+def tree_in_docstring() -> dict[str, str | None]:
+    """Each class in the docstring's tree, and the class under which it stands."""
+    parents: dict[str, str | None] = {}
+    above: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        name = line.lstrip(" │├└─").split(" ")[0]
+        if not name.endswith("Error"):
+            continue
+        depth = line.index(name)
+        above = [(at, parent) for at, parent in above if at < depth]
+        parents[name] = above[-1][1] if above else None
+        above.append((depth, name))
+    return parents
+
+
+def test_the_tree_in_the_docstring_is_that_of_the_classes():
+    bases = {
+        kind.__name__: next((base.__name__ for base in kind.__mro__[1:] if base in CLASSES), None) for kind in CLASSES
+    }
+    assert tree_in_docstring() == bases
+
+
+def test_every_class_is_public_and_documented():
+    public = {name for name in errors.__all__ if name.endswith("Error")}
+    assert public == {kind.__name__ for kind in CLASSES}
+    assert all(kind.__doc__ for kind in CLASSES)
+
+
+def test_a_wrong_argument_is_a_value_error_too():
+    assert issubclass(ConfigurationError, ValueError)
+    assert not issubclass(ConfigurationError, APIError)
+
+
+@pytest.mark.parametrize("kind", OF_THE_API)
+class TestFacts:
+    def test_are_all_there(self, kind):
+        facts = FACTS | OF_THEIR_OWN.get(kind, {})
+        error = kind("Slow down.", **facts)
+        assert vars(error) == {"message": "Slow down.", **facts}
+
+    def test_are_unknown_unless_told(self, kind):
+        unknown = dict.fromkeys(FACTS) | {"retryable": kind.__name__ in RETRYABLE}
+        of_its_own = {name: () if name == "successors" else None for name in OF_THEIR_OWN.get(kind, {})}
+        assert vars(kind("Slow down.")) == {"message": "Slow down.", **unknown, **of_its_own}
+
+    @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))  # a Reply has slots, which need 2
+    def test_survive_another_process(self, kind, protocol):
+        error = kind("Slow down.", **FACTS, **OF_THEIR_OWN.get(kind, {}))
+        again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 # pickled in this line
+        assert type(again) is kind
+        assert vars(again) == vars(error)
+        assert (str(again), again.args) == (str(error), error.args)
+
+    def test_survive_a_copy(self, kind):
+        error = kind("Slow down.", **FACTS, **OF_THEIR_OWN.get(kind, {}))
+        for again in (copy.copy(error), copy.deepcopy(error)):
+            assert type(again) is kind
+            assert vars(again) == vars(error)
+
+    def test_stand_behind_the_message(self, kind):
+        assert str(kind("Slow down.", **FACTS)) == (
+            "Slow down. (status 429, code rate_limit_exceeded, model liquid/lfm-3-1.7b, provider Liquid, "
+            "generation gen-1, retry after 2.5 s)"
+        )
+        assert str(kind("Slow down.", status=429, retry_after_s=30.0)) == "Slow down. (status 429, retry after 30 s)"
+        assert str(kind("Slow down.")) == "Slow down."
+
+    def test_may_be_zero(self, kind):
+        assert str(kind("Slow down.", retry_after_s=0.0)) == "Slow down. (retry after 0 s)"
+        assert kind("x", retryable=False).retryable is False
+
+
+def test_other_errors_survive_another_process():
+    for kind in (LFMError, ConfigurationError):
+        again = pickle.loads(pickle.dumps(kind("Pass `api_key`.")))  # noqa: S301 # pickled in this line
+        assert (type(again), str(again), again.message) == (kind, "Pass `api_key`.", "Pass `api_key`.")
+
+
+SECRETS = [
+    "sk-or-v1-0123456789abcdef0123456789abcdef",
+    "sk-proj-abc_DEF-0123456789",
+    "Bearer abc.def.ghi",
+    "bearer sk-or-v1-0123456789",
+    "user_2wT5abcdefgh",
+    "org_2wT5abcdefgh",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+class TestRedaction:
+    @pytest.mark.parametrize("around", ["{}", "key {}, sent", '{{"key":"{}"}}', "a={};b", "{}\n"])
+    def test_masks_the_secret_alone(self, secret, around):
+        masked = redact(around.format(secret))
+        assert masked == around.format("[redacted]")
+
+    @pytest.mark.parametrize("kind", CLASSES)
+    def test_holds_in_all_that_an_error_shows(self, kind, secret):
+        error = kind(f"The key {secret} is wrong.")
+        for shown in (str(error), repr(error), error.message, *error.args):
+            assert secret not in shown
+            assert "The key [redacted] is wrong." in shown
+
+    @pytest.mark.parametrize("name", ["code", "model", "provider", "generation_id"])
+    def test_holds_for_the_facts_behind_the_message(self, secret, name):
+        error = APIError("Wrong.", **{name: f"x {secret}"})
+        assert secret not in f"{error} {error!r}"
+
+
+def test_redaction_leaves_other_words_alone():
+    text = "The user_id of user_1 asked liquid/lfm-3b:free; ask-or-not, task-force-one-two-three, the bearer."
+    assert redact(text) == text
+
+
+def test_a_message_is_cut_to_a_readable_length():
+    assert len(redact("x" * 5_000)) == errors.MAX_MESSAGE_CHARS + 1
+    assert redact("x" * 5_000).endswith("…")
+    assert redact("x" * errors.MAX_MESSAGE_CHARS) == "x" * errors.MAX_MESSAGE_CHARS
+    assert SECRETS[0] not in redact("x" * (errors.MAX_MESSAGE_CHARS - 20) + " " + SECRETS[0])
+
+
+def test_a_partial_reply_shows_its_text_and_reasoning():
+    error = errors.StreamInterruptedError("cut", partial=Reply(choices=[Choice(text="Par", reasoning="Hm")]))
+    assert error.partial is not None
+    assert (error.partial.text, error.partial.reasoning) == ("Par", "Hm")
+    assert math.isfinite(len(str(error)))

@@ -1,0 +1,93 @@
+"""What the package shows to those who import it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import lfm_adapter
+
+HEAVY = {"aiohttp", "httpx", "langchain_core", "litellm", "mcp", "pydantic", "rich", "typer", "urllib3", "xllamacpp"}
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(lfm_adapter.__path__, "lfm_adapter.")
+    if not module.name.endswith("__main__")
+]
+# Rooms that need an extra (`pip install lfm-adapter[...]`), and what it brings.
+EXTRAS = {"litellm", "mcp", "xllamacpp"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The packages that a fresh interpreter has loaded after `statement`."""
+    program = (
+        f"{statement}\nimport json, sys\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)  # noqa: S603 # our own program
+    assert not done.stderr
+    return set(json.loads(done.stdout))
+
+
+def imported(name: str):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name in EXTRAS:
+            pytest.skip(f"needs {error.name}")
+        raise
+
+
+def order(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions, each by name, as ruff's RUF022 sorts them."""
+    return (0 if name.isupper() else 1 if name.lstrip("_")[:1].isupper() else 2, name)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import lfm_adapter",
+        "import lfm_adapter.errors, lfm_adapter.catalog",
+        "from lfm_adapter import Attribution, catalog, errors",
+        "import lfm_adapter.openrouter.reply, lfm_adapter.openrouter.request, lfm_adapter.openrouter.retry",
+    ],
+)
+def test_it_is_light_until_something_heavy_is_asked_for(statement):
+    assert not HEAVY & loaded_by(statement)
+
+
+def test_a_client_brings_its_transport_alone():
+    assert HEAVY & loaded_by("from lfm_adapter import LFMClient") <= {"urllib3"}
+    assert HEAVY & loaded_by("from lfm_adapter import AsyncLFMClient") <= {"aiohttp"}
+
+
+def test_all_public_names_are_there():
+    assert {"AsyncLFMClient", "Attribution", "ChatLFM", "LFMClient", "catalog", "errors"} <= set(lfm_adapter.__all__)
+    assert lfm_adapter.__all__ == sorted(lfm_adapter.__all__)
+    for name in lfm_adapter.__all__:
+        assert getattr(lfm_adapter, name) is getattr(lfm_adapter, name)
+    assert set(lfm_adapter.__all__) <= set(dir(lfm_adapter))
+
+
+def test_a_star_import_brings_them_all():
+    names: dict[str, object] = {}
+    exec("from lfm_adapter import *", names)  # noqa: S102 # a star is not allowed inside a function
+    assert set(lfm_adapter.__all__) <= names.keys()
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'ChatGPT'"):
+        lfm_adapter.ChatGPT  # noqa: B018 # the look-up is what fails
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_lists_what_it_offers_in_order(name):
+    module = imported(name)
+    listed = getattr(module, "__all__", [])
+    assert listed == sorted(listed, key=order)
+    assert len(set(listed)) == len(listed)
+    for public in listed:
+        assert hasattr(module, public)

@@ -1,0 +1,73 @@
+"""What README says is so."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from model_table import render
+from openrouter_replies import completion, tool_call
+from scripted_model import openrouter_like
+
+from lfm_adapter import errors, local
+from lfm_adapter.langchain.exceptions import twin
+
+if TYPE_CHECKING:
+    from http_reply import Reply
+    from scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+
+README = Path(__file__).parents[2] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def test_model_table_equals_the_catalogue():
+    assert render() in TEXT, "print the table with `python tests/model_table.py` and paste it"
+
+
+def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is():
+    rows = re.findall(r"^\| ((?:`\w+Error`(?:, )?)+) \| .* \| `(\w+)` \| .* \|$", TEXT, flags=re.MULTILINE)
+    told = {name: theirs for names, theirs in rows for name in re.findall(r"\w+", names)}
+    leaves = {
+        name
+        for name, cls in vars(errors).items()
+        if inspect.isclass(cls)
+        and issubclass(cls, errors.LFMError)
+        and name not in {"LFMError", "APIError", "NotFoundError"}
+    }
+    assert set(told) == leaves
+    for name, theirs in told.items():
+        cls = getattr(errors, name)
+        raised = type(twin(cls("why"))) if issubclass(cls, errors.APIError) else cls
+        assert theirs in {base.__name__ for base in raised.__mro__}, name
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+async def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
+    monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
+    server.default = _answer
+    names: dict[str, object] = {}
+    exec(BLOCKS[0], names)  # noqa: S102 # `llm`, which later blocks use
+    code = compile(BLOCKS[number], "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, names)  # noqa: S307 # our own README
+    if inspect.iscoroutine(result):
+        await result
+
+
+def _answer(request: RecordedRequest) -> Reply:
+    """Play a model that is served whatever its name, and that calls the tools it is given."""
+    body = request.json
+    if "Ada" in str(body["messages"]):
+        return completion('{"name": "Ada", "age": 36}', model=body["model"])
+    if body.get("tools"):
+        return completion("", tool_calls=[tool_call("weather", {"city": "Oslo"})], model=body["model"])
+    if "authorization" not in request.headers:
+        return completion("Hello from this machine.", model="local/lfm2-1.2b-q4_k_m", provider=None, cost=None)
+    return openrouter_like(request)
