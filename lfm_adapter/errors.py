@@ -7,7 +7,7 @@
         │   └── StreamInterruptedError      the reply stopped before its end
         ├── APITimeoutError                 silence for too long, here (`timeout`) or there (408, 504, 524)
         ├── ResponseError                   the reply is none: not JSON, no choices, a broken event
-        ├── BadRequestError                 400, 413, 422
+        ├── BadRequestError                 400, 413, 422 and every other 4xx that is not named here
         │   └── ContextWindowExceededError  the prompt does not fit; raised before sending where that is certain
         ├── AuthenticationError             401
         ├── PaymentRequiredError            402
@@ -17,7 +17,7 @@
         │   └── ModelNotFoundError          no such model (OpenRouter says so with 400 or 404)
         │       └── ModelRetiredError       no longer served; `successors` names the living ones
         ├── RateLimitError                  429
-        └── ServerError                     500, 502, 503, 529 and every status not named here
+        └── ServerError                     500, 502, 503, 529 and every other status that is not named here
 
 One class stands for one failure, wherever OpenRouter puts it: in the HTTP status, in the body of a 200,
 in a choice, or in an event of a stream (https://openrouter.ai/docs/api-reference/errors).
@@ -55,7 +55,7 @@ MAX_MESSAGE_CHARS = 1_000
 
 # A key, a bearer token, an account id: providers echo them in their messages, and messages end in logs.
 _SECRETS = re.compile(
-    r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org)_[a-z0-9]{8,})",
+    r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})",
 )
 
 
@@ -175,7 +175,7 @@ class ResponseError(APIError):
 
 
 class BadRequestError(APIError):
-    """The request is invalid (400), too large (413) or cannot be processed (422)."""
+    """The request is invalid (400), too large (413), cannot be processed (422), or has another 4xx against it."""
 
 
 class ContextWindowExceededError(BadRequestError):

@@ -77,7 +77,7 @@ class Collector:
             collector = self._choices.get(index)
             if collector is None:
                 collector = self._choices[index] = _ChoiceCollector(index)
-            delta = collector.add(choice, self.generation_id)
+            delta = collector.add(choice, head)
             if collector.finish_reason == "error" or choice.get("error"):
                 self.error = self.error or choice.get("error") or {}
             if delta is not None:
@@ -125,7 +125,7 @@ class _ChoiceCollector:
             or self._audio.joined() or any(self._lists.values())
         )  # fmt: skip
 
-    def add(self, choice: JSONDict, generation_id: str | None) -> Delta | None:
+    def add(self, choice: JSONDict, head: JSONDict) -> Delta | None:
         message = choice.get("delta")
         whole = not isinstance(message, dict)
         if not isinstance(message, dict):
@@ -135,7 +135,7 @@ class _ChoiceCollector:
         if content:
             self._add_content(content, delta)
         if not message.keys() <= _PLAIN:
-            self._add_rest(message, delta, generation_id, whole=whole)
+            self._add_rest(message, delta, as_str(head.get("id")), whole=whole)
         logprobs = choice.get("logprobs")
         if logprobs and isinstance(logprobs, dict):
             self._add_logprobs(logprobs, delta)

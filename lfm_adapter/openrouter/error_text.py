@@ -41,7 +41,7 @@ def said(error: JSONDict, metadata: JSONDict, availability: JSONDict) -> str:
     for sentence in more:
         if sentence not in text:
             text = joined(text, sentence)
-    return text
+    return text[:_MAX_TEXT_CHARS]
 
 
 def joined(*sentences: str) -> str:
@@ -60,7 +60,7 @@ def _text(value: object, depth: int = 4) -> str:
         held = parse(value)
         if not isinstance(held, dict | list):
             text = value.strip()
-            return "" if text.startswith(("<", "{", "[{", '["')) else text[:_MAX_TEXT_CHARS]
+            return "" if text.startswith(("<", "{", "[{", '["')) else text
         value = held
     if depth == 0:
         return ""
@@ -68,7 +68,7 @@ def _text(value: object, depth: int = 4) -> str:
         texts = (_text(value.get(key), depth - 1) for key in ("message", "error", "detail", "msg"))
         return next((text for text in texts if text), "")
     if isinstance(value, list):
-        return "; ".join(text for item in value if (text := _text(item, depth - 1)))[:_MAX_TEXT_CHARS]
+        return "; ".join(text for item in value if (text := _text(item, depth - 1)))
     return ""
 
 

@@ -72,9 +72,9 @@ _LIMIT = re.compile(
     r"(?i)(?:context length is(?: only)?|context (?:length|size) \(|context window of|model length of)"
     r"\s*([0-9][0-9,]{0,14})",
 )
-_UNKNOWN_MODEL = re.compile(
-    r"(?i)is not a valid model|no endpoints found for |model .{0,200}(?:not found|does not exist)|no such model",
-)
+_UNKNOWN_MODEL = re.compile(r"(?i)is not a valid model|no endpoints found for ")
+# What vLLM, Ollama and LM Studio say, of whose models the catalogue knows nothing.
+_UNKNOWN_ELSEWHERE = re.compile(r"(?i)model .{0,200}(?:not found|does not exist)|no such model")
 _NO_ENDPOINTS = re.compile(r"(?i)no (?:endpoints|providers|allowed providers) (?:found|available|are available)")
 _UNKNOWN_MODEL_CODES = {"model_not_found", "model_deprecated", "free_variant_ended", "no_endpoints"}
 _FILTERED_CODES = {"constraint_filtered", "privacy_restricted", "region_restricted"}
@@ -256,6 +256,9 @@ def _missing_model(facts: _Facts, model: str, common: dict[str, Any]) -> errors.
     if facts.code in _FILTERED_CODES:
         return errors.NoEndpointsError(facts.message, **common)
     if facts.code not in _UNKNOWN_MODEL_CODES and not _UNKNOWN_MODEL.search(facts.message):
+        if _UNKNOWN_ELSEWHERE.search(facts.message):
+            advice = "Pass `model` as this server calls it; `models()` of the client lists what it has."
+            return errors.ModelNotFoundError(joined(facts.message, advice), **common)
         return errors.NoEndpointsError(facts.message, **common) if _NO_ENDPOINTS.search(facts.message) else None
     card = catalog.get(model)
     if card.status == "retired":

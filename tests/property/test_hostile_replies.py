@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import math
 import pickle
@@ -270,6 +271,7 @@ def test_any_bytes_as_a_stream(pieces):
 @example("Fri, 31 Dec 9999 23:59:59 -2359", "")
 @example("Mon, 1 Jan 0001 00:00:00 +2359", "")
 @example("1 Jan 1 00:00:00", "")
+@example("Mon, 21 Sep 2026 14:14:40 +99999999999999999999", "")
 @example("9" * 400, "9" * 400)
 def test_any_text_as_a_time_to_wait(retry_after, reset):
     headers = {"retry-after": retry_after, "retry-after-ms": reset, "x-ratelimit-reset": reset}
@@ -331,7 +333,11 @@ def cpu_s(do: Callable[[int], Any], size: int) -> float:
         do(size)
         return time.process_time() - start
 
-    return min(once() for _ in range(3))
+    gc.disable()  # a collection looks at all that the test run holds
+    try:
+        return min(once() for _ in range(3))
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("case", LONG)

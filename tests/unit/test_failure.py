@@ -580,3 +580,11 @@ def test_the_generation_is_named_by_the_body_or_else_by_the_header():
     assert explained(400, {"id": "gen-body", "error": {"message": "x"}}, headers).generation_id == "gen-body"
     assert explained(400, {"error": {"message": "x"}}, headers).generation_id == "gen-header"
     assert explained(400, {"error": {"message": "x"}}).generation_id is None
+
+
+def test_a_model_that_a_server_at_home_lacks_is_not_called_retired():
+    body = json.dumps({"error": {"message": 'model "liquid/lfm-3b" not found, try pulling it first'}}).encode()
+    error = from_body(404, {}, body, Asked("liquid/lfm-3b", NOW))
+    assert type(error) is errors.ModelNotFoundError
+    assert "OpenRouter" not in error.message
+    assert "as this server calls it" in error.message

@@ -113,6 +113,15 @@ class TestWithoutIndex:
         )
         assert calls == [("call_1", "weather", "{}"), ("call_gen-7_1", "clock", "{}")]
 
+    def test_pieces_of_one_id_belong_to_the_call_last_opened(self):
+        calls = join(
+            [piece("{", name="weather", call_id="call_1")],
+            [piece("}", call_id="call_1")],
+            [piece("[", name="clock", call_id="call_1")],
+            [piece("]", call_id="call_1")],
+        )
+        assert calls == [("call_1", "weather", "{}"), ("call_gen-7_1", "clock", "[]")]
+
     def test_whole_calls_without_an_id_are_one_each(self):
         calls = join([piece("{}", name="weather"), piece("{}", name="weather")], [piece("{}", name="clock")])
         assert calls == [

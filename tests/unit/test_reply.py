@@ -49,7 +49,7 @@ class TestWholeReply:
                     "reasoning_details": [{"type": "reasoning.text", "text": "Hm", "format": "unknown", "index": 0}],
                     "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
                     "annotations": [{"type": "url_citation"}], "images": [{"type": "image_url"}],
-                    "audio": {"id": "a1", "data": "UklGRg=="}, "news": 1,
+                    "audio": {"id": "a1", "data": "UklGRg=="}, "news": 1, "no_news": None,
                 },
             }],
         }).encode(), ASKED)  # fmt: skip
@@ -72,6 +72,9 @@ class TestWholeReply:
     def test_may_be_padded(self):
         padding = b"\n         \n" * 107
         assert read_reply(200, {}, padding + body({"content": "Hi"}) + b"\n", ASKED).text == "Hi"
+
+    def test_may_begin_with_a_byte_order_mark(self):
+        assert read_reply(200, {}, "\ufeff".encode() + body({"content": "Hi"}), ASKED).text == "Hi"
 
     def test_needs_no_more_than_choices(self):
         reply = read_reply(200, {}, b'{"choices": [{"message": {"content": "Hi"}}]}', ASKED)
@@ -97,6 +100,10 @@ class TestWholeReply:
     @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
     def test_takes_the_reasoning_by_either_name(self, name):
         assert read({"content": "Hi", name: "Hm"}).reasoning == "Hm"
+
+    def test_keeps_the_blocks_of_reasoning_as_they_are(self):
+        details = [{"type": "reasoning.text", "index": 0, "text": text, "signature": None} for text in "AB"]
+        assert read({"reasoning_details": details}).choices[0].reasoning_details == details
 
     def test_takes_the_reasoning_from_its_blocks_where_it_stands_nowhere_else(self):
         details = [{"type": "reasoning.summary", "summary": "A"}, {"type": "reasoning.text", "text": "B"}]
@@ -238,6 +245,15 @@ class TestStream:
         ])  # fmt: skip
         assert reading.whole.usage == USAGE
 
+    def test_takes_other_facts_from_the_first_event_that_has_them(self):
+        facts = {"id": "gen-2", "provider": "Together", "system_fingerprint": "vllm-2", "openrouter_metadata": {"n": 2}}
+        whole = read_stream([
+            event({"content": "Hi"}, **dict.fromkeys(facts, "")), event({}, **dict.fromkeys(facts)),
+            event({}, "stop", **facts), event({}, "stop", **dict.fromkeys(facts, "later")), DONE,
+        ]).whole  # fmt: skip
+        assert (whole.id, whole.provider, whole.system_fingerprint) == ("gen-2", "Together", "vllm-2")
+        assert whole.extra == {"openrouter_metadata": {"n": 2}}
+
     def test_ends_at_done_whatever_follows(self):
         reading = read_stream([event({"content": "Hi"}, "stop") + DONE + event({"content": "!"}) + b"data: {\n\n"])
         assert reading.whole.text == "Hi"
@@ -264,6 +280,13 @@ class TestStream:
             reading = read_stream([*ending, event(finish, "tool_calls", usage=USAGE), DONE])
             assert reading.whole.tool_calls == [ToolCall(0, "c1", "f", "{}")]
             assert sum(len(delta.tool_calls) for delta in reading.deltas) == 1
+
+    def test_hands_on_log_probabilities_that_come_alone(self):
+        logprobs = {"content": [{"token": "<eos>", "logprob": -0.1}]}
+        last = {"index": 0, "delta": {"content": ""}, "logprobs": logprobs, "finish_reason": "stop"}
+        reading = read_stream([event({"content": "Hi"}), event(choices=[last]), DONE])
+        assert [delta.logprobs for delta in reading.deltas] == [None, logprobs]
+        assert reading.whole.choices[0].logprobs == logprobs
 
     def test_counts_events_but_no_comments(self):
         reader = StreamReader(ASKED, {})
@@ -381,8 +404,9 @@ class TestErrorInAStream:
         assert (error.status, error.retryable) == (400, False)
         assert (error.partial.text, error.partial.finish_reason, error.partial.usage) == ("Par", "length", USAGE)
 
-    def test_may_stand_in_the_choice(self):
-        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": RATE_LIMIT}
+    @pytest.mark.parametrize("finish_reason", ["error", None, "stop"])
+    def test_may_stand_in_the_choice(self, finish_reason):
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": finish_reason, "error": RATE_LIMIT}
         assert type(refused(event({"content": "Par"}), event(choices=[choice]))) is errors.RateLimitError
 
     def test_may_be_no_more_than_its_finish_reason(self):

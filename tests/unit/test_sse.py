@@ -54,6 +54,7 @@ def test_separators_that_end_a_line_elsewhere_are_data_here(separator):
 
 
 def test_a_line_end_of_two_bytes_may_be_cut_between_them():
+    assert decode(b"data: a\r", b"\ndata: b\r\n", b"\r", b"\n") == [b"a\nb"]
     assert decode(b"data: a\r", b"\n\r", b"\ndata: b\r\n\r\n") == [b"a", b"b"]
     assert decode(b"data: a\r", b"\r", b"", b"\ndata: b\n\n") == [b"a", b"b"]
 
