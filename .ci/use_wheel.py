@@ -22,6 +22,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     """Gives the same answer to everybody."""
 
     def do_POST(self) -> None:
+        """Answer a chat request."""
         self.rfile.read(int(self.headers["Content-Length"]))
         body = json.dumps(ANSWER).encode()
         self.send_response(200)

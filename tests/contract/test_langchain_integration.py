@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 LIVE = "liquid/lfm-2.5-2.6b:free"
 
 
-@pytest.fixture
-def vcr_config(vcr_config: dict[str, Any]) -> dict[str, Any]:
-    """`test_stream_time` plays its one interaction over and over, to time it."""
-    return {**vcr_config, "allow_playback_repeats": True}
-
-
 @pytest.mark.scripted(responder=openrouter_like)
-@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # while `test_stream_time` is recorded
 class TestChatLFM(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _served(self, request: pytest.FixtureRequest) -> Iterator[None]:

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.local_model
+@pytest.mark.from_local_model
 class TestChatLFM(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
-    def _served(self, local_model: str) -> None:
-        self.base_url = local_model
+    def _served(self, request: pytest.FixtureRequest) -> None:
+        recorded = request.node.get_closest_marker("vcr")
+        self.base_url = (
+            request.getfixturevalue("openrouter").base_url if recorded else request.getfixturevalue("local_model")
+        )
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -25,7 +29,17 @@ class TestChatLFM(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "local/smollm2-135m-instruct", "base_url": self.base_url, "temperature": 0, "max_tokens": 60}
+        return {
+            "model": "local/smollm2-135m-instruct",
+            "base_url": self.base_url,
+            "api_key": "test-key",
+            "temperature": 0,
+            "max_tokens": 60,
+        }
+
+    @property
+    def enable_vcr_tests(self) -> bool:
+        return True
 
     @property
     def has_tool_calling(self) -> bool:
