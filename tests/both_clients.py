@@ -12,6 +12,7 @@ def test_something(make, server):
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter.values import Delta, Reply
     from lfm_adapter.transport.base import Request
 
-__all__ = ["KEY", "KINDS", "Client", "clients", "record_waits"]
+__all__ = ["KEY", "KINDS", "Client", "clients", "every_connection_ends", "record_waits"]
 
 KINDS = ("sync", "async")
 KEY = "sk-or-v1-0123456789abcdef"
+DEFAULTS = {"api_key": KEY, "timeout": 20}  # seconds after which a test that hangs fails
 
 
 class Stream:
@@ -135,7 +137,7 @@ def clients(kind: str) -> Iterator[Callable[..., Client]]:
             elif server is not None:
                 arguments["base_url"] = server.base_url
             client = LFMClient if kind == "sync" else AsyncLFMClient
-            return Client(client(**{"api_key": KEY} | arguments), run)
+            return Client(client(**DEFAULTS | arguments), run)
 
         yield make
         close_pools()
@@ -151,6 +153,16 @@ def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(blocking, "time", SimpleNamespace(sleep=waits.append))
     monkeypatch.setattr(asynchronous, "asyncio", SimpleNamespace(sleep=sleep))
     return waits
+
+
+def every_connection_ends(server: ScriptedOpenRouter, timeout_s: float = 10) -> bool:
+    """Whether the client closes all its connections to the server."""
+    end = time.monotonic() + timeout_s
+    while any(thread.ident is None or thread.is_alive() for _, thread in list(server._connections)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 class _Detour(Urllib3Transport):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.transport import Request
-from lfm_adapter.transport.blocking import Urllib3Transport, close_pools
+from lfm_adapter.transport.blocking import Urllib3Response, Urllib3Transport, close_pools
 from lfm_adapter.transport.streams import AiohttpTransport, aclose_pools
 
 if TYPE_CHECKING:
@@ -45,6 +45,13 @@ class Reply:
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         self._run = run
+
+    @property
+    def socket(self) -> Any:
+        """The socket that it is read from."""
+        if isinstance(self.response, Urllib3Response):
+            return self.response._socket
+        return self.response._response.connection.transport.get_extra_info("socket")
 
     def read(self, timeout_s: float = 10) -> bytes:
         return self._run(lambda: self.response.read(timeout_s))

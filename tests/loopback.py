@@ -23,6 +23,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Self
@@ -73,7 +74,8 @@ class Loopback:
     def __init__(self, *scripts: bytes | Sequence[Step], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
         self.connections = 0
-        self.was_closed = threading.Event()
+        self.alpn: list[str | None] = []  # what TLS settled on
+        self.was_closed = threading.Event()  # some connection, by the other side
         self._scripts = [[script] if isinstance(script, bytes) else script for script in scripts]
         self._tls = tls
         self._lock = threading.Lock()
@@ -97,6 +99,13 @@ class Loopback:
                     connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(PATIENCE_S)
+
+    def wait_for_requests(self, number: int) -> None:
+        """Wait until so many requests came."""
+        deadline = time.monotonic() + PATIENCE_S
+        while len(self.requests) < number:
+            assert time.monotonic() < deadline, f"only {len(self.requests)} of {number} requests came"
+            time.sleep(0.005)
 
     def wait_until_idle(self) -> None:
         """Wait until all connections so far are closed, by whichever side."""
@@ -147,6 +156,7 @@ class Loopback:
 
     def _secure(self, connection: socket.socket, tls: ssl.SSLContext, stack: contextlib.ExitStack) -> socket.socket:
         wrapped = stack.enter_context(tls.wrap_socket(connection, server_side=True))
+        self.alpn.append(wrapped.selected_alpn_protocol())
         with self._lock:
             self._open.add(wrapped)
         return wrapped
@@ -172,6 +182,7 @@ class Loopback:
         while b"\r\n\r\n" not in data:
             received = connection.recv(65_536)
             if not received:
+                self.was_closed.set()
                 return False
             data += received
         head, _, body = data.partition(b"\r\n\r\n")

@@ -38,7 +38,8 @@ class LFMClient(BaseClient[Transport]):
     Args:
         model: The model asked where a call names none: an id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default:
             `LFM_MODEL`, else "liquid/lfm-3b", which is retired.
-        api_key: The key, or a function that returns it, called for each request. Default: `OPENROUTER_API_KEY`.
+        api_key: The key, or a function that returns it, called for each request. Default: `OPENROUTER_API_KEY`, but
+            not for a `base_url` that is on this machine or without TLS.
         base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.
         timeout: Seconds to wait for a connection, and for the next byte on the wire.
         stream_chunk_timeout: Seconds between two events with data in a stream; None for no bound.

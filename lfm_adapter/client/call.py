@@ -169,7 +169,7 @@ class ChatCall(Call[Reply]):
         if reply.usage is not None:
             cost = pricing.cost(reply.usage, catalog.get(reply.model or self.model or ""))
             # The catalogue's prices are OpenRouter's; a server on this machine charges nothing that it does not tell.
-            if cost is not None and not (self.settings.is_local and cost.source == "catalog"):
+            if cost is not None and not (cost.source == "catalog" and self.settings.is_local):
                 reply.cost = cost
         return reply
 

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 
-from lfm_adapter.langchain.replies import PROVIDER
 from lfm_adapter.openrouter.lenient import as_dict, dicts
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessage, AIMessageChunk
+    from collections.abc import Sequence
+
+    from langchain_core.messages import AIMessage, InvalidToolCall
     from langchain_core.messages.content import ContentBlock
 
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["chunk_blocks", "message_blocks", "register"]
+__all__ = ["PROVIDER", "chunk_blocks", "message_blocks", "register", "settled_blocks"]
+
+PROVIDER = "openrouter"
+"""`model_provider` of each message; LangChain's middleware compares it with LangSmith's `ls_provider`."""
 
 _INDICES = {"reasoning": "lc_rs_0", "text": "lc_txt_0", "refusal": "lc_rf_0"}
+_PLACES = {"reasoning": 0, "text": 1, "tool_call": 3, "invalid_tool_call": 4}
 
 
 def register() -> None:
@@ -42,13 +48,26 @@ def message_blocks(message: AIMessage) -> list[ContentBlock]:
 
 def chunk_blocks(chunk: AIMessageChunk) -> list[ContentBlock]:
     """Return the standard blocks of a chunk, or of the sum of a stream's chunks."""
-    more = chunk.additional_kwargs
-    said = chunk.content or chunk.tool_call_chunks or more.get("reasoning_content") or more.get("refusal")
-    if chunk.chunk_position == "last" and said:  # the closing chunk itself says nothing
+    if chunk.chunk_position == "last" and type(chunk) is AIMessageChunk:  # a sum: see `replies.AIMessageChunk`
         return message_blocks(chunk)
     blocks = _indexed(_common_blocks(chunk))
     blocks += [{**call, "type": "tool_call_chunk"} for call in chunk.tool_call_chunks]
     return cast("list[ContentBlock]", blocks)
+
+
+def settled_blocks(content: Sequence[str | JSONDict], invalid: Sequence[InvalidToolCall]) -> list[JSONDict]:
+    """Return the blocks that a stream added up to as those of the whole message.
+
+    Args:
+        content: The content of a sum of chunks with `output_version="v1"`.
+        invalid: The tool calls among them that cannot be made.
+    """
+    broken = {call["id"]: cast("JSONDict", call) for call in invalid}
+    blocks = [
+        {name: value for name, value in broken.get(block.get("id"), block).items() if name != "index"}
+        for block in dicts(content)
+    ]
+    return sorted(blocks, key=lambda block: _PLACES.get(block["type"], 2))
 
 
 def _common_blocks(message: AIMessage) -> list[JSONDict]:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import model_validator
 
-from lfm_adapter import catalog
-from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain import blocks
 from lfm_adapter.langchain.exceptions import langchain_errors
+from lfm_adapter.langchain.facts import ChatFacts
 from lfm_adapter.langchain.messages import to_wire
-from lfm_adapter.langchain.options import ChatOptions
-from lfm_adapter.langchain.profile import profile_of
-from lfm_adapter.langchain.replies import PROVIDER, closing_chunk, to_chunk, to_message
+from lfm_adapter.langchain.replies import closing_chunk, to_chunk, to_message
 from lfm_adapter.langchain.structured_output import default_method, structured
 from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-    from typing import Self
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.language_models import ModelProfile
-    from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
+    from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
@@ -43,38 +35,97 @@ __all__ = ["ChatLFM"]
 blocks.register()
 
 
-class ChatLFM(ChatOptions):
+class ChatLFM(ChatFacts):
     """Chat with Liquid AI's LFM models, through OpenRouter or a server of your own.
 
     Setup:
-        Install `lfm-adapter` and set the environment variable `OPENROUTER_API_KEY`.
+        `pip install lfm-adapter`, and put a key (https://openrouter.ai/settings/keys) into `OPENROUTER_API_KEY`.
+
+    Key init args:
+        `model`, `temperature`, `max_tokens`, `stop`, `seed`, `reasoning`, `provider` and the other fields of a request
+        stand in `ChatOptions`, each with its meaning; `extra_body` takes those that have no argument. `api_key`,
+        `base_url`, `timeout` (seconds), `max_retries` and `default_headers` are the client's. Every one of them may
+        also be given for a single call: `llm.invoke("Hello", temperature=0.9)`. The arguments of `ChatOpenRouter` work
+        too, except that `timeout` counts milliseconds there.
 
     Instantiate:
         >>> from lfm_adapter import ChatLFM
-        >>> llm = ChatLFM(model="liquid/lfm-2.5-2.6b:free", api_key="…", temperature=0.3, max_tokens=500)
+        >>> llm = ChatLFM(model="liquid/lfm-2.5-2.6b:free", temperature=0.3, max_tokens=500)
+        >>> llm.profile["max_input_tokens"], llm.profile["tool_calling"]
+        (65536, True)
 
-    Invoke and stream:
-        `llm.invoke("Hello")` returns an `AIMessage`; `llm.stream("Hello")` yields `AIMessageChunk`s, and their sum is
-        the same message. `ainvoke`, `astream`, `batch` and `abatch` are their twins.
+    Invoke:
+        ```python
+        message = llm.invoke([("system", "Answer in French."), ("human", "How are you?")])
+        message.text, message.content_blocks  # also the reasoning
+        ```
+
+    Stream:
+        The sum of the chunks is the message of `invoke`. Leaving the loop hangs up.
+
+        ```python
+        for chunk in llm.stream("Tell me a story."):
+            print(chunk.text, end="")
+        ```
+
+    Async:
+        `ainvoke`, `astream`, `abatch`: the same results, the same errors, in any event loop.
+
+        ```python
+        message = await llm.ainvoke("How are you?")
+        ```
+
+    Tool calling:
+        A call whose arguments were cut off stands in `invalid_tool_calls`, streamed or not.
+
+        ```python
+        def get_weather(city: str) -> str:
+            "Tell the weather in a city."
+            return f"Rain in {city}."
+
+        llm.bind_tools([get_weather]).invoke("Use get_weather for Oslo.").tool_calls
+        ```
+
+    Structured output:
+        A refusal, or an answer that was cut off, is an `OutputParserException`.
+
+        ```python
+        from pydantic import BaseModel
+
+        class Person(BaseModel):
+            name: str
+            age: int
+
+        llm.with_structured_output(Person).invoke("Ada is 36 years old.")
+        ```
+
+    Token usage:
+        ```python
+        message.usage_metadata  # {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14, …}
+        message.response_metadata["cost"]  # US$
+        ```
+
+    Logprobs:
+        ```python
+        llm.invoke("How are you?", logprobs=True, top_logprobs=2).response_metadata.get("logprobs")
+        ```
 
     Response metadata:
         `model_name`, `model_provider` ("openrouter"), `id` ("gen-…"), `provider`, `finish_reason`,
         `native_finish_reason`, `cost` (US$), `cost_source` ("openrouter" or "catalog"), `cost_details`, `is_byok`,
-        `logprobs`, `system_fingerprint` and `service_tier`, each where the reply has it.
+        `logprobs`, `system_fingerprint`, `service_tier` and `max_tokens_clamped`, each where there is something to say.
 
     Errors:
-        Each is a class of `lfm_adapter.errors` and of `langchain_core.exceptions` at once.
+        Each is a class of `lfm_adapter.errors` and of `langchain_core.exceptions` at once, says in `is_retryable`
+        whether it may go away, and carries in `partial` what had arrived before.
+
+    Local models:
+        Any server with an OpenAI-compatible API, without a key; `lfm_adapter.local` brings one.
+
+        ```python
+        local = ChatLFM(base_url="http://localhost:8080/v1", model="lfm2-1.2b")
+        ```
     """
-
-    @model_validator(mode="after")
-    def _set_lfm_adapter_version(self) -> Self:
-        self._add_version("lfm-adapter", __version__)
-        return self
-
-    @property
-    def model_name(self) -> str:
-        """The model, by the name that other integrations give it."""
-        return self.model
 
     def _client(self, call: dict[str, Any]) -> LFMClient:
         from lfm_adapter.client.blocking import LFMClient
@@ -193,72 +244,6 @@ class ChatLFM(ChatOptions):
         """
         chosen = method or default_method(self._settings({}), self.model)
         return structured(self, schema, method=chosen, include_raw=include_raw, strict=strict, **kwargs)
-
-    def get_num_tokens(self, text: str) -> int:
-        """Return about how many tokens `text` has: what `token_counter` says, else a fourth of its UTF-8 bytes.
-
-        LFM-3B's tokenizer was never published, and the others are not shipped here; the truth is in `usage_metadata`.
-        """
-        if self.custom_get_token_ids is not None:
-            return super().get_num_tokens(text)
-        if self.token_counter is not None:
-            return self.token_counter([{"role": "user", "content": text}])
-        return -(-len(text.encode("utf-8", "replace")) // 4)
-
-    def get_num_tokens_from_messages(
-        self,
-        messages: list[BaseMessage],
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
-    ) -> int:
-        """Return about how many tokens `messages` have, and the tools with them; see `get_num_tokens`.
-
-        Args:
-            messages: The messages.
-            tools: Tools that will be bound, in any form that `bind_tools` takes.
-        """
-        formatted: list[Any] = [openai_tool(tool, strict=None) for tool in tools or ()]
-        if self.token_counter is None:
-            return count_tokens_approximately(messages, tools=formatted)
-        tokens = self.token_counter(to_wire(messages))
-        return tokens + (self.get_num_tokens(json.dumps(formatted)) if formatted else 0)
-
-    def _resolve_model_profile(self) -> ModelProfile | None:
-        return profile_of(catalog.get(self.model))
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        fields = self._parameters(stop, kwargs)
-        params = super()._get_ls_params(**kwargs)
-        params["ls_provider"] = PROVIDER
-        params["ls_model_name"] = fields["model"] or self.model
-        if fields.get("max_tokens"):
-            params["ls_max_tokens"] = fields["max_tokens"]
-        if fields.get("stop"):
-            params["ls_stop"] = [fields["stop"]] if isinstance(fields["stop"], str) else fields["stop"]
-        return params
-
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        # What LangChain's caches tell requests apart by. Its own is made from the fields as they first were: it misses
-        # an attribute that was changed, also in a copy.
-        request = {"base_url": self._settings(kwargs).base_url, **self._parameters(stop, kwargs)}
-        return json.dumps(request, sort_keys=True, default=repr)
-
-    @property
-    def _llm_type(self) -> str:
-        return "chat-lfm"
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        return {"base_url": self._settings({}).base_url, **self._parameters(None, {})}
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Which fields are secrets, and the environment variables that they are loaded from."""
-        return {"api_key": "OPENROUTER_API_KEY"}
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Whether LangChain may serialize it: yes, without its secrets."""
-        return True
 
 
 def _result(reply: Reply) -> ChatResult:

@@ -35,11 +35,11 @@ def _messages_to_wire(message: BaseMessage) -> Iterator[JSONDict]:
     if results and not content:
         return
     wire: JSONDict = {"role": _role(message), "content": content}
-    if message.name:
-        wire["name"] = message.name
     if isinstance(message, ToolMessage):
         wire["tool_call_id"] = message.tool_call_id
-    elif isinstance(message, AIMessage):
+    elif message.name:
+        wire["name"] = message.name
+    if isinstance(message, AIMessage):
         _add_assistant_fields(message, wire)
     yield wire
 

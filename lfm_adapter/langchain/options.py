@@ -207,7 +207,8 @@ class ChatOptions(BaseChatModel):
     stream_usage: bool = True
     """Ask servers other than OpenRouter, which always tells, for the usage of a stream."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    # Building the validator of so many fields takes longer than all else here, so the first instance does it.
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.messages import AIMessage, ai
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
+from pydantic import ConfigDict
 
+from lfm_adapter.langchain.blocks import PROVIDER, settled_blocks
 from lfm_adapter.openrouter.lenient import as_dict, as_number
 
 if TYPE_CHECKING:
@@ -20,10 +22,7 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter.values import Choice, Delta, Reply
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["PROVIDER", "AIMessageChunk", "closing_chunk", "to_chunk", "to_message"]
-
-PROVIDER = "openrouter"
-"""`model_provider` of each message; LangChain's middleware compares it with LangSmith's `ls_provider`."""
+__all__ = ["AIMessageChunk", "closing_chunk", "to_chunk", "to_message"]
 
 
 class AIMessageChunk(ai.AIMessageChunk):
@@ -33,6 +32,8 @@ class AIMessageChunk(ai.AIMessageChunk):
     call cut off at `max_tokens` would look whole, and an agent would run it with half of its arguments
     (https://github.com/langchain-ai/langchain/issues/39275). Here the end of the stream settles what was called.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     def __add__(self, other: Any) -> ai.AIMessageChunk:  # type: ignore[override]  # BaseMessage adds up to a prompt
         """Return the sum, which is a plain chunk of LangChain's once it holds the last one."""
@@ -50,18 +51,8 @@ def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
     calls = [(call["id"], call["name"], call["args"] or "") for call in whole.tool_call_chunks]
     whole.tool_calls, whole.invalid_tool_calls = _parsed_calls(calls)
     if whole.response_metadata.get("output_version") == "v1" and isinstance(whole.content, list):
-        whole.content = [_settled_block(block, whole.invalid_tool_calls) for block in whole.content]
+        whole.content = [*settled_blocks(whole.content, whole.invalid_tool_calls)]
     return whole
-
-
-def _settled_block(block: str | JSONDict, invalid: list[InvalidToolCall]) -> str | JSONDict:
-    """Return a block of v1 content without the index by which it was joined, and a call as what it is."""
-    if isinstance(block, str):
-        return block
-    if block.get("type") == "tool_call":
-        broken = next((call for call in invalid if call["id"] == block.get("id")), None)
-        return block if broken is None else dict(broken)
-    return {name: value for name, value in block.items() if name != "index"}
 
 
 def to_message(reply: Reply, choice: Choice) -> AIMessage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from lfm_adapter import catalog
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain.tools import openai_tool
 
@@ -29,6 +28,8 @@ def default_method(settings: Settings, model: str) -> Method:
     Of a model on this machine nothing is known, but the servers that run there (llama.cpp, vLLM, LM Studio, Ollama)
     all hold an answer to a JSON schema, while many leave tools out of the prompt without a word.
     """
+    from lfm_adapter import catalog
+
     can = catalog.get(model).capabilities
     if can.structured_outputs or (can.structured_outputs is None and settings.is_local):
         return "json_schema"

@@ -85,9 +85,10 @@ class _WholeLines:
 
 
 class _Reply(http.client.HTTPResponse):
-    """A reply whose headers are read to their end, and which is the last of its request.
+    """A reply whose headers are whole and sound, and which is the last of its request.
 
-    http.client's own takes headers that are cut off for whole ones, and "103 Early Hints" for the reply itself.
+    http.client's own takes headers that are cut off for whole ones, "103 Early Hints" for the reply itself, and a
+    length that is no number for none.
     """
 
     def begin(self) -> None:
@@ -99,6 +100,8 @@ class _Reply(http.client.HTTPResponse):
             while http.client.SWITCHING_PROTOCOLS < self.status < http.client.OK:
                 self.headers = None  # type: ignore[assignment] # or else `begin` believes that it is done
                 super().begin()
+            if self.length is None and not self.chunked and "content-length" in self.headers:
+                raise http.client.HTTPException("the length is no number")
         finally:
             if self.fp is lines:
                 self.fp = file

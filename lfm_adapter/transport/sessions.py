@@ -7,11 +7,9 @@ import atexit
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-from lfm_adapter.transport.base import AsyncResponse
 from lfm_adapter.transport.headers import AUTOMATIC_HEADERS
 
 if TYPE_CHECKING:
@@ -29,8 +27,7 @@ _HEADER_LINE_BYTES = 65_536
 
 class _Held(NamedTuple):
     session: ClientSession
-    replies: WeakSet[AsyncResponse]
-    lifetime: AsyncGenerator[tuple[ClientSession, WeakSet[AsyncResponse]]]
+    lifetime: AsyncGenerator[ClientSession]
 
 
 # Not weak: a session refers to its loop, and would keep it there for ever. `_drop_dead_loops` lets go of them.
@@ -38,16 +35,15 @@ _sessions: dict[asyncio.AbstractEventLoop, _Held] = {}
 _inherited: list[_Held] = []
 
 
-async def current_session() -> tuple[ClientSession, WeakSet[AsyncResponse]]:
-    """Return the session of the running loop, made at its first request, and the replies to close together with it."""
+async def current_session() -> ClientSession:
+    """Return the session of the running loop, made at its first request."""
     loop = asyncio.get_running_loop()
     held = _sessions.get(loop)
     if held is None or held.session.closed:
         _drop_dead_loops()
         lifetime = _lifetime(loop)
-        session, replies = await anext(lifetime)
-        held = _sessions[loop] = _Held(session, replies, lifetime)
-    return held.session, held.replies
+        held = _sessions[loop] = _Held(await anext(lifetime), lifetime)
+    return held.session
 
 
 async def aclose_pools() -> None:
@@ -60,17 +56,14 @@ async def aclose_pools() -> None:
         await held.lifetime.aclose()
 
 
-async def _lifetime(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[tuple[ClientSession, WeakSet[AsyncResponse]]]:
+async def _lifetime(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[ClientSession]:
     """Hold a session until the end of `loop`, which is when asyncio closes the generators that are still open."""
     session = _new_session()
-    replies = WeakSet[AsyncResponse]()
     try:
-        yield session, replies
+        yield session
     finally:
         if (held := _sessions.get(loop)) is not None and held.session is session:
             del _sessions[loop]
-        for reply in list(replies):  # or else a task that reads one would wait for its timeout
-            reply.close()
         await session.close()
 
 

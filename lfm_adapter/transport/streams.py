@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import zlib
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from aiohttp import ClientError, ClientHttpProxyError, ClientResponseError, InvalidURL, NonHttpUrlClientError
 from aiohttp.http_exceptions import HttpProcessingError
@@ -32,7 +31,8 @@ _FAILURES = (ClientError, HttpProcessingError, OSError)
 _BODY_FAILURES = (*_FAILURES, EOFError, zlib.error)
 
 # How often a read that waits looks at its connection. aiohttp closes one that brings nonsense in the middle of a body,
-# and tells no one. (A connection that looks closed twice is: one that just ended has told its reader in between.)
+# or whose session is closed, and does not tell the reader. (One that is closed twice in a row is: whatever else closed
+# it has been told in between.)
 _LOOK_AGAIN_S = 0.5
 
 
@@ -52,7 +52,7 @@ class AiohttpTransport:
         route = route_to(request.url)
         check_headers(request.headers)
         ssl_context = await _ssl_context() if route.tls else True
-        session, replies = await current_session()
+        session = await current_session()
         try:
             async with asyncio.timeout(request.timeout_s):
                 response = await session.request(
@@ -66,12 +66,10 @@ class AiohttpTransport:
         except _FAILURES as error:
             raise _before_reply(error, route, request.timeout_s) from failures.origin(error)
         try:
-            reply = AiohttpResponse(response, route)
+            return AiohttpResponse(response, route)
         except UnknownEncodingError as encoding:
             response.close()
             raise failures.unknown_encoding(route, str(encoding)) from None
-        replies.add(reply)
-        return reply
 
 
 class AiohttpResponse:
@@ -159,7 +157,7 @@ class AiohttpResponse:
         if self._timer is not None:
             self._timer.cancel()
         when = min(self._deadline, self._loop.time() + _LOOK_AGAIN_S)
-        self._timer = self._loop.call_at(when, _ring, ref(self))
+        self._timer = self._loop.call_at(when, self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -190,12 +188,6 @@ class AiohttpResponse:
                 # `close` would first send what is left to send, and for TLS wait for the server's farewell.
                 connection.transport.abort()
         self._response.close()
-
-
-def _ring(reply: ref[AiohttpResponse]) -> None:
-    """Not a method: the loop would keep a reply that was dropped until its timer rings."""
-    if (response := reply()) is not None:
-        response._look()
 
 
 async def _ssl_context() -> ssl.SSLContext:

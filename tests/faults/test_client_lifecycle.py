@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from both_clients import KEY, KINDS, clients
+from both_clients import KEY, KINDS, clients, every_connection_ends
 from openrouter_replies import completion, error, stream
 
 from lfm_adapter import AsyncLFMClient, LFMClient
@@ -55,13 +55,6 @@ async def streamed_text(client, question):
         return "".join([delta.text async for delta in deltas])
 
 
-def closed(server):
-    """Whether the client closes all its connections."""
-    for _, thread in server._connections:
-        thread.join(10)
-    return not any(thread.is_alive() for _, thread in server._connections)
-
-
 class TestConnections:
     def test_are_used_again(self, make, server):
         server.default = echo
@@ -97,7 +90,7 @@ class TestConnections:
         server.default = echo
         asyncio.run(asynchronous.chat("Hi"))
         gc.collect()  # a connection that was left open would warn, and here a warning is an error
-        assert closed(server)
+        assert every_connection_ends(server)
 
 
 class TestStreamThatIsLeft:

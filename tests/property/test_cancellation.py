@@ -11,7 +11,7 @@ import threading
 from itertools import count
 
 import pytest
-from both_clients import KEY
+from both_clients import KEY, every_connection_ends
 from http_reply import raw
 from openrouter_replies import PADDING, completion, stream
 
@@ -91,7 +91,7 @@ def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, conn
         task.cancel()
         await asyncio.wait([task])
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert await asyncio.to_thread(_all_closed, server)
+        assert await asyncio.to_thread(every_connection_ends, server)
         return reached
 
     async def at_every_place():
@@ -110,9 +110,3 @@ def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, conn
 
 async def _awaited(awaitable):
     await awaitable
-
-
-def _all_closed(server):
-    for _, thread in list(server._connections):
-        thread.join(10)
-    return not any(thread.is_alive() for _, thread in server._connections)

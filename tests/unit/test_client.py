@@ -89,13 +89,14 @@ class TestChat:
 
 class TestLookups:
     def test_models_are_listed_without_a_key(self, make, server):
-        models = make(server, api_key=None).models()
+        models = make(server, api_key=None, as_openrouter=True).models()
         assert "liquid/lfm-3-1.7b" in [model["id"] for model in models]
         assert "authorization" not in server.requests[0].headers
 
     @pytest.mark.parametrize("model", ["liquid/lfm-3-1.7b:free", "lfm-3-1.7b:free"])
     def test_endpoints_are_those_of_the_model(self, make, server, model):
-        assert make(server, api_key=None).endpoints(model)["endpoints"][0]["provider_name"] == "Liquid"
+        client = make(server, api_key=None, as_openrouter=True)
+        assert client.endpoints(model)["endpoints"][0]["provider_name"] == "Liquid"
         assert server.requests[0].path == "/models/liquid/lfm-3-1.7b:free/endpoints"
 
     def test_endpoints_of_an_unknown_model_are_not_found(self, make, server):

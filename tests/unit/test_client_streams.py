@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from both_clients import KINDS, clients
+from both_clients import KINDS, clients, record_waits
 from http_reply import Break, raw
 from openrouter_replies import (
     DONE,
@@ -13,6 +13,7 @@ from openrouter_replies import (
     PADDING,
     chunk,
     completion,
+    error,
     events,
     midstream_error,
     stream,
@@ -20,6 +21,7 @@ from openrouter_replies import (
 )
 
 from lfm_adapter import errors
+from lfm_adapter.client import asynchronous, blocking
 from lfm_adapter.openrouter.values import Delta
 
 CALLS = [tool_call("weather", {"city": "Bonn"})]
@@ -29,6 +31,11 @@ CALLS = [tool_call("weather", {"city": "Bonn"})]
 def make(request):
     with clients(request.param) as make:
         yield make
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    return record_waits(monkeypatch)
 
 
 @pytest.fixture
@@ -112,6 +119,16 @@ class TestEnd:
         client.text()
         assert [request.connection for request in server.requests] == [1, 1, 1, 1]
 
+    def test_leaves_the_connection_even_if_its_last_bytes_come_late(self, make, server, monkeypatch):
+        for module in (asynchronous, blocking):
+            monkeypatch.setattr(module, "DRAIN_S", 10)
+        whole = stream(["Hello."])
+        server.add(whole.held(len(whole.parts), 0.05), completion())
+        client = make(server)
+        client.text()
+        client.chat("Hi")
+        assert [request.connection for request in server.requests] == [1, 1]
+
     def test_is_the_end_for_good(self, make, server):
         server.add(stream(["Hello."]))
         with make(server).stream("Hi") as deltas:
@@ -149,9 +166,15 @@ class TestEnd:
         server.add(stream(["Hel", "lo."]).broken(2, how))
         with pytest.raises(errors.StreamInterruptedError) as caught:
             make(server).text()
-        error = caught.value
-        assert (error.partial.text, error.generation_id) == ("Hel", GENERATION_ID)
-        assert (error.provider, error.model) == ("Liquid", "liquid/lfm-3b")
+        known = caught.value
+        assert (known.partial.text, known.generation_id) == ("Hel", GENERATION_ID)
+        assert (known.provider, known.model) == ("Liquid", "liquid/lfm-3b")
+
+    def test_in_an_error_tells_nothing_of_an_earlier_try(self, make, server, waits):
+        server.add(midstream_error([], 503, "Overloaded"), error(500, "Broken", headers={"X-Generation-Id": "gen-2"}))
+        with pytest.raises(errors.ServerError, match="Broken") as caught:
+            make(server, max_retries=1).text()
+        assert (caught.value.generation_id, caught.value.provider) == ("gen-2", None)
 
     def test_in_an_error_is_the_end_for_good(self, make, server):
         server.add(midstream_error(["Hel"], 400, "No"))

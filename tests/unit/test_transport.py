@@ -14,7 +14,6 @@ from both_transports import HEADERS, KINDS, client_of
 from loopback import CUT, Loopback, chunk, chunked, reply
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.transport import AsyncTransport, Transport
 from lfm_adapter.transport.blocking import Urllib3Transport
 from lfm_adapter.transport.streams import AiohttpTransport
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
     from both_transports import Client
     from loopback import Step
+
+    from lfm_adapter.transport import AsyncTransport, Transport
 
 EVENTS = [b"data: {}\n\n", b": OPENROUTER PROCESSING\n\n", b"data: [DONE]\n\n"]
 
@@ -110,8 +111,8 @@ class TestReply:
         assert len(server.requests) == 1
 
     def test_after_informational_replies_is_the_one_that_counts(self, client: Client) -> None:
-        before = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-        with Loopback(before + reply(b"done")) as server:
+        before = [b"100 Continue\r\n\r\n", b"102 Processing\r\n\r\n", b"103 Early Hints\r\nLink: </a>\r\n\r\n"]
+        with Loopback(b"".join(b"HTTP/1.1 " + status for status in before) + reply(b"done")) as server:
             answer = client.send(server.url)
             assert (answer.status, answer.body(), "link" in answer.headers) == (200, b"done", False)
             assert client.fetch(server.url) == b"done"

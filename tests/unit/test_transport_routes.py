@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from both_transports import KINDS, client_of
-from loopback import REQUEST, Loopback, chunked, reply
+from loopback import REQUEST, UNTIL_CLOSED, Loopback, chunked, reply
 
 from lfm_adapter.errors import APIConnectionError, ConfigurationError
 from lfm_adapter.transport import tls
@@ -66,9 +66,10 @@ class Authority:
         names = "subjectAltName=IP:127.0.0.1,DNS:openrouter.test"
         command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
         arguments = [*command.split(), "-keyout", str(key), "-out", str(certificate), "-addext", names]
-        subprocess.run(arguments, check=True, capture_output=True)
+        subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603 - our own words
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(certificate, key)
+        server.set_alpn_protocols(["h2", "http/1.1"])
         return cls(certificate, server)
 
 
@@ -80,13 +81,14 @@ class TestTls:
         trust.setenv(variable, str(authority.certificate))
         with Loopback(chunked(*PARTS), tls=authority.server) as server:
             assert [client.fetch(server.url) for _ in range(2)] == [b"".join(PARTS)] * 2
-        assert server.connections == 1
+        assert server.alpn == ["http/1.1"]
 
     def test_trusts_the_directory_that_the_environment_names(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         command = ["openssl", "x509", "-in", str(authority.certificate), "-noout", "-subject_hash"]
-        subject = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own words
+        subject = done.stdout.strip()
         (tmp_path / f"{subject}.0").write_bytes(authority.certificate.read_bytes())
         with Loopback(reply(b"x"), tls=authority.server) as server:
             for variable in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
@@ -131,6 +133,18 @@ class TestTls:
         trust.setenv("SSL_CERT_FILE", str(file))
         with pytest.raises(ConfigurationError, match=r"`SSL_CERT_FILE` names '.*ca.pem', which cannot be read"):
             client.send("https://127.0.0.1:9/")
+
+    def test_connection_is_closed_at_once_without_a_farewell(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
+        trust.setenv("SSL_CERT_FILE", str(authority.certificate))
+        with Loopback([*chunked(*PARTS)[:-1], UNTIL_CLOSED], tls=authority.server) as server:
+            answer = client.send(server.url)
+            assert answer.read()
+            connection = answer.socket
+            answer.close()
+            client.settle()
+            assert connection.fileno() == -1
 
     def test_context_is_made_once_and_only_for_https(self, client: Client, trust: pytest.MonkeyPatch) -> None:
         made: list[ssl.SSLContext] = []

@@ -1,0 +1,110 @@
+"""What LangChain asks about a model before and beside asking it anything: who it is, what it can, what is secret."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages.utils import count_tokens_approximately
+from pydantic import model_validator
+
+from lfm_adapter._version import __version__
+from lfm_adapter.langchain.blocks import PROVIDER
+from lfm_adapter.langchain.messages import to_wire
+from lfm_adapter.langchain.options import ChatOptions
+from lfm_adapter.langchain.profile import profile_of
+from lfm_adapter.langchain.tools import openai_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from langchain_core.language_models import ModelProfile
+    from langchain_core.language_models.base import LangSmithParams
+    from langchain_core.messages import BaseMessage
+    from langchain_core.tools import BaseTool
+
+__all__ = ["ChatFacts"]
+
+
+class ChatFacts(ChatOptions):
+    """The part of `ChatLFM` that sends nothing."""
+
+    @model_validator(mode="after")
+    def _set_lfm_adapter_version(self) -> Self:
+        self._add_version("lfm-adapter", __version__)
+        return self
+
+    @property
+    def model_name(self) -> str:
+        """The model, by the name that other integrations give it."""
+        return self.model
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return about how many tokens `text` has: what `token_counter` says, else a fourth of its UTF-8 bytes.
+
+        LFM-3B's tokenizer was never published, and the others are not shipped here; the truth is in `usage_metadata`.
+        """
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens(text)
+        if self.token_counter is not None:
+            return self.token_counter([{"role": "user", "content": text}])
+        return -(-len(text.encode("utf-8", "replace")) // 4)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: list[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """Return about how many tokens `messages` have, and the tools with them; see `get_num_tokens`.
+
+        Args:
+            messages: The messages.
+            tools: Tools that will be bound, in any form that `bind_tools` takes.
+        """
+        formatted: list[Any] = [openai_tool(tool, strict=None) for tool in tools or ()]
+        if self.token_counter is None:
+            return count_tokens_approximately(messages, tools=formatted)
+        tokens = self.token_counter(to_wire(messages))
+        return tokens + (self.get_num_tokens(json.dumps(formatted)) if formatted else 0)
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        from lfm_adapter import catalog
+
+        return profile_of(catalog.get(self.model))
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        fields = self._parameters(stop, kwargs)
+        params = super()._get_ls_params(**kwargs)
+        params["ls_provider"] = PROVIDER
+        params["ls_model_name"] = fields["model"] or self.model
+        if fields.get("max_tokens"):
+            params["ls_max_tokens"] = fields["max_tokens"]
+        if fields.get("stop"):
+            params["ls_stop"] = [fields["stop"]] if isinstance(fields["stop"], str) else fields["stop"]
+        return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # What LangChain's caches tell requests apart by. Its own is made from the fields as they first were: it misses
+        # an attribute that was changed, also in a copy.
+        settings = self._settings(kwargs)
+        told = (settings.base_url, settings.when_retired, self.output_version, self._parameters(stop, kwargs))
+        return json.dumps(told, sort_keys=True, default=repr)
+
+    @property
+    def _llm_type(self) -> str:
+        return "chat-lfm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"base_url": self._settings({}).base_url, **self._parameters(None, {})}
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Which fields are secrets, and the environment variables that they are loaded from."""
+        return {"api_key": "OPENROUTER_API_KEY"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether LangChain may serialize it: yes, without its secrets."""
+        return True
