@@ -49,8 +49,7 @@ def chat(
     on_this_machine = on_this_machine or gguf is not None
     if on_this_machine and (base_url or model):
         raise typer.BadParameter("`--local` and `--gguf` choose the model; leave `--base-url` and `--model` out.")
-    model = model or (os.environ.get("LFM_MODEL") if not on_this_machine else None)
-    if base_url and not model:
+    if base_url and not (model or os.environ.get("LFM_MODEL")):
         raise typer.BadParameter("`--base-url` needs `--model`: which of the server's models to ask.")
     if question is None and not sys.stdin.isatty():
         question = sys.stdin.read()
@@ -61,7 +60,7 @@ def chat(
 
     options = {"model": model, "base_url": base_url, "temperature": temperature, "max_tokens": max_tokens}
     with ExitStack() as stack:
-        if on_this_machine or not (model or _has_openrouter()):
+        if on_this_machine or not (base_url or model or _has_openrouter()):
             options |= _serve(gguf, max_tokens, asked_for=on_this_machine, stack=stack)
             on_this_machine = True
         conversation = Conversation(_chat_model(options), system, free=on_this_machine)
@@ -81,7 +80,7 @@ def _serve(gguf: Path | None, max_tokens: int | None, *, asked_for: bool, stack:
 
     name = gguf.name if gguf else "SmolLM2-135M-Instruct"
     note(f"Asking {name} on this machine." if asked_for else NO_KEY.format(model=name))
-    server = local.serve(gguf)
+    server = local.serve(gguf, parallel=1)
     stack.callback(server.close)
     limit = max_tokens or (None if gguf else DEMO_MAX_TOKENS)
     return {"model": server.model, "base_url": server.base_url, "max_tokens": limit}
@@ -93,9 +92,10 @@ def _chat_model(options: dict[str, Any]) -> ChatLFM:
     from lfm_adapter import ChatLFM
 
     given = {name: value for name, value in options.items() if value is not None}
+    # The default model is retired, and who has not chosen it wants an answer.
+    chosen = "model" in given or os.environ.get("LFM_MODEL")
     try:
-        # The default model is retired. Who has not chosen it wants an answer.
-        return ChatLFM(**given, when_retired="raise" if "model" in given else "successor")
+        return ChatLFM(**given, when_retired="raise" if chosen else "successor")
     except ValidationError as error:
         problems = (detail.get("ctx", {}).get("error") or detail["msg"] for detail in error.errors())
         raise ConfigurationError("; ".join(map(str, problems))) from error

@@ -56,7 +56,7 @@ class Conversation:
                 whole = chunk if whole is None else whole + chunk
         finally:
             if whole is not None and whole.text:
-                answer("\n")
+                answer("" if whole.text.endswith("\n") else "\n")
                 self.history = [*asked, ("ai", whole.text)]
         if whole is not None:
             note(summary(whole, time.perf_counter() - started_s, free=self.free))
@@ -71,12 +71,14 @@ def summary(message: AIMessageChunk, elapsed_s: float, *, free: bool) -> str:
         free: Whether it is known to have cost nothing.
     """
     metadata = message.response_metadata
-    facts = [f"{elapsed_s:.1f} s", _cost(metadata.get("cost"), metadata.get("cost_source"), free=free)]
+    facts = []
+    speed = f"{elapsed_s:.1f} s"
     if usage := message.usage_metadata:
         reasoning = usage.get("output_token_details", {}).get("reasoning")
-        tokens = f"{usage['input_tokens']} tokens in, {usage['output_tokens']} out"
-        facts.insert(0, f"{tokens} ({reasoning} for reasoning)" if reasoning else tokens)
-        facts[1] += f" ({usage['output_tokens'] / elapsed_s:.0f} tokens/s)"
+        share = f" ({reasoning} for reasoning)" if reasoning else ""
+        facts.append(f"{usage['input_tokens']} tokens in, {usage['output_tokens']} out{share}")
+        speed += f" ({usage['output_tokens'] / elapsed_s:.0f} tokens/s)"
+    facts += [speed, _cost(metadata.get("cost"), metadata.get("cost_source"), free=free)]
     facts += [str(metadata[name]) for name in ("model_name", "provider") if metadata.get(name)]
     if metadata.get("finish_reason") == "length":
         facts.append("cut off at its limit of tokens: see --max-tokens")

@@ -44,18 +44,16 @@ def models(
 ) -> None:
     """List Liquid's models with their limits and prices, or show one of them."""
     cards = catalog.refresh(checked=datetime.now(tz=UTC).date()) if live else catalog.models()
-    if name is None:
-        newest_first = cards[::-1]
-        shown: Any = sorted(newest_first, key=lambda card: _ORDER.index(card.status))
-    else:
-        shown = _find(name, cards)
+    if name is not None:
+        card = _find(name, cards)
+        typer.echo(_json(asdict(card)) if as_json else _card(card))
+        return
+    newest_first = cards[::-1]
+    listed = sorted(newest_first, key=lambda card: _ORDER.index(card.status))
     if as_json:
-        facts = asdict(shown) if name else [asdict(card) for card in shown]
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=_jsonable))
-    elif name:
-        typer.echo(_card(shown))
+        typer.echo(_json([asdict(card) for card in listed]))
     else:
-        _print_table(shown)
+        _print_table(listed)
 
 
 def _find(name: str, cards: tuple[ModelCard, ...]) -> ModelCard:
@@ -149,6 +147,10 @@ def _count(number: int | None) -> str:
 
 def _yes_no(fact: bool | None) -> str:
     return {True: "yes", False: "no", None: "?"}[fact]
+
+
+def _json(facts: object) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False, default=_jsonable)
 
 
 def _jsonable(value: object) -> Any:

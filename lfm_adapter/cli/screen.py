@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -38,11 +39,12 @@ class Commands(TyperGroup):
         """Run the command that was asked for.
 
         Raises:
-            typer.Exit: With code 1, after an `LFMError`, and 130 after Ctrl-C.
+            typer.Exit: With code 1, after an `LFMError` was printed.
         """
         # A character that stdout's encoding lacks is no reason to lose an answer.
         for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIO may lack it; these two have it
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = lambda message, *_args, **_kwargs: note(str(message))
@@ -51,6 +53,3 @@ class Commands(TyperGroup):
             except LFMError as error:
                 note(f"Error: {error}", style="red")
                 raise typer.Exit(1) from error
-            except KeyboardInterrupt:
-                note("")
-                raise typer.Exit(130) from None

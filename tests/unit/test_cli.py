@@ -16,6 +16,7 @@ from openrouter_replies import error, stream, usage_of
 from typer.testing import CliRunner
 
 from lfm_adapter import catalog, local
+from lfm_adapter.catalog import ModelCard
 from lfm_adapter.cli import app, screen
 from lfm_adapter.cli.conversation import Conversation, summary
 from lfm_adapter.errors import ConfigurationError, RateLimitError
@@ -119,18 +120,29 @@ def test_reasoning_is_shown_apart_from_the_answer(openrouter: ScriptedOpenRouter
     assert "5 out (4 for reasoning)" in result.stderr
 
 
+def test_answer_ends_with_one_newline(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("Hello.\n"))
+    assert lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello").stdout == "Hello.\n"
+
+
+def test_letters_that_the_encoding_lacks_do_not_lose_the_answer(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("1 \u2192 2"))
+    result = CliRunner(charset="latin-1").invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Hello"])
+    assert (result.exit_code, result.stdout) == (0, "1 ? 2\n")
+
+
 def test_answer_that_was_cut_off_is_said_to_be(openrouter: ScriptedOpenRouter):
     openrouter.add(stream("Once upon", finish_reason="length"))
     assert "cut off at its limit of tokens: see --max-tokens" in lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hi").stderr
 
 
 def test_failure_is_one_line_without_a_traceback(openrouter: ScriptedOpenRouter):
-    openrouter.add(error(401, "User not found."))
+    openrouter.add(error(401, "User [/bold] not found."))
     result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello")
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ")
-    assert "status 401" in line
+    assert "User [/bold] not found." in line
 
 
 def test_setting_that_is_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch):
@@ -171,10 +183,25 @@ def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenR
     assert local_server.closed
 
 
-def test_local_model_can_be_asked_for_beside_a_key(
-    openrouter: ScriptedOpenRouter, local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch
+def test_without_a_key_a_model_of_the_environment_does_not_matter(
+    server: ScriptedOpenRouter, local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3b")
+    monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
+    server.add(stream())
+    assert lfm("chat", "Hello").exit_code == 0
+    assert server.requests[0].json["model"] == local.DEMO_MODEL
+
+
+def test_model_of_the_environment_is_asked_and_not_replaced(
+    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LFM_MODEL", "liquid/lfm-7b")
+    openrouter.add(stream())
+    lfm("chat", "Hello")
+    assert openrouter.requests[0].json["model"] == "liquid/lfm-7b"
+
+
+def test_local_model_can_be_asked_for_beside_a_key(openrouter: ScriptedOpenRouter, local_server: FakeLocalServer):
     openrouter.add(stream())
     result = lfm("chat", "--local", "Hello")
     assert result.stderr.startswith("Asking SmolLM2-135M-Instruct on this machine.\n")
@@ -295,7 +322,7 @@ def test_failure_does_not_end_a_conversation_and_its_question_is_forgotten(
 @pytest.mark.parametrize(
     ("metadata", "free", "expected"),
     [
-        ({"cost": 4.5e-06, "cost_source": "openrouter"}, False, "US$ 0.0000045"),
+        ({"cost": 4.5e-09, "cost_source": "openrouter"}, False, "US$ 0.0000000045"),
         ({"cost": 0.0, "cost_source": "openrouter"}, False, "US$ 0"),
         ({"cost": 12.3456, "cost_source": "catalog"}, False, "US$ 12.3 by the catalogue's prices"),
         ({}, False, "cost unknown"),
@@ -334,10 +361,11 @@ def test_every_model_of_the_catalogue_is_listed_with_its_price():
     assert "?" in listed["liquid/d1-ultra"]
 
 
-def test_living_models_are_listed_before_retired_ones():
-    statuses = [line.split()[2] for line in lfm("models").stdout.splitlines()[2:]]
-    assert statuses == sorted(statuses)
-    assert set(statuses) == {"live", "retired"}
+def test_living_models_are_listed_first_and_the_newest_of_them_first(monkeypatch: pytest.MonkeyPatch):
+    names = {"old": "live", "new": "live", "newer": "retired", "newest": "unknown"}
+    cards = tuple(ModelCard(id=name, name=name, status=status) for name, status in names.items())
+    monkeypatch.setattr(catalog, "models", lambda: cards)
+    assert [line.split()[0] for line in lfm("models").stdout.splitlines()[2:]] == ["new", "old", "newest", "newer"]
 
 
 def test_one_model_is_shown_with_successors_and_sources():
