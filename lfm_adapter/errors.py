@@ -53,6 +53,9 @@ __all__ = [
 
 MAX_MESSAGE_CHARS = 1_000
 
+MIN_SECRET_CHARS = 8
+"""A shorter "key", such as "x" for a server that wants any, is part of many words."""
+
 # A key, a bearer token, an account id: providers echo them in their messages, and messages end in logs.
 _SECRETS = re.compile(
     r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})",
@@ -93,6 +96,12 @@ class LFMError(Exception):
     def __init__(self, message: str) -> None:
         self.message = redact(message)
         super().__init__(self.message)
+
+    def hide(self, secret: str | None) -> None:
+        """Mask `secret` in the message: servers echo keys, and not every key has the form of one."""
+        if secret and len(secret) >= MIN_SECRET_CHARS and secret in self.message:
+            self.message = self.message.replace(secret, "[redacted]")
+            self.args = (self.message,)
 
 
 class ConfigurationError(LFMError, ValueError):

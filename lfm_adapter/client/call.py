@@ -40,6 +40,7 @@ class Call(ABC, Generic[R]):
     Attributes:
         settings: The client's settings.
         model: The model that it is about, or None.
+        key: The key that the last try sent, so that no error repeats it.
     """
 
     def __init__(
@@ -50,13 +51,15 @@ class Call(ABC, Generic[R]):
         self._method = method
         self._url = f"{settings.base_url}{path}"
         self._needs_key = needs_key
+        self.key: str | None = None
         self._body: bytes | None = None
         self._stream = False
 
     def request(self, timeout_s: float) -> Request:
         """Return the request; its body is the same bytes on every try, its key the one of the moment."""
+        self.key = self.settings.key(needed=self._needs_key)
         headers = headers_of(
-            self.settings.key(needed=self._needs_key),
+            self.key,
             self.settings.attribution,
             self.settings.headers,
             body=self._body is not None,

@@ -122,7 +122,7 @@ class _ChoiceCollector:
     def has_content(self) -> bool:
         return bool(
             self._text or self._reasoning or self._refusal or self._calls or self._details
-            or self._audio.joined() or any(self._lists.values())
+            or self._audio.joined() or self._logprobs or any(self._lists.values())
         )  # fmt: skip
 
     def add(self, choice: JSONDict, head: JSONDict) -> Delta | None:

@@ -203,6 +203,12 @@ class TestHeaders:
         assert headers["x-openrouter-title"].encode("latin-1").decode() == "Grüße"
         assert headers["x-openrouter-categories"] == "cli-agent"
 
+    def test_ask_for_a_stream_that_waits_in_no_compressor(self, make, server):
+        server.add(stream())
+        make(server).text()
+        headers = server.requests[0].headers
+        assert (headers["accept"], headers["accept-encoding"]) == ("text/event-stream", "identity")
+
     def test_of_the_caller_win(self, make, server):
         headers = self.sent(make(server, default_headers={"user-agent": "mine/1", "X-Trace": "7"}), server)
         assert (headers["user-agent"], headers["x-trace"]) == ("mine/1", "7")
@@ -275,6 +281,12 @@ class TestKey:
                 ask()
             assert KEY not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__)
         assert KEY not in caplog.text
+
+    def test_of_an_unusual_form_is_masked_where_the_server_repeats_it(self, make, server):
+        server.add(error(401, "Incorrect API key: my-own-gateway-key"))
+        with pytest.raises(errors.AuthenticationError) as raised:
+            make(server, api_key="my-own-gateway-key").chat("Hi")
+        assert "my-own-gateway-key" not in "".join(traceback.format_exception(raised.value))
 
     def test_is_not_in_the_repr_of_a_request(self):
         from lfm_adapter import LFMClient

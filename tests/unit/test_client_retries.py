@@ -114,7 +114,7 @@ class TestAnotherTry:
 
     def test_follows_silence(self, make, server, waits):
         server.add(completion(padding=PADDING).held(1, threading.Event()), completion("Hello."))
-        assert make(server, timeout=0.5).chat("Hi").text == "Hello."
+        assert make(server, timeout=0.5, total_timeout=20).chat("Hi").text == "Hello."
 
     def test_sends_the_same_bytes(self, make, server):
         server.add(error(503, "Not now", headers=NOW), error(503, "Not now", headers=NOW), completion())
@@ -194,7 +194,7 @@ class TestNoOtherTry:
     def test_follows_silence_behind_content(self, make, server):
         server.add(stream(["Hel", "lo."]).held(2, threading.Event()))
         with pytest.raises(errors.APITimeoutError) as caught:
-            make(server, timeout=0.5).text()
+            make(server, timeout=0.5, total_timeout=20).text()
         assert caught.value.partial.text == "Hel"
         assert len(server.requests) == 1
 
@@ -311,12 +311,12 @@ class TestTotalTimeout:
 class TestTimeout:
     def test_bounds_the_wait_for_the_headers(self, make, mute_url):
         with pytest.raises(errors.APITimeoutError, match=r"did not reply within 0\.2 s.*`timeout`"):
-            make(base_url=mute_url, timeout=0.2, max_retries=0).chat("Hi")
+            make(base_url=mute_url, timeout=0.2, total_timeout=20, max_retries=0).chat("Hi")
 
     def test_bounds_silence_in_the_body(self, make, server):
         server.add(completion(padding=PADDING).held(1, threading.Event()))
         with pytest.raises(errors.APITimeoutError, match=r"sent nothing for 0\.2 s"):
-            make(server, timeout=0.2, max_retries=0).chat("Hi")
+            make(server, timeout=0.2, total_timeout=20, max_retries=0).chat("Hi")
 
     def test_does_not_bound_an_answer_that_keeps_coming(self, make, server):
         server.add(slowly(completion("Hello.").in_pieces(60), 0.1))
@@ -324,7 +324,7 @@ class TestTimeout:
 
     def test_names_the_model(self, make, mute_url):
         with pytest.raises(errors.APITimeoutError) as caught:
-            make(base_url=mute_url, timeout=0.1, max_retries=0).chat("Hi", model="lfm-7b")
+            make(base_url=mute_url, timeout=0.1, total_timeout=20, max_retries=0).chat("Hi", model="lfm-7b")
         assert caught.value.model == "liquid/lfm-7b"
 
 
