@@ -27,7 +27,7 @@ demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one 
 test: $(VENV)/test ## Run the tests, without a network
 	$(BIN)/python -m pytest
 
-check: $(VENV)/lint ## Run the linters, the type checkers and the rule of floors
+check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -50,7 +50,7 @@ constraints: ## Find the newest versions that go together, and write constraints
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) dist build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ import pytest
 from model_table import render
 from openrouter_replies import completion, tool_call
 from scripted_model import openrouter_like
+from typer.main import get_command
 
 from lfm_adapter import errors, local
+from lfm_adapter.cli import app
 from lfm_adapter.langchain.exceptions import twin
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+COMMANDS = sorted(set(re.findall(r"^\$ lfm (.*?)(?:  +#.*)?$", TEXT, flags=re.MULTILINE)))
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
@@ -47,18 +50,25 @@ def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is
         assert theirs in {base.__name__ for base in raised.__mro__}, name
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_take_the_arguments_that_are_shown(command: str):
+    words = [*shlex.split(command)]
+    parameters = {parameter.name: parameter for parameter in get_command(app).commands[words[0]].params}
+    options = {option for parameter in parameters.values() for option in parameter.opts}
+    assert {word for word in words[1:] if word.startswith("-")} <= options
+    takes_words = any(parameter.param_type_name == "argument" for parameter in parameters.values())
+    assert takes_words or not [word for word in words[1:] if not word.startswith("-")]
+
+
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-async def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
     monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
     monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
     server.default = _answer
     names: dict[str, object] = {}
     exec(BLOCKS[0], names)  # noqa: S102 # `llm`, which later blocks use
-    code = compile(BLOCKS[number], "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    result = eval(code, names)  # noqa: S307 # our own README
-    if inspect.iscoroutine(result):
-        await result
+    exec(BLOCKS[number], names)  # noqa: S102 # our own README
 
 
 def _answer(request: RecordedRequest) -> Reply:
