@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter._version import __version__
 
 if TYPE_CHECKING:
-    from lfm_adapter import catalog, errors
+    from lfm_adapter import catalog, errors, local
     from lfm_adapter.client.asynchronous import AsyncLFMClient
     from lfm_adapter.client.blocking import LFMClient
     from lfm_adapter.langchain.chat_model import ChatLFM
     from lfm_adapter.openrouter.request import Attribution
 
-__all__ = ["AsyncLFMClient", "Attribution", "ChatLFM", "LFMClient", "__version__", "catalog", "errors"]
+__all__ = ["AsyncLFMClient", "Attribution", "ChatLFM", "LFMClient", "__version__", "catalog", "errors", "local"]
 
 _HOMES = {
     "AsyncLFMClient": "lfm_adapter.client.asynchronous",

@@ -38,7 +38,7 @@ __all__ = ["KEY", "KINDS", "Client", "clients", "every_connection_ends", "record
 
 KINDS = ("sync", "async")
 KEY = "sk-or-v1-0123456789abcdef"
-DEFAULTS = {"api_key": KEY, "timeout": 20}  # seconds after which a test that hangs fails
+DEFAULTS = {"model": "liquid/lfm-3b", "api_key": KEY, "timeout": 20}  # seconds after which a test that hangs fails
 
 
 class Stream:

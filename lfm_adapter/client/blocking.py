@@ -37,7 +37,7 @@ class LFMClient(BaseClient[Transport]):
 
     Args:
         model: The model asked where a call names none: an id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default:
-            `LFM_MODEL`, else "liquid/lfm-3b", which is retired.
+            `LFM_MODEL`, else "liquid/lfm-3b", which is retired; of a server on this machine whatever it has.
         api_key: The key, or a function that returns it, called for each request. Default: `OPENROUTER_API_KEY`, but
             not for a `base_url` that is on this machine or without TLS.
         base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.

@@ -13,9 +13,13 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
 from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "MAX_REPLY_BYTES", "ApiKey", "Settings", "TokenCounter", "WhenRetired"]
+__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings", "TokenCounter",
+           "WhenRetired", "default_model"]  # fmt: skip
 
 DEFAULT_MODEL = "liquid/lfm-3b"
+
+LOCAL_MODEL = "local"
+"""What a server on this machine is asked for where nobody named one of its models. llama.cpp takes any name."""
 
 DEFAULT_TIMEOUT_S = 120.0
 
@@ -25,6 +29,12 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 ApiKey: TypeAlias = "str | Callable[[], str] | None"
 TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
 WhenRetired: TypeAlias = Literal["raise", "successor"]
+
+
+def default_model(base_url: str | None) -> str:
+    """Return the model to ask where none is named: `LFM_MODEL`, else LFM-3B, but no Liquid model of this machine."""
+    on_this_machine = base_url is not None and is_loopback(base_url)
+    return os.environ.get("LFM_MODEL") or (LOCAL_MODEL if on_this_machine else DEFAULT_MODEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +97,7 @@ class Settings:
         if api_key is None and (not base_url or (url.startswith("https:") and not is_loopback(url))):
             api_key = os.environ.get("OPENROUTER_API_KEY") or None
         settings = cls(
-            model=model or os.environ.get("LFM_MODEL") or DEFAULT_MODEL,
+            model=model or default_model(base_url),
             api_key=api_key,
             base_url=url,
             timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,

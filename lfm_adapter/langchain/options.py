@@ -9,7 +9,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from lfm_adapter.client.settings import DEFAULT_MODEL, Settings
+from lfm_adapter.client.settings import DEFAULT_MODEL, Settings, default_model
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.request import Attribution
 from lfm_adapter.openrouter.wire import ChatRequest
@@ -59,7 +59,10 @@ class ChatOptions(BaseChatModel):
     """The fields of `ChatLFM`."""
 
     model: str = Field(default_factory=from_env("LFM_MODEL", default=DEFAULT_MODEL))
-    """An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default: `LFM_MODEL`, else "liquid/lfm-3b" (retired)."""
+    """An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b").
+
+    Default: `LFM_MODEL`, else "liquid/lfm-3b", which is retired; of a server on this machine whatever it has.
+    """
 
     api_key: SecretStr | Callable[[], str] | None = Field(
         default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
@@ -233,6 +236,16 @@ class ChatOptions(BaseChatModel):
             fields["model_kwargs"] = {**more, **(fields.get("model_kwargs") or {})}
         return fields
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_a_model(cls, values: Any) -> Any:
+        """Keep LFM-3B's limits and capabilities from a server on this machine, which has other models."""
+        if isinstance(values, dict) and values.keys().isdisjoint({"model", "model_name"}):
+            base_url = values.get("base_url") or values.get("openrouter_api_base")
+            if isinstance(base_url, str):
+                return {**values, "model": default_model(base_url)}
+        return values
+
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         self._settings({})
@@ -286,6 +299,8 @@ class ChatOptions(BaseChatModel):
         fields = {name: value for name, value in fields.items() if name not in _NOT_SENT}
         if "fallback_models" in fields:
             fields["models"] = fields.pop("fallback_models")
+        if fields.get("n") == 1:
+            del fields["n"]  # the default; said aloud, it excludes endpoints that do not know it
         return {"model": self.model, **fields}
 
 

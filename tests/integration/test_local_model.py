@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from lfm_adapter import ChatLFM, LFMClient, errors, local
@@ -63,6 +64,16 @@ def test_chat_lfm_needs_no_key(local_model: str):
     assert message.text
     assert message.usage_metadata["output_tokens"] <= 8
     assert message.response_metadata["model_name"] == "local/smollm2-135m-instruct"
+
+
+def test_object_of_a_schema_is_written_without_naming_the_model(local_model: str):
+    class Person(BaseModel):
+        name: str
+        age: int
+
+    llm = ChatLFM(base_url=local_model, temperature=0, max_tokens=60)
+    person = llm.with_structured_output(Person).invoke("Describe a person named Bob, aged 42.")
+    assert isinstance(person, Person)
 
 
 def test_answer_is_streamed_piece_by_piece(local_model: str):

@@ -28,7 +28,7 @@ IN_THE_BODY: dict[str, Any] = {
     "repetition_penalty": 1.05,
     "seed": 7,
     "stop": ["END"],
-    "n": 1,
+    "n": 2,
     "logprobs": True,
     "top_logprobs": 5,
     "logit_bias": {"50": -100.0},
@@ -63,6 +63,11 @@ def test_field_goes_into_the_request(server: ScriptedOpenRouter, name: str, valu
 
 def test_nothing_is_sent_that_was_not_asked_for(server: ScriptedOpenRouter):
     assert body_of(server, chat(server)) == {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def test_one_answer_is_what_there_is_anyway(server: ScriptedOpenRouter):
+    assert "n" not in body_of(server, chat(server, n=1))
+    assert "n" not in body_of(server, chat(server, n=2), n=1)
 
 
 def test_token_ids_of_logit_bias_may_be_numbers(server: ScriptedOpenRouter):
@@ -218,7 +223,6 @@ def test_arguments_of_chat_openrouter_work(server: ScriptedOpenRouter):
         "presence_penalty": 0.1,
         "seed": 1,
         "stop": ["END"],
-        "n": 1,
         "top_k": 3,
         "reasoning": {"effort": "low"},
         "provider": {"zdr": True},

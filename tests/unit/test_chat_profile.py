@@ -91,14 +91,23 @@ def test_tokens_of_messages_include_images_and_tools():
     assert with_tools > plain
 
 
-def test_asking_nothing_loads_no_http_client():
-    """`import aiohttp` costs as much as all of this package."""
+def test_http_clients_are_loaded_when_they_are_needed():
+    """Each takes as long to import as all of this package."""
     code = """
-import sys
+import asyncio, sys
 from lfm_adapter.langchain import ChatLFM
-model = ChatLFM(api_key="k")
+from lfm_adapter.errors import APIConnectionError
+
+def loaded(): return [name for name in ("lfm_adapter.transport.blocking", "aiohttp") if name in sys.modules]
+
+model = ChatLFM(base_url="http://127.0.0.1:9/v1", max_retries=0)
 model.bind_tools([])
-assert "aiohttp" not in sys.modules, "aiohttp"
-assert "lfm_adapter.client.blocking" not in sys.modules, "client"
+assert loaded() == []
+try: model.invoke("Hi")
+except APIConnectionError: pass
+assert loaded() == ["lfm_adapter.transport.blocking"]
+try: asyncio.run(model.ainvoke("Hi"))
+except APIConnectionError: pass
+assert loaded() == ["lfm_adapter.transport.blocking", "aiohttp"]
 """
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603  # our own code
