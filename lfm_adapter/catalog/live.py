@@ -1,7 +1,8 @@
 """The catalogue as OpenRouter has it now.
 
-The requests go through a client that is handed in; nothing here touches the network, and `get` keeps answering from the
-file. So a program decides itself when to ask, and what to do with the answer.
+The requests go through a client: the one that is handed in, or else a new `LFMClient`, which comes through the front
+door of the package, since the catalogue stands below the clients. `get` keeps answering from the file, so a program
+decides itself when to ask, and what to do with the answer.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def refresh(client: ListingClient | None = None, *, checked: date | None = None)
 
     Raises:
         APIError: A request failed.
-        ResponseError: The listing is empty, which says nothing about any model.
+        ResponseError: The listing holds no Liquid model, as another server's, and so says nothing about any.
     """
     if client is None:
         from lfm_adapter import LFMClient
@@ -107,13 +108,17 @@ async def arefresh(client: AsyncListingClient | None = None, *, checked: date | 
 
 
 def _liquid(listing: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    if not listing:
-        raise ResponseError("The list of models is empty. Check `base_url`, or use the catalogue as it is.")
-    return {
+    liquid = {
         model["id"]: model
         for model in listing
         if isinstance(model.get("id"), str) and model["id"].startswith("liquid/")
     }
+    if not liquid:
+        raise ResponseError(
+            "The list of models holds none of Liquid's, so it is hardly OpenRouter's. Check `base_url`, or use the "
+            "catalogue as it is."
+        )
+    return liquid
 
 
 def _merge(

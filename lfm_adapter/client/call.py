@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
-from lfm_adapter import catalog
 from lfm_adapter.catalog import limits, pricing
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.failure import Asked
@@ -102,7 +101,7 @@ def models_call(settings: Settings) -> Call[list[JSONDict]]:
 
 def endpoints_call(settings: Settings, model: str) -> Call[JSONDict]:
     """Return the call that asks for a model's endpoints."""
-    model = _full_id(model)
+    model = settings.served(model)
     return Lookup(settings, f"/models/{quote(model, safe='/:~')}/endpoints", as_dict, model=model, needs_key=False)
 
 
@@ -142,7 +141,7 @@ class ChatCall(Call[Reply]):
         self._fit = limits.fit(
             wire,
             newer_name if asked is None else asked,
-            catalog.get(served),
+            settings.card(served),
             model=served,
             token_counter=settings.token_counter,
             check_context=not _may_be_cut(fields),
@@ -170,7 +169,7 @@ class ChatCall(Call[Reply]):
         """Add to a reply what only this side knows."""
         reply.fit = self._fit
         if reply.usage is not None:
-            cost = pricing.cost(reply.usage, catalog.get(reply.model or self.model or ""))
+            cost = pricing.cost(reply.usage, self.settings.card(reply.model or self.model or ""))
             # The catalogue's prices are OpenRouter's; a server on this machine charges nothing that it does not tell.
             if cost is not None and not (cost.source == "catalog" and self.settings.is_local):
                 reply.cost = cost
@@ -192,23 +191,16 @@ def deltas_of(reply: Reply) -> Iterator[Delta]:
 
 
 def _served(model: str, settings: Settings) -> str:
-    """Return the model to ask: an alias written out, or a retired model's successor if that is wanted."""
-    card = catalog.get(model)
-    if settings.when_retired == "successor" and card.status == "retired" and card.successors:
-        successor = card.successors[0]
-        if card.id not in _warned:
-            _warned.add(card.id)
-            warnings.warn(
-                f"`{card.id}` is retired; asking its successor `{successor}`. Pass `model={successor!r}` to choose it.",
-                stacklevel=4,  # the caller of `chat` or `stream`
-            )
-        return successor
-    return _full_id(model)
-
-
-def _full_id(model: str) -> str:
-    """Return a model's id for an alias, and any other name as it is."""
-    return model if "/" in model else catalog.get(model).id
+    """Return the model to ask, with a warning, once for each, where it is a retired one's successor."""
+    served = settings.served(model)
+    retired = settings.card(model)
+    if served != retired.id and retired.status == "retired" and retired.id not in _warned:
+        _warned.add(retired.id)
+        warnings.warn(
+            f"`{retired.id}` is retired; asking its successor `{served}`. Pass `model={served!r}` to choose it.",
+            stacklevel=4,  # the caller of `chat` or `stream`
+        )
+    return served
 
 
 def _may_be_cut(fields: Mapping[str, Any]) -> bool:

@@ -6,15 +6,19 @@ import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from lfm_adapter import catalog
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
 from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
 
+if TYPE_CHECKING:
+    from lfm_adapter.catalog import ModelCard
+
 __all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings", "TokenCounter",
-           "WhenRetired", "default_model"]  # fmt: skip
+           "WhenRetired", "default_model", "takes_the_environments_key"]  # fmt: skip
 
 DEFAULT_MODEL = "liquid/lfm-3b"
 
@@ -94,7 +98,7 @@ class Settings:
         """
         from_environment = os.environ.get("OPENROUTER_BASE_URL") or os.environ.get("OPENROUTER_API_BASE")
         url = base_url_of(base_url or from_environment or OPENROUTER_URL)
-        if api_key is None and (not base_url or (url.startswith("https:") and not is_loopback(url))):
+        if api_key is None and (not base_url or takes_the_environments_key(url)):
             api_key = os.environ.get("OPENROUTER_API_KEY") or None
         settings = cls(
             model=model or default_model(base_url),
@@ -155,7 +159,26 @@ class Settings:
                 f"The key would go unencrypted to {urlsplit(self.base_url).hostname}. Use https, or pass "
                 "`allow_http=True` if that is what you want."
             )
-        return key
+        return key.strip()
+
+    def card(self, model: str) -> ModelCard:
+        """Return what is known of a model.
+
+        A server on this machine has models of its own: only names that are OpenRouter's, with a slash, are looked up.
+        """
+        return catalog.get(model) if "/" in model or not self.is_local else catalog.ModelCard(id=model, name=model)
+
+    def served(self, model: str) -> str:
+        """Return the model to ask for `model`: an alias written out, or the successor if `when_retired` wants it."""
+        card = self.card(model)
+        if self.when_retired == "successor" and card.status == "retired" and card.successors:
+            return card.successors[0]
+        return model if "/" in model else card.id
+
+
+def takes_the_environments_key(url: str) -> bool:
+    """Tell whether `OPENROUTER_API_KEY` may go to an address that the environment did not name."""
+    return url.startswith("https:") and not is_loopback(url)
 
 
 def _type(value: object) -> str:

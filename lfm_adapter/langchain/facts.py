@@ -11,7 +11,7 @@ from pydantic import model_validator
 from lfm_adapter._version import __version__
 from lfm_adapter.langchain.blocks import PROVIDER
 from lfm_adapter.langchain.messages import to_wire
-from lfm_adapter.langchain.options import ChatOptions
+from lfm_adapter.langchain.options import ChatOptions, is_setting
 from lfm_adapter.langchain.profile import profile_of
 from lfm_adapter.langchain.tools import openai_tool
 
@@ -69,9 +69,13 @@ class ChatFacts(ChatOptions):
         return tokens + (self.get_num_tokens(json.dumps(formatted)) if formatted else 0)
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        from lfm_adapter import catalog
+        settings = self._settings({})
+        return profile_of(settings.card(settings.served(self.model)))
 
-        return profile_of(catalog.get(self.model))
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        # They go to tracers and callbacks, and must not tell them a key or a header of this one call.
+        told = {name: value for name, value in kwargs.items() if not is_setting(name)}
+        return super()._get_invocation_params(stop=stop, **told)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         fields = self._parameters(stop, kwargs)

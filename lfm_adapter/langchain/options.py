@@ -9,7 +9,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from lfm_adapter.client.settings import DEFAULT_MODEL, Settings, default_model
+from lfm_adapter.client.settings import DEFAULT_MODEL, Settings, default_model, takes_the_environments_key
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.request import Attribution
 from lfm_adapter.openrouter.wire import ChatRequest
@@ -17,7 +17,7 @@ from lfm_adapter.openrouter.wire import ChatRequest
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["ChatOptions"]
+__all__ = ["ChatOptions", "is_setting"]
 
 # How LangChain's own integrations, and OpenRouter, spell these.
 _ALIASES = {
@@ -46,13 +46,6 @@ _BODY_FIELDS = (
 
 # Fields of the request that the user does not set, but `invoke` and `stream`.
 _OWN_FIELDS = {"messages", "stream"}
-
-# What stands among a call's arguments and is none of the request's fields: the client's settings, and the bookkeeping
-# of LangChain.
-_NOT_SENT = {
-    *_CLIENT_FIELDS, *_OWN_FIELDS, "extra_body", "ls_structured_output_format", "stream_usage",
-    "structured_output_format",
-}  # fmt: skip
 
 
 class ChatOptions(BaseChatModel):
@@ -264,7 +257,7 @@ class ChatOptions(BaseChatModel):
     def _to_settings(self) -> Settings:
         # A key from the environment is not told to an unencrypted address from elsewhere: see `Settings.of`.
         told = "api_key" in self.model_fields_set or "base_url" not in self.model_fields_set
-        key = self.api_key if told or (self.base_url or "").startswith("https:") else None
+        key = self.api_key if told or takes_the_environments_key(self.base_url or "") else None
         return Settings.of(
             model=self.model,
             api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
@@ -288,20 +281,26 @@ class ChatOptions(BaseChatModel):
         fields = {name: value for name in _BODY_FIELDS if (value := getattr(self, name)) is not None}
         if stream and not call.get("stream_usage", self.stream_usage):
             fields["stream_options"] = None
+        settings_of_this_side = type(self).model_fields.keys() - {"model", *_BODY_FIELDS}
         for more in (
             self.model_kwargs,
-            call,
+            call.get("model_kwargs") or {},
+            {name: value for name, value in call.items() if _ALIASES.get(name, name) not in settings_of_this_side},
             {} if stop is None else {"stop": stop},
             self.extra_body or {},
             call.get("extra_body") or {},
         ):
-            fields |= {_ALIASES.get(name, name): value for name, value in more.items()}
-        fields = {name: value for name, value in fields.items() if name not in _NOT_SENT}
+            fields |= {_ALIASES.get(name, name): value for name, value in more.items() if name not in _OWN_FIELDS}
         if "fallback_models" in fields:
             fields["models"] = fields.pop("fallback_models")
         if fields.get("n") == 1:
             del fields["n"]  # the default; said aloud, it excludes endpoints that do not know it
         return {"model": self.model, **fields}
+
+
+def is_setting(name: str) -> bool:
+    """Tell whether an argument of a call is for the client, such as `api_key`, and not for the model."""
+    return _ALIASES.get(name, name) in _CLIENT_FIELDS
 
 
 def _other_name(name: str, values: Mapping[str, Any]) -> str:

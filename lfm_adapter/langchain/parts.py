@@ -17,15 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["to_parts"]
 
-# These travel in fields or messages of their own, or belong to another provider's private bookkeeping.
-_ELSEWHERE = {
-    "function_call", "input_json_delta", "invalid_tool_call", "reasoning", "reasoning_content", "redacted_thinking",
-    "refusal", "thinking", "tool_call", "tool_call_chunk", "tool_result", "tool_use",
-}  # fmt: skip
-
 _OF_THE_WIRE = {"file", "image_url", "input_audio", "text", "video_url"}
 
-# OpenRouter's names, where they are not the MIME type's: https://openrouter.ai/docs/features/multimodal/audio
+# OpenRouter's names, where they are not the MIME type's: https://openrouter.ai/docs/features/multimodal/audio, read 2026-11-23.
 _AUDIO_FORMATS = {"mpeg": "mp3", "mp4": "m4a", "vnd.wave": "wav", "wave": "wav", "x-m4a": "m4a", "x-wav": "wav"}
 
 
@@ -46,9 +40,9 @@ def to_parts(content: str | list[Any], *, assistant: bool = False) -> str | list
     """
     if isinstance(content, str):
         return content
-    parts = [part for block in content if (part := _part(block)) is not None]
-    # Some providers refuse empty parts.
-    parts = [part for part in parts if part.get("type") != "text" or part["text"]]
+    parts = [_part(block) for block in content]
+    # Some providers refuse empty texts. Tool results become messages of their own.
+    parts = [part for part in parts if part.get("text") != "" and part.get("type") != "tool_result"]
     if assistant:
         parts = [part for part in parts if part.get("type") in _OF_THE_WIRE]
     plain = all(part.keys() == {"type", "text"} for part in parts)
@@ -57,12 +51,10 @@ def to_parts(content: str | list[Any], *, assistant: bool = False) -> str | list
     return parts
 
 
-def _part(block: str | JSONDict) -> JSONDict | None:
+def _part(block: str | JSONDict) -> JSONDict:
     if isinstance(block, str):
         return {"type": "text", "text": block}
     match block.get("type"):
-        case kind if kind in _ELSEWHERE:
-            return None
         case "text" | "input_text" | "output_text":
             return _text(block.get("text") or "", block)
         case "image_url" if isinstance(block.get("image_url"), str):

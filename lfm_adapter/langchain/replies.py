@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["AIMessageChunk", "closing_chunk", "to_chunk", "to_message"]
 
 
-class AIMessageChunk(ai.AIMessageChunk):
+class _Whole:
+    """Stands where LangChain's `message_chunk_to_message` looks for the class of a whole message: right after ours."""
+
+    def __new__(cls, *_: Any, **fields: Any) -> Any:
+        return AIMessage(**fields) if cls is _Whole else super().__new__(cls)
+
+
+class AIMessageChunk(_Whole, ai.AIMessageChunk):
     """A chunk whose sum ends like the message of `invoke`.
 
     LangChain completes the arguments of a tool call while they arrive, and leaves them so at the end of the stream: a

@@ -28,9 +28,7 @@ def default_method(settings: Settings, model: str) -> Method:
     Of a model on this machine nothing is known, but the servers that run there (llama.cpp, vLLM, LM Studio, Ollama)
     all hold an answer to a JSON schema, while many leave tools out of the prompt without a word.
     """
-    from lfm_adapter import catalog
-
-    can = catalog.get(model).capabilities
+    can = settings.card(settings.served(model)).capabilities
     if can.structured_outputs or (can.structured_outputs is None and settings.is_local):
         return "json_schema"
     return "function_calling"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import time
@@ -107,7 +108,8 @@ def serve(
 class LocalServer:
     """A running server. `serve` makes them.
 
-    Closes itself when nothing refers to it any more, and at the end of the program.
+    Closes itself when nothing refers to it any more, and at the end of the program. A child that was forked meanwhile has
+    to end by `os._exit`, as the workers of multiprocessing do: llama.cpp waits at its end for threads that a child lacks.
 
     Attributes:
         base_url: What to pass to `ChatLFM(base_url=...)`.
@@ -128,7 +130,7 @@ class LocalServer:
             ) from error
         address = running.listening_address
         self.base_url = f"{address}/v1"
-        self._finalizer = weakref.finalize(self, _stop, [running], int(address.rpartition(":")[2]))
+        self._finalizer = weakref.finalize(self, _stop, [running], int(address.rpartition(":")[2]), os.getpid())
 
     def close(self) -> None:
         """Stop. Requests that are being answered are cut off. Does nothing the second time."""
@@ -154,11 +156,15 @@ def _start(xllamacpp: ModuleType, params: Any) -> Any:
     return running
 
 
-def _stop(running: list[Any], port: int) -> None:
+def _stop(running: list[Any], port: int, process_id: int) -> None:
     """Hang up on every client, then let llama.cpp end.
 
     Its destructor waits for the clients while it holds the GIL: with one in this process that would be for ever.
     """
+    if os.getpid() != process_id:
+        # A forked child has none of llama.cpp's threads, for which the destructor would wait for ever.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(running.pop()))
+        return
     deadline = time.monotonic() + HANG_UP_TIMEOUT_S
     while _hang_up(port) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -185,6 +185,23 @@ def test_program_that_never_closes_its_server_ends_and_is_quiet():
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks workers by default")
+def test_forked_worker_ends_though_its_parent_serves():
+    program = """
+import multiprocessing
+from lfm_adapter import local
+server = local.serve(context_length=256, parallel=1)
+worker = multiprocessing.get_context("fork").Process(target=print, args=("at work",))
+worker.start()
+worker.join(20)
+print(worker.exitcode)
+server.close()
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 # our own program
+    assert done.stdout.split() == ["at", "work", "0"]
+
+
 def test_lfm_chat_answers_without_a_key():
     result = CliRunner().invoke(app, ["chat", "--max-tokens", "8", "Say hello."])
     assert result.exit_code == 0

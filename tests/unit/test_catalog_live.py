@@ -294,9 +294,10 @@ class TestRefresh:
         card = cards["liquid/lfm-2.5-2.6b:free"]
         assert (card.status, card.context_length, card.endpoints) == ("live", 128_000, ())
 
-    async def test_an_empty_listing_is_an_error_and_no_mass_retirement(self, refresh):
-        with pytest.raises(ResponseError, match="empty"):
-            await refresh(Listings())
+    async def test_a_listing_without_liquid_models_is_an_error_and_no_mass_retirement(self, refresh):
+        for listing in ((), ({"id": "local/smollm2-135m-instruct"},)):
+            with pytest.raises(ResponseError, match="base_url"):
+                await refresh(Listings(*listing))
 
     async def test_other_failures_come_through(self, refresh):
         client = Listings(listed())

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chat_ways import ask, chat
+from langchain_core.messages import AIMessage
 from openrouter_replies import chunk, completion, events, stream, tool_call, usage_of
+
+from lfm_adapter.langchain.blocks import PROVIDER
 
 if TYPE_CHECKING:
     from scripted_openrouter import ScriptedOpenRouter
@@ -81,6 +84,12 @@ def test_refusal_image_and_broken_call_are_blocks(server: ScriptedOpenRouter):
             "error": "The arguments are no JSON object.",
         },
     ]
+
+
+def test_content_in_parts_is_one_text_and_the_rest():
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    message = AIMessage(["Hel", image, {"type": "text", "text": "lo."}], response_metadata={"model_provider": PROVIDER})
+    assert message.content_blocks == [{"type": "text", "text": "Hello."}, {"type": "non_standard", "value": image}]
 
 
 def test_each_chunk_has_its_piece(server: ScriptedOpenRouter):

@@ -81,6 +81,7 @@ def test_plain_forms_of_input_are_understood(server: ScriptedOpenRouter):
         ("Hi", {"type": "text", "text": "Hi"}),
         ({"type": "text", "text": "Hi", "id": "lc_1", "index": 0}, {"type": "text", "text": "Hi"}),
         ({"type": "input_text", "text": "Hi"}, {"type": "text", "text": "Hi"}),
+        ({"type": "output_text", "text": "Hi"}, {"type": "text", "text": "Hi"}),
         ({"type": "text-plain", "text": "Hi", "mime_type": "text/plain"}, {"type": "text", "text": "Hi"}),
         (
             {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}},
@@ -134,6 +135,11 @@ def test_detail_of_an_image_stays():
         ({"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"}, "wav"),
         ({"type": "audio", "base64": "AAAA", "mime_type": "audio/mpeg"}, "mp3"),
         ({"type": "audio", "base64": "AAAA", "mime_type": "audio/x-wav"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/wave"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/vnd.wave"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/mp4"}, "m4a"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/x-m4a"}, "m4a"),
+        ({"type": "audio", "base64": "AAAA"}, "wav"),
         ({"type": "audio", "source_type": "base64", "data": "AAAA", "mime_type": "audio/flac"}, "flac"),
         ({"type": "audio", "url": "data:audio/ogg;base64,AAAA"}, "ogg"),
         ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}, "mp3"),
@@ -259,6 +265,7 @@ def test_tool_results_inside_a_human_message_become_tool_messages():
         {"role": "user", "content": "And now?"},
     ]
     assert len(to_wire([HumanMessage([result])])) == 1
+    assert to_wire([HumanMessage([{"type": "tool_result", "tool_use_id": "call_1"}])])[0]["content"] == ""
 
 
 def test_calls_without_text_have_null_content():

@@ -256,6 +256,11 @@ def test_fields_without_a_name_here_are_kept(server: ScriptedOpenRouter):
     assert message.response_metadata["weather"] == "sunny"
 
 
+def test_work_of_openrouters_own_tools_is_told(server: ScriptedOpenRouter):
+    server.add(completion(usage=usage_of() | {"server_tool_use_details": {"web_search_requests": 2}}))
+    assert chat(server).invoke("Hi").response_metadata["server_tool_use_details"] == {"web_search_requests": 2}
+
+
 @pytest.mark.parametrize("way", ["invoke", "stream"])
 def test_clamped_max_tokens_are_told(server: ScriptedOpenRouter, way: str):
     server.add(stream() if way == "stream" else completion())

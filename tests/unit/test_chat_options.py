@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from chat_ways import MODEL, ask, chat, sent
+from langchain_core.exceptions import ContextOverflowError
 from openrouter_replies import completion, stream
 from pydantic import SecretStr, ValidationError
 
 from lfm_adapter import ChatLFM
+from lfm_adapter.client.settings import Settings
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -155,6 +157,34 @@ def test_settings_of_the_client_may_differ_for_a_call(server: ScriptedOpenRouter
     body_of(server, model)
     assert server.requests[-1].headers["authorization"] == "Bearer test-key"
     assert "x-two" not in server.requests[-1].headers
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        ({"timeout": 0}, ConfigurationError, "`timeout`"),
+        ({"request_timeout": 0}, ConfigurationError, "`timeout`"),
+        ({"stream_chunk_timeout": 0}, ConfigurationError, "`stream_chunk_timeout`"),
+        ({"total_timeout": 0}, ConfigurationError, "`total_timeout`"),
+        ({"max_retries": -1}, ConfigurationError, "`max_retries`"),
+        ({"app_url": "a\nb"}, ConfigurationError, "app_url"),
+        ({"app_categories": ["a", "b", "c"]}, ConfigurationError, "at most 2"),
+        ({"when_retired": "ignore"}, ConfigurationError, "`when_retired`"),
+        ({"token_counter": lambda messages: 40_000}, ContextOverflowError, "32,768"),
+        ({"base_url": "http://openrouter.example.com/v1"}, ConfigurationError, "unencrypted"),
+    ],
+)
+def test_settings_for_a_call_are_checked_like_all(
+    server: ScriptedOpenRouter, call: dict[str, Any], error: type[Exception], said: str
+):
+    with pytest.raises(error, match=said):
+        chat(server).invoke("Hi", **call)
+    assert server.requests == []
+
+
+def test_key_may_go_unencrypted_where_a_call_allows_it(server: ScriptedOpenRouter):
+    call = {"base_url": "http://openrouter.example.com/v1", "allow_http": True}
+    assert chat(server)._settings(call).key() == "test-key"
 
 
 def test_a_call_may_go_to_another_address(server: ScriptedOpenRouter):
@@ -339,6 +369,10 @@ def test_without_anything_the_default_model_is_asked_on_openrouter():
         model.invoke("Hi")
 
 
+def test_defaults_are_those_of_the_client():
+    assert ChatLFM()._settings({}) == Settings.of()
+
+
 def test_key_of_the_environment_is_not_told_to_a_server_that_the_code_names(
     server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
 ):
@@ -378,11 +412,3 @@ def test_timeout_is_in_seconds(server: ScriptedOpenRouter):
     assert time.monotonic() - start < 4
     server.add(completion().held(0, 0.1))
     assert chat(server, timeout=60).invoke("Hi").text == "Hello."
-
-
-def test_token_counter_checks_the_context(server: ScriptedOpenRouter):
-    from lfm_adapter.errors import ContextWindowExceededError
-
-    with pytest.raises(ContextWindowExceededError, match="32,768"):
-        chat(server, token_counter=lambda messages: 40_000).invoke("Hi")
-    assert server.requests == []

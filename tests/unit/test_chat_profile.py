@@ -34,8 +34,8 @@ def test_profile_says_what_the_catalogue_knows_and_no_more(card: catalog.ModelCa
         "tool_choice": card.capabilities.tool_choice,
         "structured_output": card.capabilities.structured_outputs,
         "reasoning_output": card.capabilities.reasoning,
-        "text_outputs": True if card.kind == "chat" else None,
-        "image_inputs": False if card.kind == "chat" else None,
+        **dict.fromkeys(("text_inputs", "text_outputs"), True if card.kind == "chat" else None),
+        **dict.fromkeys(("image_inputs", "audio_inputs", "video_inputs"), False if card.kind == "chat" else None),
     }.items():
         assert profile.get(key) == fact, key
         assert (key in profile) is (fact is not None), key

@@ -29,6 +29,7 @@ class Heard(BaseCallbackHandler):
         self.chunks: list[Any] = []
         self.ended: Any = None
         self.error: BaseException | None = None
+        self.partial: Any = None
 
     def on_chat_model_start(self, serialized: dict[str, Any], messages: Any, **kwargs: Any) -> None:
         self.started = {"serialized": serialized, **kwargs}
@@ -40,8 +41,8 @@ class Heard(BaseCallbackHandler):
     def on_llm_end(self, response: Any, **kwargs: Any) -> None:
         self.ended = response
 
-    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
-        self.error = error
+    def on_llm_error(self, error: BaseException, *, response: Any = None, **kwargs: Any) -> None:
+        self.error, self.partial = error, response
 
 
 class HeardAsync(AsyncCallbackHandler):
@@ -88,6 +89,7 @@ def test_failure_in_the_middle_is_told_with_what_had_come(server: ScriptedOpenRo
     assert isinstance(heard.error, APIError)
     assert heard.error.partial is not None
     assert heard.error.partial.text == "Hel"
+    assert heard.partial.generations[0][0].text == "Hel"
     assert heard.ended is None
 
 

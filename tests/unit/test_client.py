@@ -142,8 +142,11 @@ class TestBody:
 
     @pytest.mark.parametrize(("model", "sent"), [("lfm-3b", "liquid/lfm-3b"), ("gpt-oss", "gpt-oss"), ("a/b", "a/b")])
     def test_names_the_model_in_full(self, make, server, model, sent):
-        assert self.sent(make(server, model=model), server)["model"] == sent
-        assert self.sent(make(server), server, model=model)["model"] == sent
+        assert self.sent(make(server, as_openrouter=True, model=model), server)["model"] == sent
+        assert self.sent(make(server, as_openrouter=True), server, model=model)["model"] == sent
+
+    def test_names_the_model_of_a_server_on_this_machine_as_it_is_given(self, make, server):
+        assert self.sent(make(server, model="lfm2-8b-a1b", when_retired="successor"), server)["model"] == "lfm2-8b-a1b"
 
     def test_is_the_same_for_the_same_call(self, make, server):
         client = make(server)
@@ -384,7 +387,7 @@ class TestRetiredModel:
 
     def test_gives_way_to_its_successor_and_the_reply_says_so(self, make, server):
         server.default = openrouter_like
-        client = make(server, model="lfm-3b", when_retired="successor")
+        client = make(server, as_openrouter=True, model="lfm-3b", when_retired="successor")
         with pytest.warns(UserWarning, match=r"`liquid/lfm-3b` is retired; asking .* `liquid/lfm-3-1\.7b`"):
             assert client.chat("Hi").model == "liquid/lfm-3-1.7b"
         client.text()  # not warned about again: here a warning is an error

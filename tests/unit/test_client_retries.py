@@ -324,7 +324,7 @@ class TestTimeout:
 
     def test_names_the_model(self, make, mute_url):
         with pytest.raises(errors.APITimeoutError) as caught:
-            make(base_url=mute_url, timeout=0.1, total_timeout=20, max_retries=0).chat("Hi", model="lfm-7b")
+            make(base_url=mute_url, timeout=0.1, total_timeout=20, max_retries=0).chat("Hi", model="liquid/lfm-7b")
         assert caught.value.model == "liquid/lfm-7b"
 
 
