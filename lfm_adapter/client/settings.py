@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from lfm_adapter import catalog
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
 from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
@@ -166,6 +165,8 @@ class Settings:
 
         A server on this machine has models of its own: only names that are OpenRouter's, with a slash, are looked up.
         """
+        from lfm_adapter import catalog  # when it is needed: its facts take as long to load as all else here
+
         return catalog.get(model) if "/" in model or not self.is_local else catalog.ModelCard(id=model, name=model)
 
     def served(self, model: str) -> str:

@@ -19,7 +19,9 @@ __all__ = ["to_parts"]
 
 _OF_THE_WIRE = {"file", "image_url", "input_audio", "text", "video_url"}
 
-# OpenRouter's names, where they are not the MIME type's: https://openrouter.ai/docs/features/multimodal/audio, read 2026-11-23.
+# OpenRouter's names, where they are not the MIME type's
+# (https://openrouter.ai/docs/features/multimodal/audio, read 2026-11-23).
+# https://openrouter.ai/docs/features/multimodal/audio, read 2026-11-23.
 _AUDIO_FORMATS = {"mpeg": "mp3", "mp4": "m4a", "vnd.wave": "wav", "wave": "wav", "x-m4a": "m4a", "x-wav": "wav"}
 
 

@@ -108,8 +108,9 @@ def serve(
 class LocalServer:
     """A running server. `serve` makes them.
 
-    Closes itself when nothing refers to it any more, and at the end of the program. A child that was forked meanwhile has
-    to end by `os._exit`, as the workers of multiprocessing do: llama.cpp waits at its end for threads that a child lacks.
+    Closes itself when nothing refers to it any more, and at the end of the program. A child that was forked meanwhile
+    has to end by `os._exit`, as the workers of multiprocessing do: llama.cpp waits at its end for threads that a child
+    lacks.
 
     Attributes:
         base_url: What to pass to `ChatLFM(base_url=...)`.

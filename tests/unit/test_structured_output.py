@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
 from chat_ways import chat, sent
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from openrouter_replies import completion, stream, tool_call
@@ -170,6 +171,19 @@ def test_nothing_of_langchains_bookkeeping_is_sent(server: ScriptedOpenRouter):
     for method in METHODS:
         chat(server).with_structured_output(Cat, method=method).invoke("Hi")  # type: ignore[arg-type]  # a literal
         assert not [name for name in sent(server) if name.startswith(("ls_", "structured"))]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_langsmith_is_told_the_schema_and_the_method(server: ScriptedOpenRouter, method: Any):
+    class Heard(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
+            told.append(kwargs["options"]["ls_structured_output_format"])
+
+    told: list[Any] = []
+    server.add(reply(method))
+    chat(server).with_structured_output(SCHEMA, method=method).invoke("Hi", {"callbacks": [Heard()]})
+    assert told[0]["kwargs"] == {"method": method, "strict": None}
+    assert told[0]["schema"]["title"] == "Cat"
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
