@@ -1,0 +1,59 @@
+"""`JSONReader`: strict JSON comes out byte for byte, and the cuts of a stream change nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lfm_adapter.toolcalls.objects import JSONReader, read_json
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
+OBJECTS = st.dictionaries(st.text(), VALUES)
+FORMATS = st.fixed_dictionaries(
+    {
+        "ensure_ascii": st.booleans(),
+        "indent": st.sampled_from([None, 0, 2, "\t"]),
+        "separators": st.sampled_from([None, (",", ":"), (" , ", " : ")]),
+    }
+)
+AROUND = st.sampled_from([("", ""), ("```json\n", "\n```"), ("Sure, [1] and {this}:\n", "\nBye {you}."), ("\n\n", " ")])
+LOOSE = st.text(alphabet="{}[]\"':,\\/*#\n tTrueNoabc1.-+x…", max_size=60)
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    ends = sorted(place % (len(text) + 1) for place in places)
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
+
+
+@given(OBJECTS, FORMATS, AROUND)
+def test_strict_json_comes_out_byte_for_byte(value: Any, how: dict[str, Any], around: tuple[str, str]):
+    text = json.dumps(value, **how)
+    assert read_json(around[0] + text + around[1]) == text
+
+
+@given(st.lists(VALUES), FORMATS)
+def test_lists_do_too(value: Any, how: dict[str, Any]):
+    text = json.dumps(value, **how)
+    assert read_json(text, root="[") == text
+
+
+@given(LOOSE | st.builds("{{{}".format, LOOSE), st.lists(st.integers(0)), st.booleans(), st.sampled_from("{["))
+def test_cuts_change_nothing(text: str, places: list[int], cut_off: bool, root: str):
+    reader = JSONReader(root)
+    pieces = [reader.feed(piece) for piece in cut(text, places)]
+    assert "".join(pieces) + reader.close(cut_off=cut_off) == (read_json(text, root=root, cut_off=cut_off) or "")
+
+
+# Numbers are not looked into: what JSON lacks of them comes out as it is, and is found by whoever parses it.
+WITHOUT_NUMBERS = st.text(alphabet="{}[]\"':,\\/*#\n tTrueNoabcx…", max_size=60)
+
+
+@given(WITHOUT_NUMBERS)
+def test_what_is_found_in_a_whole_answer_is_json(text: str):
+    found = read_json('{"a":' + text)
+    assert found is not None
+    json.loads(found)
