@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CUT", "REQUEST", "RESET", "UNTIL_CLOSED", "Loopback", "Received", "chunk", "chunked", "reply"]
+__all__ = ["CUT", "PATIENCE_S", "REQUEST", "RESET", "UNTIL_CLOSED", "Loopback", "Received", "chunk", "chunked", "reply"]
 
-PATIENCE_S = 20.0  # after which a script that hangs fails its test
+PATIENCE_S = 20.0  # after which a test that hangs fails
 
 
 class Mark(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -147,9 +148,10 @@ class AiohttpResponse:
                 return await stream.readany()
             finally:
                 self._waits = False
-        except _FAILURES:
+        except _FAILURES as error:
             # aiohttp forgets what came before a failure and was not read yet; it may be the server's last word.
             if not self._closed and (rest := stream._read_nowait(-1)):
+                error.__traceback__ = None  # aiohttp keeps the error, which by this frame would keep the reply
                 return rest
             raise
 
@@ -157,7 +159,8 @@ class AiohttpResponse:
         if self._timer is not None:
             self._timer.cancel()
         when = min(self._deadline, self._loop.time() + _LOOK_AGAIN_S)
-        self._timer = self._loop.call_at(when, self._look)
+        # Not the method: the loop would hold a reply that no one reads any more, and with it the connection.
+        self._timer = self._loop.call_at(when, _look, weakref.ref(self))
 
     def _look(self) -> None:
         self._timer = None
@@ -188,6 +191,11 @@ class AiohttpResponse:
                 # `close` would first send what is left to send, and for TLS wait for the server's farewell.
                 connection.transport.abort()
         self._response.close()
+
+
+def _look(reply: weakref.ref[AiohttpResponse]) -> None:
+    if (response := reply()) is not None:
+        response._look()
 
 
 async def _ssl_context() -> ssl.SSLContext:

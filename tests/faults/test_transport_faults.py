@@ -22,7 +22,7 @@ import aiohttp.http_exceptions
 import pytest
 import urllib3.exceptions
 from both_transports import KEY, KINDS, client_of, request_to
-from loopback import CUT, RESET, UNTIL_CLOSED, Loopback, chunked, reply
+from loopback import CUT, PATIENCE_S, RESET, UNTIL_CLOSED, Loopback, chunked, reply
 
 from lfm_adapter.errors import (
     APIConnectionError,
@@ -110,7 +110,7 @@ class TestCut:
                 with pytest.raises(StreamInterruptedError):
                     answer.read()
             client.settle()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
 
 
 class TestNoConnection:
@@ -166,7 +166,7 @@ class TestSilence:
                 client.send(server.url, timeout_s=0.05)
             assert caught.value.retryable
             client.settle()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
 
     def test_of_a_server_that_does_not_speak_tls_is_a_timeout(self, client: Client) -> None:
         with Loopback([UNTIL_CLOSED]) as server, pytest.raises(APITimeoutError, match="did not reply"):
@@ -190,7 +190,7 @@ class TestSilence:
             with pytest.raises(APITimeoutError, match=f"sent nothing for {timeout_s} s"):
                 answer.read(timeout_s)
             client.settle()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
 
     @pytest.mark.parametrize("head", [b"Connection: close", b"Content-Length: 9"])
     def test_in_the_body_is_a_timeout_also_without_chunks(self, client: Client, head: bytes) -> None:

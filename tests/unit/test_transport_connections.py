@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import gzip
 import os
 import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from both_transports import KINDS, client_of, request_to
-from loopback import CUT, UNTIL_CLOSED, Loopback, chunked, reply
+from loopback import CUT, PATIENCE_S, UNTIL_CLOSED, Loopback, chunked, reply
 from urllib3 import HTTPResponse
 
 from lfm_adapter.errors import StreamInterruptedError
@@ -37,6 +39,14 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is in a cycle stays: the collector might take aiohttp's connection first, which then complains."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 class TestConnections:
     def test_are_kept_and_shared_by_all_transports(self, client: Client) -> None:
         with Loopback(reply(b"a"), chunked(b"b"), reply(gzip.compress(b"c"), b"Content-Encoding: gzip")) as server:
@@ -53,7 +63,7 @@ class TestConnections:
             assert answer.read()
             connection = answer.socket
             answer.close()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
             assert connection.fileno() == -1
             answer.close()
             with pytest.raises(StreamInterruptedError, match="was closed"):
@@ -64,13 +74,13 @@ class TestConnections:
     def test_that_wait_for_the_first_byte_of_the_body_can_be_closed(self, client: Client) -> None:
         with Loopback([chunked()[0], UNTIL_CLOSED]) as server:
             client.send(server.url).close()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
 
     def test_of_an_unread_reply_are_closed_when_it_is_dropped(self, client: Client) -> None:
         with Loopback([*chunked(*EVENTS)[:-1], UNTIL_CLOSED]) as server:
             client.send(server.url).read()
             client.settle()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
 
     def test_that_the_server_closed_meanwhile_are_replaced(self, client: Client) -> None:
         with Loopback([reply(b"a"), CUT], reply(b"b")) as server:
@@ -123,8 +133,8 @@ class TestUrllib3Transport:
                     pass
                 answer.close()
                 with pytest.raises(StreamInterruptedError, match="was closed"):
-                    waiting.result(5)
-            assert server.was_closed.wait(5)
+                    waiting.result(PATIENCE_S)
+            assert server.was_closed.wait(PATIENCE_S)
 
     def test_reply_that_was_closed_by_another_thread_did_not_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a length, a closed connection looks like the end of the body."""
@@ -186,7 +196,7 @@ class TestAiohttpTransport:
             await asyncio.to_thread(answer.close)
             with pytest.raises(StreamInterruptedError, match="was closed"):
                 await waiting
-            assert await asyncio.to_thread(server.was_closed.wait, 5)
+            assert await asyncio.to_thread(server.was_closed.wait, PATIENCE_S)
 
     def test_reply_can_be_closed_after_its_loop(self) -> None:
         with Loopback([*chunked(*EVENTS)[:-1], UNTIL_CLOSED]) as server:
@@ -194,9 +204,34 @@ class TestAiohttpTransport:
             answer = loop.run_until_complete(AiohttpTransport().send(request_to(server.url)))
             loop.close()
             answer.close()
-            assert server.was_closed.wait(5)
+            assert server.was_closed.wait(PATIENCE_S)
         asyncio.run(aclose_pools())
         sessions._drop_dead_loops()
+
+    @pytest.mark.usefixtures("no_collector")
+    async def test_reply_that_was_waited_for_is_closed_when_it_is_dropped(self) -> None:
+        head, event, *_ = chunked(*EVENTS)
+        is_waited_for = threading.Event()
+        with Loopback([head, is_waited_for, event, UNTIL_CLOSED]) as server:
+            answer = await AiohttpTransport().send(request_to(server.url))
+            asyncio.get_running_loop().call_soon(is_waited_for.set)
+            assert await answer.read(10) == EVENTS[0]
+            held = weakref.ref(answer)
+            del answer
+            assert held() is None
+            assert await asyncio.to_thread(server.was_closed.wait, PATIENCE_S)
+
+    @pytest.mark.usefixtures("no_collector")
+    async def test_reply_that_broke_off_is_closed_when_it_is_dropped(self) -> None:
+        with Loopback([*chunked(*EVENTS)[:-1], CUT]) as server:
+            answer = await AiohttpTransport().send(request_to(server.url))
+            await asyncio.to_thread(server.wait_until_idle)
+            while answer._stream.exception() is None:  # noqa: ASYNC110 - aiohttp has no event for it
+                await asyncio.sleep(0)
+            assert await answer.read(10) == b"".join(EVENTS)
+            held = weakref.ref(answer)
+            del answer
+            assert held() is None
 
     async def test_reply_that_is_read_while_the_pools_are_closed_says_so(self) -> None:
         with Loopback([chunked()[0], UNTIL_CLOSED]) as server:
@@ -206,7 +241,7 @@ class TestAiohttpTransport:
             await aclose_pools()
             with pytest.raises(StreamInterruptedError):
                 await waiting
-            assert await asyncio.to_thread(server.was_closed.wait, 5)
+            assert await asyncio.to_thread(server.was_closed.wait, PATIENCE_S)
 
 
 # Run with every warning an error; aiohttp's and asyncio's own complaints would stand in stderr too.
