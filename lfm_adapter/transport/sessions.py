@@ -129,6 +129,8 @@ def _close_at_exit() -> None:
         connector = _disown(held.session)
         if not loop.is_running():  # in a thread that ends with the process
             _hang_up_all(connector)
+        with suppress(StopIteration):  # nothing to await is left; collected, it would ask the loop for a turn in vain
+            held.lifetime.aclose().send(None)
 
 
 if hasattr(os, "register_at_fork"):

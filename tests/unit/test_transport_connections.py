@@ -271,8 +271,9 @@ async def leave_unread():
 """
 
 
-def run(script: str, server: Loopback, warnings: str = "error") -> None:
-    command = [sys.executable, "-W", warnings, "-c", PREAMBLE + script, server.url]
+def run(script: str, server: Loopback, *excepted: str) -> None:
+    filters = [word for warning in ("error", *excepted) for word in ("-W", warning)]
+    command = [sys.executable, *filters, "-c", PREAMBLE + script, server.url]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)  # noqa: S603 - our own code
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -305,9 +306,11 @@ asyncio.run_coroutine_threadsafe(leave_unread(), loop).result(10)
         with Loopback(chunked(*EVENTS)) as server:
             run(script, server)
 
-    def test_ends_without_a_complaint_of_ours_where_no_one_closed_the_loop(self) -> None:
+    @pytest.mark.parametrize("last", ["", "loop.run_until_complete(leave_unread())"], ids=["read", "unread"])
+    def test_ends_without_a_complaint_of_ours_where_no_one_closed_the_loop(self, last: str) -> None:
         with Loopback(chunked(*EVENTS)) as server:
-            run("loop = asyncio.new_event_loop(); loop.run_until_complete(afetch())", server, "ignore")
+            script = f"loop = asyncio.new_event_loop(); loop.run_until_complete(afetch()); {last}"
+            run(script, server, "ignore:unclosed event loop:ResourceWarning")
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit()"])
