@@ -110,13 +110,10 @@ class _Reply(http.client.HTTPResponse):
 class _HTTPPool(HTTPConnectionPool):
     def _new_conn(self) -> Any:
         # On the connection and not as `ConnectionCls`, which vcrpy replaces.
-        connection = super()._new_conn()
-        connection.response_class = _Reply  # type: ignore[attr-defined] # of http.client.HTTPConnection
+        connection: Any = super()._new_conn()
+        connection.response_class = _Reply
         return connection
 
 
-class _HTTPSPool(HTTPSConnectionPool):
-    def _new_conn(self) -> Any:
-        connection = super()._new_conn()
-        connection.response_class = _Reply  # type: ignore[attr-defined] # of http.client.HTTPConnection
-        return connection
+class _HTTPSPool(_HTTPPool, HTTPSConnectionPool):
+    pass
