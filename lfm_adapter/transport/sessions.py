@@ -39,7 +39,7 @@ async def current_session() -> ClientSession:
     """Return the session of the running loop, made at its first request."""
     loop = asyncio.get_running_loop()
     held = _sessions.get(loop)
-    if held is None or held.session.closed:
+    if held is None:
         _drop_dead_loops()
         lifetime = _lifetime(loop)
         held = _sessions[loop] = _Held(await anext(lifetime), lifetime)
@@ -62,8 +62,7 @@ async def _lifetime(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[ClientSes
     try:
         yield session
     finally:
-        if (held := _sessions.get(loop)) is not None and held.session is session:
-            del _sessions[loop]
+        _sessions.pop(loop, None)
         await session.close()
 
 
