@@ -100,11 +100,11 @@ def _trust_system(context: ssl.SSLContext) -> None:
         context.load_verify_locations(cafile=bundle)
 
 
-def _after_fork_in_child() -> None:
-    """A thread of the parent may have held the lock."""
+def _renew_lock_in_child() -> None:
+    """A thread of the parent may have held it."""
     global _lock  # noqa: PLW0603 - see `context`
     _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_renew_lock_in_child)
