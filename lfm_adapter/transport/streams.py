@@ -96,7 +96,7 @@ class AiohttpResponse:
         self._inflater = inflater_for(self.headers)
 
     async def read(self, timeout_s: float) -> bytes:
-        """See `AsyncResponse.read`. Returns some 200 KiB at most.
+        """See `AsyncResponse.read`. Returns less than 1 MiB.
 
         Raises:
             ResponseError: The body's compression is broken.
