@@ -193,13 +193,23 @@ class TestCompression:
         [
             (b"gzip", gzip.compress(b"hello" * 9)),
             (b"GZIP", gzip.compress(b"hello" * 4) + gzip.compress(b"hello" * 5)),
+            (b"gzip", gzip.compress(b"") + gzip.compress(b"hello" * 9)),
             (b"gzip", gzip.compress(b"hello" * 9) + bytes(20)),
             (b"x-gzip", gzip.compress(b"hello" * 9)),
             (b"deflate", zlib.compress(b"hello" * 9)),
             (b"gzip", b"hello" * 9),
             (b"identity", b"hello" * 9),
         ],
-        ids=["gzip", "two members", "padded", "x-gzip", "deflate", "already decompressed", "identity"],
+        ids=[
+            "gzip",
+            "two members",
+            "an empty member",
+            "padded",
+            "x-gzip",
+            "deflate",
+            "already decompressed",
+            "identity",
+        ],
     )
     def test_is_undone(self, client: Client, encoding: bytes, body: bytes) -> None:
         head = [b"Content-Encoding: " + encoding]

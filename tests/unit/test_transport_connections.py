@@ -144,6 +144,14 @@ class TestUrllib3Transport:
             with pytest.raises(StreamInterruptedError, match="was closed"):
                 answer.read(10)
 
+    def test_reply_is_closed_whatever_goes_wrong(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Loopback([chunked()[0], UNTIL_CLOSED]) as server:
+            answer = Urllib3Transport().send(request_to(server.url))
+            monkeypatch.setattr(HTTPResponse, "read1", lambda *_: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                answer.read(10)
+            assert server.was_closed.wait(PATIENCE_S)
+
 
 class TestAiohttpTransport:
     def test_works_in_one_loop_after_another(self) -> None:
@@ -175,6 +183,10 @@ class TestAiohttpTransport:
                 loop.close()
                 assert len(sessions._sessions) == 1
             assert asyncio.run(fetch()) == b"x"
+        assert sessions._sessions == {}
+
+    async def test_has_nothing_to_close_before_the_first_request(self) -> None:
+        await aclose_pools()
         assert sessions._sessions == {}
 
     async def test_sends_any_number_of_requests_at_once(self) -> None:

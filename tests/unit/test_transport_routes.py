@@ -6,13 +6,15 @@ import shutil
 import ssl
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import truststore
 from both_transports import KINDS, client_of
-from loopback import REQUEST, UNTIL_CLOSED, Loopback, chunked, reply
+from loopback import REQUEST, Loopback, chunked, reply
 
 from lfm_adapter.errors import APIConnectionError, ConfigurationError
 from lfm_adapter.transport import tls
@@ -107,6 +109,24 @@ class TestTls:
         with Loopback(reply(b"x"), tls=authority.server) as server:
             assert client.fetch(server.url) == b"x"
 
+    @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
+    def test_trusts_no_one_where_the_system_has_no_bundle(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
+        nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
+        trust.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+        trust.setattr(tls, "_SYSTEM_BUNDLES", ("/nowhere",))
+        with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError, match="not trusted"):
+            client.send(server.url)
+
+    @pytest.mark.parametrize("platform", ["darwin", "win32"])
+    def test_leaves_the_trust_to_the_system_that_has_a_store(self, trust: pytest.MonkeyPatch, platform: str) -> None:
+        with pytest.MonkeyPatch.context() as elsewhere:
+            elsewhere.setattr(sys, "platform", platform)
+            context = tls.context()
+        assert isinstance(context, truststore.SSLContext)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
     def test_trusts_no_one_else(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
         with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError) as caught:
             client.send(server.url)
@@ -138,13 +158,15 @@ class TestTls:
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
-        with Loopback([*chunked(*PARTS)[:-1], UNTIL_CLOSED], tls=authority.server) as server:
+        stay_silent = threading.Event()
+        with Loopback([*chunked(*PARTS)[:-1], stay_silent], tls=authority.server) as server:
             answer = client.send(server.url)
             assert answer.read()
             connection = answer.socket
             answer.close()
             client.settle()
             assert connection.fileno() == -1
+            stay_silent.set()
 
     def test_context_is_made_once_and_only_for_https(self, client: Client, trust: pytest.MonkeyPatch) -> None:
         made: list[ssl.SSLContext] = []
@@ -208,6 +230,7 @@ class TestProxy:
             ("*", "https://openrouter.test/api", False),
             ("openrouter.test:8443", "https://openrouter.test:8443/api", False),
             ("10.0.0.0/8", "http://10.1.2.3:8000/v1", False),
+            ("other.test, 10.0.0.0/8", "http://10.1.2.3:8000/v1", False),
             ("10.0.0.0/8", "http://11.1.2.3:8000/v1", True),
             ("router.test", "https://openrouter.test/api", True),
             ("", "https://openrouter.test/api", True),
