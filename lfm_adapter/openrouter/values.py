@@ -22,12 +22,14 @@ class ToolCall:
         id: Its id. The first piece has it; made up here where the provider sent none or the same one twice.
         name: The tool's name. Only the first piece has it.
         arguments: JSON as the model wrote it, which may be invalid or cut off; in a piece, the characters it adds.
+        error: Why the call cannot be made, where it was read out of text and does not fit the tool; else None.
     """
 
     index: int
     id: str | None
     name: str | None
     arguments: str
+    error: str | None = None
 
 
 @dataclass(slots=True)
