@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["problem_of"]
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+__all__ = ["fits", "problem_of", "schema_error"]
 
 _MAX_PROBLEM_CHARS = 300
 
 
-def problem_of(value: object, schema: Any) -> str | None:
+def problem_of(value: Any, schema: Any) -> str | None:
     """Return what keeps `value` from fitting `schema`, in one sentence, or None if it fits.
 
     A schema that is broken, or that refers to what is not in it, is no judge: nothing is fetched, and None comes back.
@@ -17,21 +23,74 @@ def problem_of(value: object, schema: Any) -> str | None:
     >>> problem_of({"name": "Tom"}, {"type": "object", "required": ["age"]})
     "'age' is a required property"
     """
-    if not isinstance(schema, dict | bool):
+    validator = _validator(schema)
+    if validator is None:
         return None
-    from jsonschema.exceptions import SchemaError, best_match
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing import Registry
+    from jsonschema.exceptions import best_match
     from referencing.exceptions import Unresolvable
 
-    validator = validator_for(schema, default=Draft202012Validator)
     try:
-        validator.check_schema(schema)
-        error = best_match(validator(schema, registry=Registry()).iter_errors(value))
-    except (SchemaError, Unresolvable, RecursionError):
+        error = best_match(validator.iter_errors(value))
+    except (Unresolvable, RecursionError, re.error):
         return None
     if error is None:
         return None
     where = f" (at {error.json_path})" if error.absolute_path else ""
-    text: str = error.message
-    return f"{text if len(text) <= _MAX_PROBLEM_CHARS else text[:_MAX_PROBLEM_CHARS] + '…'}{where}"
+    return f"{_shortened(error.message)}{where}"
+
+
+def fits(value: Any, schema: Any, *, root: Any) -> bool:
+    """Tell whether `value` fits `schema`, a part of the schema `root`. Where that cannot be told, it does not."""
+    validator = _validator(root)
+    if validator is None:
+        return False
+    from referencing.exceptions import Unresolvable
+
+    try:
+        return validator.evolve(schema=schema).is_valid(value)
+    except (Unresolvable, RecursionError, re.error):
+        return False
+
+
+def schema_error(schema: Any) -> str | None:
+    """Return why `schema` is no JSON schema, in one sentence, or None if it is one."""
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        _compiled(json.dumps(schema))
+    except SchemaError as error:
+        where = f" (at {error.json_path})" if error.absolute_path else ""
+        return f"{_shortened(error.message)}{where}"
+    except (TypeError, ValueError, RecursionError):
+        return "it is not JSON"
+    return None
+
+
+def _validator(schema: Any) -> Validator | None:
+    if not isinstance(schema, dict | bool):
+        return None
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        return _compiled(json.dumps(schema))
+    except (SchemaError, TypeError, ValueError, RecursionError):
+        return None
+
+
+# Compiling and checking a schema takes a millisecond, and an agent binds the same tools with every turn.
+@lru_cache(maxsize=512)
+def _compiled(schema_json: str) -> Validator:
+    from jsonschema.validators import Draft202012Validator, validator_for
+    from referencing import Registry
+
+    schema = json.loads(schema_json)
+    validator: Any = validator_for(schema, default=Draft202012Validator)
+    # Formats are not looked at: a `pattern` may be one of JavaScript's, which Python's `re` does not know.
+    validator.check_schema(schema, format_checker=None)
+    # An empty registry resolves what is inside the schema and fetches nothing.
+    compiled: Validator = validator(schema, registry=Registry())
+    return compiled
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_PROBLEM_CHARS else f"{text[:_MAX_PROBLEM_CHARS]}…"

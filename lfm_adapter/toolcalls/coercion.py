@@ -1,0 +1,185 @@
+"""Values in the types that a JSON schema wants, where nothing is lost by it.
+
+Small models write `"3"` for 3 and `"a"` for `["a"]`. What is changed here would mean the same to a reader.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter.openrouter.lenient import as_dict, parse
+from lfm_adapter.toolcalls.schemas import fits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Coercion"]
+
+_WORDS: dict[str, dict[str, bool | None]] = {
+    "boolean": {"true": True, "false": False},
+    "null": {"null": None, "none": None},
+}
+
+# Where schemas refer to each other, or a value offers many ways to read it, it stays as it is at some point.
+_MAX_REFERENCES = 16
+_MAX_STEPS = 10_000
+
+
+class Coercion:
+    """Brings values into the types of one schema.
+
+    Args:
+        schema: The schema, of which every schema asked about is a part.
+
+    >>> Coercion({}).coerced({"n": "3", "tags": "a"}, {"properties": {
+    ...     "n": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}}})
+    {'n': 3, 'tags': ['a']}
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._root = schema
+        self._steps = 0
+
+    def coerced(self, value: Any, schema: Any) -> Any:
+        """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one."""
+        self._steps = 0
+        return self._coerced(value, schema)
+
+    def types(self, schema: Any) -> frozenset[str]:
+        """Return the JSON types that `schema` admits; none where it says nothing of types."""
+        self._steps = 0
+        return self._types(schema)
+
+    def resolved(self, schema: Any) -> Mapping[str, Any]:
+        """Return the schema that `$ref` stands for, if it is a part of the whole; where there is none, `schema`."""
+        for _ in range(_MAX_REFERENCES):
+            reference = as_dict(schema).get("$ref")
+            if not isinstance(reference, str):
+                break
+            schema = self._at(reference)
+        return as_dict(schema)
+
+    def _at(self, reference: str) -> Any:
+        part: Any = self._root
+        if reference[:1] != "#":
+            return {}
+        for name in reference[1:].split("/")[1:]:
+            part = as_dict(part).get(name.replace("~1", "/").replace("~0", "~"))
+        return part
+
+    def _types(self, schema: Any) -> frozenset[str]:
+        self._steps += 1
+        schema = self.resolved(schema)
+        named = schema.get("type")
+        if isinstance(named, str):
+            return frozenset((named,))
+        if isinstance(named, list):
+            return frozenset(name for name in named if isinstance(name, str))
+        if "const" in schema:
+            return frozenset((_type_of(schema["const"]),))
+        if isinstance(schema.get("enum"), list):
+            return frozenset(map(_type_of, schema["enum"]))
+        for choice in ("anyOf", "oneOf"):
+            options = _options(schema, choice)
+            if options and self._steps < _MAX_STEPS:
+                types = [self._types(option) for option in options]
+                return frozenset().union(*types) if all(types) else frozenset()
+        parts = [self._types(part) for part in _options(schema, "allOf")] if self._steps < _MAX_STEPS else []
+        return next((types for types in parts if types), frozenset())
+
+    def _coerced(self, value: Any, schema: Any) -> Any:
+        self._steps += 1
+        schema = self.resolved(schema)
+        if not schema or self._steps > _MAX_STEPS:
+            return value
+        for choice in ("anyOf", "oneOf"):
+            options = _options(schema, choice)
+            if options:
+                value = self._by_option(value, options)
+        for part in _options(schema, "allOf"):
+            value = self._coerced(value, part)
+        types = self._types(schema)
+        if types and not _is_of(value, types):
+            value = self._converted(value, types, schema)
+        if isinstance(value, dict):
+            return self._members(value, schema)
+        if isinstance(value, list):
+            return self._items(value, schema)
+        return value
+
+    def _by_option(self, value: Any, options: list[Any]) -> Any:
+        if any(fits(value, option, root=self._root) for option in options):
+            return value
+        for option in options:
+            candidate = self._coerced(value, option)
+            if fits(candidate, option, root=self._root):
+                return candidate
+        return value
+
+    def _members(self, value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+        properties = as_dict(schema.get("properties"))
+        others = schema.get("additionalProperties")
+        return {key: self._coerced(member, properties.get(key, others)) for key, member in value.items()}
+
+    def _items(self, value: list[Any], schema: Mapping[str, Any]) -> list[Any]:
+        first = _options(schema, "prefixItems")
+        others = schema.get("items")
+        return [self._coerced(item, first[at] if at < len(first) else others) for at, item in enumerate(value)]
+
+    def _converted(self, value: Any, types: frozenset[str], schema: Mapping[str, Any]) -> Any:
+        if isinstance(value, str):
+            found = _read(value, types)
+            if found is not None:
+                return found[0]
+        elif isinstance(value, float) and "integer" in types and value.is_integer():
+            return int(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and types == {"string"}:
+            return str(value)
+        if "array" in types and not isinstance(value, list):
+            items = schema.get("items")
+            item = self._coerced(value, items)
+            if items is None or fits(item, items, root=self._root):
+                return [item]
+        return value
+
+
+def _read(text: str, types: frozenset[str]) -> tuple[Any] | None:
+    """Return what a string says in another type, in a tuple, for it may say None."""
+    for name in _WORDS.keys() & types:
+        word = text.strip().lower()
+        if word in _WORDS[name]:
+            return (_WORDS[name][word],)
+    value = parse(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, float) and value.is_integer() and "number" not in types:
+        value = int(value)
+    return (value,) if value is not None and _is_of(value, types) else None
+
+
+def _is_of(value: Any, types: Iterable[str]) -> bool:
+    name = _type_of(value)
+    return name in types or (name == "integer" and "number" in types)
+
+
+def _type_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"
+
+
+def _options(schema: Mapping[str, Any], name: str) -> list[Any]:
+    options = schema.get(name)
+    return options if isinstance(options, list) else []
