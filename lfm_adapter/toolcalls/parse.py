@@ -1,0 +1,31 @@
+"""Calls out of a whole text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lfm_adapter.toolcalls.stream import CallReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfm_adapter.openrouter.values import ToolCall
+    from lfm_adapter.toolcalls.tools import Tools
+
+__all__ = ["read_calls"]
+
+
+def read_calls(
+    text: str, tools: Tools, *, make_id: Callable[[int], str], first_index: int = 0
+) -> tuple[str, list[ToolCall]]:
+    """Return a text without the calls in it, and the calls. See `CallReader`, which finds them.
+
+    Args:
+        text: What a model wrote.
+        tools: What it may call.
+        make_id: Makes the id of a call, from its place.
+        first_index: The place of the first call.
+    """
+    reader = CallReader(tools, make_id=make_id, first_index=first_index)
+    pieces = [*reader.feed(text), *reader.close()]
+    return "".join(piece for piece in pieces if isinstance(piece, str)), reader.calls

@@ -1,0 +1,182 @@
+"""Tools, calls, results and schemas as text, for models that take them no other way."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter.openrouter.lenient import as_dict, as_text, dicts, parse
+from lfm_adapter.toolcalls.dialects import dialect_of, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lfm_adapter.catalog.cards import ToolDialect
+    from lfm_adapter.openrouter.wire import JSONDict
+    from lfm_adapter.toolcalls.dialects import Dialect
+    from lfm_adapter.toolcalls.tools import Tools
+
+__all__ = ["repair_calls", "repair_schema", "with_schema", "with_tools"]
+
+
+def with_tools(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Tools,
+    *,
+    dialect: ToolDialect | None,
+    choice: str,
+    parallel: bool,
+) -> list[JSONDict]:
+    r"""Return messages that say by text alone what tools there are, what was called and what came of it.
+
+    The definitions stand at the end of the first system message, or in a new one. Results are data, and whoever wrote
+    them may mean harm: they become JSON in which every "<" is `\u003c`, so that no marker can stand in them.
+
+    Args:
+        messages: In wire form, with `tool_calls` and messages of the role "tool".
+        tools: What may be called. With none, only the history is rewritten.
+        dialect: How the model writes calls.
+        choice: "auto", "required", or the name of the tool to call.
+        parallel: Whether several calls may be made at once.
+    """
+    spoken = dialect_of(dialect)
+    rewritten = list(_history(messages, spoken))
+    if not tools:
+        return rewritten
+    return _with_system_text(
+        rewritten, f"{spoken.tools(tools.definitions)}\n{spoken.manual}\n{_demand(choice, parallel=parallel)}"
+    )
+
+
+def with_schema(messages: Sequence[Mapping[str, Any]], response_format: Mapping[str, Any]) -> list[JSONDict]:
+    """Return messages that ask for an answer in JSON.
+
+    Args:
+        messages: In wire form.
+        response_format: `{"type": "json_object"}` or `{"type": "json_schema", "json_schema": {"schema": …}}`.
+    """
+    described = as_dict(response_format.get("json_schema"))
+    schema = described.get("schema")
+    demand = "Answer with JSON alone: no other text, no code fence."
+    if schema is None:
+        return _with_system_text(list(map(dict, messages)), f"{demand} It must be one JSON object.")
+    purpose = f" ({described['description']})" if described.get("description") else ""
+    demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(_dumps(schema))}"
+    return _with_system_text(list(map(dict, messages)), demand)
+
+
+def repair_calls(said: str, problem: str) -> list[JSONDict]:
+    """Return the messages that tell a model what was wrong with its calls.
+
+    Args:
+        said: Its answer.
+        problem: What was wrong, such as "no tool was called".
+    """
+    return _repair(
+        said, f"That was not what was asked for: {problem}. Write the tool call again, in the form described."
+    )
+
+
+def repair_schema(said: str, problem: str) -> list[JSONDict]:
+    """Return the messages that tell a model what was wrong with its JSON.
+
+    Args:
+        said: Its answer.
+        problem: What was wrong, such as "the answer is no JSON".
+    """
+    return _repair(said, f"That was not what was asked for: {problem}. Write the JSON again, whole, and nothing else.")
+
+
+def _repair(said: str, told: str) -> list[JSONDict]:
+    # Some servers refuse an assistant's message without content.
+    answer: list[JSONDict] = [{"role": "assistant", "content": said}] if said.strip() else []
+    return [*answer, {"role": "user", "content": told}]
+
+
+def _demand(choice: str, *, parallel: bool) -> str:
+    if choice == "auto":
+        limit = "" if parallel else " Make one call at most."
+        return f"Call a tool only where it helps; else answer in plain text.{limit}"
+    count = "at least one" if parallel else "exactly one"
+    wanted = "tool" if choice == "required" else f"call of `{choice}`"
+    verb = "call" if choice == "required" else "make"
+    return f"You must {verb} {count} {wanted} now. Write nothing else."
+
+
+def _history(messages: Sequence[Mapping[str, Any]], spoken: Dialect) -> Iterator[JSONDict]:
+    """Yield messages in which calls and results are text; results that follow each other share a message."""
+    names: dict[str, str] = {}
+    results: list[JSONDict] = []
+    for message in messages:
+        if message.get("role") == "tool":
+            results.append(_result(message, names, spoken))
+            continue
+        if results:
+            yield _joined(results)
+            results = []
+        yield _with_calls(message, names, spoken) if message.get("tool_calls") else dict(message)
+    if results:
+        yield _joined(results)
+
+
+def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: Dialect) -> JSONDict:
+    calls = []
+    for call in dicts(message["tool_calls"]):
+        function = as_dict(call.get("function"))
+        name = str(function.get("name") or "")
+        names[str(call.get("id"))] = name
+        written = function.get("arguments")
+        arguments = parse(written) if isinstance(written, str) and written.strip() else (written or {})
+        calls.append((name, arguments if isinstance(arguments, dict) else as_text(written)))
+    plain = {key: value for key, value in message.items() if key != "tool_calls"}
+    return {**plain, "content": _appended(message.get("content"), spoken.calls(calls), "\n")}
+
+
+def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialect) -> JSONDict:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    texts = [as_dict(part).get("text", part) for part in parts if _is_text(part) or isinstance(part, str)]
+    text = "".join(map(as_text, texts))
+    name = message.get("name") or names.get(str(message.get("tool_call_id")))
+    # JSON goes in as it is, with its own spaces and numbers, all else as a JSON string.
+    result = text if parse(text) is not None else _dumps(text)
+    named = f'"name": {_dumps(name)}, ' if name else ""
+    rendered = spoken.result(escaped(f'{{{named}"result": {result}}}'))
+    images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
+    return {"role": "user", "content": [{"type": "text", "text": rendered}, *images] if images else rendered}
+
+
+def _joined(results: list[JSONDict]) -> JSONDict:
+    content = results[0]["content"]
+    for result in results[1:]:
+        content = _appended(content, result["content"], "\n")
+    return {"role": "user", "content": content}
+
+
+def _with_system_text(messages: list[JSONDict], text: str) -> list[JSONDict]:
+    for at, message in enumerate(messages):
+        if message.get("role") in ("system", "developer"):
+            told = {**message, "content": _appended(message.get("content"), text, "\n\n")}
+            return [*messages[:at], told, *messages[at + 1 :]]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def _appended(content: Any, more: Any, separator: str) -> Any:
+    """Return a message's content, which may be a list of parts, with more behind it."""
+    if not content:
+        return more
+    if isinstance(content, str) and isinstance(more, str):
+        return f"{content}{separator}{more}"
+    return [*_parts(content), *_parts(more)]
+
+
+def _parts(content: Any) -> list[Any]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
