@@ -19,7 +19,7 @@ from lfm_adapter.transport.sessions import aclose_pools, current_session, hang_u
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp import ClientResponse
 
@@ -193,7 +193,7 @@ class AiohttpResponse:
         self._response.close()
 
 
-def _look(reply: weakref.ref[AiohttpResponse]) -> None:
+def _look(reply: Callable[[], AiohttpResponse | None]) -> None:
     if (response := reply()) is not None:
         response._look()
 
