@@ -8,6 +8,7 @@ Each script is played for one request, in order; the last one is played again fo
 kept for the next request unless its script ends with `CUT` or `RESET`. A script is bytes, or a list of steps:
 
     bytes             are sent as they are
+    float             a pause in seconds
     threading.Event   is waited for
     ssl.SSLContext    the connection turns to TLS, as behind a proxy's reply to CONNECT
     REQUEST           another request is read (and kept in `requests`), as behind the same
@@ -31,7 +32,19 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CUT", "PATIENCE_S", "REQUEST", "RESET", "UNTIL_CLOSED", "Loopback", "Received", "chunk", "chunked", "reply"]
+__all__ = [
+    "CUT",
+    "PATIENCE_S",
+    "REQUEST",
+    "RESET",
+    "UNTIL_CLOSED",
+    "Loopback",
+    "Received",
+    "chunk",
+    "chunked",
+    "dripping",
+    "reply",
+]
 
 PATIENCE_S = 20.0  # after which a test that hangs fails
 
@@ -45,7 +58,7 @@ class Mark(Enum):
 
 CUT, RESET, REQUEST, UNTIL_CLOSED = Mark
 
-Step = bytes | threading.Event | ssl.SSLContext | Mark
+Step = bytes | float | threading.Event | ssl.SSLContext | Mark
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,8 @@ class Loopback:
         match step:
             case bytes():
                 connection.sendall(step)
+            case float():
+                time.sleep(step)
             case threading.Event():
                 step.wait(PATIENCE_S)
             case Mark.UNTIL_CLOSED:
@@ -204,6 +219,11 @@ def chunked(*parts: bytes, headers: Sequence[bytes] = ()) -> list[Step]:
     """Return a whole reply in chunks, sent one by one."""
     head = b"\r\n".join((b"HTTP/1.1 200 OK", *headers, b"Transfer-Encoding: chunked", b"", b""))
     return [head, *map(chunk, parts), chunk(b"")]
+
+
+def dripping(data: bytes, pause_s: float = 0.05) -> list[Step]:
+    """Return `data` byte by byte."""
+    return [step for byte in data for step in (pause_s, bytes([byte]))]
 
 
 def chunk(part: bytes) -> bytes:

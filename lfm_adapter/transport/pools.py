@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -12,6 +13,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from lfm_adapter.transport import tls
 
 if TYPE_CHECKING:
+    import socket
     from io import BufferedReader
 
     from lfm_adapter.transport.route import Route
@@ -70,31 +72,55 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
-class _WholeLines:
-    """Reads lines for `_Reply.begin`, and objects to half of one."""
+class _HeaderLines:
+    """The lines of `file` for http.client, which needs no more to read headers: whole ones, and all in good time.
 
-    def __init__(self, file: BufferedReader) -> None:
-        self.file = file
+    The timeout of a socket bounds each wait, so a server that sends a byte now and then would be waited for without
+    end. Here it bounds all waits together.
+    """
+
+    def __init__(self, file: BufferedReader, connection: socket.socket) -> None:
+        self._file = file
+        self.flush = file.flush
         self.close = file.close
+        self._socket = connection
+        self._deadline = time.monotonic() + cast("float", connection.gettimeout())
+        self._unread = 0
 
     def readline(self, limit: int) -> bytes:
-        line = self.file.readline(limit)
-        if len(line) < limit and not line.endswith(b"\n"):
-            raise http.client.RemoteDisconnected("the connection closed inside the headers")
+        line = b""
+        while len(line) < limit and not line.endswith(b"\n"):
+            if not self._unread:
+                self._wait()
+            piece = self._file.readline(min(self._unread, limit - len(line)))
+            self._unread -= len(piece)
+            line += piece
         return line
+
+    def _wait(self) -> None:
+        remaining_s = self._deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise TimeoutError
+        self._socket.settimeout(remaining_s)
+        self._unread = len(self._file.peek())
+        if not self._unread:
+            raise http.client.RemoteDisconnected("the connection closed before the end of the headers")
 
 
 class _Reply(http.client.HTTPResponse):
-    """A reply whose headers are whole and sound, and which is the last of its request.
+    """A reply whose headers are whole and sound, come in time, and are the last of their request.
 
     http.client's own takes headers that are cut off for whole ones, "103 Early Hints" for the reply itself, and a
     length that is no number for none.
     """
 
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        # Not only in `begin`, which http.client does not call for a proxy's reply to CONNECT.
+        self._file = self.fp
+        self.fp = cast("Any", _HeaderLines(self.fp, sock))
+
     def begin(self) -> None:
-        file = self.fp
-        lines: Any = _WholeLines(file)  # of a file, http.client needs no more than that to read headers
-        self.fp = lines
         try:
             super().begin()
             while http.client.SWITCHING_PROTOCOLS < self.status < http.client.OK:
@@ -103,8 +129,8 @@ class _Reply(http.client.HTTPResponse):
             if self.length is None and not self.chunked and "content-length" in self.headers:
                 raise http.client.HTTPException("the length is no number")
         finally:
-            if self.fp is lines:
-                self.fp = file
+            if not self.isclosed():
+                self.fp = self._file
 
 
 class _HTTPPool(HTTPConnectionPool):

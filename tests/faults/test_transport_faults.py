@@ -22,7 +22,7 @@ import aiohttp.http_exceptions
 import pytest
 import urllib3.exceptions
 from both_transports import KEY, KINDS, client_of, request_to
-from loopback import CUT, PATIENCE_S, RESET, UNTIL_CLOSED, Loopback, chunked, reply
+from loopback import CUT, PATIENCE_S, RESET, UNTIL_CLOSED, Loopback, chunked, dripping, reply
 
 from lfm_adapter.errors import (
     APIConnectionError,
@@ -167,6 +167,30 @@ class TestSilence:
             assert caught.value.retryable
             client.settle()
             assert server.was_closed.wait(PATIENCE_S)
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            dripping(b"HTTP/1.1 200 OK\r\nX-Generation-Id: gen-1\r\nContent-Length: 0\r\n\r\n"),
+            [step for line in [b"HTTP/1.1 200 OK\r\n", *[b"Via: x\r\n"] * 30, b"\r\n"] for step in (0.05, line)],
+            [*[0.05, b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 30, reply()],
+        ],
+        ids=["bytes", "lines", "hints"],
+    )
+    def test_between_pieces_of_the_headers_counts_as_one(self, client: Client, script: list[Step]) -> None:
+        with Loopback(script) as server:
+            with pytest.raises(APITimeoutError, match=r"did not reply within 0.4 s"):
+                client.send(server.url, timeout_s=0.4)
+            client.settle()
+            assert server.was_closed.wait(PATIENCE_S)
+
+    def test_between_pieces_of_a_proxys_headers_counts_as_one(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Loopback(dripping(b"HTTP/1.1 200 Connection established\r\n\r\n")) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            with pytest.raises(APITimeoutError, match=r"did not reply within 0.4 s"):
+                client.send("https://openrouter.test/api", timeout_s=0.4)
 
     def test_of_a_server_that_does_not_speak_tls_is_a_timeout(self, client: Client) -> None:
         with Loopback([UNTIL_CLOSED]) as server, pytest.raises(APITimeoutError, match="did not reply"):
