@@ -143,6 +143,7 @@ class TestStreamThatIsLeft:
 
         with pytest.raises(TimeoutError):
             asyncio.run(run())
+        server.wait_for_requests(1)
         assert server.requests[0].abandoned.wait(10)
 
 

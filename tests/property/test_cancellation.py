@@ -17,7 +17,7 @@ from openrouter_replies import PADDING, completion, stream
 
 from lfm_adapter import AsyncLFMClient
 
-HANGS_S = 0.3  # after which a call is taken to wait for what never comes
+HANGS_S = 0.5  # after which a call is taken to wait for what never comes
 
 
 class CancelledAt:

@@ -205,7 +205,7 @@ def test_a_cassette_without_its_origin_is_not_played(tmp_path):
 
 @pytest.fixture
 def pool():
-    with urllib3.PoolManager(retries=False, timeout=5) as pool:
+    with urllib3.PoolManager(retries=False, timeout=20) as pool:
         yield pool
 
 

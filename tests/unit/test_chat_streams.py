@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scripted_openrouter import ScriptedOpenRouter
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def held(server: ScriptedOpenRouter) -> Iterator[threading.Event]:
 
 
 def was_abandoned(server: ScriptedOpenRouter) -> bool:
+    server.wait_for_requests(1)
     return server.requests[0].abandoned.wait(PATIENCE_S)
 
 

@@ -32,7 +32,7 @@ HELLO = {"model": "liquid/lfm-3b", "messages": [{"role": "user", "content": "Hel
 
 @pytest.fixture
 def pool():
-    with urllib3.PoolManager(retries=False, timeout=5, maxsize=4) as pool:
+    with urllib3.PoolManager(retries=False, timeout=20, maxsize=4) as pool:
         yield pool
 
 
@@ -155,7 +155,7 @@ def test_a_client_that_hangs_up_is_noticed(server, pool):
     server.add(stream().held(1, threading.Event()))
     reply = post(pool, server, preload_content=False)
     reply.close()
-    assert server.requests[0].abandoned.wait(5)
+    assert server.requests[0].abandoned.wait(20)
 
 
 def test_a_pause_takes_its_time(server, pool):

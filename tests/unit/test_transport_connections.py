@@ -286,7 +286,7 @@ async def leave_unread():
 def run(script: str, server: Loopback, *excepted: str) -> None:
     filters = [word for warning in ("error", *excepted) for word in ("-W", warning)]
     command = [sys.executable, *filters, "-c", PREAMBLE + script, server.url]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)  # noqa: S603 - our own code
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own code
     assert (done.returncode, done.stderr) == (0, "")
 
 
