@@ -41,7 +41,7 @@ class LFMClient(BaseClient[Transport]):
         api_key: The key, or a function that returns it, called for each request. Default: `OPENROUTER_API_KEY`, but
             not for a `base_url` that is on this machine or without TLS.
         base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.
-        timeout: Seconds to wait for a connection, and for the next byte on the wire.
+        timeout: Seconds to wait for a connection, for all headers of the reply, and for the next bytes of its body.
         stream_chunk_timeout: Seconds between two events with data in a stream; None for no bound.
         total_timeout: Seconds for a whole call, its retries included; None for no bound.
         max_retries: Tries after the first; 0 means none. What is retried: `errors.APIError.retryable`, before content.

@@ -24,7 +24,7 @@ class Request:
         url: The whole address.
         headers: As they go out. Their values never stand in the repr: one of them is the key.
         body: The JSON body as bytes, or None.
-        timeout_s: Seconds to wait for a connection, and then for the reply's headers.
+        timeout_s: Seconds to wait for a connection, and then for all headers of the reply.
     """
 
     method: str
