@@ -7,6 +7,7 @@
         │   └── StreamInterruptedError      the reply stopped before its end
         ├── APITimeoutError                 silence for too long, here (`timeout`) or there (408, 504, 524)
         ├── ResponseError                   the reply is none: not JSON, no choices, a broken event
+        │   └── UnfitReplyError             the answer does not keep to `tool_choice` or to the schema asked for
         ├── BadRequestError                 400, 413, 422 and every other 4xx that is not named here
         │   └── ContextWindowExceededError  the prompt does not fit; raised before sending where that is certain
         ├── AuthenticationError             401
@@ -48,6 +49,7 @@ __all__ = [
     "ResponseError",
     "ServerError",
     "StreamInterruptedError",
+    "UnfitReplyError",
     "redact",
 ]
 
@@ -181,6 +183,13 @@ class APITimeoutError(APIError):
 
 class ResponseError(APIError):
     """The reply cannot be read as one: not JSON, no choices, a broken event, larger than the bound."""
+
+
+class UnfitReplyError(ResponseError):
+    """The model, asked by prompt, did not keep to `tool_choice` or to the schema of `response_format`.
+
+    It was told so `max_repairs` times. `partial` holds its last answer, `usage` and cost of all of them included.
+    """
 
 
 class BadRequestError(APIError):

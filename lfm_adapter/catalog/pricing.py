@@ -31,6 +31,17 @@ class Cost:
     completion: Decimal | None
     source: Literal["openrouter", "catalog"]
 
+    def __add__(self, other: Cost) -> Cost:
+        """Return what two requests cost together; "openrouter" is its source only if it is that of both."""
+        return Cost(
+            total=self.total + other.total,
+            prompt=None if self.prompt is None or other.prompt is None else self.prompt + other.prompt,
+            completion=(
+                None if self.completion is None or other.completion is None else self.completion + other.completion
+            ),
+            source=self.source if self.source == other.source else "catalog",
+        )
+
 
 def cost(usage: Mapping[str, Any], card: ModelCard) -> Cost | None:
     """Return what a request cost.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lfm_adapter.client.attempts import DRAIN_S, Attempts
 from lfm_adapter.client.base import BaseClient
-from lfm_adapter.client.call import ChatCall, deltas_of, endpoints_call, key_call, models_call
+from lfm_adapter.client.call import deltas_of, endpoints_call, key_call, models_call
+from lfm_adapter.client.exchange import Exchange
 from lfm_adapter.errors import APIError
 from lfm_adapter.openrouter.reply import is_event_stream
 from lfm_adapter.openrouter.values import Delta
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from types import TracebackType
 
-    from lfm_adapter.client.call import Call
+    from lfm_adapter.client.call import Call, ChatCall
     from lfm_adapter.openrouter.values import Reply
     from lfm_adapter.openrouter.wire import JSONDict
     from lfm_adapter.transport.base import AsyncResponse
@@ -47,7 +48,7 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         Args:
             messages: A question, or messages in OpenAI's form: `[{"role": "user", "content": "…"}]`.
             model: Another model than the client's.
-            **parameters: Any field of the request, such as `max_tokens`, `temperature`, `tools`, `provider`.
+            **parameters: See `LFMClient.chat`.
 
         Returns:
             The whole reply.
@@ -56,7 +57,13 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             ConfigurationError: The request cannot be sent as it is.
             APIError: It was refused or failed; the class says how.
         """
-        return await self._run(ChatCall(self.settings, messages, model, parameters, stream=False))
+        exchange = Exchange(self.settings, messages, model, parameters, stream=False)
+        while exchange.reply is None:
+            try:
+                exchange.take(await self._run(exchange.call))
+            except APIError as error:
+                exchange.after(error)
+        return exchange.reply
 
     def stream(
         self, messages: str | Sequence[Mapping[str, Any]], *, model: str | None = None, **parameters: Any
@@ -75,7 +82,7 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             ConfigurationError: The request cannot be sent as it is.
             ContextWindowExceededError: The prompt cannot fit.
         """
-        return AsyncStream(self._deltas(ChatCall(self.settings, messages, model, parameters, stream=True)))
+        return AsyncStream(self._deltas(Exchange(self.settings, messages, model, parameters, stream=True)))
 
     async def models(self) -> list[JSONDict]:
         """Return the models that are served, as OpenRouter lists them. Needs no key."""
@@ -107,7 +114,17 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             response.close()
         return body.whole()
 
-    async def _deltas(self, call: ChatCall) -> AsyncGenerator[Delta]:
+    async def _deltas(self, exchange: Exchange) -> AsyncGenerator[Delta]:
+        while exchange.reply is None:
+            try:
+                async with aclosing(self._answer(exchange.call)) as deltas:
+                    async for delta in deltas:
+                        for passed in exchange.pass_on(delta):
+                            yield passed
+            except APIError as error:
+                exchange.after(error)
+
+    async def _answer(self, call: ChatCall) -> AsyncGenerator[Delta]:
         attempts = Attempts(call)
         while True:
             try:

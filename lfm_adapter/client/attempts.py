@@ -31,8 +31,10 @@ class Attempts:
         self._call = call
         self._settings = call.settings
         self._retries_done = 0
-        total = self._settings.total_timeout_s
-        self._deadline = math.inf if total is None else time.monotonic() + total
+        if call.deadline is None:
+            total = self._settings.total_timeout_s
+            call.deadline = math.inf if total is None else time.monotonic() + total
+        self._deadline = call.deadline
         self._forget()
 
     def _forget(self) -> None:

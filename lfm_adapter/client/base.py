@@ -11,7 +11,7 @@ from lfm_adapter.openrouter.request import Attribution
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lfm_adapter.client.settings import ApiKey, TokenCounter, WhenRetired
+    from lfm_adapter.client.settings import ApiKey, TokenCounter, ToolCalling, WhenRetired, WhenUnfit
 
 __all__ = ["BaseClient"]
 
@@ -39,6 +39,10 @@ class BaseClient(ABC, Generic[T]):
         app_categories: Sequence[str] | None = None,
         default_headers: Mapping[str, str] | None = None,
         when_retired: WhenRetired = "raise",
+        tool_calling: ToolCalling = "auto",
+        recover_tool_calls: bool = True,
+        max_repairs: int = 1,
+        when_unfit: WhenUnfit = "raise",
         token_counter: TokenCounter | None = None,
         allow_http: bool = False,
         transport: T | None = None,
@@ -54,6 +58,10 @@ class BaseClient(ABC, Generic[T]):
             attribution=Attribution.of(app_url, app_title, app_categories),
             headers=dict(default_headers or {}),
             when_retired=when_retired,
+            tool_calling=tool_calling,
+            recover_tool_calls=recover_tool_calls,
+            max_repairs=max_repairs,
+            when_unfit=when_unfit,
             token_counter=token_counter,
             allow_http=allow_http,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lfm_adapter.client.attempts import DRAIN_S, Attempts
 from lfm_adapter.client.base import BaseClient
-from lfm_adapter.client.call import ChatCall, deltas_of, endpoints_call, key_call, models_call
+from lfm_adapter.client.call import deltas_of, endpoints_call, key_call, models_call
+from lfm_adapter.client.exchange import Exchange
 from lfm_adapter.errors import APIError
 from lfm_adapter.openrouter.reply import is_event_stream
 from lfm_adapter.openrouter.values import Delta
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from lfm_adapter.client.call import Call
+    from lfm_adapter.client.call import Call, ChatCall
     from lfm_adapter.openrouter.values import Reply
     from lfm_adapter.openrouter.wire import JSONDict
     from lfm_adapter.transport.base import Response
@@ -50,6 +51,12 @@ class LFMClient(BaseClient[Transport]):
         app_categories: At most 2 categories. Default: `OPENROUTER_APP_CATEGORIES`, by comma.
         default_headers: Headers for every request; they win over ours.
         when_retired: "raise" or "successor": what to do when the model is known to be retired.
+        tool_calling: How tools are offered: "native" hands them to the server, "prompted" writes them into the prompt
+            and reads the calls out of the text, "auto" does what the model can.
+        recover_tool_calls: Whether calls that a model with native tools wrote as text are read out of it.
+        max_repairs: How often a model that was asked by prompt is told that its answer does not keep to `tool_choice`,
+            `parallel_tool_calls` or the schema of `response_format`; 0 means never.
+        when_unfit: "raise" or "return": what to do with an answer that still does not.
         token_counter: Counts the tokens of wire messages, where the built-in lower bound is too low for you.
         allow_http: Allow to send a key unencrypted to a public host.
         transport: What sends the requests, instead of urllib3.
@@ -73,16 +80,23 @@ class LFMClient(BaseClient[Transport]):
         Args:
             messages: A question, or messages in OpenAI's form: `[{"role": "user", "content": "…"}]`.
             model: Another model than the client's.
-            **parameters: Any field of the request, such as `max_tokens`, `temperature`, `tools`, `provider`.
+            **parameters: Any field of the request, such as `max_tokens`, `temperature`, `tools`, `provider`; also
+                `tool_calling`, `recover_tool_calls`, `max_repairs`, `when_unfit` and `when_retired`, for this call.
 
         Returns:
-            The whole reply.
+            The whole reply. Tools and `response_format` work with every model: see `tool_calling`.
 
         Raises:
             ConfigurationError: The request cannot be sent as it is.
             APIError: It was refused or failed; the class says how.
         """
-        return self._run(ChatCall(self.settings, messages, model, parameters, stream=False))
+        exchange = Exchange(self.settings, messages, model, parameters, stream=False)
+        while exchange.reply is None:
+            try:
+                exchange.take(self._run(exchange.call))
+            except APIError as error:
+                exchange.after(error)
+        return exchange.reply
 
     def stream(
         self, messages: str | Sequence[Mapping[str, Any]], *, model: str | None = None, **parameters: Any
@@ -101,7 +115,7 @@ class LFMClient(BaseClient[Transport]):
             ConfigurationError: The request cannot be sent as it is.
             ContextWindowExceededError: The prompt cannot fit.
         """
-        return Stream(self._deltas(ChatCall(self.settings, messages, model, parameters, stream=True)))
+        return Stream(self._deltas(Exchange(self.settings, messages, model, parameters, stream=True)))
 
     def models(self) -> list[JSONDict]:
         """Return the models that are served, as OpenRouter lists them. Needs no key."""
@@ -133,7 +147,16 @@ class LFMClient(BaseClient[Transport]):
             response.close()
         return body.whole()
 
-    def _deltas(self, call: ChatCall) -> Generator[Delta]:
+    def _deltas(self, exchange: Exchange) -> Generator[Delta]:
+        while exchange.reply is None:
+            try:
+                with closing(self._answer(exchange.call)) as deltas:
+                    for delta in deltas:
+                        yield from exchange.pass_on(delta)
+            except APIError as error:
+                exchange.after(error)
+
+    def _answer(self, call: ChatCall) -> Generator[Delta]:
         attempts = Attempts(call)
         while True:
             try:

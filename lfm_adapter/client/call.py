@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lfm_adapter.client.settings import Settings
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["Call", "ChatCall", "deltas_of", "endpoints_call", "key_call", "models_call"]
+__all__ = ["Call", "ChatCall", "deltas_of", "endpoints_call", "key_call", "models_call", "served_model"]
 
 R = TypeVar("R")
 
@@ -40,6 +40,8 @@ class Call(ABC, Generic[R]):
         settings: The client's settings.
         model: The model that it is about, or None.
         key: The key that the last try sent, so that no error repeats it.
+        body: The bytes to send, or None.
+        deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first try.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class Call(ABC, Generic[R]):
         self._url = f"{settings.base_url}{path}"
         self._needs_key = needs_key
         self.key: str | None = None
-        self._body: bytes | None = None
+        self.body: bytes | None = None
+        self.deadline: float | None = None
         self._stream = False
 
     def request(self, timeout_s: float) -> Request:
@@ -61,10 +64,10 @@ class Call(ABC, Generic[R]):
             self.key,
             self.settings.attribution,
             self.settings.headers,
-            body=self._body is not None,
+            body=self.body is not None,
             stream=self._stream,
         )
-        return Request(self._method, self._url, headers, self._body, timeout_s)
+        return Request(self._method, self._url, headers, self.body, timeout_s)
 
     @property
     def asked(self) -> Asked:
@@ -113,6 +116,13 @@ def key_call(settings: Settings) -> Call[JSONDict]:
 class ChatCall(Call[Reply]):
     """A request for a chat completion.
 
+    Args:
+        settings: The client's settings.
+        model: What `served_model` says.
+        messages: In wire form.
+        parameters: The request's other fields.
+        stream: Whether the answer is read while it is written.
+
     Raises:
         ConfigurationError: The request is not one that can be sent.
         ContextWindowExceededError: The prompt cannot fit the model's context.
@@ -121,16 +131,14 @@ class ChatCall(Call[Reply]):
     def __init__(
         self,
         settings: Settings,
-        messages: str | Sequence[Mapping[str, Any]],
-        model: str | None,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
         parameters: Mapping[str, Any],
         *,
         stream: bool,
     ) -> None:
-        served = _served(model or settings.model, settings)
-        super().__init__(settings, "POST", "/chat/completions", model=served)
+        super().__init__(settings, "POST", "/chat/completions", model=model)
         self._stream = stream
-        wire = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         fields = dict(parameters)
         if fields.get("stream") and not stream:
             raise ConfigurationError(
@@ -139,10 +147,10 @@ class ChatCall(Call[Reply]):
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
         self._fit = limits.fit(
-            wire,
+            messages,
             newer_name if asked is None else asked,
-            settings.card(served),
-            model=served,
+            settings.card(model),
+            model=model,
             token_counter=settings.token_counter,
             check_context=not _may_be_cut(fields),
         )
@@ -155,7 +163,7 @@ class ChatCall(Call[Reply]):
             if not settings.is_openrouter:
                 # OpenRouter always sends the usage of a stream; other servers must be asked for it.
                 fields.setdefault("stream_options", {"include_usage": True})
-        self._body = encode(body_of(served, wire, fields))
+        self.body = encode(body_of(model, messages, fields))
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
         """See `Call.read`; the answer to a streamed request may be plain as well."""
@@ -190,7 +198,7 @@ def deltas_of(reply: Reply) -> Iterator[Delta]:
     yield Delta(reply=reply)
 
 
-def _served(model: str, settings: Settings) -> str:
+def served_model(model: str, settings: Settings) -> str:
     """Return the model to ask, with a warning, once for each, where it is a retired one's successor."""
     served = settings.served(model)
     retired = settings.card(model)
@@ -198,7 +206,7 @@ def _served(model: str, settings: Settings) -> str:
         _warned.add(retired.id)
         warnings.warn(
             f"`{retired.id}` is retired; asking its successor `{served}`. Pass `model={served!r}` to choose it.",
-            stacklevel=4,  # the caller of `chat` or `stream`
+            stacklevel=4,  # the caller of `chat` or `stream`, by way of `Exchange`
         )
     return served
 

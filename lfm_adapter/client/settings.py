@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lfm_adapter.catalog import ModelCard
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings", "TokenCounter",
-           "WhenRetired", "default_model", "takes_the_environments_key"]  # fmt: skip
+           "ToolCalling", "WhenRetired", "WhenUnfit", "default_model", "takes_the_environments_key"]  # fmt: skip
 
 DEFAULT_MODEL = "liquid/lfm-3b"
 
@@ -31,7 +31,15 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 ApiKey: TypeAlias = "str | Callable[[], str] | None"
 TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
+ToolCalling: TypeAlias = Literal["auto", "native", "prompted"]
 WhenRetired: TypeAlias = Literal["raise", "successor"]
+WhenUnfit: TypeAlias = Literal["raise", "return"]
+
+_CHOICES = {
+    "when_retired": ("raise", "successor"),
+    "tool_calling": ("auto", "native", "prompted"),
+    "when_unfit": ("raise", "return"),
+}
 
 
 def default_model(base_url: str | None) -> str:
@@ -55,6 +63,12 @@ class Settings:
         attribution: The app to credit.
         headers: Headers for every request. They may hold secrets: never in the repr.
         when_retired: For a model that is retired, "raise" lets OpenRouter refuse, "successor" asks its successor.
+        tool_calling: How tools are offered: "native" hands them to the server, "prompted" writes them into the prompt
+            and reads the calls out of the text, "auto" does what the model can.
+        recover_tool_calls: Whether calls that a model with native tools wrote as text are read out of it.
+        max_repairs: How often a model that was asked by prompt is told that its answer does not keep to `tool_choice`,
+            `parallel_tool_calls` or the schema; 0 means never.
+        when_unfit: What to do with an answer that still does not: "raise" `UnfitReplyError`, or "return" it.
         token_counter: Counts the tokens of wire messages, in place of the lower bound of `catalog.limits`.
         allow_http: Allow to send a key unencrypted to a public host.
         max_reply_bytes: The largest plain reply read.
@@ -71,6 +85,10 @@ class Settings:
     attribution: Attribution = field(default_factory=Attribution)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     when_retired: WhenRetired = "raise"
+    tool_calling: ToolCalling = "auto"
+    recover_tool_calls: bool = True
+    max_repairs: int = 1
+    when_unfit: WhenUnfit = "raise"
     token_counter: TokenCounter | None = None
     allow_http: bool = False
     max_reply_bytes: int = MAX_REPLY_BYTES
@@ -117,14 +135,17 @@ class Settings:
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
                 raise ConfigurationError(f"`{name.removesuffix('_s')}` is in seconds and above 0, not {seconds!r}.")
-        retries: Any = self.max_retries
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            raise ConfigurationError(f"`max_retries` counts retries, from 0, not {retries!r}.")
+        for name in ("max_retries", "max_repairs"):
+            count: Any = getattr(self, name)
+            if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+                raise ConfigurationError(f"`{name}` counts {name.removeprefix('max_')}, from 0, not {count!r}.")
         key: Any = self.api_key
         if not (key is None or isinstance(key, str) or callable(key)):
             raise ConfigurationError(f"`api_key` is a string or a function that returns one, not a {_type(key)}.")
-        if self.when_retired not in ("raise", "successor"):
-            raise ConfigurationError(f"`when_retired` is 'raise' or 'successor', not {self.when_retired!r}.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                known = " or ".join(map(repr, choices))
+                raise ConfigurationError(f"`{name}` is {known}, not {getattr(self, name)!r}.")
 
     @property
     def is_openrouter(self) -> bool:

@@ -82,6 +82,9 @@ class Reply:
         usage: Tokens and cost as OpenRouter sent them, or None.
         cost: What it cost, from the reply or else from the catalogue; None where neither knows.
         fit: How `max_tokens` was fitted to the model's context before sending.
+        repairs: How many times the model had to be told that its answer did not keep to what was asked for. `usage`
+            and `cost` are those of all its answers.
+        unfit: What in the last one still does not keep to it, where `when_unfit` is "return"; else None.
         extra: Fields of the reply that have no name here.
     """
 
@@ -95,6 +98,8 @@ class Reply:
     usage: JSONDict | None = None
     cost: Cost | None = None
     fit: Fit | None = None
+    repairs: int = 0
+    unfit: str | None = None
     extra: JSONDict = field(default_factory=dict)
 
     @property

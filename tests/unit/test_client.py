@@ -296,7 +296,9 @@ class TestKey:
         from lfm_adapter import LFMClient
 
         settings = LFMClient(api_key=KEY, default_headers={"X-Secret": "hush-hush"}).settings
-        request = call.ChatCall(settings, "my question", None, {}, stream=False).request(1)
+        request = call.ChatCall(
+            settings, "lfm-3b", [{"role": "user", "content": "my question"}], {}, stream=False
+        ).request(1)
         assert request.headers["Authorization"] == f"Bearer {KEY}"
         assert not any(secret in repr(request) for secret in (KEY, "hush-hush", "my question"))
 

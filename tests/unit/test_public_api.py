@@ -12,7 +12,19 @@ import pytest
 
 import lfm_adapter
 
-HEAVY = {"aiohttp", "httpx", "langchain_core", "litellm", "mcp", "pydantic", "rich", "typer", "urllib3", "xllamacpp"}
+HEAVY = {
+    "aiohttp",
+    "httpx",
+    "jsonschema",
+    "langchain_core",
+    "litellm",
+    "mcp",
+    "pydantic",
+    "rich",
+    "typer",
+    "urllib3",
+    "xllamacpp",
+}
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(lfm_adapter.__path__, "lfm_adapter.")
