@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from scripted_openrouter import ScriptedOpenRouter
 
-__all__ = ["ALL_WAYS", "PLAIN", "STREAMED", "ask", "chat", "sent", "summed"]
+__all__ = ["ALL_WAYS", "NATIVE", "PLAIN", "STREAMED", "ask", "chat", "native_chat", "sent", "summed"]
 
 PLAIN = ("invoke", "ainvoke", "batch", "abatch")
 STREAMED = ("stream", "astream")
 ALL_WAYS = (*PLAIN, *STREAMED)
 
 MODEL = "liquid/lfm-3b"
+NATIVE = "liquid/lfm-2.5-2.6b:free"
 
 
 def chat(server: ScriptedOpenRouter, **options: Any) -> ChatLFM:
     """A model that asks `server` and fails at the first failure."""
     return ChatLFM(**{"model": MODEL, "api_key": "test-key", "base_url": server.base_url, "max_retries": 0} | options)
+
+
+def native_chat(server: ScriptedOpenRouter, **options: Any) -> ChatLFM:
+    """The same with a model that has tools and structured output."""
+    return chat(server, **{"model": NATIVE} | options)
 
 
 def ask(model: Runnable[Any, Any], way: str, prompt: Any = "Hi", **call: Any) -> Any:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["langchain_errors", "twin"]
 
-_LANGCHAIN: dict[type[errors.APIError], tuple[type[langchain_exceptions.ModelError], ...]] = {
+_LANGCHAIN: dict[type[errors.APIError], tuple[type[Exception], ...]] = {
     errors.APIError: (langchain_exceptions.ModelAPIError,),
     errors.APIConnectionError: (langchain_exceptions.ModelConnectionError,),
     errors.StreamInterruptedError: (langchain_exceptions.ModelConnectionError,),
     errors.APITimeoutError: (langchain_exceptions.ModelTimeoutError,),
     errors.ResponseError: (langchain_exceptions.ModelAPIError,),
+    errors.UnfitReplyError: (langchain_exceptions.ModelAPIError, langchain_exceptions.OutputParserException),
     errors.BadRequestError: (langchain_exceptions.ModelInvalidRequestError,),
     errors.ContextWindowExceededError: (
         langchain_exceptions.ContextOverflowError,
@@ -53,6 +54,12 @@ def twin(error: errors.APIError) -> errors.APIError:
     double = cls(error.message)
     double.__dict__.update(error.__dict__)
     double.__dict__["is_retryable"] = error.retryable
+    if isinstance(double, langchain_exceptions.OutputParserException):
+        double.__dict__ |= {
+            "llm_output": error.partial and error.partial.text,
+            "observation": None,
+            "send_to_llm": False,
+        }
     return double
 
 

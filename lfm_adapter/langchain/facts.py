@@ -70,7 +70,8 @@ class ChatFacts(ChatOptions):
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         settings = self._settings({})
-        return profile_of(settings.card(settings.served(self.model)))
+        card = settings.card(settings.served(self.model))
+        return profile_of(card, prompts_tools=settings.tool_calling != "native")
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They go to tracers and callbacks, and must not tell them a key or a header of this one call.

@@ -34,7 +34,8 @@ _ALIASES = {
 
 _CLIENT_FIELDS = (
     "api_key", "base_url", "timeout", "stream_chunk_timeout", "total_timeout", "max_retries", "app_url", "app_title",
-    "app_categories", "default_headers", "when_retired", "token_counter", "allow_http",
+    "app_categories", "default_headers", "when_retired", "tool_calling", "recover_tool_calls", "max_repairs",
+    "when_unfit", "token_counter", "allow_http",
 )  # fmt: skip
 
 _BODY_FIELDS = (
@@ -91,6 +92,22 @@ class ChatOptions(BaseChatModel):
 
     when_retired: Literal["raise", "successor"] = "raise"
     """What to do when the model is retired: let OpenRouter refuse, or ask its documented successor."""
+
+    tool_calling: Literal["auto", "native", "prompted"] = "auto"
+    """How tools are offered: handed to the server, or written into the prompt and read out of the text.
+
+    "auto" does what the model can.
+    """
+
+    recover_tool_calls: bool = True
+    """Read calls that a model with native tools wrote as text."""
+
+    max_repairs: int = 1
+    """How often a model that was asked by prompt is told that its answer does not keep to `tool_choice`,
+    `parallel_tool_calls` or the schema; 0 means never. Its tokens and cost are in those of the message."""
+
+    when_unfit: Literal["raise", "return"] = "raise"
+    """What to do with an answer that still does not keep to them."""
 
     token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = Field(default=None, exclude=True)
     """Counts the tokens of wire messages, for the check against the context and for `get_num_tokens`."""
@@ -269,6 +286,10 @@ class ChatOptions(BaseChatModel):
             attribution=Attribution.of(self.app_url, self.app_title, self.app_categories),
             headers=dict(self.default_headers or {}),
             when_retired=self.when_retired,
+            tool_calling=self.tool_calling,
+            recover_tool_calls=self.recover_tool_calls,
+            max_repairs=self.max_repairs,
+            when_unfit=self.when_unfit,
             token_counter=self.token_counter,
             allow_http=self.allow_http,
         )

@@ -32,6 +32,7 @@ class _StrictAtTheEnd:
         if isinstance(message, AIMessage) and not partial:
             _check_finish(message)
             self._check(message)
+            _check_fit(message)
         try:
             return super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser that follows
         except ValidationError as error:
@@ -81,6 +82,12 @@ def _check_finish(message: AIMessage) -> None:
         raise OutputParserException(f"The model refused to answer: {refusal}", llm_output=refusal)
     if message.response_metadata.get("finish_reason") == "content_filter":
         raise OutputParserException("The provider's content filter stopped the answer.", llm_output=message.text)
+
+
+def _check_fit(message: AIMessage) -> None:
+    unfit = message.response_metadata.get("unfit")
+    if unfit:
+        raise OutputParserException(f"The answer does not keep to what was asked for: {unfit}", llm_output=message.text)
 
 
 def _cut_off(output: str | None) -> OutputParserException:

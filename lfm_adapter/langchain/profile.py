@@ -14,8 +14,13 @@ __all__ = ["profile_of"]
 _STATUS = {"live": "active", "preview": "active", "retired": "deprecated"}
 
 
-def profile_of(card: ModelCard) -> ModelProfile:
-    """Return what is known of a model; what is not is left out, never guessed."""
+def profile_of(card: ModelCard, *, prompts_tools: bool) -> ModelProfile:
+    """Return what is known of a model; what is not is left out, never guessed.
+
+    Args:
+        card: The model.
+        prompts_tools: Tools are written into the prompt where the model takes them no other way.
+    """
     can = card.capabilities
     known = card.status != "unknown"
     # OpenRouter lists no Liquid model that sees or hears, and of those that do not chat too little is known.
@@ -31,8 +36,8 @@ def profile_of(card: ModelCard) -> ModelProfile:
         "image_inputs": no,
         "audio_inputs": no,
         "video_inputs": no,
-        "tool_calling": can.tools,
-        "tool_choice": can.tool_choice,
+        "tool_calling": (prompts_tools and yes) or can.tools,
+        "tool_choice": (prompts_tools and yes) or can.tool_choice,
         "structured_output": can.structured_outputs,
         "reasoning_output": can.reasoning,
     }

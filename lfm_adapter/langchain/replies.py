@@ -55,8 +55,10 @@ class AIMessageChunk(_Whole, ai.AIMessageChunk):
 
 def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
     whole = ai.AIMessageChunk(**dict(total))
-    calls = [(call["id"], call["name"], call["args"] or "") for call in whole.tool_call_chunks]
-    whole.tool_calls, whole.invalid_tool_calls = _parsed_calls(calls)
+    errors = as_dict(whole.response_metadata.get("tool_call_errors"))
+    whole.tool_calls, whole.invalid_tool_calls = _parsed_calls(
+        (call["id"], call["name"], call["args"] or "", errors.get(call["id"] or "")) for call in whole.tool_call_chunks
+    )
     if whole.response_metadata.get("output_version") == "v1" and isinstance(whole.content, list):
         whole.content = [*settled_blocks(whole.content, whole.invalid_tool_calls)]
     return whole
@@ -64,7 +66,7 @@ def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
 
 def to_message(reply: Reply, choice: Choice) -> AIMessage:
     """Return one choice of a reply as a message."""
-    calls, invalid = _parsed_calls((call.id, call.name, call.arguments) for call in choice.tool_calls)
+    calls, invalid = _parsed_calls((call.id, call.name, call.arguments, call.error) for call in choice.tool_calls)
     return AIMessage(
         content=[choice.text, *choice.parts] if choice.parts else choice.text,
         tool_calls=calls,
@@ -143,24 +145,27 @@ def _metadata(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDict:
         "logprobs": None if streamed else choice.logprobs,
         "system_fingerprint": reply.system_fingerprint,
         "service_tier": reply.service_tier,
+        "repairs": reply.repairs or None,
+        "unfit": reply.unfit,
+        "tool_call_errors": {call.id: call.error for call in choice.tool_calls if call.error} or None,
         "max_tokens_clamped": {"from": fit.clamped_from, "to": fit.max_tokens} if fit and fit.clamped_from else None,
     }
     return {**reply.extra, **{name: value for name, value in fields.items() if value is not None}}
 
 
 def _parsed_calls(
-    calls: Iterable[tuple[str | None, str | None, str]],
+    calls: Iterable[tuple[str | None, str | None, str, str | None]],
 ) -> tuple[list[LangChainToolCall], list[InvalidToolCall]]:
-    """Return the calls (id, name, arguments) that can be made, and those that cannot."""
+    """Return the calls (id, name, arguments, what is wrong with it) that can be made, and those that cannot."""
     valid: list[LangChainToolCall] = []
     invalid: list[InvalidToolCall] = []
-    for call_id, name, arguments in calls:
+    for call_id, name, arguments, error in calls:
         parsed = _parsed(arguments) if arguments.strip() else {}
-        if isinstance(parsed, dict) and name:
+        if isinstance(parsed, dict) and name and error is None:
             valid.append(tool_call(name=name, args=parsed, id=call_id))
         else:
             why = "The arguments are no JSON object." if name else "The call names no tool."
-            invalid.append(invalid_tool_call(name=name, args=arguments, id=call_id, error=why))
+            invalid.append(invalid_tool_call(name=name, args=arguments, id=call_id, error=error or why))
     return valid, invalid
 
 

@@ -25,13 +25,18 @@ Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
 def default_method(settings: Settings, model: str) -> Method:
     """Return the best way that a model is known to have.
 
-    Of a model on this machine nothing is known, but the servers that run there (llama.cpp, vLLM, LM Studio, Ollama)
-    all hold an answer to a JSON schema, while many leave tools out of the prompt without a word.
+    Native tools come after a native schema. Where a model has neither, or may not have them, the client writes the
+    schema into the prompt. Of a model on this machine nothing is known, but the servers that run there (llama.cpp,
+    vLLM, LM Studio, Ollama) all hold an answer to a JSON schema, while many leave tools out of the prompt without a
+    word.
     """
-    can = settings.card(settings.served(model)).capabilities
-    if can.structured_outputs or (can.structured_outputs is None and settings.is_local):
+    served = settings.served(model)
+    can = settings.card(served).capabilities
+    if can.structured_outputs or settings.is_local:
         return "json_schema"
-    return "function_calling"
+    if can.tools or (can.tools is None and not served.startswith("liquid/")):
+        return "function_calling"
+    return "json_schema"
 
 
 def structured(
@@ -71,6 +76,7 @@ def _by_function(
         [schema],
         tool_choice=name,
         strict=strict,
+        when_unfit="return",  # the parser says what is wrong, as LangChain's users expect it
         ls_structured_output_format={"kwargs": {"method": "function_calling", "strict": strict}, "schema": schema},
         **kwargs,
     )
@@ -101,6 +107,7 @@ def _by_format(
         response_format = {"type": "json_schema", "json_schema": described}
     llm = model.bind(
         response_format=response_format,
+        when_unfit="return",
         ls_structured_output_format={"kwargs": {"method": method, "strict": strict}, "schema": schema},
         **kwargs,
     )

@@ -31,6 +31,7 @@ EXPECTED = {
     errors.StreamInterruptedError: theirs.ModelConnectionError,
     errors.APITimeoutError: theirs.ModelTimeoutError,
     errors.ResponseError: theirs.ModelAPIError,
+    errors.UnfitReplyError: theirs.OutputParserException,
     errors.BadRequestError: theirs.ModelInvalidRequestError,
     errors.ContextWindowExceededError: theirs.ContextOverflowError,
     errors.AuthenticationError: theirs.ModelAuthenticationError,

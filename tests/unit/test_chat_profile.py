@@ -21,8 +21,12 @@ def get_weather(city: str) -> str:
 
 
 @pytest.mark.parametrize("card", catalog.models(), ids=lambda card: card.id)
-def test_profile_says_what_the_catalogue_knows_and_no_more(card: catalog.ModelCard):
-    profile = ChatLFM(model=card.id).profile
+@pytest.mark.parametrize("tool_calling", ["auto", "native"])
+def test_profile_says_what_the_catalogue_knows_and_no_more(card: catalog.ModelCard, tool_calling: Any):
+    profile = ChatLFM(model=card.id, tool_calling=tool_calling).profile
+    can = card.capabilities
+    # `ChatLFM` brings tools to every model that chats.
+    prompted = True if tool_calling == "auto" and card.kind == "chat" else None
     assert profile is not None
     assert profile.keys() <= ModelProfile.__annotations__.keys()
     assert profile["name"] == card.name
@@ -30,10 +34,10 @@ def test_profile_says_what_the_catalogue_knows_and_no_more(card: catalog.ModelCa
     for key, fact in {
         "max_input_tokens": card.context_length,
         "max_output_tokens": card.max_output_tokens,
-        "tool_calling": card.capabilities.tools,
-        "tool_choice": card.capabilities.tool_choice,
-        "structured_output": card.capabilities.structured_outputs,
-        "reasoning_output": card.capabilities.reasoning,
+        "tool_calling": prompted or can.tools,
+        "tool_choice": prompted or can.tool_choice,
+        "structured_output": can.structured_outputs,
+        "reasoning_output": can.reasoning,
         **dict.fromkeys(("text_inputs", "text_outputs"), True if card.kind == "chat" else None),
         **dict.fromkeys(("image_inputs", "audio_inputs", "video_inputs"), False if card.kind == "chat" else None),
     }.items():

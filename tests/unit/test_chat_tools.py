@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
-from chat_ways import ALL_WAYS, STREAMED, ask, chat, sent
+from chat_ways import ALL_WAYS, STREAMED, ask, native_chat, sent
 from langchain_core.tools import BaseTool, StructuredTool, tool
 from openrouter_replies import completion, stream, tool_call
 from pydantic import BaseModel, Field
@@ -73,7 +73,7 @@ def body_of(server: ScriptedOpenRouter, model: Any) -> dict[str, Any]:
     ],
 )
 def test_tool_of_every_kind_is_sent_as_openai_has_it(server: ScriptedOpenRouter, given: Any, name: str):
-    body = body_of(server, chat(server).bind_tools([given]))
+    body = body_of(server, native_chat(server).bind_tools([given]))
     (sent_tool,) = body["tools"]
     assert sent_tool == {"type": "function", "function": {**OPENAI["function"], "name": name}}
     assert "tool_choice" not in body
@@ -82,74 +82,88 @@ def test_tool_of_every_kind_is_sent_as_openai_has_it(server: ScriptedOpenRouter,
 
 def test_tools_that_openrouter_runs_stay_as_they_are(server: ScriptedOpenRouter):
     search = {"type": "openrouter:web_search", "parameters": {"max_results": 3}}
-    body = body_of(server, chat(server).bind_tools([search, get_time], tool_choice={"type": "openrouter:web_search"}))
+    body = body_of(
+        server, native_chat(server).bind_tools([search, get_time], tool_choice={"type": "openrouter:web_search"})
+    )
     assert body["tools"][0] == search
     assert body["tools"][1]["function"]["name"] == "get_time"
     assert body["tool_choice"] == {"type": "openrouter:web_search"}
 
 
 BY_NAME = {"type": "function", "function": {"name": "get_time"}}
+BOTH = ["get_weather", "get_time"]
 
 
 @pytest.mark.parametrize(
-    ("choice", "expected"),
+    ("choice", "expected", "offered"),
     [
-        ("auto", "auto"),
-        ("none", "none"),
-        ("any", "required"),
-        ("required", "required"),
-        (True, "required"),
-        ("get_time", BY_NAME),
-        (BY_NAME, BY_NAME),
+        ("auto", "auto", BOTH),
+        ("none", "none", BOTH),
+        ("any", "required", BOTH),
+        ("required", "required", BOTH),
+        (True, "required", BOTH),
+        # Not every server takes a name: see `client/plan.py`.
+        ("get_time", "required", ["get_time"]),
+        (BY_NAME, "required", ["get_time"]),
     ],
 )
-def test_tool_choice_in_every_form(server: ScriptedOpenRouter, choice: Any, expected: Any):
-    assert (
-        body_of(server, chat(server).bind_tools([get_weather, get_time], tool_choice=choice))["tool_choice"] == expected
-    )
+def test_tool_choice_in_every_form(server: ScriptedOpenRouter, choice: Any, expected: Any, offered: list[str]):
+    body = body_of(server, native_chat(server).bind_tools([get_weather, get_time], tool_choice=choice))
+    assert body["tool_choice"] == expected
+    assert [tool["function"]["name"] for tool in body["tools"]] == offered
+
+
+def test_tool_choice_by_name_goes_to_openrouter_as_it_is(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lfm_adapter.client.settings.Settings.is_openrouter", True)
+    body = body_of(server, native_chat(server).bind_tools([get_weather, get_time], tool_choice="get_time"))
+    assert body["tool_choice"] == BY_NAME
 
 
 @pytest.mark.parametrize("choice", [None, False, ""])
 def test_no_tool_choice_is_not_sent(server: ScriptedOpenRouter, choice: Any):
-    assert "tool_choice" not in body_of(server, chat(server).bind_tools([get_time], tool_choice=choice))
+    assert "tool_choice" not in body_of(server, native_chat(server).bind_tools([get_time], tool_choice=choice))
 
 
 @pytest.mark.parametrize("choice", ["get_tiem", {"type": "function", "function": {"name": "x"}}, {"type": "function"}])
 def test_tool_choice_of_a_tool_that_is_not_bound_is_refused(server: ScriptedOpenRouter, choice: Any):
     with pytest.raises(ConfigurationError, match=r"bound tools are \['get_time'\]"):
-        chat(server).bind_tools([get_time], tool_choice=choice)
+        native_chat(server).bind_tools([get_time], tool_choice=choice)
 
 
 def test_strict_only_when_asked(server: ScriptedOpenRouter):
-    assert "strict" not in body_of(server, chat(server).bind_tools([GetWeather]))["tools"][0]["function"]
-    function = body_of(server, chat(server).bind_tools([GetWeather], strict=True))["tools"][0]["function"]
+    assert "strict" not in body_of(server, native_chat(server).bind_tools([GetWeather]))["tools"][0]["function"]
+    function = body_of(server, native_chat(server).bind_tools([GetWeather], strict=True))["tools"][0]["function"]
     assert function["strict"] is True
     assert function["parameters"]["additionalProperties"] is False
     assert (
-        body_of(server, chat(server).bind_tools([GetWeather], strict=False))["tools"][0]["function"]["strict"] is False
+        body_of(server, native_chat(server).bind_tools([GetWeather], strict=False))["tools"][0]["function"]["strict"]
+        is False
     )
 
 
 @pytest.mark.parametrize("parallel", [True, False])
 def test_parallel_tool_calls_only_when_asked(server: ScriptedOpenRouter, parallel: bool):
-    bound = chat(server).bind_tools([GetWeather], parallel_tool_calls=parallel)
+    bound = native_chat(server).bind_tools([GetWeather], parallel_tool_calls=parallel)
     assert body_of(server, bound)["parallel_tool_calls"] is parallel
 
 
 def test_further_arguments_go_with_each_call(server: ScriptedOpenRouter):
     format_ = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
-    assert body_of(server, chat(server).bind_tools([get_time], response_format=format_))["response_format"] == format_
+    assert (
+        body_of(server, native_chat(server).bind_tools([get_time], response_format=format_))["response_format"]
+        == format_
+    )
 
 
 def test_no_tools_send_no_tools(server: ScriptedOpenRouter):
-    assert "tools" not in body_of(server, chat(server).bind_tools([]))
+    assert "tools" not in body_of(server, native_chat(server).bind_tools([]))
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 def test_tool_calls_come_back(server: ScriptedOpenRouter, way: str):
     calls = [tool_call("get_weather", {"city": "Zürich"}), tool_call("get_time", "", call_id="call_2")]
     server.add(stream([], tool_calls=calls) if way in STREAMED else completion(None, tool_calls=calls))
-    answer = ask(chat(server).bind_tools([get_weather, get_time]), way)
+    answer = ask(native_chat(server).bind_tools([get_weather, get_time]), way)
     assert answer.tool_calls == [
         {"name": "get_weather", "args": {"city": "Zürich"}, "id": "call_1", "type": "tool_call"},
         {"name": "get_time", "args": {}, "id": "call_2", "type": "tool_call"},
@@ -173,7 +187,7 @@ def test_call_that_cannot_be_made_is_told_apart(
     """A call that was cut off must not look whole: an agent would make it with half of its arguments."""
     call = tool_call(name, arguments)
     server.add(stream([], tool_calls=[call]) if way == "stream" else completion(None, tool_calls=[call]))
-    answer = ask(chat(server), way)
+    answer = ask(native_chat(server), way)
     assert answer.tool_calls == []
     (broken,) = answer.invalid_tool_calls
     assert (broken["name"] or "", broken["args"], broken["error"]) == (name, arguments, error)
@@ -182,7 +196,7 @@ def test_call_that_cannot_be_made_is_told_apart(
 def test_a_tool_is_run_by_its_call_and_its_result_goes_back(server: ScriptedOpenRouter):
     by_name: dict[str, BaseTool] = {"get_time": get_time}
     server.add(completion(None, tool_calls=[tool_call("get_time", {"zone": "UTC"})]), completion("It is noon."))
-    model = chat(server).bind_tools([get_time])
+    model = native_chat(server).bind_tools([get_time])
     asked = model.invoke("What time is it?")
     results = [by_name[call["name"]].invoke(call) for call in asked.tool_calls]
     assert model.invoke([("user", "What time is it?"), asked, *results]).text == "It is noon."
