@@ -23,10 +23,12 @@ from schema_example import PromptWords, example_of
 from scripted_listings import RETIRED, SERVED, ServedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from http_reply import Reply
     from scripted_openrouter import RecordedRequest
 
-__all__ = ["openrouter_like"]
+__all__ = ["Answer", "openrouter_like", "respond"]
 
 Object = dict[str, Any]
 PARTS = frozenset({"text", "image_url", "input_audio", "video_url", "file"})
@@ -44,6 +46,24 @@ class Answer:
 
 def openrouter_like(request: RecordedRequest) -> Reply:
     """Answer `POST /chat/completions`. For `ScriptedOpenRouter(default=openrouter_like)`."""
+    return respond(request, SERVED)
+
+
+def respond(
+    request: RecordedRequest,
+    serves: Mapping[str, ServedModel],
+    *,
+    hears: Callable[[Object], Object] = lambda body: body,
+    speaks: Callable[[Answer], Answer] = lambda answer: answer,
+) -> Reply:
+    """Answer as a model that may hear and speak otherwise than with native tools.
+
+    Args:
+        request: The request.
+        serves: The models that there are.
+        hears: Turns the body that was sent into the one with native tools that it means.
+        speaks: Turns the answer that is meant into the one that is given.
+    """
     if not request.headers.get("authorization", "").removeprefix("Bearer").strip():
         return error(401, "No cookie auth credentials found")
     try:
@@ -53,13 +73,14 @@ def openrouter_like(request: RecordedRequest) -> Reply:
     if not body.get("messages"):
         return error(400, 'Input required: specify "prompt" or "messages"')
     asked = [name for name in (body.get("model"), *body.get("models", [])) if name]
-    served = next((SERVED[name] for name in asked if name in SERVED), None)
+    served = next((serves[name] for name in asked if name in serves), None)
     if served is None:
         return _no_such_model(asked)
-    refusal = _complaint(body, served)
+    heard = hears(body)
+    refusal = _complaint(heard, served)
     if refusal is not None:
         return error(400, refusal)
-    return _reply(body, served, _answer(body, served), zlib.crc32(request.body))
+    return _reply(body, served, speaks(_answer(heard, served)), zlib.crc32(request.body))
 
 
 def _no_such_model(asked: list[str]) -> Reply:

@@ -1,0 +1,63 @@
+"""LangChain's standard integration tests where tools do not come natively: by prompt, and out of leaked text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from prompted_model import PROMPTED, leaking_model, prompted_model
+from scripted_openrouter import ScriptedOpenRouter
+
+from lfm_adapter import ChatLFM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from langchain_core.language_models import BaseChatModel
+
+
+class _Tests(ChatModelIntegrationTests):
+    """The suite, against one of the fake models."""
+
+    model: str
+    another: str
+    responder: Callable[..., Any]
+
+    @pytest.fixture(autouse=True)
+    def _served(self) -> Iterator[None]:
+        with ScriptedOpenRouter(default=type(self).responder) as server:
+            self.base_url = server.base_url
+            yield
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return ChatLFM
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"model": self.model, "base_url": self.base_url, "api_key": "test-key"}
+
+    @property
+    def model_override_value(self) -> str:
+        return self.another
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supports_anthropic_inputs(self) -> bool:
+        return True
+
+
+class TestPrompted(_Tests):
+    model = PROMPTED
+    another = "liquid/lfm-7b"
+    responder = staticmethod(prompted_model)
+
+
+class TestLeaking(_Tests):
+    model = "liquid/lfm-2.5-2.6b:free"
+    another = "liquid/lfm-3-1.7b"
+    responder = staticmethod(leaking_model)
