@@ -1,0 +1,23 @@
+"""An agent with two tools, on a model that is asked by prompt. Needs OPENROUTER_API_KEY and `pip install langchain`."""
+
+from langchain.agents import create_agent
+
+from lfm_adapter import ChatLFM
+
+
+def temperature(city: str) -> str:
+    """Return the temperature in a city, in degrees Celsius."""
+    return {"Oslo": "8", "Rome": "21"}.get(city, "unknown")
+
+
+def to_fahrenheit(celsius: float) -> float:
+    """Convert degrees Celsius to Fahrenheit."""
+    return celsius * 9 / 5 + 32
+
+
+llm = ChatLFM(model="liquid/lfm-3-1.7b", tool_calling="prompted", max_tokens=2_000)
+agent = create_agent(llm, tools=[temperature, to_fahrenheit])
+for step in agent.stream({"messages": [("user", "How warm is it in Oslo, in Fahrenheit?")]}, stream_mode="updates"):
+    for update in step.values():
+        for message in update["messages"]:
+            message.pretty_print()
