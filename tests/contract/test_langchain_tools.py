@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class _Tests(ChatModelIntegrationTests):
     """The suite, against one of the fake models."""
 
-    model: str
-    another: str
+    asked_model: str
+    another_model: str
     responder: Callable[..., Any]
 
     @pytest.fixture(autouse=True)
@@ -36,11 +36,11 @@ class _Tests(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": self.model, "base_url": self.base_url, "api_key": "test-key"}
+        return {"model": self.asked_model, "base_url": self.base_url, "api_key": "test-key"}
 
     @property
     def model_override_value(self) -> str:
-        return self.another
+        return self.another_model
 
     @property
     def supports_json_mode(self) -> bool:
@@ -52,12 +52,12 @@ class _Tests(ChatModelIntegrationTests):
 
 
 class TestPrompted(_Tests):
-    model = PROMPTED
-    another = "liquid/lfm-7b"
+    asked_model = PROMPTED
+    another_model = "liquid/lfm-7b"
     responder = staticmethod(prompted_model)
 
 
 class TestLeaking(_Tests):
-    model = "liquid/lfm-2.5-2.6b:free"
-    another = "liquid/lfm-3-1.7b"
+    asked_model = "liquid/lfm-2.5-2.6b:free"
+    another_model = "liquid/lfm-3-1.7b"
     responder = staticmethod(leaking_model)

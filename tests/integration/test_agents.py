@@ -79,8 +79,8 @@ def test_agent_remembers(llm: ChatLFM):
     config = {"config": {"configurable": {"thread_id": "1"}}}
     ask(agent, "invoke", "Use get_weather for 'Oslo'.", **config)
     messages = ask(agent, "invoke", "Use get_weather for 'Rome'.", **config)
-    assert len([message for message in messages if isinstance(message, ToolMessage)]) == 2
-    assert len({call["id"] for message in messages for call in getattr(message, "tool_calls", [])}) == 2
+    results = [message.text for message in messages if isinstance(message, ToolMessage)]
+    assert results == ["Rain in Oslo.", "Rain in Rome."]
 
 
 @pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LIVE = "liquid/lfm-2.5-2.6b:free"
+NEWEST = "liquid/lfm-3-1.7b"
+XML_CALL = "<tool_call><function={}><parameter={}>{}</parameter></function></tool_call>"
 USAGE = usage_of(prompt_tokens=20, completion_tokens=30, reasoning_tokens=12, cost=0)
 BOOK = '{"title": "Dune", "author": "Frank Herbert", "year": 1965}'
 
@@ -39,6 +41,20 @@ RECORDED = [
         "The model calls weather {'city': 'Oslo'}",
         completion(None, model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]),
         completion("Yes, take an umbrella.", model=LIVE),
+    ),
+    example(
+        "agent",
+        "It is 46.4 degrees Fahrenheit.",
+        completion(XML_CALL.format("temperature", "city", "Oslo"), model=NEWEST),
+        completion(XML_CALL.format("to_fahrenheit", "celsius", "8"), model=NEWEST),
+        completion("It is 46.4 degrees Fahrenheit.", model=NEWEST),
+    ),
+    example(
+        "agent_with_memory",
+        "How many are left? -> Seven apples are left.",
+        completion(None, model=LIVE, tool_calls=[tool_call("in_stock", {"fruit": "apples"})]),
+        completion("Yes, twelve.", model=LIVE),
+        completion("Seven apples are left.", model=LIVE),
     ),
     example("structured_output", "author='Frank Herbert'", completion(BOOK, model=LIVE)),
     example(
