@@ -12,9 +12,9 @@ from lfm_adapter.openrouter.lenient import as_dict, parse
 from lfm_adapter.toolcalls.schemas import fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
-__all__ = ["Coercion"]
+__all__ = ["Coercion", "is_of"]
 
 _WORDS: dict[str, dict[str, bool | None]] = {
     "boolean": {"true": True, "false": False},
@@ -100,7 +100,7 @@ class Coercion:
         for part in _options(schema, "allOf"):
             value = self._coerced(value, part)
         types = self._types(schema)
-        if types and not _is_of(value, types):
+        if types and not is_of(value, types):
             value = self._converted(value, types, schema)
         if isinstance(value, dict):
             return self._members(value, schema)
@@ -155,10 +155,11 @@ def _read(text: str, types: frozenset[str]) -> tuple[Any] | None:
         return None
     if isinstance(value, float) and value.is_integer() and "number" not in types:
         value = int(value)
-    return (value,) if value is not None and _is_of(value, types) else None
+    return (value,) if value is not None and is_of(value, types) else None
 
 
-def _is_of(value: Any, types: Iterable[str]) -> bool:
+def is_of(value: Any, types: Collection[str]) -> bool:
+    """Tell whether a JSON value is of one of `types`; an integer is a number too."""
     name = _type_of(value)
     return name in types or (name == "integer" and "number" in types)
 

@@ -2,31 +2,187 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from lfm_adapter.toolcalls.arguments import Call, Outlet
+from lfm_adapter.toolcalls.calls import read_call
+from lfm_adapter.toolcalls.heads import find_head, next_head
+from lfm_adapter.toolcalls.source import Cursor, NeedMore, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lfm_adapter.openrouter.values import ToolCall
+    from lfm_adapter.toolcalls.heads import Head
+    from lfm_adapter.toolcalls.source import Steps
     from lfm_adapter.toolcalls.tools import Tools
 
 __all__ = ["CallReader"]
 
+_SPACE = re.compile(r"\s+")
+_TEXT = re.compile(r"[^<\s]+(?:[^\S\r\n]+[^<\s]+)*")
+_OPENERS = "<[{`"
+"""What may begin a call at the start of a line; elsewhere the first of them does."""
+
 
 class CallReader:
-    """Finds calls in text while it is written.
+    r"""Finds calls in text while it is written, in the forms that `heads` shows.
+
+    Text is handed on as it comes. What may be the beginning of a call is held back until that is certain: a marker at
+    most, or as much as `{"name": "` and the longest name. White space around a call is dropped, but where a call stands
+    between two texts, what stood before it keeps them apart. Text without a call comes out as it was.
+
+    A call is handed on while it is written: its name, then each argument, and a string character by character where the
+    tool takes a string. One that is broken or does not fit the tool is handed on too, and has an `error` in `calls`.
+
+    Args:
+        tools: What may be called. All else is text.
+        make_id: Makes the id of a call, from its place.
+        first_index: The place of the first call.
 
     Attributes:
         calls: The whole calls so far, in order.
+
+    >>> from lfm_adapter.toolcalls.tools import Tools
+    >>> tools = Tools.of([{"type": "function", "function": {"name": "f"}}])
+    >>> reader = CallReader(tools, make_id="call_{}".format)
+    >>> reader.feed("Well, <|tool_call")
+    ['Well,']
+    >>> [piece.arguments for piece in reader.feed('_start|>[f(city="Pa')]
+    ['{"city": "Pa']
+    >>> [piece.arguments for piece in reader.feed('ris")]<|tool_call_end|>') + reader.close()]
+    ['ris"}']
+    >>> reader.calls
+    [ToolCall(index=0, id='call_0', name='f', arguments='{"city": "Paris"}', error=None)]
     """
 
     def __init__(self, tools: Tools, *, make_id: Callable[[int], str], first_index: int = 0) -> None:
         self.calls: list[ToolCall] = []
+        self._tools = tools
+        self._make_id = make_id
+        self._first_index = first_index
+        self._source = Source()
+        self._outlet = Outlet()
+        self._space: list[str] = []
+        self._is_line_start = True
+        self._is_in_text = True
+        self._has_text = False
+        self._follows_call = False
+        self._keeps_space = True
+        self._steps = self._read()
 
     def feed(self, text: str) -> list[str | ToolCall]:
-        """Take the next characters, and return what is to be handed on: text, and pieces of calls."""
-        return [text]
+        """Take the next characters, and return what is to be handed on: text, and pieces of calls.
+
+        The first piece of a call has its id and name, and all pieces together its arguments.
+        """
+        if not text:
+            return []
+        if not self._tools or (self._is_in_text and self._is_plain(text)):
+            return [text]
+        self._source.feed(text)
+        next(self._steps, None)
+        return self._outlet.taken()
 
     def close(self) -> list[str | ToolCall]:
         """Return what is left at the end of the answer."""
-        return []
+        self._source.closed = True
+        next(self._steps, None)
+        return self._outlet.taken()
+
+    def _is_plain(self, text: str) -> bool:
+        """Tell whether text goes through as it is: it is the end of nothing, the beginning of nothing, and no space."""
+        source = self._source
+        return not (
+            self._is_line_start
+            or self._space
+            or source.place < len(source.text)
+            or "<" in text
+            or "\n" in text
+            or "\r" in text
+            or text[-1].isspace()
+        )
+
+    def _read(self) -> Steps[None]:
+        source = self._source
+        while True:
+            if source.place == len(source.text):
+                if source.closed:
+                    break
+                yield
+            elif space := _SPACE.match(source.text, source.place):
+                self._add_space(source.take(space.end()))
+            elif source.text[source.place] in (_OPENERS if self._is_line_start else "<"):
+                yield from self._read_opener()
+            elif text := _TEXT.match(source.text, source.place):
+                self._add_text(source.take(text.end()))
+        if not self._follows_call:
+            for held in self._space:
+                self._outlet.add(held)
+
+    def _read_opener(self) -> Steps[None]:
+        while True:
+            try:
+                head = find_head(self._source, self._tools, is_line_start=self._is_line_start)
+            except NeedMore:
+                yield
+                continue
+            if head is None:
+                self._add_text(self._source.take(self._source.place + 1))
+            else:
+                yield from self._read_calls(head)
+            return
+
+    def _add_space(self, space: str) -> None:
+        if self._keeps_space:
+            self._space.append(space)
+        self._is_line_start = self._is_line_start or "\n" in space or "\r" in space
+
+    def _add_text(self, text: str) -> None:
+        if self._has_text or not self._follows_call:
+            for held in self._space:
+                self._outlet.add(held)
+        self._space.clear()
+        self._outlet.add(text)
+        self._has_text = True
+        self._follows_call = False
+        self._keeps_space = True
+        self._is_line_start = False
+
+    def _read_calls(self, head: Head) -> Steps[None]:
+        source = self._source
+        self._is_in_text = False
+        found: Head | None = head
+        while found is not None:
+            source.take(found.end)
+            index = self._first_index + len(self.calls)
+            call = Call(index, self._make_id(index), found.name, self._tools, self._outlet)
+            yield from read_call(source, call, found)
+            self.calls.append(call.end())
+            found = yield from self._next(head.closers)
+        for closer in head.closers:
+            yield from self._take_closer(closer)
+        self._is_in_text = True
+        self._is_line_start = True
+        self._follows_call = True
+        self._keeps_space = not self._space
+
+    def _next(self, closers: tuple[str, ...]) -> Steps[Head | None]:
+        while True:
+            try:
+                return next_head(self._source, self._tools, closers)
+            except NeedMore:
+                yield
+
+    def _take_closer(self, closer: str) -> Steps[None]:
+        while True:
+            cursor = Cursor(self._source)
+            try:
+                cursor.skip_space()
+                if cursor.take(closer):
+                    self._source.take(cursor.at)
+            except NeedMore:
+                yield
+                continue
+            return

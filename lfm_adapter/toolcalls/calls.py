@@ -1,0 +1,316 @@
+"""Reads a call whose head was found, in each of the forms that LFMs write."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lfm_adapter.toolcalls.arguments import CUT_OFF
+from lfm_adapter.toolcalls.coercion import is_of
+from lfm_adapter.toolcalls.heads import TAG_END
+from lfm_adapter.toolcalls.literals import UNREADABLE, literal, read_value
+from lfm_adapter.toolcalls.source import Cursor, NeedMore, Source, next_char, run
+from lfm_adapter.toolcalls.strings import closes_argument, closes_json, closes_python, encoded, read_string
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfm_adapter.toolcalls.arguments import Call
+    from lfm_adapter.toolcalls.heads import Head
+    from lfm_adapter.toolcalls.source import Steps
+    from lfm_adapter.toolcalls.strings import Closes
+
+__all__ = ["read_call"]
+
+_ARGUMENTS = frozenset({"arguments", "parameters", "args"})
+_ABOUT_THE_CALL = frozenset({"id", "type"})
+_KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
+_PARAMETER = "<parameter="
+_XML_ENDS = ("</function>", TAG_END, "<tool_call>", "<function=")
+_VALUE_ENDS = ("</parameter>", "</function>", TAG_END)
+_STRAY = re.compile(r"<?[^<]*")
+_XML_TEXT = re.compile(r"[^<\n]+")
+_MAX_KEY_CHARS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """How arguments are written."""
+
+    closer: str
+    string_closes: Closes
+    value_string_closes: Closes
+    is_json: bool
+
+
+_PYTHON = _Style(")", closes_argument, closes_python, is_json=False)
+_JSON = _Style("}", closes_json, closes_json, is_json=True)
+
+
+def read_call(source: Source, call: Call, head: Head) -> Steps[None]:
+    """Read a call up to its end.
+
+    Args:
+        source: The text, of which the head was taken.
+        call: Takes the arguments.
+        head: How the call began.
+    """
+    end_marker = next((closer for closer in head.closers if closer != "]"), "")
+    if head.form == "xml":
+        yield from _xml(source, call)
+    elif head.form == "json":
+        yield from _json(source, call, end_marker, depth=1 + head.nested)
+    elif (yield from next_char(source)) == "{":  # f({"a": 1})
+        source.take(source.place + 1)
+        yield from _arguments(source, call, _JSON, end_marker)
+        yield from _closing_parenthesis(source, call, end_marker)
+    else:
+        yield from _arguments(source, call, _PYTHON, end_marker)
+
+
+def _closing_parenthesis(source: Source, call: Call, end_marker: str) -> Steps[None]:
+    if (yield from next_char(source)) == ")":
+        source.take(source.place + 1)
+    else:
+        yield from _fail(source, call, CUT_OFF, ")", end_marker)
+
+
+def _arguments(source: Source, call: Call, style: _Style, end_marker: str) -> Steps[None]:
+    """Read arguments, whose opening bracket was taken, and the closing one."""
+    while True:
+        char = yield from next_char(source)
+        if char in (",", style.closer) and char:
+            source.take(source.place + 1)
+            if char == style.closer:
+                return
+            continue
+        if not char or (yield from _comes(source, end_marker)):
+            call.fail(CUT_OFF)
+            return
+        key = yield from _key(source, style)
+        if key is None:
+            reason = "it is no JSON object" if style.is_json else "an argument has no name"
+            yield from _fail(source, call, reason, style.closer, end_marker)
+            return
+        yield from _argument(source, call, key, style, end_marker)
+        char = yield from next_char(source)
+        if char and char not in (",", style.closer) and not (yield from _comes(source, end_marker)):
+            yield from _fail(source, call, f"the value of `{key}` is followed by no comma", style.closer, end_marker)
+            return
+
+
+def _fail(source: Source, call: Call, reason: str, closer: str, end_marker: str) -> Steps[None]:
+    """Hand on the rest of a broken call as it was written."""
+    rest = yield from read_value(source, closer, closes_python, end_marker)
+    call.fail(reason, rest.raw)
+    if source.place < len(source.text) and source.text[source.place] == closer:
+        source.take(source.place + 1)
+
+
+def _key(source: Source, style: _Style) -> Steps[str | None]:
+    """Take the name of an argument and the sign behind it, or nothing and return None."""
+    if style.is_json and source.text[source.place] in "\"'":
+        key = yield from _string(source, style.string_closes)
+        if (yield from next_char(source)) != ":":
+            return None
+        source.take(source.place + 1)
+        return key
+    while True:
+        try:
+            return _bare_key(source)
+        except NeedMore:
+            yield
+
+
+def _bare_key(source: Source) -> str | None:
+    cursor = Cursor(source)
+    quote = cursor.char()
+    is_quoted = quote in "\"'" and cursor.take(quote)
+    key = cursor.match(_KEY, _MAX_KEY_CHARS)
+    if not key or (is_quoted and not cursor.take(quote)):
+        return None
+    cursor.skip_space()
+    if not (cursor.take("=") or cursor.take(":")) or cursor.char() == "=":
+        return None
+    source.take(cursor.at)
+    return key
+
+
+def _string(source: Source, closes: Closes) -> Steps[str]:
+    parts: list[str] = []
+    yield from read_string(source, parts.append, closes, "")
+    return "".join(parts)
+
+
+def _argument(source: Source, call: Call, key: str, style: _Style, end_marker: str) -> Steps[None]:
+    char = yield from next_char(source)
+    types = call.types(key)
+    if not char or char not in "\"'" or (types and "string" not in types):
+        value = yield from read_value(source, f",{style.closer}", style.value_string_closes, end_marker)
+        if source.place == len(source.text):
+            call.fail(CUT_OFF)
+        call.add(key, value.value, value.raw)
+        return
+    call.begin_text(key)
+    while char and char in "\"'":  # Python joins strings that follow each other
+        if not (yield from read_string(source, call.add_text, style.string_closes, end_marker)):
+            call.fail(CUT_OFF if source.place == len(source.text) else "a quote is not closed")
+            return
+        char = "" if style.is_json else (yield from next_char(source))
+    call.end_text()
+
+
+def _json(source: Source, call: Call, end_marker: str, depth: int) -> Steps[None]:
+    """Read the object of a call, whose name was taken, with `depth` brackets open."""
+    has_arguments = False
+    strangers: dict[str, str] = {}
+    while depth:
+        char = yield from next_char(source)
+        if char in (",", "}"):
+            source.take(source.place + 1)
+            depth -= char == "}"
+        elif char and char in "\"'":
+            key = yield from _string(source, closes_json)
+            if (yield from next_char(source)) == ":":
+                source.take(source.place + 1)
+            if key in _ARGUMENTS:
+                has_arguments = True
+                yield from _json_arguments(source, call, end_marker)
+            else:
+                value = yield from read_value(source, ",}", closes_json, end_marker)
+                strangers.update({} if key in _ABOUT_THE_CALL else {key: value.raw})
+        elif not char:
+            call.fail(CUT_OFF)
+            break
+        elif (yield from _comes(source, end_marker)):
+            break  # a bracket too few, behind arguments that are whole
+        else:
+            rest = yield from read_value(source, ",}", closes_json, end_marker)
+            call.fail("it is no JSON", rest.raw)
+    if strangers and not has_arguments:
+        written = ", ".join(f'"{encoded(key)}": {raw}' for key, raw in strangers.items())
+        call.fail(f"{', '.join(f'`{key}`' for key in strangers)} must stand in `arguments`", written)
+
+
+def _json_arguments(source: Source, call: Call, end_marker: str) -> Steps[None]:
+    char = yield from next_char(source)
+    if char == "{":
+        source.take(source.place + 1)
+        yield from _arguments(source, call, _JSON, end_marker)
+    elif char and char in "\"'":  # as in the `arguments` of OpenAI's own replies
+        text = yield from _string(source, closes_json)
+        inner = Source(text.strip(), closed=True)
+        if inner.text[:1] != "{":
+            call.fail("`arguments` is no JSON object", text)
+            return
+        inner.take(1)
+        run(_arguments(inner, call, _JSON, ""))
+    else:
+        value = yield from read_value(source, ",}", closes_json, end_marker)
+        if value.value is not None:
+            call.fail("`arguments` is no JSON object" if value.raw else CUT_OFF, value.raw)
+
+
+def _xml(source: Source, call: Call) -> Steps[None]:
+    while True:
+        char = yield from next_char(source)
+        if not char:
+            return
+        try:
+            key = _xml_key(source)
+            is_at_end = key is None and source.comes(*_XML_ENDS)
+        except NeedMore:
+            yield
+            continue
+        if key is not None:
+            yield from _xml_value(source, call, key)
+        elif is_at_end:
+            if source.comes("</function>"):
+                source.take(source.place + len("</function>"))
+            return
+        elif stray := _STRAY.match(source.text, source.place):
+            call.fail("something else than a parameter stands in it", source.take(stray.end()))
+
+
+def _xml_key(source: Source) -> str | None:
+    cursor = Cursor(source)
+    if not cursor.take(_PARAMETER):
+        return None
+    key = cursor.match(_KEY, _MAX_KEY_CHARS)
+    if not key or not cursor.take(">"):
+        return None
+    source.take(cursor.at)
+    return key
+
+
+def _xml_value(source: Source, call: Call, key: str) -> Steps[None]:
+    """Read the value of a parameter, with its end tag: text where the tool takes nothing else, or JSON, or text."""
+    quote = yield from _after_line_feed(source)
+    types = call.types(key)
+    if types == {"string"} and quote != '"':
+        call.begin_text(key)
+        if (yield from _xml_text(source, call.add_text)):
+            call.end_text()
+        else:
+            call.fail(CUT_OFF)
+        return
+    parts: list[str] = []
+    if not (yield from _xml_text(source, parts.append)):
+        call.fail(CUT_OFF)
+    text = "".join(parts)
+    value = literal(text.strip())
+    is_text = value is UNREADABLE or (types and "string" in types and not is_of(value, types))
+    call.add(key, text if is_text else value, text)
+
+
+def _after_line_feed(source: Source) -> Steps[str]:
+    """Take a line feed, if one comes next, and return the character behind it, or "" at the end."""
+    is_taken = False
+    while True:
+        char = source.text[source.place : source.place + 1]
+        if char == "\n" and not is_taken:
+            source.take(source.place + 1)
+            is_taken = True
+        elif char or source.closed:
+            return char
+        else:
+            yield
+
+
+def _xml_text(source: Source, emit: Callable[[str], None]) -> Steps[bool]:
+    """Read text up to its end tag, without a line feed before that, and return whether the tag came."""
+    line_feed = ""
+    while True:
+        if source.place == len(source.text):
+            if source.closed:
+                emit(line_feed)
+                return False
+            yield
+            continue
+        if run_of_text := _XML_TEXT.match(source.text, source.place):
+            emit(line_feed + source.take(run_of_text.end()))
+            line_feed = ""
+            continue
+        try:
+            if source.comes(*_VALUE_ENDS):
+                if source.comes("</parameter>"):
+                    source.take(source.place + len("</parameter>"))
+                return True
+        except NeedMore:
+            yield
+            continue
+        emit(line_feed)
+        line_feed = source.take(source.place + 1)  # a line feed, or a "<" that begins no tag
+        if line_feed != "\n":
+            emit(line_feed)
+            line_feed = ""
+
+
+def _comes(source: Source, end_marker: str) -> Steps[bool]:
+    while end_marker:
+        try:
+            return source.comes(end_marker)
+        except NeedMore:
+            yield
+    return False
