@@ -7,16 +7,15 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter.client.answers import Answers
 from lfm_adapter.client.call import ChatCall, served_model
 from lfm_adapter.client.plan import plan_of
 from lfm_adapter.errors import APIError, NoEndpointsError, UnfitReplyError
 from lfm_adapter.openrouter.values import Delta
-from lfm_adapter.toolcalls.render import repair_calls, repair_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lfm_adapter.client.answers import Answers
     from lfm_adapter.client.plan import Plan
     from lfm_adapter.client.settings import Settings
     from lfm_adapter.openrouter.values import Reply
@@ -134,7 +133,11 @@ class Exchange:
         self._current = plan
         self.call = ChatCall(self._settings, self._model, plan.messages, plan.fields, stream=self._stream)
         self.call.deadline = deadline
-        self._answers = Answers(plan, self._call_id) if plan.reads_text else None
+        self._answers: Answers | None = None
+        if plan.reads_text:
+            from lfm_adapter.client.answers import Answers  # see `plan`
+
+            self._answers = Answers(plan, self._call_id)
         self._held: list[Delta] = []
         self._has_handed_on = False
 
@@ -159,6 +162,8 @@ class Exchange:
         return self._repairs < self._settings.max_repairs and len(reply.choices) == 1 and not self._has_handed_on
 
     def _repair(self, reply: Reply, said: str, problem: str) -> None:
+        from lfm_adapter.toolcalls.render import repair_calls, repair_schema  # see `plan`
+
         self._repairs += 1
         self._before = reply
         plan = self._current

@@ -1,4 +1,7 @@
-"""How tools and schemas are asked for: natively, or as text in the prompt, for models that know no other way."""
+"""How tools and schemas are asked for: natively, or as text in the prompt, for models that know no other way.
+
+`toolcalls` is imported where it is needed: it takes as long to load as the rest of a client, and most calls need none.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.lenient import as_dict
-from lfm_adapter.toolcalls.render import with_schema, with_tools
-from lfm_adapter.toolcalls.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lfm_adapter.catalog import ModelCard
     from lfm_adapter.client.settings import Settings
     from lfm_adapter.openrouter.wire import JSONDict
+    from lfm_adapter.toolcalls.tools import Tools
 
 __all__ = ["Plan", "plan_of"]
 
@@ -95,6 +97,8 @@ def _hand_over_tools(plan: Plan, settings: Settings) -> None:
     fields = plan.fields
     choice, name = _choice(fields.get("tool_choice"))
     if settings.recover_tool_calls and choice != "none":
+        from lfm_adapter.toolcalls.tools import Tools
+
         plan.tools = Tools.of(fields["tools"], check_schemas=False)
     if name and not settings.is_openrouter:
         # llama.cpp takes an object for "auto" (https://github.com/ggml-org/llama.cpp/issues/26535); with one tool alone
@@ -104,6 +108,9 @@ def _hand_over_tools(plan: Plan, settings: Settings) -> None:
 
 
 def _write_tools(plan: Plan, card: ModelCard) -> None:
+    from lfm_adapter.toolcalls.render import with_tools
+    from lfm_adapter.toolcalls.tools import Tools
+
     fields = plan.fields
     offered = Tools.of(fields.pop("tools", None) or ())
     choice, name = _choice(fields.pop("tool_choice", None))
@@ -143,6 +150,8 @@ def _ask_for_schema(plan: Plan, card: ModelCard, settings: Settings, *, free_tex
         del plan.fields["response_format"]
     elif supported or not (settings.is_openrouter and card.id.startswith("liquid/")):
         return
+    from lfm_adapter.toolcalls.render import with_schema
+
     # A Liquid model of which it is not known is asked both ways: OpenRouter drops what an endpoint does not know
     # without a word (https://openrouter.ai/docs/api-reference/parameters).
     plan.messages = with_schema(plan.messages, response_format)
