@@ -104,7 +104,7 @@ def next_head(source: Source, tools: Tools, closers: tuple[str, ...]) -> Head | 
 def _call(cursor: Cursor, tools: Tools, closers: tuple[str, ...], *, python: bool, json: bool) -> Head | None:
     if cursor.take("<function="):
         name = _quoted(cursor, ">", tools.longest_name)
-        return Head("xml", name, cursor.at, closers) if name in tools.names else None
+        return Head("xml", name, cursor.at, closers or (TAG_END,)) if name in tools.names else None
     if json and cursor.take("{"):
         return _json_call(cursor, tools, closers)
     if not python:

@@ -180,6 +180,8 @@ class CallReader:
             cursor = Cursor(self._source)
             try:
                 cursor.skip_space()
+                if closer == "]" and cursor.take(","):
+                    cursor.skip_space()
                 if cursor.take(closer):
                     self._source.take(cursor.at)
             except NeedMore:

@@ -28,9 +28,8 @@ _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "a": "\a", "v"
     char: char for char in "\\'\"/"
 }
 _CODE = re.compile(
-    r"\\(?:u(?P<u>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})|u(?P<four>[0-9a-f]{4})|x(?P<two>[0-9a-f]{2})"
-    r"|U(?P<eight>[0-9a-f]{8})|(?P<octal>[0-7]{1,3}))",
-    re.IGNORECASE,
+    r"\\(?:u(?P<high>[dD][89abAB]HH)\\u(?P<low>[dD][c-fC-F]HH)|u(?P<four>HHHH)|x(?P<two>HH)|U(?P<eight>HHHHHHHH)"
+    r"|(?P<octal>[0-7]{1,3}))".replace("H", "[0-9a-fA-F]")
 )
 _LONGEST_ESCAPE = len(r"\ud83d\ude00")
 _KEY = re.compile(r"[\w$.-]{0,128}")
@@ -189,6 +188,6 @@ def _is_last(cursor: Cursor, quote: str, end_marker: str) -> bool:
 
 def _decoded(code: re.Match[str]) -> str:
     if code["low"]:
-        return bytes.fromhex(code["u"] + code["low"]).decode("utf-16-be")
+        return bytes.fromhex(code["high"] + code["low"]).decode("utf-16-be")
     number = int(code["octal"], 8) if code["octal"] else int(code["four"] or code["two"] or code["eight"], 16)
     return chr(number) if number < 0x110000 else code[0]

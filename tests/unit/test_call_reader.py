@@ -1,0 +1,151 @@
+"""Calls in text: what is one, what is text, and what comes when."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from call_texts import CALL_TEXTS, TOOLS, CallText
+
+from lfm_adapter.openrouter.values import ToolCall
+from lfm_adapter.toolcalls.parse import read_calls
+from lfm_adapter.toolcalls.stream import CallReader
+from lfm_adapter.toolcalls.tools import Tools
+
+BOUND = Tools.of(TOOLS)
+START, END = "<|tool_call_start|>", "<|tool_call_end|>"
+
+
+def reader(tools: Tools = BOUND) -> CallReader:
+    return CallReader(tools, make_id="call_{}".format)
+
+
+def shown(pieces: list[str | ToolCall]) -> list[Any]:
+    """Text as it is, of a piece of a call its arguments."""
+    return [piece if isinstance(piece, str) else (piece.arguments,) for piece in pieces]
+
+
+@pytest.mark.parametrize("case", CALL_TEXTS, ids=lambda case: case.name)
+def test_call_text(case: CallText):
+    text, calls = read_calls(case.text, BOUND, make_id="call_{}".format)
+    assert text == case.left
+    assert [call.name for call in calls] == [name for name, _ in case.calls]
+    for place, (call, (_, arguments)) in enumerate(zip(calls, case.calls, strict=True)):
+        assert call.index == place
+        assert call.id == f"call_{place}"
+        if place in case.errors:
+            assert case.errors[place] in (call.error or "")
+        else:
+            assert call.error is None
+            assert json.loads(call.arguments) == arguments
+
+
+@pytest.mark.parametrize("case", CALL_TEXTS, ids=lambda case: case.name)
+def test_call_text_character_by_character(case: CallText):
+    whole = read_calls(case.text, BOUND, make_id="call_{}".format)
+    streamed = reader()
+    pieces = [piece for char in case.text for piece in streamed.feed(char)] + streamed.close()
+    assert ("".join(piece for piece in pieces if isinstance(piece, str)), streamed.calls) == whole
+    for call in streamed.calls:
+        own = [piece for piece in pieces if isinstance(piece, ToolCall) and piece.index == call.index]
+        assert "".join(piece.arguments for piece in own) == call.arguments
+        assert [(piece.id, piece.name) for piece in own] == [(call.id, call.name)] + [(None, None)] * (len(own) - 1)
+
+
+class TestWhatComesWhen:
+    def test_text_comes_at_once(self):
+        streamed = reader()
+        assert [streamed.feed(piece) for piece in ("It", " is", " <b>", "sunny", ".")] == [
+            ["It"], [" is"], [" <b>"], ["sunny"], ["."]]  # fmt: skip
+
+    def test_no_more_than_a_marker_is_held_back(self):
+        streamed = reader()
+        text = f"a {START[:-1]}"
+        assert [streamed.feed(char) for char in text[:1]] == [["a"]]
+        assert [piece for char in text[1:] for piece in streamed.feed(char)] == []
+        assert streamed.feed("x") == [f" {START[:-1]}x"]
+
+    def test_name_comes_with_the_first_piece(self):
+        streamed = reader()
+        assert streamed.feed(f"{START}[get_weather") == []
+        assert streamed.feed("(") == [ToolCall(0, "call_0", "get_weather", "")]
+        assert streamed.feed('city="') == [ToolCall(0, None, None, '{"city": "')]
+
+    def test_string_comes_piece_by_piece(self):
+        streamed = reader()
+        streamed.feed(f'{START}[run(code="')
+        assert shown(streamed.feed("print(")) == [("print(",)]
+        assert shown(streamed.feed("'a\\")) == [("'a",)]
+        assert shown(streamed.feed("n')")) == [("\\n')",)]
+        assert shown(streamed.feed('")]')) == []
+        assert shown(streamed.feed(END)) == [('"}',)]
+
+    def test_other_values_come_when_they_are_whole(self):
+        streamed = reader()
+        streamed.feed(f"{START}[get_weather(city='x'")
+        assert shown(streamed.feed(", days='1")) == [('"',)]
+        assert shown(streamed.feed("2', ")) == [(', "days": 12',)]
+
+    def test_parameter_of_xml_comes_piece_by_piece(self):
+        streamed = reader()
+        streamed.feed("<tool_call><function=run><parameter=code>\n")
+        assert shown(streamed.feed("if a <")) == [('{"code": "if a ',)]
+        assert shown(streamed.feed(" b:\n")) == [("< b:",)]
+        assert shown(streamed.feed("</parameter>")) == [('"',)]
+
+    def test_beginning_of_json_is_held_to_the_name(self):
+        streamed = reader()
+        assert streamed.feed('{"name": "get_wea') == []
+        assert streamed.feed('pon"') == ['{"name": "get_weapon"']
+
+    def test_space_before_a_call_waits_for_it(self):
+        streamed = reader()
+        assert streamed.feed("Well.\n\n") == ["Well."]
+        assert streamed.feed("Then") == ["\n\nThen"]
+        assert streamed.feed(" \n") == []
+        assert shown(streamed.feed(f"{START}[ping()]{END}\n")) == [("{}",)]
+        assert streamed.close() == []
+
+    def test_calls_are_whole_when_they_are_listed(self):
+        streamed = reader()
+        streamed.feed(f'{START}[ping(), run(code="a')
+        assert [call.name for call in streamed.calls] == ["ping"]
+        streamed.close()
+        assert [(call.name, call.error) for call in streamed.calls] == [("ping", None), ("run", "it was cut off")]
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        "text", ["", " ", "\n\n", "a\r\n", "<", "```", "```json\n", "[", '{"name": "pin', START, f"{START}[p"]
+    )
+    def test_that_is_only_the_beginning_of_a_call_is_text(self, text):
+        assert read_calls(text, BOUND, make_id=str) == (text, [])
+
+    def test_without_tools_is_all_text(self):
+        text = f"{START}[ping()]{END}"
+        assert read_calls(text, Tools.of([]), make_id=str) == (text, [])
+
+    def test_after_a_call_at_the_end_has_no_space(self):
+        assert read_calls(f"\n{START}[ping()]{END}\n\nSo.\n", BOUND, make_id=str)[0] == "So.\n"
+
+
+def test_first_index_numbers_the_calls():
+    _, calls = read_calls(f"{START}[ping(), ping()]{END}", BOUND, make_id="call_{}".format, first_index=3)
+    assert [(call.index, call.id) for call in calls] == [(3, "call_3"), (4, "call_4")]
+
+
+def test_arguments_that_cannot_be_read_stand_as_they_were_written():
+    (call,) = read_calls(f"{START}[run('ls', timeout=1)]{END}", BOUND, make_id=str)[1]
+    assert call.arguments == "'ls', timeout=1"
+    (call,) = read_calls(f"{START}[run(timeout=1, code=f'{{x}}')]{END}", BOUND, make_id=str)[1]
+    assert call.arguments == '{"timeout": 1, "code": f\'{x}\''
+
+
+def test_lone_surrogates_are_written_as_escapes():
+    (call,) = read_calls(rf"{START}[run(code='\ud800', command='\udc00')]{END}", BOUND, make_id=str)[1]
+    assert json.loads(call.arguments.encode()) == {"code": "\ud800", "command": "\udc00"}
+
+
+def test_corpus_is_as_large_as_the_readme_says():
+    assert len(CALL_TEXTS) == len({case.name for case in CALL_TEXTS}) == 107
