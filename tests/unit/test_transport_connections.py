@@ -238,8 +238,9 @@ class TestAiohttpTransport:
         with Loopback([*chunked(*EVENTS)[:-1], CUT]) as server:
             answer = await AiohttpTransport().send(request_to(server.url))
             await asyncio.to_thread(server.wait_until_idle)
-            while answer._stream.exception() is None:  # noqa: ASYNC110 - aiohttp has no event for it
-                await asyncio.sleep(0)
+            async with asyncio.timeout(PATIENCE_S):
+                while answer._stream.exception() is None:  # noqa: ASYNC110 - aiohttp has no event for it
+                    await asyncio.sleep(0)
             assert await answer.read(10) == b"".join(EVENTS)
             held = weakref.ref(answer)
             del answer
