@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from call_texts import CALL_TEXTS
 from model_table import render
 from openrouter_replies import completion, tool_call
 from scripted_model import openrouter_like
@@ -31,6 +32,11 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 def test_model_table_equals_the_catalogue():
     assert render() in TEXT, "print the table with `python tests/model_table.py` and paste it"
+
+
+def test_call_texts_are_as_many_as_it_says():
+    # `test_call_reader.py` reads each of them.
+    assert f"{len(CALL_TEXTS)} of {len(CALL_TEXTS)} are read right" in TEXT
 
 
 def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is():
