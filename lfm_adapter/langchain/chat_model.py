@@ -76,7 +76,9 @@ class ChatLFM(ChatFacts):
         ```
 
     Tool calling:
-        A call whose arguments were cut off stands in `invalid_tool_calls`, streamed or not.
+        Works on every model: where one has no tools they are written into the prompt and calls are read out of the
+        text, and where a native call leaked into the text it is found there (`tool_calling`, `recover_tool_calls`). A
+        call that was cut off, or does not fit the tool, stands in `invalid_tool_calls`, streamed or not.
 
         ```python
         def get_weather(city: str) -> str:
@@ -87,7 +89,8 @@ class ChatLFM(ChatFacts):
         ```
 
     Structured output:
-        A refusal, or an answer that was cut off, is an `OutputParserException`.
+        Works on every model, by the best way that it has. A refusal, an answer that was cut off, and one that does not
+        fit the schema, even after the model was told so (`max_repairs`), are an `OutputParserException`.
 
         ```python
         from pydantic import BaseModel
