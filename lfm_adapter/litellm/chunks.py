@@ -1,0 +1,82 @@
+"""A stream as LiteLLM wants it from a provider of one's own: in one shape that its releases 1.81 to 1.109 all read.
+
+LiteLLM documents `GenericStreamingChunk` for this. It has no field for reasoning, log probabilities and ids. Since May
+2026 a `ModelResponseStream` is taken as well, which has, but what comes with its finish reason or after it is lost, and
+before that month it is an error (https://github.com/BerriAI/litellm/pull/27580). So a chunk here is both: the generic
+one, in which LiteLLM looks for the finish reason and the usage, with the other as its `original_chunk`, from which it
+takes all else, as it does for its own OpenAI provider. Where LiteLLM does not look there, the generic one stands alone.
+
+Usage comes in the chunk of the finish reason: some releases stop reading at that chunk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
+
+from lfm_adapter.litellm.convert import call_of, choice_fields, head_of, message_fields, reply_fields, usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfm_adapter.openrouter import values
+    from lfm_adapter.openrouter.wire import JSONDict
+
+__all__ = ["chunks_of"]
+
+
+def chunks_of(delta: values.Delta, model: str) -> Iterator[JSONDict]:
+    """Yield the chunks that a delta becomes, at least one.
+
+    Args:
+        delta: A piece of the first choice, or the last delta of a stream.
+        model: The model's name with `lfm/`.
+    """
+    if delta.reply is not None:
+        yield from _closing(delta.reply, model)
+        return
+    fields: JSONDict = {}
+    if delta.text:
+        fields["content"] = delta.text
+    if delta.reasoning:
+        fields["reasoning_content"] = delta.reasoning
+    if delta.refusal:
+        fields["provider_specific_fields"] = {"refusal": delta.refusal}
+    if fields or delta.logprobs:
+        yield _chunk(model, fields, logprobs=delta.logprobs)
+    for call in delta.tool_calls:
+        yield _chunk(model, {"tool_calls": [call_of(call)]}, tool_use=call_of(call))
+
+
+def _closing(reply: values.Reply, model: str) -> Iterator[JSONDict]:
+    """Yield what is known only at the end: first the facts, then the finish reason with the usage."""
+    choice = reply.choices[0]
+    facts = {**reply_fields(reply), **choice_fields(choice)}
+    facts.pop("refusal", None)  # came piece by piece
+    head = head_of(reply)
+    yield _chunk(model, {**message_fields(choice), "provider_specific_fields": facts}, head=head)
+    usage = usage_of(reply) if reply.usage else None
+    yield _chunk(model, {}, head=head, finish_reason=choice.finish_reason, usage=usage)
+
+
+def _chunk(
+    model: str,
+    fields: JSONDict,
+    *,
+    head: JSONDict | None = None,
+    tool_use: JSONDict | None = None,
+    finish_reason: str | None = None,
+    usage: JSONDict | None = None,
+    logprobs: Any = None,
+) -> JSONDict:
+    choice = StreamingChoices(index=0, delta=Delta(**fields), logprobs=logprobs, finish_reason=finish_reason)
+    return {
+        "text": fields.get("content", ""),
+        "is_finished": finish_reason is not None,
+        "finish_reason": finish_reason or "",
+        "usage": usage,
+        "index": 0,
+        "tool_use": tool_use,
+        "original_chunk": ModelResponseStream(model=model, choices=[choice], **(head or {})),
+    }

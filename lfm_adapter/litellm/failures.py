@@ -1,0 +1,109 @@
+"""What went wrong, as the exception that LiteLLM has for it, so that its Router, fallbacks and proxy act on it.
+
+LiteLLM lets its own exceptions pass and guesses at all others, so every exception of ours is turned into one of its
+own here. What it was stands in `__cause__`.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from litellm import exceptions as theirs
+
+from lfm_adapter import errors
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["PROVIDER", "LiteLLMErrors", "litellm_error"]
+
+PROVIDER = "lfm"
+
+# LiteLLM has a class for 402 since 1.106.
+_PAYMENT_REQUIRED: Any = getattr(theirs, "PaymentRequiredError", theirs.APIError)
+
+CLASSES: dict[type[errors.LFMError], Any] = {
+    errors.LFMError: theirs.APIConnectionError,
+    errors.ConfigurationError: theirs.BadRequestError,
+    errors.APIError: theirs.APIError,
+    errors.APIConnectionError: theirs.APIConnectionError,
+    errors.StreamInterruptedError: theirs.APIConnectionError,
+    errors.APITimeoutError: theirs.Timeout,
+    errors.ResponseError: theirs.APIResponseValidationError,
+    errors.BadRequestError: theirs.BadRequestError,
+    errors.ContextWindowExceededError: theirs.ContextWindowExceededError,
+    errors.AuthenticationError: theirs.AuthenticationError,
+    errors.PaymentRequiredError: _PAYMENT_REQUIRED,
+    errors.PermissionDeniedError: theirs.PermissionDeniedError,
+    errors.NotFoundError: theirs.NotFoundError,
+    errors.NoEndpointsError: theirs.NotFoundError,
+    errors.ModelNotFoundError: theirs.NotFoundError,
+    errors.ModelRetiredError: theirs.NotFoundError,
+    errors.RateLimitError: theirs.RateLimitError,
+    errors.ServerError: theirs.InternalServerError,
+}
+"""LiteLLM's class for each of ours; a subclass that is not named here has that of its base."""
+
+BY_STATUS: dict[int, Any] = {
+    422: theirs.UnprocessableEntityError,
+    502: theirs.BadGatewayError,
+    503: theirs.ServiceUnavailableError,
+    529: theirs.ServiceUnavailableError,
+}
+"""Where LiteLLM tells statuses apart for which we have one class."""
+
+# They take no `response`; Timeout learnt to later than 1.81.
+_WITHOUT_RESPONSE = (theirs.APIConnectionError, theirs.APIError, theirs.APIResponseValidationError, theirs.Timeout)
+
+
+def litellm_error(error: errors.LFMError, model: str) -> Exception:
+    """Return LiteLLM's exception for one of ours.
+
+    Args:
+        error: What was raised.
+        model: The model's name, without `lfm/`.
+
+    Returns:
+        An exception with `status_code`, `llm_provider`, `model`, `response` with a `retry-after` header where the reply
+        asked for a wait (the Router keeps to it), and `partial`: what had come before, or None.
+    """
+    cls = next(CLASSES[base] for base in type(error).__mro__ if base in CLASSES)
+    facts: dict[str, Any] = {"message": str(error), "model": model, "llm_provider": PROVIDER}
+    status = getattr(error, "status", None)
+    if type(error) in (errors.BadRequestError, errors.ServerError):
+        cls = BY_STATUS.get(status or 0, cls)
+    wait_s = getattr(error, "retry_after_s", None)
+    headers = {} if wait_s is None else {"retry-after": f"{wait_s:g}"}
+    if cls is theirs.APIError:
+        facts["status_code"] = status or HTTPStatus.INTERNAL_SERVER_ERROR.value
+    if not issubclass(cls, _WITHOUT_RESPONSE):
+        facts["response"] = _response(status, headers)
+    raised: Any = cls(**facts)
+    raised.status_code = status or getattr(raised, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR.value)
+    if wait_s is not None or not hasattr(raised, "response"):
+        raised.response = _response(raised.status_code, headers)
+    raised.partial = getattr(error, "partial", None)
+    return raised  # type: ignore[no-any-return]  # LiteLLM's classes have no common base of their own
+
+
+class LiteLLMErrors:
+    """Raises LiteLLM's exception in place of ours that passes through the `with` block."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, errors.LFMError):
+            raise litellm_error(error, self._model) from error
+
+
+def _response(status: int | None, headers: dict[str, str]) -> httpx.Response:
+    request = httpx.Request("POST", "https://openrouter.ai/api/v1/chat/completions")
+    return httpx.Response(status or HTTPStatus.INTERNAL_SERVER_ERROR, headers=headers, request=request)

@@ -1,0 +1,107 @@
+"""The provider behind `lfm/...` in LiteLLM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litellm import CustomLLM
+
+from lfm_adapter.client.asynchronous import AsyncLFMClient
+from lfm_adapter.client.blocking import LFMClient
+from lfm_adapter.litellm.chunks import chunks_of
+from lfm_adapter.litellm.convert import response_of
+from lfm_adapter.litellm.failures import PROVIDER, LiteLLMErrors
+from lfm_adapter.litellm.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from litellm.types.utils import ModelResponse
+
+    from lfm_adapter.client.blocking import Stream
+    from lfm_adapter.openrouter.request import Attribution
+    from lfm_adapter.openrouter.values import Delta
+    from lfm_adapter.openrouter.wire import JSONDict
+    from lfm_adapter.transport.base import AsyncTransport, Transport
+
+__all__ = ["LFMProvider"]
+
+
+class LFMProvider(CustomLLM):
+    """Answers LiteLLM's calls for `lfm/...` through `LFMClient` and `AsyncLFMClient`.
+
+    LiteLLM calls it; `lfm_adapter.litellm.handler` is the instance for its `custom_provider_map`. It holds no connection
+    and may be shared by threads and event loops. LiteLLM passes all arguments by name
+    (https://docs.litellm.ai/docs/providers/custom_llm_server).
+
+    Args:
+        attribution: The app to credit, where a call's `extra_headers` credit none. Default: the environment's.
+        transport: What sends the requests, instead of urllib3.
+        async_transport: What sends those of asynchronous calls, instead of aiohttp.
+    """
+
+    def __init__(
+        self,
+        *,
+        attribution: Attribution | None = None,
+        transport: Transport | None = None,
+        async_transport: AsyncTransport | None = None,
+    ) -> None:
+        super().__init__()
+        self.attribution = attribution
+        self._transport = transport
+        self._async_transport = async_transport
+
+    def completion(self, *_: Any, **call: Any) -> ModelResponse:
+        """Ask and wait for the whole reply.
+
+        Raises:
+            openai.OpenAIError: One of LiteLLM's exceptions, which are all OpenAI's too.
+        """
+        with LiteLLMErrors(call["model"]):
+            question = Question.of(call, self.attribution, stream=False)
+            client = LFMClient.of(question.settings, self._transport)
+            return response_of(client.chat(question.messages, **question.parameters), _name(call))
+
+    async def acompletion(self, *_: Any, **call: Any) -> ModelResponse:
+        """See `completion`."""
+        with LiteLLMErrors(call["model"]):
+            question = Question.of(call, self.attribution, stream=False)
+            client = AsyncLFMClient.of(question.settings, self._async_transport)
+            return response_of(await client.chat(question.messages, **question.parameters), _name(call))
+
+    def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
+        """Ask, and return an iterator over the chunks of the reply.
+
+        The first chunk is waited for here, so that a request that is refused fails in `litellm.completion` itself, and
+        not while its result is read, where LiteLLM would call it a broken stream.
+
+        Raises:
+            openai.OpenAIError: See `completion`.
+        """
+        with LiteLLMErrors(call["model"]):
+            question = Question.of(call, self.attribution, stream=True)
+            client = LFMClient.of(question.settings, self._transport)
+            stream = client.stream(question.messages, **question.parameters)
+            return self._chunks(next(stream), stream, call)
+
+    async def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:
+        """See `streaming`. LiteLLM gives no occasion to wait before the first chunk is asked for."""
+        with LiteLLMErrors(call["model"]):
+            question = Question.of(call, self.attribution, stream=True)
+            client = AsyncLFMClient.of(question.settings, self._async_transport)
+            async with client.stream(question.messages, **question.parameters) as stream:
+                async for delta in stream:
+                    for chunk in chunks_of(delta, _name(call)):
+                        yield chunk
+
+    @staticmethod
+    def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[JSONDict]:
+        with LiteLLMErrors(call["model"]), rest:
+            yield from chunks_of(first, _name(call))
+            for delta in rest:
+                yield from chunks_of(delta, _name(call))
+
+
+def _name(call: JSONDict) -> str:
+    return f"{PROVIDER}/{call['model']}"
