@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter.values import Delta, Reply
     from lfm_adapter.transport.base import Request
 
-__all__ = ["KEY", "KINDS", "Client", "clients", "every_connection_ends", "record_waits"]
+__all__ = [
+    "KEY",
+    "KINDS",
+    "AsyncDetour",
+    "Client",
+    "Detour",
+    "clients",
+    "every_connection_ends",
+    "record_waits",
+]
 
 KINDS = ("sync", "async")
 KEY = "sk-or-v1-0123456789abcdef"
@@ -132,7 +141,7 @@ def clients(kind: str) -> Iterator[Callable[..., Client]]:
 
         def make(server: ScriptedOpenRouter | None = None, *, as_openrouter: bool = False, **arguments: Any) -> Client:
             if as_openrouter:
-                detour = _Detour if kind == "sync" else _AsyncDetour
+                detour = Detour if kind == "sync" else AsyncDetour
                 arguments["transport"] = detour(server.base_url)
             elif server is not None:
                 arguments["base_url"] = server.base_url
@@ -165,7 +174,7 @@ def every_connection_ends(server: ScriptedOpenRouter, timeout_s: float = 10) -> 
     return True
 
 
-class _Detour(Urllib3Transport):
+class Detour(Urllib3Transport):
     """Sends what is meant for OpenRouter to another address."""
 
     __slots__ = ("_base_url",)
@@ -177,8 +186,8 @@ class _Detour(Urllib3Transport):
         return super().send(_rerouted(request, self._base_url))
 
 
-class _AsyncDetour(AiohttpTransport):
-    """The twin of `_Detour`."""
+class AsyncDetour(AiohttpTransport):
+    """The twin of `Detour`."""
 
     __slots__ = ("_base_url",)
 

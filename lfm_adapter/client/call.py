@@ -194,6 +194,7 @@ def deltas_of(reply: Reply) -> Iterator[Delta]:
             refusal=choice.refusal or "",
             logprobs=choice.logprobs,
             index=index,
+            generation_id=reply.id,
         )
     yield Delta(reply=reply)
 

@@ -5,6 +5,7 @@ LiteLLM documents `GenericStreamingChunk` for this. It has no field for reasonin
 before that month it is an error (https://github.com/BerriAI/litellm/pull/27580). So a chunk here is both: the generic
 one, in which LiteLLM looks for the finish reason and the usage, with the other as its `original_chunk`, from which it
 takes all else, as it does for its own OpenAI provider. Where LiteLLM does not look there, the generic one stands alone.
+The generation's id is an attribute of the chunk: LiteLLM would make one up before it looks into the other.
 
 Usage comes in the chunk of the finish reason: some releases stop reading at that chunk.
 """
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter import values
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["chunks_of"]
+__all__ = ["Chunk", "chunks_of"]
 
 
-def chunks_of(delta: values.Delta, model: str) -> Iterator[JSONDict]:
+class Chunk(dict[str, Any]):
+    """A `GenericStreamingChunk` with the id of the reply that it is part of, once that is known."""
+
+    id: str
+
+
+def chunks_of(delta: values.Delta, model: str) -> Iterator[Chunk]:
     """Yield the chunks that a delta becomes, at least one.
 
     Args:
@@ -36,6 +43,7 @@ def chunks_of(delta: values.Delta, model: str) -> Iterator[JSONDict]:
     if delta.reply is not None:
         yield from _closing(delta.reply, model)
         return
+    head = {"id": delta.generation_id} if delta.generation_id else {}
     fields: JSONDict = {}
     if delta.text:
         fields["content"] = delta.text
@@ -44,12 +52,12 @@ def chunks_of(delta: values.Delta, model: str) -> Iterator[JSONDict]:
     if delta.refusal:
         fields["provider_specific_fields"] = {"refusal": delta.refusal}
     if fields or delta.logprobs:
-        yield _chunk(model, fields, logprobs=delta.logprobs)
+        yield _chunk(model, fields, head=head, logprobs=delta.logprobs)
     for call in delta.tool_calls:
-        yield _chunk(model, {"tool_calls": [call_of(call)]}, tool_use=call_of(call))
+        yield _chunk(model, {"tool_calls": [call_of(call)]}, head=head, tool_use=call_of(call))
 
 
-def _closing(reply: values.Reply, model: str) -> Iterator[JSONDict]:
+def _closing(reply: values.Reply, model: str) -> Iterator[Chunk]:
     """Yield what is known only at the end: first the facts, then the finish reason with the usage."""
     choice = reply.choices[0]
     facts = {**reply_fields(reply), **choice_fields(choice)}
@@ -64,19 +72,22 @@ def _chunk(
     model: str,
     fields: JSONDict,
     *,
-    head: JSONDict | None = None,
+    head: JSONDict,
     tool_use: JSONDict | None = None,
     finish_reason: str | None = None,
     usage: JSONDict | None = None,
     logprobs: Any = None,
-) -> JSONDict:
+) -> Chunk:
     choice = StreamingChoices(index=0, delta=Delta(**fields), logprobs=logprobs, finish_reason=finish_reason)
-    return {
-        "text": fields.get("content", ""),
-        "is_finished": finish_reason is not None,
-        "finish_reason": finish_reason or "",
-        "usage": usage,
-        "index": 0,
-        "tool_use": tool_use,
-        "original_chunk": ModelResponseStream(model=model, choices=[choice], **(head or {})),
-    }
+    chunk = Chunk(
+        text=fields.get("content", ""),
+        is_finished=finish_reason is not None,
+        finish_reason=finish_reason or "",
+        usage=usage,
+        index=0,
+        tool_use=tool_use,
+        original_chunk=ModelResponseStream(model=model, choices=[choice], **head),
+    )
+    if "id" in head:
+        chunk.id = head["id"]
+    return chunk

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter.values import Choice, Reply, ToolCall
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["call_of", "head_of", "message_fields", "reply_fields", "reported_cost", "response_of", "to_wire", "usage_of"]
+__all__ = ["call_of", "choice_fields", "head_of", "message_fields", "reply_fields", "response_of", "to_wire", "usage_of"]
 
 # What LiteLLM has in a message and OpenRouter does not know. `thinking_blocks` are made from `reasoning_details`.
 _NOT_WIRE = frozenset({
@@ -75,7 +75,7 @@ def response_of(reply: Reply, model: str) -> ModelResponse:
         usage=None if reply.usage is None else Usage(**usage_of(reply)),
         **head_of(reply),
     )
-    cost = reported_cost(reply)
+    cost = _reported_cost(reply)
     if cost is not None:
         response._hidden_params["additional_headers"] = {"llm_provider-x-litellm-response-cost": cost}
     return response
@@ -96,12 +96,15 @@ def head_of(reply: Reply) -> JSONDict:
 def reply_fields(reply: Reply) -> JSONDict:
     """Return the facts about a reply that LiteLLM has no field for."""
     fit = reply.fit
+    usage = reply.usage or {}
     facts = {
         **reply.extra,
         "model": reply.model,
         "provider": reply.provider,
         "cost": None if reply.cost is None else float(reply.cost.total),
         "cost_source": None if reply.cost is None else reply.cost.source,
+        "cost_details": usage.get("cost_details"),
+        "is_byok": usage.get("is_byok"),
         "max_tokens_clamped": {"from": fit.clamped_from, "to": fit.max_tokens} if fit and fit.clamped_from else None,
     }
     return {name: value for name, value in facts.items() if value is not None}
@@ -152,10 +155,10 @@ def usage_of(reply: Reply) -> JSONDict:
     for name in ("prompt_tokens_details", "completion_tokens_details"):
         counts = {key: as_number(count) for key, count in as_dict(usage.get(name)).items()}
         usage[name] = {key: int(count) for key, count in counts.items() if count is not None} or None
-    usage["cost"] = reported_cost(reply)
+    usage["cost"] = _reported_cost(reply)
     return {name: value for name, value in usage.items() if value is not None}
 
 
-def reported_cost(reply: Reply) -> float | None:
+def _reported_cost(reply: Reply) -> float | None:
     """Return what OpenRouter says that a reply cost, in US$."""
     return float(reply.cost.total) if reply.cost is not None and reply.cost.source == "openrouter" else None

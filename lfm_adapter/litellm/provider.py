@@ -8,7 +8,7 @@ from litellm import CustomLLM
 
 from lfm_adapter.client.asynchronous import AsyncLFMClient
 from lfm_adapter.client.blocking import LFMClient
-from lfm_adapter.litellm.chunks import chunks_of
+from lfm_adapter.litellm.chunks import Chunk, chunks_of
 from lfm_adapter.litellm.convert import response_of
 from lfm_adapter.litellm.failures import PROVIDER, LiteLLMErrors
 from lfm_adapter.litellm.question import Question
@@ -96,7 +96,7 @@ class LFMProvider(CustomLLM):
                         yield chunk
 
     @staticmethod
-    def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[JSONDict]:
+    def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:
         with LiteLLMErrors(call["model"]), rest:
             yield from chunks_of(first, _name(call))
             for delta in rest:

@@ -130,12 +130,13 @@ class _ChoiceCollector:
         whole = not isinstance(message, dict)
         if not isinstance(message, dict):
             message = as_dict(choice.get("message"))
-        delta = Delta(index=self.index)
+        generation_id = as_str(head.get("id"))
+        delta = Delta(index=self.index, generation_id=generation_id)
         content = message.get("content")
         if content:
             self._add_content(content, delta)
         if not message.keys() <= _PLAIN:
-            self._add_rest(message, delta, as_str(head.get("id")), whole=whole)
+            self._add_rest(message, delta, generation_id, whole=whole)
         logprobs = choice.get("logprobs")
         if logprobs and isinstance(logprobs, dict):
             self._add_logprobs(logprobs, delta)

@@ -134,6 +134,7 @@ class Delta:
         refusal: Characters of a refusal.
         logprobs: Of the tokens in this piece.
         index: Which choice it belongs to.
+        generation_id: OpenRouter's id of the generation, once it is known.
         reply: On the last delta the whole reply, else None.
     """
 
@@ -143,4 +144,5 @@ class Delta:
     refusal: str = ""
     logprobs: JSONDict | None = None
     index: int = 0
+    generation_id: str | None = None
     reply: Reply | None = None
