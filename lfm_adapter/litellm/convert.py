@@ -30,11 +30,8 @@ def to_wire(messages: Iterable[Any]) -> list[JSONDict]:
 
 
 def _wire_message(message: Mapping[str, Any]) -> JSONDict:
-    wire = {
-        name: value
-        for name, value in message.items()
-        if name not in _NOT_WIRE and (value is not None or name == "content")
-    }
+    wire = {name: value for name, value in message.items() if name not in _NOT_WIRE and value is not None}
+    wire.setdefault("content", None)  # beside tool calls; LiteLLM leaves it out
     details = as_dict(message.get("provider_specific_fields")).get("reasoning_details")
     if details:
         wire.setdefault("reasoning_details", details)
