@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import litellm
@@ -11,6 +13,8 @@ from both_clients import AsyncDetour, Detour
 from lfm_adapter.litellm import LFMProvider, handler
 
 if TYPE_CHECKING:
+    import threading
+
     import pytest
     from scripted_openrouter import ScriptedOpenRouter
 
@@ -31,22 +35,28 @@ def answer_as_openrouter(server: ScriptedOpenRouter, patch: pytest.MonkeyPatch) 
     return handler
 
 
-def ask(way: str, model: str = "lfm/lfm-3b", **call: Any) -> Any:
-    """Ask once and return the whole answer; of a stream, what LiteLLM builds of its chunks."""
-    call = {"model": model, "messages": MESSAGES} | call
+def ask(way: str, *, until: threading.Event | None = None, **call: Any) -> Any:
+    """Ask once and return the whole answer; of a stream, what LiteLLM builds of its chunks.
+
+    Args:
+        way: One of `ALL_WAYS`.
+        until: What to wait for before the event loop stops.
+        **call: LiteLLM's arguments; "lfm/lfm-3b" is asked, unless they say another.
+    """
     if way in STREAMED:
-        return built(chunks(way, **call))
+        return built(chunks(way, until=until, **call))
+    call = {"model": "lfm/lfm-3b", "messages": MESSAGES} | call
     if way == "completion":
         return litellm.completion(**call)
-    return asyncio.run(_settled(litellm.acompletion(**call)))
+    return _run(litellm.acompletion(**call), until)
 
 
-def chunks(way: str, **call: Any) -> list[Any]:
-    """Ask for a stream and return its chunks."""
+def chunks(way: str, *, until: threading.Event | None = None, **call: Any) -> list[Any]:
+    """Ask for a stream and return its chunks. See `ask`."""
     call = {"model": "lfm/lfm-3b", "messages": MESSAGES} | call
     if way == "stream":
         return [*litellm.completion(stream=True, **call)]
-    return asyncio.run(_settled(_collected(call)))
+    return _run(_collected(call), until)
 
 
 def built(received: list[Any]) -> Any:
@@ -70,15 +80,24 @@ def failure(way: str, **call: Any) -> Any:
     raise AssertionError("it did not fail")
 
 
+def _run(asked: Any, until: threading.Event | None) -> Any:
+    return _loop().run(_waited(asked, until))
+
+
+@cache
+def _loop() -> asyncio.Runner:
+    """One event loop for all tests: LiteLLM's logging worker belongs to the first that it meets."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
+
+
 async def _collected(call: dict[str, Any]) -> list[Any]:
     return [chunk async for chunk in await litellm.acompletion(stream=True, **call)]
 
 
-async def _settled(asked: Any) -> Any:
-    """Wait for what LiteLLM does behind an answer: the callbacks of its logging worker."""
-    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
-
-    try:
-        return await asked
-    finally:
-        await GLOBAL_LOGGING_WORKER.flush()
+async def _waited(asked: Any, until: threading.Event | None) -> Any:
+    answer = await asked
+    if until is not None:
+        await asyncio.to_thread(until.wait, 10)
+    return answer
