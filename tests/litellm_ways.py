@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pytest
     from scripted_openrouter import ScriptedOpenRouter
 
-__all__ = ["ALL_WAYS", "MESSAGES", "PLAIN", "STREAMED", "answer_as_openrouter", "ask", "built", "chunks", "failure"]
+__all__ = ["ALL_WAYS", "MESSAGES", "PLAIN", "STREAMED", "answer_as_openrouter", "ask", "built", "chunks", "failure", "run"]
 
 PLAIN = ("completion", "acompletion")
 STREAMED = ("stream", "astream")
@@ -48,7 +48,7 @@ def ask(way: str, *, until: threading.Event | None = None, **call: Any) -> Any:
     call = {"model": "lfm/lfm-3b", "messages": MESSAGES} | call
     if way == "completion":
         return litellm.completion(**call)
-    return _run(litellm.acompletion(**call), until)
+    return run(litellm.acompletion(**call), until)
 
 
 def chunks(way: str, *, until: threading.Event | None = None, **call: Any) -> list[Any]:
@@ -56,7 +56,7 @@ def chunks(way: str, *, until: threading.Event | None = None, **call: Any) -> li
     call = {"model": "lfm/lfm-3b", "messages": MESSAGES} | call
     if way == "stream":
         return [*litellm.completion(stream=True, **call)]
-    return _run(_collected(call), until)
+    return run(_collected(call), until)
 
 
 def built(received: list[Any]) -> Any:
@@ -80,7 +80,8 @@ def failure(way: str, **call: Any) -> Any:
     raise AssertionError("it did not fail")
 
 
-def _run(asked: Any, until: threading.Event | None) -> Any:
+def run(asked: Any, until: threading.Event | None = None) -> Any:
+    """Await something in the event loop of all tests."""
     return _loop().run(_waited(asked, until))
 
 

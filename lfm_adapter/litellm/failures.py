@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import openai
 from litellm import exceptions as theirs
 
 from lfm_adapter import errors
@@ -89,10 +90,17 @@ def litellm_error(error: errors.LFMError, model: str) -> Exception:
 
 
 class LiteLLMErrors:
-    """Raises LiteLLM's exception in place of ours that passes through the `with` block."""
+    """Raises LiteLLM's exception in place of ours that passes through the `with` block.
 
-    def __init__(self, model: str) -> None:
+    Args:
+        model: The model's name, without `lfm/`.
+        routed: A Router reads the stream in the block. It falls back from one that has begun only for the failures that
+            LiteLLM wraps for it, and a refusal is none of those: so it is wrapped here, unless an answer had begun.
+    """
+
+    def __init__(self, model: str, *, routed: bool = False) -> None:
         self._model = model
+        self._routed = routed
 
     def __enter__(self) -> None:
         return None
@@ -100,8 +108,19 @@ class LiteLLMErrors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        raised: Any = error
         if isinstance(error, errors.LFMError):
-            raise litellm_error(error, self._model) from error
+            raised = litellm_error(error, self._model)
+        if self._routed and isinstance(raised, openai.OpenAIError) and getattr(raised, "partial", None) is None:
+            raise theirs.MidStreamFallbackError(
+                message=raised.message,
+                model=self._model,
+                llm_provider=PROVIDER,
+                original_exception=raised,
+                is_pre_first_chunk=True,
+            ) from error
+        if raised is not error:
+            raise raised from error
 
 
 def _response(status: int | None, headers: dict[str, str]) -> httpx.Response:

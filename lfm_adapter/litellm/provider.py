@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from litellm.types.utils import ModelResponse
 
+    from lfm_adapter.client.asynchronous import AsyncStream
     from lfm_adapter.client.blocking import Stream
     from lfm_adapter.openrouter.request import Attribution
     from lfm_adapter.openrouter.values import Delta
@@ -85,15 +86,16 @@ class LFMProvider(CustomLLM):
             stream = client.stream(question.messages, **question.parameters)
             return self._chunks(next(stream), stream, call)
 
-    async def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:
-        """See `streaming`. LiteLLM gives no occasion to wait before the first chunk is asked for."""
+    def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # as LiteLLM calls it
+        """Prepare the request, and return an asynchronous iterator over the chunks of the reply.
+
+        What can be found wrong without asking fails here. LiteLLM gives no occasion to wait for the first chunk, so a
+        request that is refused fails while its result is read.
+        """
         with LiteLLMErrors(call["model"]):
             question = Question.of(call, self.attribution, stream=True)
             client = AsyncLFMClient.of(question.settings, self._async_transport)
-            async with client.stream(question.messages, **question.parameters) as stream:
-                async for delta in stream:
-                    for chunk in chunks_of(delta, _name(call)):
-                        yield chunk
+            return self._achunks(client.stream(question.messages, **question.parameters), call)
 
     @staticmethod
     def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:
@@ -101,6 +103,19 @@ class LFMProvider(CustomLLM):
             yield from chunks_of(first, _name(call))
             for delta in rest:
                 yield from chunks_of(delta, _name(call))
+
+    @staticmethod
+    async def _achunks(stream: AsyncStream, call: JSONDict) -> AsyncIterator[Chunk]:
+        with LiteLLMErrors(call["model"], routed=_is_routed(call)):
+            async with stream:
+                async for delta in stream:
+                    for chunk in chunks_of(delta, _name(call)):
+                        yield chunk
+
+
+def _is_routed(call: JSONDict) -> bool:
+    metadata = (call.get("litellm_params") or {}).get("metadata") or {}
+    return "model_group" in metadata  # Router._update_kwargs_with_deployment puts it there
 
 
 def _name(call: JSONDict) -> str:

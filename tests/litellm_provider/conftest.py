@@ -27,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _warnings_of_litellm() -> list[str]:
     # pydantic's word on LiteLLM's own types, when the first of them is made.
     always = ["ignore:Item '\\w+' on TypedDict class:UserWarning"]
+    # A Router that is asked synchronously does not await what it makes when a deployment cools down.
+    always += [
+        "ignore:coroutine 'router_cooldown_event_callback' was never awaited:RuntimeWarning",
+        "ignore:Exception ignored in. <coroutine object router_cooldown:pytest.PytestUnraisableExceptionWarning",
+    ]
     if importlib.metadata.version("litellm").startswith("1.81."):
         # Every reply that it dumps for its own log, of any provider, is of another class than its types say.
         always.append("ignore:Pydantic serializer warnings:UserWarning")
