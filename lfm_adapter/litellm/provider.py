@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litellm import CustomLLM
+from litellm.llms.custom_llm import CustomLLM
 
 from lfm_adapter.client.asynchronous import AsyncLFMClient
 from lfm_adapter.client.blocking import LFMClient
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["LFMProvider"]
 
 
-class LFMProvider(CustomLLM):
+class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow litellm: see pyproject.toml
     """Answers LiteLLM's calls for `lfm/...` through `LFMClient` and `AsyncLFMClient`.
 
-    LiteLLM calls it; `lfm_adapter.litellm.handler` is the instance for its `custom_provider_map`. It holds no connection
-    and may be shared by threads and event loops. LiteLLM passes all arguments by name
+    LiteLLM calls it; `lfm_adapter.litellm.handler` is the instance for its `custom_provider_map`. It holds no
+    connection and may be shared by threads and event loops. LiteLLM passes all arguments by name
     (https://docs.litellm.ai/docs/providers/custom_llm_server).
 
     Args:
@@ -86,7 +86,7 @@ class LFMProvider(CustomLLM):
             stream = client.stream(question.messages, **question.parameters)
             return self._chunks(next(stream), stream, call)
 
-    def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # as LiteLLM calls it
+    def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:
         """Prepare the request, and return an asynchronous iterator over the chunks of the reply.
 
         What can be found wrong without asking fails here. LiteLLM gives no occasion to wait for the first chunk, so a

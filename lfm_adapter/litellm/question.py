@@ -75,9 +75,7 @@ class Question:
         return cls(settings, to_wire(call["messages"]), supported(parameters, card, drop=drop))
 
 
-def _settings(
-    call: Mapping[str, Any], attribution: Attribution, own: Mapping[str, Any], *, stream: bool
-) -> Settings:
+def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[str, Any], *, stream: bool) -> Settings:
     timeout_s = _seconds(call.get("timeout"))
     base_url = call.get("api_base") or None
     settings = Settings.of(

@@ -12,7 +12,8 @@ from openrouter_replies import completion, stream, tool_call, usage_of
 
 # 1.81 looks providers up in its own list there, and finds no other.
 needs_later = pytest.mark.skipif(
-    importlib.metadata.version("litellm").startswith("1.81."), reason="1.81's responses() knows no provider of one's own"
+    importlib.metadata.version("litellm").startswith("1.81."),
+    reason="1.81's responses() knows no provider of one's own",
 )
 
 USAGE = usage_of(18, 12, cost=3e-7)

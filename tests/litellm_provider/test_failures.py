@@ -151,8 +151,8 @@ def test_a_refused_stream_fails_in_the_call_itself(openrouter_server):
 
 
 def test_a_refused_asynchronous_stream_fails_when_it_is_read(openrouter_server):
-    # LiteLLM awaits nothing of a provider of one's own before it returns the stream. Since 1.83 or so it wraps what then
-    # fails; the Router looks inside.
+    # LiteLLM awaits nothing of a provider of one's own before it returns the stream. It wraps most of what then fails;
+    # its Router looks inside.
     openrouter_server.add(error(429, "Slow down"))
     wrapped = (theirs.RateLimitError, theirs.MidStreamFallbackError)
     with pytest.raises(wrapped) as raised:

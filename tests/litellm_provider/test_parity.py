@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import corpus
@@ -132,11 +133,7 @@ def by_litellm(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def facts(
-    text: str, reasoning: str, calls: list[Any], finish: str | None, tokens: int | None, cost: float | None, id_: str | None
-) -> dict[str, Any]:
-    import json
-
+def facts(text, reasoning, calls, finish, tokens, cost, id_) -> dict[str, Any]:  # noqa: PLR0917 # one a column
     parsed = [(i, name, json.loads(a or "{}") if isinstance(a, str) else a) for i, name, a in calls]
     return {
         "text": text, "reasoning": reasoning, "tool_calls": parsed, "finish_reason": finish, "tokens": tokens or 0,

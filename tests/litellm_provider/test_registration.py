@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from typing import Any
@@ -105,8 +106,6 @@ def test_the_app_reaches_litellms_own_provider_unless_the_environment_names_one(
     monkeypatch.setenv("OR_APP_NAME", "x")
     monkeypatch.delenv("OR_APP_NAME")
     register(attribution=Attribution("https://ours.example", "Ours"))
-    import os
-
     assert (os.environ["OR_SITE_URL"], os.environ["OR_APP_NAME"]) == ("https://theirs.example", "Ours")
     register(attribution=Attribution("https://ours.example", "Newer"))
     assert os.environ["OR_APP_NAME"] == "Newer"

@@ -90,9 +90,8 @@ def test_tools_and_schemas_are_handed_on(openrouter_server):
     class Person(BaseModel):
         name: str
 
-    body = sent(
-        openrouter_server, model=LIVE, tools=TOOLS, tool_choice="auto", parallel_tool_calls=False, max_completion_tokens=9
-    )  # fmt: skip
+    asked = {"tools": TOOLS, "tool_choice": "auto", "parallel_tool_calls": False, "max_completion_tokens": 9}
+    body = sent(openrouter_server, model=LIVE, **asked)
     assert (body["tools"], body["tool_choice"], body["parallel_tool_calls"]) == (TOOLS, "auto", False)
     assert body["max_tokens"] == 9
     body = sent(openrouter_server, model=LIVE, response_format=Person)
@@ -205,7 +204,7 @@ def test_a_tool_call_and_its_result_go_back(openrouter_server):
     ],
     ids=["none", "litellms environment", "our environment", "registered", "of the call"],
 )
-def test_attribution(openrouter_server, monkeypatch, environment, registered, extra, url, title):
+def test_attribution(openrouter_server, monkeypatch, environment, registered, extra, url, title):  # noqa: PLR0917 # a table
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(handler, "attribution", registered)
