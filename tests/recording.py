@@ -20,6 +20,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import httpx
 import pytest
 from cassette_format import ORIGIN
 from scripted_openrouter import ScriptedOpenRouter
@@ -114,12 +115,22 @@ def _carried_to(base_url: str) -> Iterator[None]:
     with ExitStack() as patches:
         for transport in (Urllib3Transport, AiohttpTransport):
             patches.enter_context(patch.object(transport, "send", _carrying(transport.send, base_url)))
+        send = httpx.HTTPTransport.handle_request  # LiteLLM's own provider sends with httpx
+        patches.enter_context(patch.object(httpx.HTTPTransport, "handle_request", _carrying_httpx(send, base_url)))
         yield
 
 
 def _carrying(send: Callable[[Any, Request], Any], base_url: str) -> Callable[[Any, Request], Any]:
     def carry(transport: object, request: Request) -> Any:
         return send(transport, replace(request, url=request.url.replace(ORIGIN, base_url, 1)))
+
+    return carry
+
+
+def _carrying_httpx(send: Callable[[Any, httpx.Request], Any], base_url: str) -> Callable[[Any, httpx.Request], Any]:
+    def carry(transport: object, request: httpx.Request) -> Any:
+        request.url = httpx.URL(str(request.url).replace(ORIGIN, base_url, 1))
+        return send(transport, request)
 
     return carry
 

@@ -110,9 +110,9 @@ class LiteLLMErrors:
         raised: Any = error
         if isinstance(error, errors.LFMError):
             raised = litellm_error(error, self._model)
-        if self._routed and isinstance(raised, tuple(theirs.LITELLM_EXCEPTION_TYPES)) and getattr(raised, "partial", None) is None:
+        if self._routed and raised is not error and raised.partial is None:
             raise theirs.MidStreamFallbackError(
-                message=raised.message,
+                message=str(raised),
                 model=self._model,
                 llm_provider=PROVIDER,
                 original_exception=raised,

@@ -86,7 +86,8 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             stream = client.stream(question.messages, **question.parameters)
             return self._chunks(next(stream), stream, call)
 
-    def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:
+    # LiteLLM types it as a coroutine, and iterates over what the call returns.
+    def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Prepare the request, and return an asynchronous iterator over the chunks of the reply.
 
         What can be found wrong without asking fails here. LiteLLM gives no occasion to wait for the first chunk, so a
