@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _warnings_of_litellm() -> list[str]:
     # pydantic's word on LiteLLM's own types, when the first of them is made.
-    always = ["ignore:Item '\\w+' on TypedDict class:UserWarning"]
+    always = ["ignore:Items? '.*' on TypedDict class:UserWarning"]
     # A Router that is asked synchronously does not await what it makes when a deployment cools down.
     always += [
         "ignore:coroutine 'router_cooldown_event_callback' was never awaited:RuntimeWarning",

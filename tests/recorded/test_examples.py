@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ BOOK = '{"title": "Dune", "author": "Frank Herbert", "year": 1965}'
 
 def example(name: str, prints: str, *replies: Any, always: bool = False) -> Any:
     marks = [pytest.mark.vcr, pytest.mark.scripted(*replies, always=always)]
+    if name.startswith("litellm_"):
+        # pydantic's word on LiteLLM's own types, when the first of them is made.
+        marks.append(pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning"))
+        missing = importlib.util.find_spec("litellm") is None
+        marks.append(pytest.mark.skipif(missing, reason="needs `pip install 'lfm-adapter[litellm]'`"))
     return pytest.param(name, prints, id=name, marks=marks)
 
 
@@ -60,6 +66,19 @@ RECORDED = [
     example(
         "retired_model",
         "liquid/lfm-3-1.7b",
+        error(404, "No endpoints found for liquid/lfm-3b."),
+        completion("I am, in a new body.", model="liquid/lfm-3-1.7b"),
+        always=True,
+    ),
+    example(
+        "litellm_completion",
+        "cost: 0",
+        completion("Air scatters blue light most.", model=LIVE, usage=USAGE),
+        stream(["Blue ", "light."], model=LIVE, usage=USAGE),
+    ),
+    example(
+        "litellm_router",
+        "lfm/lfm-3-1.7b says: I am, in a new body.",
         error(404, "No endpoints found for liquid/lfm-3b."),
         completion("I am, in a new body.", model="liquid/lfm-3-1.7b"),
         always=True,
