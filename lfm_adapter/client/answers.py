@@ -46,7 +46,7 @@ class Answers:
         """Return what is left to be handed on at the end of a stream, whose whole reply was `read`."""
         rests = []
         for index, stream in self._streams.items():
-            delta = Delta(index=index)
+            delta = Delta(index=index, generation_id=reply.id)
             choice = reply.choices[index] if index < len(reply.choices) else reply.choices[0]
             stream.close(delta, choice)
             if delta.text or delta.tool_calls:

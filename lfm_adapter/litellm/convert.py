@@ -111,6 +111,8 @@ def reply_fields(reply: Reply) -> JSONDict:
         "cost_source": None if reply.cost is None else reply.cost.source,
         "cost_details": usage.get("cost_details"),
         "is_byok": usage.get("is_byok"),
+        "repairs": reply.repairs or None,
+        "unfit": reply.unfit,
         "max_tokens_clamped": {"from": fit.clamped_from, "to": fit.max_tokens} if fit and fit.clamped_from else None,
     }
     return {name: value for name, value in facts.items() if value is not None}

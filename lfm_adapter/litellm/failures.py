@@ -32,6 +32,7 @@ CLASSES: dict[type[errors.LFMError], Any] = {
     errors.StreamInterruptedError: theirs.APIConnectionError,
     errors.APITimeoutError: theirs.Timeout,
     errors.ResponseError: theirs.APIResponseValidationError,
+    errors.UnfitReplyError: theirs.APIResponseValidationError,
     errors.BadRequestError: theirs.BadRequestError,
     errors.ContextWindowExceededError: theirs.ContextWindowExceededError,
     errors.AuthenticationError: theirs.AuthenticationError,
