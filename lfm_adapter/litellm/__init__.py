@@ -11,7 +11,30 @@ Needs `pip install "lfm-adapter[litellm]"`.
 
 from __future__ import annotations
 
-from lfm_adapter.litellm.provider import LFMProvider
-from lfm_adapter.litellm.registration import handler, register
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lfm_adapter.litellm.provider import LFMProvider
+    from lfm_adapter.litellm.registration import handler, register
 
 __all__ = ["LFMProvider", "handler", "register"]
+
+# Loaded on first use: `import litellm` takes seconds, which what only writes the Proxy's configuration is spared.
+_HOMES = {
+    "LFMProvider": "lfm_adapter.litellm.provider",
+    "handler": "lfm_adapter.litellm.registration",
+    "register": "lfm_adapter.litellm.registration",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,13 +13,12 @@ import httpx
 from litellm import exceptions as theirs
 
 from lfm_adapter import errors
+from lfm_adapter.litellm.rows import PROVIDER
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["PROVIDER", "LiteLLMErrors", "litellm_error"]
-
-PROVIDER = "lfm"
 
 # LiteLLM has a class for 402 since 1.106.
 _PAYMENT_REQUIRED: Any = getattr(theirs, "PaymentRequiredError", theirs.APIError)

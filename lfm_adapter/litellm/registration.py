@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import litellm
 
-from lfm_adapter.litellm.failures import PROVIDER
 from lfm_adapter.litellm.provider import LFMProvider
-from lfm_adapter.litellm.rows import rows
+from lfm_adapter.litellm.rows import PROVIDER, rows
 
 if TYPE_CHECKING:
     from lfm_adapter.openrouter.request import Attribution

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfm_adapter import catalog
-from lfm_adapter.litellm.failures import PROVIDER
 
 if TYPE_CHECKING:
     from lfm_adapter.catalog import ModelCard
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["rows"]
+__all__ = ["PROVIDER", "rows"]
+
+PROVIDER = "lfm"
 
 
 def rows() -> dict[str, JSONDict]:
