@@ -10,6 +10,7 @@ from lfm_adapter._version import __version__
 from lfm_adapter.cli.chat import chat
 from lfm_adapter.cli.local import local
 from lfm_adapter.cli.models import models
+from lfm_adapter.cli.proxy_config import proxy_config
 from lfm_adapter.cli.screen import Commands
 
 __all__ = ["app"]
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(chat)
 app.command()(models)
 app.command()(local)
+app.command()(proxy_config)
 
 
 def _print_version(wanted: bool) -> None:
