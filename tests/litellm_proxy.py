@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +20,7 @@ import yaml
 if TYPE_CHECKING:
     from openai import OpenAI
 
-__all__ = ["INSTALLED", "NOT_INSTALLED", "Proxy", "free_port"]
+__all__ = ["INSTALLED", "NOT_INSTALLED", "Proxy"]
 
 INSTALLED = all(map(find_spec, ("litellm", "fastapi", "prometheus_client")))
 NOT_INSTALLED = "needs the extra `proxy`, which `make test-proxy` installs"
@@ -43,7 +44,7 @@ class Proxy:
     folder: Path
     options: tuple[str, ...] = ()
     config: Path | None = None
-    port: int = field(default_factory=lambda: free_port())
+    port: int = 0
     key: str = field(default="", repr=False)
 
     @property
@@ -51,6 +52,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
+        self.port = _free_port()
         if self.config is None:
             self.config = self.folder / "config.yaml"
             self._run("lfm", "proxy-config", "--output", str(self.config), *self.options).wait()
@@ -65,6 +67,8 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if "client" in vars(self):
+            self.client.close()
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -72,8 +76,9 @@ class Proxy:
             self._process.kill()
             self._process.wait()
 
+    @cached_property
     def client(self) -> OpenAI:
-        """Return OpenAI's own client, which tries nothing twice."""
+        """OpenAI's own client, which tries nothing twice here."""
         from openai import OpenAI
 
         return OpenAI(base_url=f"{self.base_url}/v1", api_key=self.key, max_retries=0)
@@ -122,7 +127,7 @@ class Proxy:
         raise AssertionError(f"the Proxy did not start in {START_TIMEOUT_S} s:\n{self.log()}")
 
 
-def free_port() -> int:
+def _free_port() -> int:
     """Return a port on which nobody listens right now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]

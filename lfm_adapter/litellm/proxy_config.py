@@ -120,9 +120,9 @@ _MODEL_LIST = """
 model_list:
   # In each entry:
   #   model_name        what clients ask for
-  #   model             `lfm/`, and not LiteLLM's own `openrouter/`: that one offers no tools where the model has none of
-  #                     its own, and does not tell a prompt that is too long from any other mistake, so that
-  #                     context_window_fallbacks would never be used
+  #   model             `lfm/`, and not LiteLLM's own `openrouter/`: that one has no tools where the model has none, and
+  #                     takes a prompt that is too long for any other mistake, so that context_window_fallbacks would
+  #                     never be used
   #   api_key           read when the Proxy starts, so that no key stands in this file
   #   rpm               requests a minute; counted only because of enforce_model_rate_limits below
   #   max_budget        US$ for each budget_duration. A budget of one model holds without a database, as a budget of the
@@ -163,8 +163,9 @@ router_settings:
   num_retries: 2
   # Seconds to wait for an answer, or for the next piece of a stream.
   timeout: 120
-  # A model that fails more often than this in a minute is left alone for cooldown_time seconds; its fallbacks answer.
-  allowed_fails: 3
+  # A model that fails more often than this in cooldown_time seconds is left alone for as long; its fallbacks answer.
+  # 3, LiteLLM's default, would be taken for no number at all.
+  allowed_fails: 5
   cooldown_time: 30
   # OpenRouter's ids lead to the same models. They are not listed at /v1/models a second time.
 """
@@ -173,6 +174,8 @@ _GENERAL_SETTINGS = """
 general_settings:
   # What clients send as their API key. Whoever has it can spend what the budgets above allow.
   master_key: {master_key}
+  # Clients connect directly. Behind a proxy of your own, name its addresses.
+  trusted_proxy_ranges: []
 """
 
 _CACHE = """
@@ -265,7 +268,9 @@ def _table(setting: str, table: Mapping[ModelCard, Iterable[ModelCard]], why: st
 
 def _aliases(cards: Iterable[ModelCard]) -> str:
     lines = [
-        f"    {_text(card.id)}: {{model: {_text(_name(card))}, hidden: true}}" for card in cards if _name(card) != card.id
+        f"    {_text(card.id)}: {{model: {_text(_name(card))}, hidden: true}}"
+        for card in cards
+        if _name(card) != card.id
     ]
     return "\n".join(["  model_group_alias:", *lines])
 

@@ -1,0 +1,9 @@
+"""What `lfm doctor` finds."""
+
+from __future__ import annotations
+
+from lfm_adapter.cli.findings.connection import connection
+from lfm_adapter.cli.findings.finding import Finding, Level
+from lfm_adapter.cli.findings.installation import installation
+
+__all__ = ["Finding", "Level", "connection", "installation"]
