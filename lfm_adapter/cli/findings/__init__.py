@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lfm_adapter.cli.findings.connection import connection
 from lfm_adapter.cli.findings.finding import Finding, Level
-from lfm_adapter.cli.findings.installation import installation
+from lfm_adapter.cli.findings.openrouter import connection
+from lfm_adapter.cli.findings.versions import installation
 
 __all__ = ["Finding", "Level", "connection", "installation"]

@@ -119,7 +119,7 @@ def _attribution(settings: Settings) -> Finding:
 def _model(client: LFMClient, *, chosen: bool, live: bool) -> Finding:
     settings = client.settings
     card = settings.card(settings.model)
-    if card.status == "unknown" and settings.is_local:
+    if settings.is_local and "/" not in card.id:
         return Finding("skip", f"model: {card.id} of a server on this machine")
     if card.kind != "chat":
         return Finding("fail", f"model: {card.id} is no chat model, but for {card.kind}")
