@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm check format record constraints wheel clean all
+.PHONY: help demo test test-litellm test-proxy test-clients-litellm check format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -20,8 +20,14 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 endif
 INSTALL := $(PIP_INSTALL) --build-constraint constraints.txt
 
+ifdef UV
+install_in = uv pip install --quiet --python $(1)/bin/python
+else
+install_in = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
+endif
+
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
 	$(BIN)/lfm chat "$(QUESTION)"
@@ -30,6 +36,13 @@ test: $(VENV)/test ## Run the tests, without a network
 	$(BIN)/python -m pytest
 
 test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests of the LiteLLM provider on each supported release
+
+test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with the configuration of `lfm proxy-config`, alone and on Redis
+	.venv-proxy/bin/python -m pytest tests/proxy
+
+# Environments of their own: aider pins LiteLLM 1.81.10, and the others want a newer one.
+test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
+	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
@@ -52,9 +65,11 @@ wheel: $(VENV)/lint ## Build the wheel into dist/
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
 	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
+	echo pip | uv pip compile pyproject.toml - --extra proxy --group test --universal --upgrade --quiet \
+		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) $(LITELLM_VENVS) dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands
@@ -93,3 +108,19 @@ FORCE:
 $(VENV)/lint: $(VENV)/test
 	$(INSTALL) --group lint --group build
 	@touch $@
+
+.venv-proxy/ready: pyproject.toml constraints-proxy.txt | .venv-proxy/bin/python
+	$(call install_in,.venv-proxy) --constraint constraints-proxy.txt --editable ".[proxy]" --group test
+	@touch $@
+
+.venv-aider/ready .venv-agents/ready: .venv-%/ready: pyproject.toml tests/clients/%.txt | .venv-%/bin/python
+	$(call install_in,.venv-$*) --editable ".[litellm]" --requirement tests/clients/$*.txt
+	@touch $@
+
+.venv-%/bin/python:
+ifdef UV
+	uv venv --quiet --python "$(PYTHON)" .venv-$*
+else
+	"$(PYTHON)" -m venv .venv-$*
+	$@ -m pip install --quiet --disable-pip-version-check --upgrade pip
+endif
