@@ -31,8 +31,8 @@ def proxy_config(
     redis: Annotated[
         bool, typer.Option("--redis", help="Share limits, budgets, cooldowns and a cache with other Proxies.")
     ] = False,
-    redis_host: Annotated[str, typer.Option(envvar="REDIS_HOST", help="Where Redis is.")] = "127.0.0.1",
-    redis_port: Annotated[int, typer.Option(envvar="REDIS_PORT", min=1, max=65535, help="Its port.")] = 6379,
+    redis_host: Annotated[str | None, typer.Option(help="Where Redis is, if not on 127.0.0.1.")] = None,
+    redis_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Its port, if not 6379.")] = None,
 ) -> None:
     """Write a config.yaml for LiteLLM's Proxy: Liquid's models behind OpenAI's and Anthropic's APIs.
 
@@ -49,7 +49,9 @@ def proxy_config(
         rpm=rpm,
         daily_budget_usd=_amount(budget_usd),
         attribution=Attribution.of(),
-        redis=proxy.RedisAddress(redis_host, redis_port) if redis else None,
+        redis=proxy.RedisAddress(redis_host or "127.0.0.1", redis_port or 6379)
+        if redis or redis_host or redis_port
+        else None,
     )
     text = proxy.proxy_config(options)
     if to_stdout:

@@ -1,7 +1,7 @@
 """The configuration of LiteLLM's Proxy, as commented YAML.
 
 It is text and not a dump of a dict, because half of its use is in the comments. What the Proxy dies of or does not do
-without a database was tried on LiteLLM 1.106 to 1.109; each such line says so in the file itself.
+without a database was tried on LiteLLM 1.106 to 1.109, and stands in the comments.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class RedisAddress:
         port: Its port.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 6379
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def proxy_config(options: ProxyOptions) -> str:
 _HEAD = """
 # LiteLLM's Proxy with Liquid AI's models. Written by `lfm proxy-config` of lfm-adapter {version}.
 #
-#   pip install "lfm-adapter[proxy]"
+#   pip install "lfm-adapter[proxy]"     (LiteLLM 1.106.2 or newer)
 #   export OPENROUTER_API_KEY=...
 #   LITELLM_LOCAL_MODEL_COST_MAP=True litellm --config THIS_FILE --host 127.0.0.1 --port 4000
 #

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(REDIS is None, reason="needs redis-server on the PATH: apt-get install redis-server"),
 ]
 
-RPM = 6
+RPM = 10
 ALLOWED_FAILS = 5
 NUMBERS = itertools.count()
 HELLO = [{"role": "user", "content": "Hello"}]

@@ -130,6 +130,12 @@ def test_redis_is_named_only_where_it_is_wanted():
     )
 
 
+def test_redis_is_on_this_machine_unless_it_is_named():
+    settings = printed("--redis")["router_settings"]
+    assert (settings["redis_host"], settings["redis_port"]) == ("127.0.0.1", 6379)
+    assert printed("--redis-host", "redis.internal")["router_settings"]["redis_host"] == "redis.internal"
+
+
 def test_app_to_credit_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     assert "environment_variables" not in printed()
     monkeypatch.setenv("OPENROUTER_APP_URL", "https://example.com")

@@ -58,7 +58,8 @@ def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_take_the_arguments_that_are_shown(command: str):
-    words = [*shlex.split(command)]
+    words = shlex.split(command)
+    words = words[: words.index("--")] if "--" in words else words  # what follows is another program's
     parameters = {parameter.name: parameter for parameter in get_command(app).commands[words[0]].params}
     options = {option for parameter in parameters.values() for option in parameter.opts}
     assert {word for word in words[1:] if word.startswith("-")} <= options
