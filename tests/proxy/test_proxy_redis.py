@@ -120,8 +120,11 @@ def test_model_that_fails_on_one_is_left_alone_by_the_other(proxies: tuple[Proxy
     for _ in range(ALLOWED_FAILS + 2):
         _ask_retired(first)
     assert [request.json["model"] for request in asked] == ["liquid/lfm-3b"] * (ALLOWED_FAILS + 1)
-    assert "No deployments available" in _ask_retired(second)
-    assert len(asked) == ALLOWED_FAILS + 1
+    asked.clear()
+    # It looks into Redis every few seconds; by its own failures alone it would go on asking.
+    while "No deployments available" not in _ask_retired(second):
+        assert len(asked) < ALLOWED_FAILS
+        time.sleep(1)
 
 
 def _ask_retired(proxy: Proxy) -> str:
