@@ -91,7 +91,7 @@ $(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(INSTALL) --group test ".[litellm,mcp]"
+	$(INSTALL) --editable ".[litellm,local,mcp]" --group test
 	@touch $@
 
 # Older releases go with older versions of other packages than constraints.txt has. 1.106 needs `mcp` for every call with

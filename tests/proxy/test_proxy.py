@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
 from openrouter_replies import error
+from prompted_model import prompted_model
 from scripted_model import openrouter_like
 from scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from http_reply import Reply
+    from scripted_openrouter import RecordedRequest
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason=NOT_INSTALLED)
 
@@ -30,11 +34,19 @@ ADD = {
     },
 }
 HELLO = [{"role": "user", "content": "Hello"}]
+QUESTION = [{"role": "user", "content": "Use add with 1 and 2."}]
+MODELS = ["lfm-3-1.7b", "lfm-3b"]
+
+
+def served(request: RecordedRequest) -> Reply:
+    """OpenRouter as it is today, but for LFM-3B, which is there for those who tell it of tools by prompt."""
+    is_prompted = request.json["model"] == "liquid/lfm-3b" and "<tools>" in str(request.json["messages"])
+    return prompted_model(request) if is_prompted else openrouter_like(request)
 
 
 @pytest.fixture(scope="module")
 def openrouter() -> Iterator[ScriptedOpenRouter]:
-    with ScriptedOpenRouter(default=openrouter_like) as server:
+    with ScriptedOpenRouter(default=served) as server:
         yield server
 
 
@@ -90,9 +102,9 @@ def test_stream_has_its_text_and_usage(proxy: Proxy):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_tools_are_called_in_chat(proxy: Proxy, stream: bool):
-    question = [{"role": "user", "content": "Use add with 1 and 2."}]
-    reply = proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=question, tools=[ADD], stream=stream)
+@pytest.mark.parametrize("model", MODELS)
+def test_tools_are_called_in_chat(proxy: Proxy, model: str, stream: bool):
+    reply = proxy.client.chat.completions.create(model=model, messages=QUESTION, tools=[ADD], stream=stream)
     if stream:
         calls = [call.function for chunk in reply for call in chunk.choices[0].delta.tool_calls or []]
     else:
@@ -102,11 +114,10 @@ def test_tools_are_called_in_chat(proxy: Proxy, stream: bool):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_tools_are_called_in_responses(proxy: Proxy, stream: bool):
+@pytest.mark.parametrize("model", MODELS)
+def test_tools_are_called_in_responses(proxy: Proxy, model: str, stream: bool):
     tool = {"type": "function", **ADD["function"]}
-    reply = proxy.client.responses.create(
-        model="lfm-3-1.7b", input="Use add with 1 and 2.", tools=[tool], stream=stream
-    )
+    reply = proxy.client.responses.create(model=model, input=QUESTION[0]["content"], tools=[tool], stream=stream)
     if stream:
         reply = [event for event in reply if event.type == "response.completed"][0].response  # noqa: RUF015
     (call,) = [item for item in reply.output if item.type == "function_call"]
@@ -114,10 +125,10 @@ def test_tools_are_called_in_responses(proxy: Proxy, stream: bool):
     assert reply.usage.output_tokens > 0
 
 
-def test_tools_are_called_in_messages(proxy: Proxy):
+@pytest.mark.parametrize("model", MODELS)
+def test_tools_are_called_in_messages(proxy: Proxy, model: str):
     tool = {"name": "add", "description": "Add two numbers.", "input_schema": ADD["function"]["parameters"]}
-    question = [{"role": "user", "content": "Use add with 1 and 2."}]
-    body = {"model": "lfm-3-1.7b", "max_tokens": 100, "messages": question, "tools": [tool]}
+    body = {"model": model, "max_tokens": 100, "messages": QUESTION, "tools": [tool]}
     status, text = proxy.request("POST", "/v1/messages", json.dumps(body).encode())
     reply = json.loads(text)
     assert status == 200
