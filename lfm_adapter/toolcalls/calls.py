@@ -29,7 +29,6 @@ _KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
 _PARAMETER = "<parameter="
 _XML_ENDS = ("</function>", TAG_END, "<tool_call>", "<function=")
 _VALUE_ENDS = ("</parameter>", "</function>", TAG_END)
-_STRAY = re.compile(r"<?[^<]*")
 _XML_TEXT = re.compile(r"[^<\n]+")
 _MAX_KEY_CHARS = 128
 
@@ -229,8 +228,29 @@ def _xml(source: Source, call: Call) -> Steps[None]:
             if source.comes("</function>"):
                 source.take(source.place + len("</function>"))
             return
-        elif stray := _STRAY.match(source.text, source.place):
-            call.fail("something else than a parameter stands in it", source.take(stray.end()))
+        else:
+            call.fail("something else than a parameter stands in it", (yield from _stray(source)))
+
+
+def _stray(source: Source) -> Steps[str]:
+    """Take what stands where a parameter or the end of a call should."""
+    parts = [source.take(source.place + 1)]
+    while True:
+        end = source.text.find("<", source.place)
+        parts.append(source.take(len(source.text) if end < 0 else end))
+        try:
+            if end >= 0 and source.comes(_PARAMETER, *_XML_ENDS):
+                break
+        except NeedMore:
+            yield
+            continue
+        if end >= 0:
+            parts.append(source.take(end + 1))
+        elif source.closed:
+            break
+        else:
+            yield
+    return "".join(parts).rstrip()
 
 
 def _xml_key(source: Source) -> str | None:

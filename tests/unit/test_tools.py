@@ -1,0 +1,225 @@
+"""The tools of a request: what is refused, and how arguments are held against their schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.toolcalls.tools import Tools
+
+
+def tool(name: Any = "f", parameters: Any = None, **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": parameters, **more}}
+
+
+def checked(value: Any, schema: Any, **more: Any) -> tuple[Any, str | None]:
+    tools = Tools.of([tool(parameters={"type": "object", "properties": {"x": schema}, **more})])
+    arguments, problem = tools.checked("f", {"x": value})
+    return arguments["x"], problem
+
+
+class TestOf:
+    def test_takes_openai_form(self):
+        schema = {"type": "object", "properties": {"x": {"type": "string"}}}
+        tools = Tools.of([tool("f", schema, description="Do it.", strict=True), tool("g")])
+        assert tools.names == {"f", "g"}
+        assert tools.definitions == (
+            {"name": "f", "description": "Do it.", "parameters": schema},
+            {"name": "g", "parameters": {"type": "object", "properties": {}}},
+        )
+
+    def test_none_are_false(self):
+        assert not Tools.of([])
+        assert not Tools.of([{"type": "openrouter:web_search"}])
+        assert Tools.of([tool()])
+
+    def test_keeps_tools_of_the_server_apart(self):
+        search = {"type": "openrouter:web_search", "parameters": {"max_results": 3}}
+        tools = Tools.of([search, tool()])
+        assert tools.server_tools == (search,)
+        assert tools.names == {"f"}
+        assert tools.only("f").server_tools == (search,)
+
+    @pytest.mark.parametrize("name", [None, "", 3])
+    def test_refuses_a_tool_without_a_name(self, name):
+        with pytest.raises(ConfigurationError, match="has no name"):
+            Tools.of([tool(name)])
+
+    def test_refuses_a_function_that_is_none(self):
+        with pytest.raises(ConfigurationError, match="has no name"):
+            Tools.of([{"type": "function"}])
+
+    def test_refuses_a_name_twice(self):
+        with pytest.raises(ConfigurationError, match="Two tools are named 'f'"):
+            Tools.of([tool(), tool()])
+
+    @pytest.mark.parametrize(
+        ("parameters", "says"),
+        [
+            ("x", "must be a JSON schema"),
+            (True, "must be a JSON schema"),
+            ({"type": "string"}, "schema of an object"),
+            (
+                {"type": "object", "properties": {"x": {"type": "text"}}},
+                r"no JSON schema: 'text' .*\$.properties.x.type",
+            ),
+            ({"type": "object", "required": "x"}, "no JSON schema: 'x' is not of type 'array'"),
+            ({"type": "object", "default": {1, 2}}, "no JSON schema: it is not JSON"),
+        ],
+    )
+    def test_refuses_parameters_that_are_no_schema_of_an_object(self, parameters, says):
+        with pytest.raises(ConfigurationError, match=rf"(?s)'look_up'.*{says}"):
+            Tools.of([tool("look_up", parameters)])
+
+    def test_leaves_the_rules_of_schemas_to_the_server_where_asked_to(self):
+        assert Tools.of([tool(parameters={"type": "object", "required": "x"})], check_schemas=False)
+        with pytest.raises(ConfigurationError, match="schema of an object"):
+            Tools.of([tool(parameters={"type": "array"})], check_schemas=False)
+
+    @pytest.mark.parametrize(
+        "parameters", [{}, {"properties": {}}, {"type": ["object", "null"]}, {"$ref": "#/$defs/A"}]
+    )
+    def test_takes_schemas_that_say_less(self, parameters):
+        assert Tools.of([tool(parameters=parameters)]).names == {"f"}
+
+    def test_takes_patterns_of_other_languages(self):
+        schema = {"type": "string", "pattern": r"^\p{Lu}+$"}
+        assert checked("Ä", schema) == ("Ä", None)
+
+
+class TestOnly:
+    def test_leaves_one(self):
+        assert Tools.of([tool("f"), tool("g")]).only("g").names == {"g"}
+
+    def test_refuses_a_name_that_is_not_there(self):
+        with pytest.raises(ConfigurationError, match=r"`tool_choice` names 'h', but the tools are \['f', 'g'\]"):
+            Tools.of([tool("f"), tool("g")]).only("h")
+
+
+class TestCalled:
+    def test_takes_an_identifier_for_the_name_it_was_made_of(self):
+        tools = Tools.of([tool("get-it.now")])
+        assert tools.called("get_it_now") == tools.called("get-it.now") == "get-it.now"
+        assert tools.called("get_it") is None
+
+    def test_takes_none_that_two_names_have(self):
+        tools = Tools.of([tool("a-b"), tool("a.b")])
+        assert tools.called("a_b") is None
+        assert tools.called("a-b") == "a-b"
+
+
+STRINGS = {"type": "array", "items": {"type": "string"}}
+POINT = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x"]}
+
+
+class TestCoercion:
+    @pytest.mark.parametrize(
+        ("value", "schema", "becomes"),
+        [
+            ("3", {"type": "integer"}, 3),
+            ("-3", {"type": "integer"}, -3),
+            ("3.0", {"type": "integer"}, 3),
+            (3.0, {"type": "integer"}, 3),
+            ("1.5", {"type": "number"}, 1.5),
+            ("true", {"type": "boolean"}, True),
+            ("False", {"type": "boolean"}, False),
+            ("null", {"type": "null"}, None),
+            ("None", {"type": ["integer", "null"]}, None),
+            (3, {"type": "string"}, "3"),
+            (3, {"enum": ["3", "4"]}, "3"),
+            ("3", {"const": 3}, 3),
+            ("a", STRINGS, ["a"]),
+            (3, STRINGS, ["3"]),
+            ({"x": "1"}, {"type": "array", "items": POINT}, [{"x": 1}]),
+            ('["a", "b"]', STRINGS, ["a", "b"]),
+            ('{"x": "1"}', POINT, {"x": 1}),
+            ({"x": "1", "y": 2.0}, POINT, {"x": 1, "y": 2}),
+            (["1", 2], {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]}, [1, "2"]),
+            ({"a": "1"}, {"type": "object", "additionalProperties": {"type": "integer"}}, {"a": 1}),
+            ("3", {"anyOf": [{"type": "integer"}, {"type": "null"}]}, 3),
+            ("3", {"anyOf": [{"type": "integer"}, {"type": "string"}]}, "3"),
+            ({"x": "1"}, {"oneOf": [{"type": "string"}, POINT]}, {"x": 1}),
+            ("3", {"allOf": [{"type": "integer"}, {"minimum": 1}]}, 3),
+            ("3", {}, "3"),
+            ("3", True, "3"),
+            (True, {"type": "boolean"}, True),
+        ],
+    )
+    def test_that_loses_nothing(self, value, schema, becomes):
+        assert checked(value, schema) == (becomes, None)
+        assert type(checked(value, schema)[0]) is type(becomes)
+
+    @pytest.mark.parametrize(
+        ("value", "schema"),
+        [
+            ("3.5", {"type": "integer"}),
+            (3.5, {"type": "integer"}),
+            ("three", {"type": "integer"}),
+            ("", {"type": "integer"}),
+            ("1e999", {"type": "number"}),
+            ("yes", {"type": "boolean"}),
+            (1, {"type": "boolean"}),
+            (True, {"type": "integer"}),
+            (True, {"type": "string"}),
+            (None, {"type": "string"}),
+            (["a", "b"], {"type": "string"}),
+            ({"x": 1}, STRINGS),
+            ('{"y": 1}', {"type": "array", "items": POINT}),
+            ("[1", STRINGS | {"items": {"type": "integer"}}),
+        ],
+    )
+    def test_that_would_lose_something_is_not_done(self, value, schema):
+        kept, problem = checked(value, schema)
+        assert kept == value
+        assert type(kept) is type(value)
+        assert problem is not None
+
+    def test_follows_references_within_the_schema(self):
+        defs = {"Point": POINT, "Points": {"type": "array", "items": {"$ref": "#/$defs/Point"}}}
+        assert checked({"x": "1"}, {"$ref": "#/$defs/Points"}, **{"$defs": defs}) == ([{"x": 1}], None)
+        assert "'x'" in (checked({"y": "1"}, {"$ref": "#/$defs/Point"}, **{"$defs": defs})[1] or "")
+
+    def test_follows_a_schema_into_itself(self):
+        tree = {"type": "object", "properties": {"n": {"type": "integer"}, "next": {"$ref": "#/$defs/Tree"}}}
+        value = {"n": "1", "next": {"n": "2", "next": {"n": 3}}}
+        assert checked(value, {"$ref": "#/$defs/Tree"}, **{"$defs": {"Tree": tree}}) == (
+            {"n": 1, "next": {"n": 2, "next": {"n": 3}}},
+            None,
+        )
+
+    @pytest.mark.parametrize(
+        "reference",
+        ["#/$defs/None", "https://example.com/schema.json", "other.json#/x", "#no-anchor", 3, "#/$defs/Loop"],
+    )
+    def test_reference_that_leads_nowhere_checks_nothing(self, reference):
+        tools = Tools.of(
+            [tool(parameters={"properties": {"x": {"$ref": reference}}, "$defs": {"Loop": {"$ref": "#/$defs/Loop"}}})],
+            check_schemas=False,
+        )
+        assert tools.checked("f", {"x": "1"}) == ({"x": "1"}, None)
+
+    def test_ends_where_a_value_can_be_read_in_many_ways(self):
+        twice = {"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#/$defs/T"}, {"$ref": "#/$defs/T"}]}}}
+        value: Any = "no object"
+        for _ in range(60):
+            value = {"next": value}
+        assert checked(value, {"$ref": "#/$defs/T"}, **{"$defs": {"T": twice}})[0] == value
+
+
+class TestProblem:
+    def test_names_what_is_missing(self):
+        tools = Tools.of([tool(parameters={"type": "object", "required": ["city"]})])
+        assert tools.checked("f", {}) == ({}, "'city' is a required property")
+
+    def test_says_where_it_is(self):
+        assert checked({"x": "one"}, POINT)[1] == "'one' is not of type 'integer' (at $.x.x)"
+
+    def test_is_short(self):
+        problem = checked("x" * 10_000, {"type": "integer"})[1]
+        assert problem is not None
+        assert len(problem) < 400
+
+    def test_is_none_for_names_that_the_schema_does_not_know(self):
+        assert Tools.of([tool()]).checked("f", {"y": 1}) == ({"y": 1}, None)
