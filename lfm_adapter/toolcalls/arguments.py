@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.values import ToolCall
 from lfm_adapter.toolcalls.literals import MAX_DEPTH, UNREADABLE
-from lfm_adapter.toolcalls.strings import encoded, without_surrogates
+from lfm_adapter.toolcalls.strings import encoded, json_of
 
 if TYPE_CHECKING:
     from lfm_adapter.toolcalls.tools import Tools
@@ -88,7 +87,7 @@ class Call:
         if isinstance(value, int | float) and not isinstance(value, bool) and self.types(key) == {"string"}:
             value = raw  # "1.10" may be a version, "007" an agent
         self.given[key] = value = self._tools.coerced(self.name, key, value)
-        self._write(_dumps(value))
+        self._write(json_of(value))
 
     def begin_text(self, key: str) -> None:
         """Begin an argument that is a string, to be handed on piece by piece."""
@@ -129,7 +128,3 @@ class Call:
     def _write(self, text: str) -> None:
         self._written.append(text)
         self._outlet.add(text, self)
-
-
-def _dumps(value: Any) -> str:
-    return without_surrogates(json.dumps(value, ensure_ascii=False))

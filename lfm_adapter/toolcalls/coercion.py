@@ -6,10 +6,11 @@ Small models write `"3"` for 3 and `"a"` for `["a"]`. What is changed here would
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.lenient import as_dict, parse
-from lfm_adapter.toolcalls.schemas import fits
+from lfm_adapter.toolcalls.schemas import Checker
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -41,15 +42,26 @@ class Coercion:
         self._root = schema
         self._steps = 0
 
+    @cached_property
+    def checker(self) -> Checker:
+        """What holds values against the schema."""
+        return Checker(self._root)
+
     def coerced(self, value: Any, schema: Any) -> Any:
         """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one."""
         self._steps = 0
-        return self._coerced(value, schema)
+        try:
+            return self._coerced(value, schema)
+        except RecursionError:
+            return value
 
     def types(self, schema: Any) -> frozenset[str]:
         """Return the JSON types that `schema` admits; none where it says nothing of types."""
         self._steps = 0
-        return self._types(schema)
+        try:
+            return self._types(schema)
+        except RecursionError:
+            return frozenset()
 
     def resolved(self, schema: Any) -> Mapping[str, Any]:
         """Return the schema that `$ref` stands for, if it is a part of the whole; where there is none, `schema`."""
@@ -109,11 +121,11 @@ class Coercion:
         return value
 
     def _by_option(self, value: Any, options: list[Any]) -> Any:
-        if any(fits(value, option, root=self._root) for option in options):
+        if any(self.checker.fits(value, option) for option in options):
             return value
         for option in options:
             candidate = self._coerced(value, option)
-            if fits(candidate, option, root=self._root):
+            if self.checker.fits(candidate, option):
                 return candidate
         return value
 
@@ -139,7 +151,7 @@ class Coercion:
         if "array" in types and not isinstance(value, list):
             items = schema.get("items")
             item = self._coerced(value, items)
-            if items is None or fits(item, items, root=self._root):
+            if items is None or self.checker.fits(item, items):
                 return [item]
         return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ _CONSTANTS = {
     "true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null",
 }  # fmt: skip
 _NUMBER = re.compile(r"([+-]?)([0-9][0-9_]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_NUMBERS = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?,[ \n]{0,8})+")
 _HEX = re.compile(r"-?0[xX][0-9a-fA-F]{1,64}")
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 _TOO_DEEP = {closer: (closer, 0, False) for closer in _CLOSER.values()}
@@ -89,7 +91,10 @@ class Value:
 
     def _step(self, char: str) -> None:
         source = self._source
-        if space := _SPACE.match(source.text, source.place):
+        # Embeddings and the like: thousands of numbers at once.
+        if self._open and not self._word and (numbers := _NUMBERS.match(source.text, source.place)):
+            self._json += (source.take(numbers.end()).rstrip()[:-1], ",")
+        elif space := _SPACE.match(source.text, source.place):
             source.take(space.end())
             self._end_word()
         elif char in "()[]{},:":
@@ -153,11 +158,9 @@ class Value:
         if not self._is_good or self._open:
             return UNREADABLE
         try:
-            value = json.loads("".join(self._json), parse_constant=_refuse)
-            json.dumps(value, allow_nan=False)  # 1e999 is infinite
+            return json.loads("".join(self._json), parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError):
             return UNREADABLE
-        return value
 
 
 def read_value(source: Source, ends_at: str, closes: Closes, end_marker: str) -> Steps[Value]:
@@ -193,6 +196,13 @@ def _number(word: str) -> str | None:
         return None
     digits = whole.replace("_", "").lstrip("0") or "0"
     return f"{sign.strip('+')}{digits}{f'{fraction}0' if fraction == '.' else fraction}{exponent}"
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if math.isinf(number):  # 1e999
+        raise ValueError(written)
+    return number
 
 
 def _refuse(constant: str) -> Any:

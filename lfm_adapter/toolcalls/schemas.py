@@ -8,48 +8,55 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jsonschema.exceptions import SchemaError, ValidationError
     from jsonschema.protocols import Validator
 
-__all__ = ["fits", "problem_of", "schema_error"]
+__all__ = ["Checker", "problem_of", "schema_error"]
 
 _MAX_PROBLEM_CHARS = 300
+
+
+class Checker:
+    """Holds values against one schema.
+
+    A schema that is broken, or that refers to what is not in it, is no judge. Nothing is fetched.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self._validator = _validator(schema)
+
+    def problem(self, value: Any) -> str | None:
+        """Return what keeps `value` from fitting, in one sentence, or None if it fits or that cannot be told."""
+        if self._validator is None:
+            return None
+        from jsonschema.exceptions import best_match
+        from referencing.exceptions import Unresolvable
+
+        try:
+            error = best_match(self._validator.iter_errors(value))
+        except (Unresolvable, RecursionError, re.error):
+            return None
+        return None if error is None else _told(error)
+
+    def fits(self, value: Any, part: Any) -> bool:
+        """Tell whether `value` fits a part of the schema. Where that cannot be told, it does not."""
+        if self._validator is None:
+            return False
+        from referencing.exceptions import Unresolvable
+
+        try:
+            return self._validator.evolve(schema=part).is_valid(value)
+        except (Unresolvable, RecursionError, re.error):
+            return False
 
 
 def problem_of(value: Any, schema: Any) -> str | None:
     """Return what keeps `value` from fitting `schema`, in one sentence, or None if it fits.
 
-    A schema that is broken, or that refers to what is not in it, is no judge: nothing is fetched, and None comes back.
-
     >>> problem_of({"name": "Tom"}, {"type": "object", "required": ["age"]})
     "'age' is a required property"
     """
-    validator = _validator(schema)
-    if validator is None:
-        return None
-    from jsonschema.exceptions import best_match
-    from referencing.exceptions import Unresolvable
-
-    try:
-        error = best_match(validator.iter_errors(value))
-    except (Unresolvable, RecursionError, re.error):
-        return None
-    if error is None:
-        return None
-    where = f" (at {error.json_path})" if error.absolute_path else ""
-    return f"{_shortened(error.message)}{where}"
-
-
-def fits(value: Any, schema: Any, *, root: Any) -> bool:
-    """Tell whether `value` fits `schema`, a part of the schema `root`. Where that cannot be told, it does not."""
-    validator = _validator(root)
-    if validator is None:
-        return False
-    from referencing.exceptions import Unresolvable
-
-    try:
-        return validator.evolve(schema=schema).is_valid(value)
-    except (Unresolvable, RecursionError, re.error):
-        return False
+    return Checker(schema).problem(value)
 
 
 def schema_error(schema: Any) -> str | None:
@@ -59,8 +66,7 @@ def schema_error(schema: Any) -> str | None:
     try:
         _compiled(json.dumps(schema))
     except SchemaError as error:
-        where = f" (at {error.json_path})" if error.absolute_path else ""
-        return f"{_shortened(error.message)}{where}"
+        return _told(error)
     except (TypeError, ValueError, RecursionError):
         return "it is not JSON"
     return None
@@ -92,5 +98,7 @@ def _compiled(schema_json: str) -> Validator:
     return compiled
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_PROBLEM_CHARS else f"{text[:_MAX_PROBLEM_CHARS]}…"
+def _told(error: ValidationError | SchemaError) -> str:
+    where = f" (at {error.json_path})" if error.absolute_path else ""
+    text = error.message
+    return f"{text if len(text) <= _MAX_PROBLEM_CHARS else text[:_MAX_PROBLEM_CHARS] + '…'}{where}"

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["CallReader"]
 
 _SPACE = re.compile(r"\s+")
-_TEXT = re.compile(r"[^<\s]+(?:[^\S\r\n]+[^<\s]+)*")
-_OPENERS = "<[{`"
-"""What may begin a call at the start of a line; elsewhere the first of them does."""
+# Text up to the end of the line, or to what may begin a call: a "<" of the forms that `heads` knows, and at the start
+# of a line also a fence, or a bracket that has what a call would have behind it.
+_WORD = r"(?:[^<\s]|<(?=[^|tf]))+"
+_TEXT = re.compile(rf"{_WORD}(?:[^\S\r\n]+{_WORD})*")
+_LINE_TEXT = re.compile(
+    rf"""(?!\[\s{{0,100}}(?:[^\s\[\](){{}}'",:;=]|{{|\Z)|{{\s{{0,100}}(?:["']|\Z)|```|`{{1,2}}\Z){_TEXT.pattern}"""
+)
 
 
 class CallReader:
@@ -113,10 +117,10 @@ class CallReader:
                 yield
             elif space := _SPACE.match(source.text, source.place):
                 self._add_space(source.take(space.end()))
-            elif source.text[source.place] in (_OPENERS if self._is_line_start else "<"):
-                yield from self._read_opener()
-            elif text := _TEXT.match(source.text, source.place):
+            elif text := (_LINE_TEXT if self._is_line_start else _TEXT).match(source.text, source.place):
                 self._add_text(source.take(text.end()))
+            else:
+                yield from self._read_opener()
         if not self._follows_call:
             for held in self._space:
                 self._outlet.add(held)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter.toolcalls.heads import CALL_END
 from lfm_adapter.toolcalls.source import MAX_SPACE_CHARS, Cursor, NeedMore
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
     from lfm_adapter.toolcalls.source import Source, Steps
 
-__all__ = ["Closes", "closes_argument", "closes_json", "closes_python", "encoded", "read_string", "without_surrogates"]
+__all__ = ["Closes", "closes_argument", "closes_json", "closes_python", "encoded", "json_of", "read_string"]
 
 Closes: TypeAlias = "Callable[[Cursor], bool]"
 """Whether a quote is the closing one, by what stands behind it; it may raise `NeedMore`."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Characters and plain escapes up to the next one that needs a look; in a frame with an end marker "<" does too.
 _RUN = {
-    quote: (re.compile(rf"[^\\{quote}]+"), re.compile(rf"[^\\{quote}<]+"))  # the second for a frame with an end marker
-    for quote in "\"'"
+    quote: (re.compile(rf"(?:[^\\{quote}]+|\\[\\ntr/{other}])+"), re.compile(rf"(?:[^\\{quote}<]+|\\[\\ntr/{other}])+"))
+    for quote, other in ("\"'", "'\"")
 }
+_PLAIN_ESCAPE = re.compile(r"\\(.)")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "a": "\a", "v": "\v", "\n": ""} | {
     char: char for char in "\\'\"/"
 }
@@ -37,12 +40,13 @@ _KEY = re.compile(r"[\w$.-]{0,128}")
 
 def encoded(text: str) -> str:
     """Return what stands for `text` between the quotes of a JSON string."""
-    return without_surrogates(json.dumps(text, ensure_ascii=False)[1:-1])
+    return json_of(text)[1:-1]
 
 
-def without_surrogates(json_text: str) -> str:
-    """Return JSON in which surrogates are escaped, for UTF-8 has none."""
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+def json_of(value: Any) -> str:
+    """Return a value as JSON in which surrogates are escaped, for UTF-8 has none."""
+    dumped = _encode(value)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", dumped)
 
 
 def closes_json(cursor: Cursor) -> bool:
@@ -111,7 +115,7 @@ def read_string(source: Source, emit: Callable[[str], None], closes: Closes, end
             yield
             continue
         if plain := run.match(source.text, source.place):
-            emit(source.take(plain.end()))
+            emit(_unescaped(source.take(plain.end())))
             continue
         try:
             step = _special(source, closing, closes, end_marker)
@@ -121,6 +125,10 @@ def read_string(source: Source, emit: Callable[[str], None], closes: Closes, end
         if isinstance(step, bool):
             return step
         emit(step)
+
+
+def _unescaped(text: str) -> str:
+    return _PLAIN_ESCAPE.sub(lambda match: _SIMPLE[match[1]], text) if "\\" in text else text
 
 
 def _is_triple(source: Source, quote: str) -> Steps[bool]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.lenient import as_dict
 from lfm_adapter.toolcalls.coercion import Coercion
-from lfm_adapter.toolcalls.schemas import problem_of, schema_error
+from lfm_adapter.toolcalls.schemas import schema_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Tools"]
 
 _NOT_IN_AN_IDENTIFIER = re.compile(r"\W")
+
+
+_Argument: TypeAlias = "tuple[Any, frozenset[str]]"
+"""The schema of an argument, and the JSON types that it admits."""
 
 
 class Tools:
@@ -35,8 +39,8 @@ class Tools:
         self.server_tools = tuple(server_tools)
         self.names = frozenset(tool["name"] for tool in definitions)
         self.longest_name = max(map(len, self.names), default=0)
-        self._schemas: dict[str, JSONDict] = {tool["name"]: tool["parameters"] for tool in definitions}
-        self._coercions = {name: Coercion(schema) for name, schema in self._schemas.items()}
+        self._coercions = {tool["name"]: Coercion(tool["parameters"]) for tool in definitions}
+        self._arguments = {tool["name"]: self._arguments_of(tool) for tool in definitions}
         # Python's identifiers have no hyphen, so that LFMs write `resolve_library_id(…)` for "resolve-library-id":
         # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1358
         self._identifiers: dict[str, str | None] = {}
@@ -89,15 +93,20 @@ class Tools:
 
     def argument_types(self, name: str, key: str) -> frozenset[str]:
         """Return the JSON types that an argument may have; none where the schema does not say."""
-        return self._coercions[name].types(self._argument(name, key))
+        known, others = self._arguments[name]
+        return known[key][1] if key in known else others[1]
 
     def coerced(self, name: str, key: str, value: Any) -> Any:
         """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""
-        return self._coercions[name].coerced(value, self._argument(name, key))
+        known, others = self._arguments[name]
+        schema, types = known.get(key, others)
+        if isinstance(value, str) and "string" in types:
+            return value
+        return self._coercions[name].coerced(value, schema) if schema else value
 
     def problem(self, name: str, arguments: dict[str, Any]) -> str | None:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
-        return problem_of(arguments, self._schemas[name])
+        return self._coercions[name].checker.problem(arguments)
 
     def checked(self, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         """Return arguments in the types of the tool's schema where nothing is lost by it, and what is wrong with them.
@@ -119,9 +128,13 @@ class Tools:
         coerced = {key: self.coerced(name, key, value) for key, value in arguments.items()}
         return coerced, self.problem(name, coerced)
 
-    def _argument(self, name: str, key: str) -> Any:
-        schema = self._coercions[name].resolved(self._schemas[name])
-        return as_dict(schema.get("properties")).get(key, schema.get("additionalProperties"))
+    def _arguments_of(self, tool: JSONDict) -> tuple[dict[str, _Argument], _Argument]:
+        """Return what is known of each argument of a tool, and of such as have no property."""
+        coercion = self._coercions[tool["name"]]
+        schema = coercion.resolved(tool["parameters"])
+        others = schema.get("additionalProperties")
+        known = {key: (part, coercion.types(part)) for key, part in as_dict(schema.get("properties")).items()}
+        return known, (others, coercion.types(others))
 
 
 def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
