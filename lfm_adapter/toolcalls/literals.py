@@ -158,7 +158,7 @@ class Value:
         if not self._is_good or self._open:
             return UNREADABLE
         try:
-            return json.loads("".join(self._json), parse_constant=_refuse, parse_float=_finite)
+            return _decode("".join(self._json))
         except (ValueError, RecursionError):
             return UNREADABLE
 
@@ -207,3 +207,6 @@ def _finite(written: str) -> float:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(constant)
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

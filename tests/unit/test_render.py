@@ -125,7 +125,8 @@ class TestHistory:
                 None,
                 (
                     '<tool_call>{"name": "get_weather", "arguments": '
-                    '{"city": "Oslo", "n": 1.5, "ok": true, "no": null}}</tool_call>\n<tool_call>{"name": "ping", "arguments": {}}</tool_call>'
+                    '{"city": "Oslo", "n": 1.5, "ok": true, "no": null}}</tool_call>\n'
+                    '<tool_call>{"name": "ping", "arguments": {}}</tool_call>'
                 ),
             ),
         ],
