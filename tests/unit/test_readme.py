@@ -6,6 +6,7 @@ import inspect
 import re
 import shlex
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,21 +62,36 @@ def test_commands_take_the_arguments_that_are_shown(command: str):
     words = shlex.split(command)
     words = words[: words.index("--")] if "--" in words else words  # what follows is another program's
     parameters = {parameter.name: parameter for parameter in get_command(app).commands[words[0]].params}
-    options = {option for parameter in parameters.values() for option in parameter.opts}
-    assert {word for word in words[1:] if word.startswith("-")} <= options
+    takes_value = {
+        option: not getattr(parameter, "is_flag", False)
+        for parameter in parameters.values()
+        for option in parameter.opts
+    }
+    assert {word for word in words[1:] if word.startswith("-")} <= takes_value.keys()
     takes_words = any(parameter.param_type_name == "argument" for parameter in parameters.values())
-    assert takes_words or not [word for word in words[1:] if not word.startswith("-")]
+    free = [word for before, word in pairwise(words) if not word.startswith("-") and not takes_value.get(before)]
+    assert takes_words or not free
 
 
+@pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
-    monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
+    block = BLOCKS[number]
     server.default = _answer
     names: dict[str, object] = {}
-    exec(BLOCKS[0], names)  # noqa: S102 # `llm`, which later blocks use
-    exec(BLOCKS[number], names)  # noqa: S102 # our own README
+    if "litellm" in block:
+        pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
+        from litellm_ways import answer_as_openrouter
+
+        answer_as_openrouter(server, monkeypatch)
+        first = next(block for block in BLOCKS if "litellm" in block)  # it has the messages
+    else:
+        monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
+        monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
+        first = BLOCKS[0]  # it has `llm`
+    exec(first, names)  # noqa: S102 # our own README
+    exec(block, names)  # noqa: S102
 
 
 def _answer(request: RecordedRequest) -> Reply:
