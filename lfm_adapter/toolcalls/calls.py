@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfm_adapter.toolcalls.arguments import CUT_OFF
-from lfm_adapter.toolcalls.coercion import is_of
-from lfm_adapter.toolcalls.heads import TAG_END
-from lfm_adapter.toolcalls.literals import UNREADABLE, literal, read_value
+from lfm_adapter.toolcalls.literals import read_value
 from lfm_adapter.toolcalls.source import Cursor, NeedMore, Source, next_char, run
 from lfm_adapter.toolcalls.strings import closes_argument, closes_json, closes_python, encoded, read_string
+from lfm_adapter.toolcalls.xml_calls import read_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lfm_adapter.toolcalls.arguments import Call
     from lfm_adapter.toolcalls.heads import Head
     from lfm_adapter.toolcalls.source import Steps
@@ -26,10 +23,6 @@ __all__ = ["read_call"]
 _ARGUMENTS = frozenset({"arguments", "parameters", "args"})
 _ABOUT_THE_CALL = frozenset({"id", "type"})
 _KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
-_PARAMETER = "<parameter="
-_XML_ENDS = ("</function>", TAG_END, "<tool_call>", "<function=")
-_VALUE_ENDS = ("</parameter>", "</function>", TAG_END)
-_XML_TEXT = re.compile(r"[^<\n]+")
 _MAX_KEY_CHARS = 128
 
 
@@ -57,7 +50,7 @@ def read_call(source: Source, call: Call, head: Head) -> Steps[None]:
     """
     end_marker = next((closer for closer in head.closers if closer != "]"), "")
     if head.form == "xml":
-        yield from _xml(source, call)
+        yield from read_xml(source, call)
     elif head.form == "json":
         yield from _json(source, call, end_marker, depth=1 + head.nested)
     elif (yield from next_char(source)) == "{":  # f({"a": 1})
@@ -209,122 +202,6 @@ def _json_arguments(source: Source, call: Call, end_marker: str) -> Steps[None]:
         value = yield from read_value(source, ",}", closes_json, end_marker)
         if value.value is not None:
             call.fail("`arguments` is no JSON object" if value.raw else CUT_OFF, value.raw)
-
-
-def _xml(source: Source, call: Call) -> Steps[None]:
-    while True:
-        char = yield from next_char(source)
-        if not char:
-            return
-        try:
-            key = _xml_key(source)
-            is_at_end = key is None and source.comes(*_XML_ENDS)
-        except NeedMore:
-            yield
-            continue
-        if key is not None:
-            yield from _xml_value(source, call, key)
-        elif is_at_end:
-            if source.comes("</function>"):
-                source.take(source.place + len("</function>"))
-            return
-        else:
-            call.fail("something else than a parameter stands in it", (yield from _stray(source)))
-
-
-def _stray(source: Source) -> Steps[str]:
-    """Take what stands where a parameter or the end of a call should."""
-    parts = [source.take(source.place + 1)]
-    while True:
-        end = source.text.find("<", source.place)
-        parts.append(source.take(len(source.text) if end < 0 else end))
-        try:
-            if end >= 0 and source.comes(_PARAMETER, *_XML_ENDS):
-                break
-        except NeedMore:
-            yield
-            continue
-        if end >= 0:
-            parts.append(source.take(end + 1))
-        elif source.closed:
-            break
-        else:
-            yield
-    return "".join(parts).rstrip()
-
-
-def _xml_key(source: Source) -> str | None:
-    cursor = Cursor(source)
-    if not cursor.take(_PARAMETER):
-        return None
-    key = cursor.match(_KEY, _MAX_KEY_CHARS)
-    if not key or not cursor.take(">"):
-        return None
-    source.take(cursor.at)
-    return key
-
-
-def _xml_value(source: Source, call: Call, key: str) -> Steps[None]:
-    """Read the value of a parameter, with its end tag: text where the tool takes nothing else, or JSON, or text."""
-    quote = yield from _after_line_feed(source)
-    types = call.types(key)
-    if types == {"string"} and quote != '"':
-        call.begin_text(key)
-        if (yield from _xml_text(source, call.add_text)):
-            call.end_text()
-        else:
-            call.fail(CUT_OFF)
-        return
-    parts: list[str] = []
-    if not (yield from _xml_text(source, parts.append)):
-        call.fail(CUT_OFF)
-    text = "".join(parts)
-    value = literal(text.strip())
-    is_text = value is UNREADABLE or (types and "string" in types and not is_of(value, types))
-    call.add(key, text if is_text else value, text)
-
-
-def _after_line_feed(source: Source) -> Steps[str]:
-    """Take a line feed, if one comes next, and return the character behind it, or "" at the end."""
-    is_taken = False
-    while True:
-        char = source.text[source.place : source.place + 1]
-        if char == "\n" and not is_taken:
-            source.take(source.place + 1)
-            is_taken = True
-        elif char or source.closed:
-            return char
-        else:
-            yield
-
-
-def _xml_text(source: Source, emit: Callable[[str], None]) -> Steps[bool]:
-    """Read text up to its end tag, without a line feed before that, and return whether the tag came."""
-    line_feed = ""
-    while True:
-        if source.place == len(source.text):
-            if source.closed:
-                emit(line_feed)
-                return False
-            yield
-            continue
-        if run_of_text := _XML_TEXT.match(source.text, source.place):
-            emit(line_feed + source.take(run_of_text.end()))
-            line_feed = ""
-            continue
-        try:
-            if source.comes(*_VALUE_ENDS):
-                if source.comes("</parameter>"):
-                    source.take(source.place + len("</parameter>"))
-                return True
-        except NeedMore:
-            yield
-            continue
-        emit(line_feed)
-        line_feed = source.take(source.place + 1)  # a line feed, or a "<" that begins no tag
-        if line_feed != "\n":
-            emit(line_feed)
-            line_feed = ""
 
 
 def _comes(source: Source, end_marker: str) -> Steps[bool]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lfm_adapter.toolcalls.source import Source
     from lfm_adapter.toolcalls.tools import Tools
 
-__all__ = ["CALL_END", "TAG_END", "Head", "find_head", "next_head"]
+__all__ = ["CALL_END", "TAG_END", "TAG_START", "Head", "find_head", "next_head"]
 
 CALL_START = "<|tool_call_start|>"
 CALL_END = "<|tool_call_end|>"
