@@ -3,106 +3,112 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lfm_adapter.openrouter.values import Delta
 from lfm_adapter.toolcalls.objects import JSONReader, read_json, root_of, schema_problem
-from lfm_adapter.toolcalls.parse import read_calls
 from lfm_adapter.toolcalls.stream import CallReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lfm_adapter.client.plan import Plan
     from lfm_adapter.openrouter.values import Choice, Reply, ToolCall
-    from lfm_adapter.toolcalls.tools import Tools
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "Problem"]
+
+# OpenAI takes ids of 40 characters at most, and histories are carried from one model to another.
+_ID_CHARS = 20
+
+
+class Problem(NamedTuple):
+    """What in an answer does not keep to what was asked for.
+
+    Attributes:
+        text: What it is, for the model to mend and for the user to read.
+        about_calls: Whether it is about tool calls, and not about the JSON of the answer.
+        is_told_by_calls: Whether the calls themselves tell it, so that the answer is one all the same.
+    """
+
+    text: str
+    about_calls: bool = False
+    is_told_by_calls: bool = False
 
 
 class Answers:
-    """The answers of one turn. What it hands on piece by piece adds up to what it reads as a whole."""
+    """The answers of one turn. What is handed on of each piece by piece adds up to what is read as a whole."""
 
-    def __init__(self, plan: Plan, make_id: Callable[[int], str]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._make_id = make_id
-        self._streams: dict[int, _AnswerStream] = {}
+        self._answers: dict[int, _Answer] = {}
 
     @property
     def has_calls(self) -> bool:
         """Whether a call has begun."""
-        return any(stream.has_calls for stream in self._streams.values())
+        return any(answer.has_calls for answer in self._answers.values())
 
     def pass_on(self, delta: Delta) -> Delta | None:
         """Return what is to be handed on of a piece, if anything."""
-        stream = self._streams.get(delta.index)
-        if stream is None:
-            stream = self._streams[delta.index] = _AnswerStream(self._plan, self._make_id)
-        stream.read(delta)
-        adds = delta.text or delta.tool_calls or delta.reasoning or delta.refusal or delta.logprobs
-        return delta if adds else None
+        answer = self._answers.get(delta.index)
+        if answer is None:
+            answer = self._answers[delta.index] = _Answer(self._plan, delta.index)
+        answer.read(delta)
+        return delta if _adds(delta) else None
 
-    def rest(self, reply: Reply) -> list[Delta]:
-        """Return what is left to be handed on at the end of a stream, whose whole reply was `read`."""
-        rests = []
-        for index, stream in self._streams.items():
-            delta = Delta(index=index, generation_id=reply.id)
-            choice = reply.choices[index] if index < len(reply.choices) else reply.choices[0]
-            stream.close(delta, choice)
-            if delta.text or delta.tool_calls:
-                rests.append(delta)
+    def read(self, reply: Reply) -> list[Delta]:
+        """Put calls and JSON, which stand in the texts of a whole reply, where they belong.
+
+        Returns:
+            Of a stream, what is left to be handed on.
+        """
+        rests: list[Delta] = []
+        for index, choice in enumerate(reply.choices):
+            answer = self._answers.get(index)
+            is_streamed = answer is not None
+            if answer is None:
+                answer = _Answer(self._plan, index)
+                answer.read(Delta(choice.text, tool_calls=choice.tool_calls, generation_id=reply.id))
+            rest = answer.end(choice)
+            rest.generation_id = reply.id
+            if is_streamed and _adds(rest):
+                rests.append(rest)
         return rests
 
-    def read(self, reply: Reply) -> None:
-        """Put calls and JSON, which stand in the texts of a whole reply, where they belong."""
-        for choice in reply.choices:
-            if self._plan.tools is not None:
-                self._read_calls(choice, self._plan.tools)
-            wanted = self._plan.response_format
-            if wanted is not None and not choice.tool_calls:
-                found = read_json(choice.text, root=root_of(wanted), cut_off=choice.finish_reason == "length")
-                choice.text = choice.text if found is None else found
+    def problem(self, reply: Reply) -> Problem | None:
+        """Return what is wrong with a reply that was `read`; None if one of its answers is as it should be."""
+        problems = [self._problem(choice) for choice in reply.choices]
+        return None if None in problems else problems[0]
 
-    def problem(self, reply: Reply) -> str | None:
-        """Return what is wrong with a reply that was `read`, for the model to mend; None if nothing is."""
-        return next((problem for choice in reply.choices if (problem := self._problem(choice))), None)
-
-    def _read_calls(self, choice: Choice, tools: Tools) -> None:
-        text, calls = read_calls(choice.text, tools, make_id=self._make_id)
-        if not calls:
-            return
-        choice.text = text
-        for call in choice.tool_calls:
-            call.index += len(calls)
-        choice.tool_calls = [*calls, *choice.tool_calls]
-        if choice.finish_reason == "stop":
-            choice.finish_reason = "tool_calls"
-
-    def _problem(self, choice: Choice) -> str | None:
+    def _problem(self, choice: Choice) -> Problem | None:
         plan = self._plan
         # One that was cut off, or refused, would be again. The reasons stand in the reply.
         if choice.finish_reason in ("length", "content_filter") or choice.refusal:
             return None
-        if plan.demands_call and not any(call.error is None for call in choice.tool_calls):
-            broken = next(iter(choice.tool_calls), None)
-            return "no tool was called" if broken is None else f"the call of `{broken.name}` is wrong: {broken.error}"
-        if plan.single and len(choice.tool_calls) > 1:
-            return f"{len(choice.tool_calls)} tools were called, where one at most may be"
-        if plan.response_format is not None and not choice.tool_calls:
-            return schema_problem(choice.text, plan.response_format)
+        calls = choice.tool_calls
+        broken = next((call for call in calls if call.error is not None), None)
+        is_hopeless = broken is not None and all(call.error is not None for call in calls)
+        if is_hopeless and not plan.is_native:
+            why = f"the call of `{broken.name}` is wrong: {broken.error}" if broken else ""
+            return Problem(why, about_calls=True, is_told_by_calls=not plan.demands_call)
+        if plan.demands_call and not calls:
+            return Problem("no tool was called", about_calls=True)
+        if plan.single and len(calls) > 1:
+            return Problem(f"{len(calls)} tools were called, where one at most may be", about_calls=True)
+        if plan.response_format is not None and not calls:
+            unfit = schema_problem(choice.text, plan.response_format)
+            return None if unfit is None else Problem(unfit)
         return None
 
 
-class _AnswerStream:
-    """One answer while it is written."""
+class _Answer:
+    """One answer, in pieces or as one."""
 
-    def __init__(self, plan: Plan, make_id: Callable[[int], str]) -> None:
-        self._calls = None if plan.tools is None else CallReader(plan.tools, make_id=make_id)
+    def __init__(self, plan: Plan, index: int) -> None:
+        self._index = index
+        self._generation_id = ""
+        self._calls = None if plan.tools is None else CallReader(plan.tools, make_id=self._call_id)
+        self._root = None if plan.response_format is None else root_of(plan.response_format)
         # Beside tools only the whole answer tells text from JSON; `Plan.holds_all` has it wait for that.
-        wanted = plan.response_format
-        self._json = JSONReader(root_of(wanted)) if wanted is not None and plan.tools is None else None
-        self._has_both = wanted is not None and plan.tools is not None
-        self._has_text = False
+        self._json = JSONReader(self._root) if self._root and plan.tools is None else None
+        self._text: list[str] = []
         self._places: dict[tuple[str, int], int] = {}
 
     @property
@@ -111,26 +117,51 @@ class _AnswerStream:
 
     def read(self, delta: Delta) -> None:
         """Change what the server sent into what is handed on."""
+        self._generation_id = self._generation_id or delta.generation_id or ""
         native = delta.tool_calls
         delta.tool_calls = []
         if self._calls is not None and delta.text:
             self._sort(self._calls.feed(delta.text), delta)
         elif self._json is not None and delta.text:
             delta.text = self._json.feed(delta.text)
-        if self._has_both:
+        self._text.append(delta.text)
+        if self._waits:
             delta.text = ""
-        self._has_text = self._has_text or bool(delta.text)
         delta.tool_calls += self._placed("native", native)
 
-    def close(self, delta: Delta, choice: Choice) -> None:
-        """Add the rest to `delta`; `choice` is the whole answer."""
+    def end(self, choice: Choice) -> Delta:
+        """Put what was read into `choice`, the whole answer as it was sent, and return what is left to hand on."""
+        rest = Delta(index=self._index)
+        cut_off = choice.finish_reason == "length"
         if self._calls is not None:
-            delta.text = ""
-            self._sort(self._calls.close(), delta)
-        if self._json is not None:
-            delta.text = self._json.close(cut_off=choice.finish_reason == "length")
-        if self._has_both or (self._json is not None and not self._has_text and not delta.text):
-            delta.text = choice.text
+            self._sort(self._calls.close(), rest)
+        elif self._json is not None:
+            rest.text = self._json.close(cut_off=cut_off)
+        if self._waits:
+            rest.text = "".join((*self._text, rest.text))
+            self._text.clear()
+            if self._root and not self.has_calls:
+                rest.text = read_json(rest.text, root=self._root, cut_off=cut_off) or rest.text
+        text = "".join((*self._text, rest.text))
+        if self._json is not None and not text:
+            text = rest.text = choice.text
+        choice.text = text
+        self._put_calls(choice)
+        return rest
+
+    @property
+    def _waits(self) -> bool:
+        return self._root is not None and self._calls is not None
+
+    def _put_calls(self, choice: Choice) -> None:
+        found = [] if self._calls is None else self._calls.calls
+        native = choice.tool_calls
+        choice.tool_calls = [
+            replace(found[index] if origin == "text" else native[index], index=place)
+            for (origin, index), place in self._places.items()
+        ]
+        if found and choice.finish_reason == "stop":
+            choice.finish_reason = "tool_calls"
 
     def _sort(self, pieces: list[str | ToolCall], delta: Delta) -> None:
         delta.text = "".join(piece for piece in pieces if isinstance(piece, str))
@@ -139,3 +170,11 @@ class _AnswerStream:
     def _placed(self, origin: str, calls: list[ToolCall]) -> list[ToolCall]:
         """Number calls in the order in which they appear, whether the server or the text brought them."""
         return [replace(call, index=self._places.setdefault((origin, call.index), len(self._places))) for call in calls]
+
+    def _call_id(self, place: int) -> str:
+        of_answer = f"{self._index}_" if self._index else ""
+        return f"call_{self._generation_id[-_ID_CHARS:] or 'reply'}_{of_answer}{place}"
+
+
+def _adds(delta: Delta) -> bool:
+    return bool(delta.text or delta.tool_calls or delta.reasoning or delta.refusal or delta.logprobs)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import zlib
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.client.call import ChatCall, served_model
 from lfm_adapter.client.plan import plan_of
-from lfm_adapter.errors import APIError, NoEndpointsError, UnfitReplyError
+from lfm_adapter.errors import APIError, ContextWindowExceededError, NoEndpointsError, UnfitReplyError
 from lfm_adapter.openrouter.values import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lfm_adapter.client.answers import Answers
+    from lfm_adapter.client.answers import Answers, Problem
     from lfm_adapter.client.plan import Plan
     from lfm_adapter.client.settings import Settings
     from lfm_adapter.openrouter.values import Reply
@@ -27,10 +27,14 @@ __all__ = ["Exchange"]
 _OF_A_CALL = ("max_repairs", "recover_tool_calls", "tool_calling", "when_retired", "when_unfit")
 
 # "No endpoints found that support tool use." https://github.com/sst/opencode/issues/1675
-_NO_TOOLS = re.compile(r"(?i)support[^.]*\btool")
+_NO_TOOLS = re.compile(r"(?i)support[^.]*\btool use")
 
-# What was found out on the way: models that no endpoint serves with tools, by the address of the server.
-_without_tools: set[tuple[str, str]] = set()
+# What narrows the choice of endpoints: a refusal then says nothing about the model.
+_NARROWING = frozenset({"models", "provider", "tool_choice"})
+
+# When it was found out that no endpoint serves a model with tools, by the address of the server. Endpoints come and go.
+_without_tools: dict[tuple[str, str], float] = {}
+_FORGET_AFTER_S = 600.0
 
 
 class Exchange:
@@ -66,8 +70,9 @@ class Exchange:
         self._parameters = parameters
         self._stream = stream
         self._repairs = 0
+        self._waits = False
         self._before: Reply | None = None
-        self._begin(self._plan(refuses_tools=(settings.base_url, self._model) in _without_tools))
+        self._begin(self._plan(refuses_tools=self._is_known_to_refuse_tools()))
 
     def take(self, reply: Reply) -> None:
         """Take the answer to `call`: it stands, and is `reply`, or `call` is now the next turn's.
@@ -75,20 +80,7 @@ class Exchange:
         Raises:
             UnfitReplyError: It does not keep to what was asked for, and no turn is left.
         """
-        said = reply.text
-        problem = None
-        if self._answers is not None:
-            self._answers.read(reply)
-            problem = self._answers.problem(reply)
-        if self._before is not None:
-            _add_turn(self._before, reply)
-        if problem is not None and self._may_repair(reply):
-            self._repair(reply, said, problem)
-            return
-        if problem is not None and self._settings.when_unfit == "raise":
-            raise self._unfit(reply, problem)
-        reply.unfit = problem
-        self.reply = reply
+        self._judge(reply)
 
     def pass_on(self, delta: Delta) -> Sequence[Delta]:
         """Take a piece of the answer to `call`, and return what is to be handed on now.
@@ -104,11 +96,8 @@ class Exchange:
         if passed is None:
             return ()
         self._held.append(passed)
-        plan = self._current
-        if plan.holds_all or (plan.demands_call and not self._answers.has_calls):
-            return ()
-        self._has_handed_on = True
-        return self._release()
+        self._waits = self._waits and not self._is_certain(self._answers)
+        return () if self._waits else self._release()
 
     def after(self, error: APIError) -> None:
         """Take a failure of `call`: ask another way where there is one, else raise it."""
@@ -119,7 +108,8 @@ class Exchange:
             and self._settings.tool_calling == "auto"
             and _NO_TOOLS.search(error.message)
         ):
-            _without_tools.add((self._settings.base_url, self._model))
+            if not _NARROWING & self._current.fields.keys():
+                _without_tools[self._settings.base_url, self._model] = time.monotonic()
             self._begin(self._plan(refuses_tools=True), self.call.deadline)
             return
         if error.partial is None:
@@ -129,50 +119,79 @@ class Exchange:
     def _plan(self, *, refuses_tools: bool) -> Plan:
         return plan_of(self._messages, self._parameters, self._model, self._settings, refuses_tools=refuses_tools)
 
+    def _is_known_to_refuse_tools(self) -> bool:
+        found_out = _without_tools.get((self._settings.base_url, self._model))
+        return found_out is not None and time.monotonic() - found_out < _FORGET_AFTER_S
+
     def _begin(self, plan: Plan, deadline: float | None = None) -> None:
-        self._current = plan
         self.call = ChatCall(self._settings, self._model, plan.messages, plan.fields, stream=self._stream)
         self.call.deadline = deadline
+        self._current = plan
         self._answers: Answers | None = None
         if plan.reads_text:
             from lfm_adapter.client.answers import Answers  # see `plan`
 
-            self._answers = Answers(plan, self._call_id)
+            self._answers = Answers(plan)
         self._held: list[Delta] = []
-        self._has_handed_on = False
+        self._waits = plan.may_be_repaired
 
-    def _call_id(self, place: int) -> str:
-        # The same for the same request, so that recordings repeat, and another with each turn of a conversation.
-        return f"call_{zlib.crc32(self.call.body or b''):08x}_{place}"
+    def _is_certain(self, answers: Answers) -> bool:
+        """Tell whether what is held may be handed on, because no repair can take it back any more."""
+        plan = self._current
+        if plan.holds_all:
+            return False
+        if plan.demands_call:
+            return answers.has_calls
+        return any(delta.text or delta.refusal for delta in self._held)
 
     def _end(self, reply: Reply) -> Sequence[Delta]:
-        answers = self._answers
-        self.take(reply)
-        if self.reply is None:
-            return ()
-        rest = [] if answers is None else answers.rest(reply)
-        return [*self._release(), *rest, Delta(reply=reply)]
+        rest = self._judge(reply)
+        return () if self.reply is None else [*self._release(), *rest, Delta(reply=reply)]
+
+    def _judge(self, reply: Reply) -> list[Delta]:
+        """Take the whole answer; return of a stream what is left to be handed on."""
+        said = reply.text
+        rest: list[Delta] = []
+        problem = None
+        if self._answers is not None:
+            rest = self._answers.read(reply)
+            problem = self._answers.problem(reply)
+        if self._before is not None:
+            _add_turn(self._before, reply)
+        if problem is not None:
+            if self._repair(reply, said, problem):
+                return []
+            if not problem.is_told_by_calls:
+                reply.unfit = problem.text
+        if reply.unfit and self._settings.when_unfit == "raise":
+            raise self._unfit(reply, reply.unfit)
+        self.reply = reply
+        return rest
 
     def _release(self) -> list[Delta]:
         held, self._held = self._held, []
         return held
 
-    def _may_repair(self, reply: Reply) -> bool:
+    def _repair(self, reply: Reply, said: str, problem: Problem) -> bool:
+        """Begin another turn that tells the model what was wrong, and return whether there may be one."""
         # As with retries: nothing that was handed on is taken back.
-        return self._repairs < self._settings.max_repairs and len(reply.choices) == 1 and not self._has_handed_on
-
-    def _repair(self, reply: Reply, said: str, problem: str) -> None:
+        has_handed_on = self._stream and not self._waits
+        if self._repairs >= self._settings.max_repairs or len(reply.choices) > 1 or has_handed_on:
+            return False
         from lfm_adapter.toolcalls.render import repair_calls, repair_schema  # see `plan`
 
+        plan = self._current
+        told = (repair_calls if problem.about_calls else repair_schema)(said, problem.text)
+        try:
+            self._begin(replace(plan, messages=[*plan.messages, *told]), self.call.deadline)
+        except ContextWindowExceededError:  # for which the user has no hand in
+            return False
         self._repairs += 1
         self._before = reply
-        plan = self._current
-        is_about_calls = plan.demands_call or bool(reply.tool_calls)
-        repair = repair_calls if is_about_calls else repair_schema
-        self._begin(replace(plan, messages=[*plan.messages, *repair(said, problem)]), self.call.deadline)
+        return True
 
     def _unfit(self, reply: Reply, problem: str) -> UnfitReplyError:
-        told = f" It was told so {self._repairs} times." if self._repairs else ""
+        told = f" It was told so {'once' if self._repairs == 1 else f'{self._repairs} times'}." if self._repairs else ""
         return UnfitReplyError(
             f"The model was asked by prompt, but {problem}.{told} What it said is in `partial`. A larger model, or one "
             "that has tools and structured output natively, keeps to such requests better.",

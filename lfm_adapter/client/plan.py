@@ -52,6 +52,11 @@ class Plan:
         return self.tools is not None or self.response_format is not None
 
     @property
+    def may_be_repaired(self) -> bool:
+        """Whether an answer may be asked for again, so that nothing of it is handed on before that is settled."""
+        return self.demands_call or self.single or self.response_format is not None
+
+    @property
     def holds_all(self) -> bool:
         """Whether only the whole answer shows what may be handed on."""
         return self.single or (self.tools is not None and self.response_format is not None)
@@ -96,14 +101,17 @@ def _hand_over_tools(plan: Plan, settings: Settings) -> None:
     plan.is_native = True
     fields = plan.fields
     choice, name = _choice(fields.get("tool_choice"))
-    if settings.recover_tool_calls and choice != "none":
-        from lfm_adapter.toolcalls.tools import Tools
+    from lfm_adapter.toolcalls.tools import Tools
 
-        plan.tools = Tools.of(fields["tools"], check_schemas=False)
+    offered = Tools.of(fields["tools"], check_schemas=False)
+    if name:
+        offered = offered.only(name)
+    if settings.recover_tool_calls and choice != "none":
+        plan.tools = offered
     if name and not settings.is_openrouter:
         # llama.cpp takes an object for "auto" (https://github.com/ggml-org/llama.cpp/issues/26535); with one tool alone
         # "required" says the same, to every server.
-        fields["tools"] = [tool for tool in fields["tools"] if _name(tool) == name] or fields["tools"]
+        fields["tools"] = [tool for tool in fields["tools"] if _name(tool) == name]
         fields["tool_choice"] = "required"
 
 
@@ -167,9 +175,10 @@ def _choice(choice: object) -> tuple[Literal["auto", "none", "required"], str]:
             return "none", ""
         case "required" | "any":
             return "required", ""
-        case dict():
-            name = _name(choice)
-            return ("required" if name else "auto"), name
+        case {"type": "function", "function": {"name": str(name)}}:
+            return "required", name
+        case {"type": str(kind)} if kind.startswith("openrouter:"):  # a tool that OpenRouter runs
+            return "auto", ""
     raise ConfigurationError(
         "`tool_choice` is 'auto', 'none', 'required' or "
         f'{{"type": "function", "function": {{"name": "…"}}}}, not {choice!r}.'

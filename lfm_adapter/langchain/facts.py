@@ -93,7 +93,16 @@ class ChatFacts(ChatOptions):
         # What LangChain's caches tell requests apart by. Its own is made from the fields as they first were: it misses
         # an attribute that was changed, also in a copy.
         settings = self._settings(kwargs)
-        told = (settings.base_url, settings.when_retired, self.output_version, self._parameters(stop, kwargs))
+        told = (
+            settings.base_url,
+            settings.when_retired,
+            settings.tool_calling,
+            settings.recover_tool_calls,
+            settings.max_repairs,
+            settings.when_unfit,
+            self.output_version,
+            self._parameters(stop, kwargs),
+        )
         return json.dumps(told, sort_keys=True, default=repr)
 
     @property

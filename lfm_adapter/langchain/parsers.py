@@ -32,7 +32,6 @@ class _StrictAtTheEnd:
         if isinstance(message, AIMessage) and not partial:
             _check_finish(message)
             self._check(message)
-            _check_fit(message)
         try:
             return super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser that follows
         except ValidationError as error:
@@ -67,6 +66,13 @@ class PydanticAnswerParser(_OfText, PydanticOutputParser[Any]):
 class JsonAnswerParser(_OfText, JsonOutputParser):
     """Reads an answer that is JSON into a dict."""
 
+    def _check(self, message: AIMessage) -> None:
+        super()._check(message)
+        # A Pydantic class judges by itself; nobody else does here.
+        unfit = message.response_metadata.get("unfit")
+        if unfit:
+            raise OutputParserException(f"The answer is not what was asked for: {unfit}.", llm_output=message.text)
+
 
 class PydanticCallParser(_OfCalls, PydanticToolsParser):
     """Reads a tool call into a Pydantic object."""
@@ -82,12 +88,6 @@ def _check_finish(message: AIMessage) -> None:
         raise OutputParserException(f"The model refused to answer: {refusal}", llm_output=refusal)
     if message.response_metadata.get("finish_reason") == "content_filter":
         raise OutputParserException("The provider's content filter stopped the answer.", llm_output=message.text)
-
-
-def _check_fit(message: AIMessage) -> None:
-    unfit = message.response_metadata.get("unfit")
-    if unfit:
-        raise OutputParserException(f"The answer does not keep to what was asked for: {unfit}", llm_output=message.text)
 
 
 def _cut_off(output: str | None) -> OutputParserException:

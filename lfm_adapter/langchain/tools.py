@@ -36,9 +36,14 @@ def openai_tool_choice(choice: JSONDict | str | bool, tools: Sequence[JSONDict])
         return "required"
     if choice in ("auto", "none", "required"):
         return str(choice)
-    if isinstance(choice, dict) and choice.get("type") != "function":
-        return choice
-    name = as_dict(choice.get("function")).get("name") if isinstance(choice, dict) else choice
+    name: Any = choice
+    if isinstance(choice, dict):
+        kind = choice.get("type")
+        if kind in ("any", "auto", "none"):  # as Anthropic has it
+            return "required" if kind == "any" else kind
+        if isinstance(kind, str) and kind.startswith("openrouter:"):
+            return choice
+        name = as_dict(choice.get("function")).get("name") or choice.get("name")
     names = [tool["function"]["name"] for tool in tools if "function" in tool]
     if name not in names:
         raise ConfigurationError(f"`tool_choice` names {name!r}, but the bound tools are {names}.")

@@ -123,6 +123,7 @@ def choice_fields(choice: Choice) -> JSONDict:
     facts = {
         **choice.extra,
         "native_finish_reason": choice.native_finish_reason,
+        "tool_call_errors": {call.id: call.error for call in choice.tool_calls if call.error},
         "reasoning_details": choice.reasoning_details,
         "refusal": choice.refusal,
         "annotations": choice.annotations,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from openrouter_replies import completion, error, stream, tool_call, usage_of
+from prompted_model import leaking_model, prompted_model
 
 if TYPE_CHECKING:
     from scripted_openrouter import ScriptedOpenRouter
@@ -155,3 +156,17 @@ def test_chatlitellm_answers_streams_and_calls(run: Any, server: ScriptedOpenRou
     told = program(run, "ask_chatlitellm.py", model)
     assert told == {"answer": "Wet.", "tokens": 14, "streamed": "Wet.", "calls": [["multiply", {"a": 6, "b": 7}]]}
     assert models_asked(server) == {"liquid/lfm-3-1.7b"}
+
+
+@needs_agents
+@pytest.mark.parametrize(
+    ("model", "responder"),
+    [("lfm/liquid/lfm-3b", prompted_model), ("lfm/liquid/lfm-2.5-2.6b:free", leaking_model)],
+    ids=["by prompt", "out of the text"],
+)
+def test_agent_on_chatlitellm_uses_tools_that_the_model_does_not_have(
+    run: Any, server: ScriptedOpenRouter, model: str, responder: Any
+):
+    server.default = responder
+    told = program(run, "agent_chatlitellm.py", model)
+    assert told == {"calls": ["get_weather", "get_time"], "answer": "The tool says: Noon in Oslo."}

@@ -12,7 +12,7 @@ from scripted_openrouter import ScriptedOpenRouter
 from lfm_adapter import ChatLFM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from langchain_core.language_models import BaseChatModel
 
@@ -22,13 +22,17 @@ class _Tests(ChatModelIntegrationTests):
 
     asked_model: str
     another_model: str
-    responder: Callable[..., Any]
 
     @pytest.fixture(autouse=True)
-    def _served(self) -> Iterator[None]:
-        with ScriptedOpenRouter(default=type(self).responder) as server:
-            self.base_url = server.base_url
+    def _served(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        if request.node.get_closest_marker("vcr"):
+            self.base_url = request.getfixturevalue("openrouter").base_url
             yield
+        else:
+            responder = request.node.get_closest_marker("scripted").kwargs["responder"]
+            with ScriptedOpenRouter(default=responder) as server:
+                self.base_url = server.base_url
+                yield
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -43,6 +47,10 @@ class _Tests(ChatModelIntegrationTests):
         return self.another_model
 
     @property
+    def enable_vcr_tests(self) -> bool:
+        return True
+
+    @property
     def supports_json_mode(self) -> bool:
         return True
 
@@ -51,13 +59,13 @@ class _Tests(ChatModelIntegrationTests):
         return True
 
 
+@pytest.mark.scripted(responder=prompted_model, always=True)
 class TestPrompted(_Tests):
     asked_model = PROMPTED
     another_model = "liquid/lfm-7b"
-    responder = staticmethod(prompted_model)
 
 
+@pytest.mark.scripted(responder=leaking_model, always=True)
 class TestLeaking(_Tests):
     asked_model = "liquid/lfm-2.5-2.6b:free"
     another_model = "liquid/lfm-3-1.7b"
-    responder = staticmethod(leaking_model)

@@ -39,10 +39,12 @@ def _warnings_of_litellm() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def litellm_with_our_provider(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def litellm_with_our_provider(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import litellm
+    from litellm_ways import run
 
     from lfm_adapter.litellm import handler, register
+    from lfm_adapter.transport.streams import aclose_pools
 
     for name in ("OR_API_KEY", "OR_APP_NAME", "OR_SITE_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -61,6 +63,8 @@ def litellm_with_our_provider(clean_environment: None, monkeypatch: pytest.Monke
         monkeypatch.setattr(litellm, name, value)
     monkeypatch.setattr(handler, "attribution", None)
     register()
+    yield
+    run(aclose_pools())  # the loop outlives the test, and its connections must not
 
 
 @pytest.fixture

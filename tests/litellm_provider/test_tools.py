@@ -104,3 +104,12 @@ def test_results_go_back_as_text(openrouter_server):
     sent = openrouter_server.requests[1].json["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "user"]
     assert "Rain" in sent[-1]["content"]
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_call_that_cannot_be_made_says_why(openrouter_server, way):
+    openrouter_server.add(*[says(way, CALL.replace("city", "town"))] * 2)
+    message = ask(way, tools=[WEATHER]).choices[0].message
+    (call,) = message.tool_calls
+    assert json.loads(call.function.arguments) == {"town": "Oslo"}
+    assert "'city' is a required property" in message.provider_specific_fields["tool_call_errors"][call.id]

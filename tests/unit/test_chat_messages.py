@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from chat_ways import ask, chat, sent
+from chat_ways import ask, chat, native_chat, sent
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -289,7 +289,7 @@ def test_calls_without_an_id_and_broken_calls_are_replayed():
 
 def test_half_a_surrogate_pair_in_arguments_goes_back_as_the_escape_it_was(server: ScriptedOpenRouter):
     server.add(completion(None, tool_calls=[tool_call("say", '{"text": "\\ud83d"}')]), completion())
-    model = chat(server)
+    model = native_chat(server)
     answer = model.invoke("Hi")
     model.invoke([HumanMessage("Hi"), answer, ToolMessage("ok", tool_call_id="call_1")])
     assert sent(server)["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"text": "\\ud83d"}'

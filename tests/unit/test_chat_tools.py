@@ -119,6 +119,19 @@ def test_tool_choice_by_name_goes_to_openrouter_as_it_is(server: ScriptedOpenRou
     assert body["tool_choice"] == BY_NAME
 
 
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"type": "any"}, "required"),
+        ({"type": "auto"}, "auto"),
+        ({"type": "tool", "name": "get_time"}, "required"),
+        ({"name": "get_time"}, "required"),
+    ],
+)
+def test_tool_choice_as_anthropic_has_it(server: ScriptedOpenRouter, choice: Any, expected: Any):
+    assert body_of(server, native_chat(server).bind_tools([get_time], tool_choice=choice))["tool_choice"] == expected
+
+
 @pytest.mark.parametrize("choice", [None, False, ""])
 def test_no_tool_choice_is_not_sent(server: ScriptedOpenRouter, choice: Any):
     assert "tool_choice" not in body_of(server, native_chat(server).bind_tools([get_time], tool_choice=choice))

@@ -171,6 +171,10 @@ def test_cache_gives_the_same_message_without_asking(server: ScriptedOpenRouter,
         {"model_kwargs": {"x": 1}},
         {"provider": {"zdr": True}},
         {"fallback_models": ["liquid/lfm-3-1.7b"]},
+        {"tool_calling": "prompted"},
+        {"recover_tool_calls": False},
+        {"max_repairs": 0},
+        {"when_unfit": "return"},
     ],
 )
 def test_cache_tells_requests_apart(server: ScriptedOpenRouter, other: dict[str, Any]):

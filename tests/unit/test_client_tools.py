@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from both_clients import KINDS, clients
-from openrouter_replies import completion, error, stream, tool_call, usage_of
+from openrouter_replies import chunk, completion, error, events, stream, tool_call, usage_of
 
 from lfm_adapter.client import exchange
 from lfm_adapter.errors import ConfigurationError, NoEndpointsError, ServerError, UnfitReplyError
@@ -50,6 +50,7 @@ RESPONSE_FORMAT = {"type": "json_schema", "json_schema": {"name": "Cat", "schema
 OSLO = '<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>'
 ROME = '<tool_call>{"name": "get_weather", "arguments": {"city": "Rome"}}</tool_call>'
 LEAK = '<|tool_call_start|>[get_weather(city="Oslo", days=2)]<|tool_call_end|>'
+BROKEN = '<tool_call>{"name": "get_weather", "arguments": {"town": "Oslo"}}</tool_call>'
 NO_TOOL_ENDPOINT = error(404, 'No endpoints found that support tool use. Try disabling "get_weather".')
 
 
@@ -66,7 +67,7 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _nothing_found_out_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_without_tools", set())
+    monkeypatch.setattr(exchange, "_without_tools", {})
 
 
 def says(way: str, text: str, **facts: Any) -> WireReply:
@@ -84,6 +85,7 @@ def ask(client: Client, way: str, **parameters: Any) -> Reply:
     reply = deltas.reply
     assert reply is not None
     assert "".join(delta.text for delta in received) == reply.text
+    assert "".join(delta.reasoning for delta in received) == reply.reasoning
     calls: dict[int, list[Any]] = {}
     for delta in received:
         for piece in delta.tool_calls:
@@ -91,6 +93,13 @@ def ask(client: Client, way: str, **parameters: Any) -> Reply:
             call[2] += piece.arguments
     assert [calls[index] for index in sorted(calls)] == [[c.id, c.name, c.arguments] for c in reply.tool_calls]
     return reply
+
+
+def streamed(client: Client, question: str, **parameters: Any) -> Reply:
+    with client.stream(question, **parameters) as deltas:
+        list(deltas)
+    assert deltas.reply is not None
+    return deltas.reply
 
 
 def called(reply: Reply) -> list[tuple[str | None, Any]]:
@@ -169,7 +178,7 @@ class TestPromptedTools:
         assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
         assert "tools" not in server.requests[0].json
 
-    @pytest.mark.parametrize("choice", ["sometimes", 3])
+    @pytest.mark.parametrize("choice", ["sometimes", 3, {"name": "get_weather"}, {"type": "function", "function": {}}])
     def test_choice_that_cannot_be_meant_is_refused(self, make, server, way, choice):
         with pytest.raises(ConfigurationError, match="tool_choice"):
             ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice=choice)
@@ -201,6 +210,32 @@ class TestRepair:
         server.add(*[says("plain", broken)] * (way == "plain"), says(way, OSLO))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice=BY_NAME)
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
+
+    def test_asks_again_for_a_call_that_can_be_made_where_none_is_demanded(self, make, server):
+        server.add(says("plain", BROKEN), says("plain", OSLO))
+        reply = ask(make(server, model=PROMPTED), "plain", tools=[WEATHER])
+        assert called(reply) == [("get_weather", {"city": "Oslo"})]
+        assert reply.repairs == 1
+
+    def test_leaves_a_broken_call_where_none_is_demanded(self, make, server, way):
+        server.add(*[says(way, BROKEN)] * (2 if way == "plain" else 1))
+        reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER])
+        (call,) = reply.tool_calls
+        assert (json.loads(call.arguments), reply.unfit) == ({"town": "Oslo"}, None)
+        assert "'city' is a required property" in call.error
+
+    def test_does_not_ask_where_one_of_the_calls_can_be_made(self, make, server, way):
+        server.add(says(way, f"{BROKEN}\n{OSLO}"))
+        reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
+        assert [call.error is None for call in reply.tool_calls] == [False, True]
+
+    def test_that_does_not_fit_the_context_is_no_repair(self, make, server, way):
+        server.add(says(way, "No. " * 16_000))
+        question = "word " * 30_000
+        client = make(server, model=PROMPTED, when_unfit="return", token_counter=lambda wire: len(str(wire)) // 5)
+        fields = {"tools": [WEATHER], "tool_choice": "required"}
+        reply = client.chat(question, **fields) if way == "plain" else streamed(client, question, **fields)
+        assert (reply.unfit, len(server.requests)) == ("no tool was called", 1)
 
     def test_adds_up_what_it_took(self, make, server, way):
         first, second = usage_of(10, 5, cost=0.25), usage_of(20, 7, cost=0.5, reasoning_tokens=3)
@@ -275,15 +310,27 @@ class TestNativeTools:
         reply = ask(make(server, model=NATIVE), way, tools=[WEATHER, TIME])
         assert [(call.index, call.name) for call in reply.tool_calls] == [(0, "get_weather"), (1, "get_time")]
 
+    def test_calls_are_numbered_in_the_order_in_which_a_stream_brings_them(self, make, server):
+        server.add(
+            events(
+                chunk({"tool_calls": [{"index": 0, **tool_call("get_time", {"zone": "CET"})}]}, model=NATIVE),
+                chunk({"content": LEAK}, model=NATIVE),
+                chunk({"content": ""}, model=NATIVE, finish_reason="stop", usage=usage_of()),
+            )
+        )
+        reply = ask(make(server, model=NATIVE), "streamed", tools=[WEATHER, TIME])
+        assert [call.name for call in reply.tool_calls] == ["get_time", "get_weather"]
+
     @pytest.mark.parametrize(
         "parameters",
         [
             {"tools": [WEATHER], "recover_tool_calls": False},
             {"tools": [WEATHER], "tool_choice": "none"},
+            {"tools": [WEATHER, TIME], "tool_choice": {"type": "function", "function": {"name": "get_time"}}},
             {"tools": [TIME]},
             {},
         ],
-        ids=["turned off", "no call wanted", "another tool", "no tools"],
+        ids=["turned off", "no call wanted", "another one wanted", "another tool", "no tools"],
     )
     def test_text_stays_text_where_no_call_can_be_meant(self, make, server, way, parameters):
         server.add(says(way, LEAK))
@@ -298,6 +345,24 @@ class TestNativeTools:
         assert "tools" not in server.requests[1].json
         ask(client, way, tools=[WEATHER])
         assert len(server.requests) == 3
+
+    @pytest.mark.parametrize(
+        "narrowing", [{"provider": {"only": ["together"]}}, {"models": [NATIVE]}, {"tool_choice": "required"}]
+    )
+    def test_refusal_that_the_request_may_have_caused_is_not_remembered(self, make, server, way, narrowing):
+        server.add(NO_TOOL_ENDPOINT, says(way, OSLO), says(way, "Hello."))
+        client = make(server, model=UNKNOWN, as_openrouter=True)
+        ask(client, way, tools=[WEATHER], **narrowing)
+        ask(client, way, tools=[WEATHER])
+        assert "tools" in server.requests[2].json
+
+    def test_refusal_is_forgotten_after_a_while(self, make, server, way, monkeypatch):
+        server.add(NO_TOOL_ENDPOINT, says(way, OSLO), says(way, "Hello."))
+        client = make(server, model=UNKNOWN, as_openrouter=True)
+        ask(client, way, tools=[WEATHER])
+        monkeypatch.setattr(exchange, "_FORGET_AFTER_S", 0.0)
+        ask(client, way, tools=[WEATHER])
+        assert "tools" in server.requests[2].json
 
     def test_that_were_asked_for_as_such_are_refused_where_no_endpoint_takes_them(self, make, server, way):
         server.add(NO_TOOL_ENDPOINT)
@@ -343,6 +408,12 @@ class TestSchema:
         server.add(says("streamed", "What cat?"), says("streamed", '{"name": "Tom", "age": 3}'))
         reply = ask(make(server, model=PROMPTED), "streamed", response_format=RESPONSE_FORMAT)
         assert (json.loads(reply.text), reply.repairs) == ({"name": "Tom", "age": 3}, 1)
+
+    def test_is_repaired_after_reasoning(self, make, server, way):
+        thoughts = [("Which?", "What cat?"), ("Tom.", '{"name": "Tom", "age": 3}')]
+        server.add(*(says(way, text, reasoning=thought if way == "plain" else [thought]) for thought, text in thoughts))
+        reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
+        assert (json.loads(reply.text), reply.reasoning) == ({"name": "Tom", "age": 3}, "Tom.")
 
     def test_that_is_not_kept_to_is_an_error_with_the_text(self, make, server, way):
         server.add(says(way, "What cat?"))
