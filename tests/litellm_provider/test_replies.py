@@ -35,9 +35,9 @@ def test_text_reasoning_usage_and_id(openrouter_server, way):
     assert response.id == GENERATION_ID
     usage = response.usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (18, 12, 30)
-    if not (IS_1_81 and way in STREAMED):  # whose stream_chunk_builder counts the reasoning by itself
+    if not (IS_1_81 and way in STREAMED):  # whose stream_chunk_builder keeps no details of its chunks' usage
         assert usage.completion_tokens_details.reasoning_tokens == 9
-    assert usage.prompt_tokens_details.cached_tokens == 4
+        assert usage.prompt_tokens_details.cached_tokens == 4
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
