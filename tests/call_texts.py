@@ -417,6 +417,14 @@ OTHER_FORMS = _cases(
         {"text": '{"type": "function", "function": {"name": "ping", "arguments": "{}"}}', "calls": (("ping", {}),)},
     ),
     ("plain JSON with `tool`", {"text": JSON.replace('"name"', '"tool"'), "calls": (PARIS,)}),
+    (
+        "plain JSON with a name alone",
+        {"text": 'Well:\n{"name": "ping"}\nSo.', "calls": (("ping", {}),), "left": "Well:\nSo."},
+    ),
+    (
+        "plain JSON with `parameters`",
+        {"text": '{"name": "anything", "parameters": {"type": "a"}}', "calls": (("anything", {"type": "a"}),)},
+    ),
     ("a list of plain JSON", {"text": f"[{JSON}, {JSON}]", "calls": (PARIS, PARIS)}),
     ("lines of plain JSON", {"text": f"{JSON}\n{JSON}", "calls": (PARIS, PARIS)}),
     ("a fence", {"text": f"```json\n{JSON}\n```", "calls": (PARIS,)}),
@@ -473,4 +481,35 @@ OTHER_FORMS = _cases(
     ),
 )
 
-CALL_TEXTS = [*LFM2, *OTHER_FORMS]
+
+def _text(name: str, text: str) -> tuple[str, dict[str, Any]]:
+    return name, {"text": text, "left": text}
+
+
+DEFINITION = (
+    '{"name": "get_weather", "description": "Tell the weather.", '
+    '"parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}'
+)
+
+NO_CALLS = _cases(
+    _text("a tool's definition", f"My tools:\n{DEFINITION}"),
+    _text("a list of definitions", f"[{DEFINITION}, {DEFINITION}]"),
+    _text("a definition without a description", DEFINITION.replace('"description": "Tell the weather.", ', "")),
+    _text(
+        "a definition in OpenAI's form in a fence", f'```json\n{{"type": "function", "function": {DEFINITION}}}\n```'
+    ),
+    _text("a definition that begins with `properties`", '{"name": "ping", "parameters": {"properties": {}}}'),
+    _text("a link", "[run(query)](https://example.com) explains it."),
+    _text("a link to a function without arguments", "[ping()](https://example.com) explains it."),
+    _text("a function in brackets", "[run(text)] is a function."),
+    _text("a comparison in brackets", "[run(code==1)]"),
+    _text("an object with a tool's name and another key", '{"name": "run", "score": 3}'),
+    _text("an object with a tool's name, before text", '{"tool": "ping"} is how it is configured.'),
+    _text("a tag within a line", "I would use <function=run> for it."),
+    _text("a tag at the start of a line", "<function=run> is how it begins."),
+    _text("a tag with a parameter within a line", "Use <function=run><parameter=code>1</parameter></function>."),
+    _text("markers in backticks", f"Write `<tool_call>{JSON}</tool_call>` or `{START}[ping()]{END}` to call."),
+    _text("markers in two backticks", f"Write ``<tool_call>{JSON}</tool_call>`` to call."),
+)
+
+CALL_TEXTS = [*LFM2, *OTHER_FORMS, *NO_CALLS]

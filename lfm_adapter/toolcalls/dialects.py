@@ -6,9 +6,10 @@ were trained on was never published; they are shown calls in JSON between tags, 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from lfm_adapter.toolcalls.strings import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +62,7 @@ class _JSONInTags:
     )
 
     def tools(self, definitions: Sequence[JSONDict]) -> str:
-        lines = "\n".join(escaped(_dumps(definition)) for definition in definitions)
+        lines = "\n".join(escaped(json_of(definition)) for definition in definitions)
         return f"You have these tools, one on each line:\n<tools>\n{lines}\n</tools>"
 
     def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
@@ -88,7 +89,7 @@ class _Pythonic:
     )
 
     def tools(self, definitions: Sequence[JSONDict]) -> str:
-        listed = ", ".join(escaped(_dumps(definition)) for definition in definitions)
+        listed = ", ".join(escaped(json_of(definition)) for definition in definitions)
         return f"List of tools: <|tool_list_start|>[{listed}]<|tool_list_end|>"
 
     def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
@@ -108,7 +109,7 @@ def dialect_of(dialect: ToolDialect | None) -> Dialect:
 
 
 def _json_call(name: str, arguments: Arguments) -> str:
-    return escaped(f'{{"name": {_dumps(name)}, "arguments": {_dumps(arguments)}}}')
+    return escaped(f'{{"name": {json_of(name)}, "arguments": {json_of(arguments)}}}')
 
 
 def _python_call(name: str, arguments: Arguments) -> str:
@@ -122,7 +123,7 @@ def _python(value: Any) -> str:
     """Return a JSON value as Python writes it."""
     match value:
         case str():
-            return _dumps(value).replace("<", "\\x3c")
+            return json_of(value).replace("<", "\\x3c")
         case list():
             return f"[{', '.join(map(_python, value))}]"
         case dict():
@@ -141,8 +142,4 @@ def _xml(value: Any) -> str:
     """Return a value for a tag: a string as it is, where nobody could take it for anything else, all else as JSON."""
     if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and value.lower() not in _LITERALS:
         return value
-    return escaped(_dumps(value))
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return escaped(json_of(value))

@@ -6,7 +6,8 @@
     {"name": "f", "arguments": {"a": 1}}                          at the start of a line, also in a list or a code fence
     [f(a=1)]                                                      likewise: some servers drop the markers
 
-Whatever names no tool that is bound is text.
+Whatever names no tool that is bound is text. So is what only looks like a call where no marker frames it: a link
+(`[f(x)](https://…)`), an object that has a tool's name and no arguments, the definition of a tool.
 """
 
 from __future__ import annotations
@@ -30,9 +31,15 @@ TAG_END = "</tool_call>"
 FENCE = "```"
 
 _PYTHON_NAME = re.compile(r"""[^\s()\[\]{}<>"'=,:]*""")
+_KEYWORD = re.compile(r"[^\W\d][\w.-]{0,127}")
+_MAX_KEYWORD_CHARS = 128
 _LANGUAGE = re.compile(r"[\w+-]{0,20}")
 _NAME_KEYS = frozenset({"name", "function", "tool"})
-_LONGEST_KEY = len("function")
+_ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
+_LONGEST_KEY = len("parameters")
+# What the `parameters` of a tool's definition begin with.
+_SCHEMA_KEYS = frozenset({"$defs", "$schema", "additionalProperties", "properties", "required"})
+_LONGEST_SCHEMA_KEY = len("additionalProperties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,14 @@ def find_head(source: Source, tools: Tools, *, is_line_start: bool) -> Head | No
     if is_listed:
         closers.insert(0, "]")
         cursor.skip_space()
-    return _call(cursor, tools, tuple(closers), python=is_marked or is_listed, json=is_marked or is_line_start)
+    if cursor.take("<function="):
+        return _xml_call(cursor, tools, tuple(closers)) if is_marked or is_line_start else None
+    if (is_marked or is_line_start) and cursor.take("{"):
+        return _json_call(cursor, tools, tuple(closers))
+    if not is_listed and not is_marked:
+        return None
+    head = _python_call(cursor, tools, tuple(closers))
+    return head if head is None or is_marked or _has_arguments(cursor) else None
 
 
 def next_head(source: Source, tools: Tools, closers: tuple[str, ...]) -> Head | None:
@@ -98,20 +112,46 @@ def next_head(source: Source, tools: Tools, closers: tuple[str, ...]) -> Head | 
     cursor.skip_space()
     if cursor.take(","):
         cursor.skip_space()
-    return _call(cursor, tools, closers, python=closers != (FENCE,), json=True)
-
-
-def _call(cursor: Cursor, tools: Tools, closers: tuple[str, ...], *, python: bool, json: bool) -> Head | None:
     if cursor.take("<function="):
-        name = _quoted(cursor, ">", tools.longest_name)
-        return Head("xml", name, cursor.at, closers or (TAG_END,)) if name in tools.names else None
-    if json and cursor.take("{"):
+        return _xml_call(cursor, tools, closers)
+    if cursor.take("{"):
         return _json_call(cursor, tools, closers)
-    if not python:
+    return _python_call(cursor, tools, closers) if closers != (FENCE,) else None
+
+
+def _is_marked(closers: tuple[str, ...]) -> bool:
+    return CALL_END in closers or TAG_END in closers
+
+
+def _xml_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
+    name = _quoted(cursor, ">", tools.longest_name)
+    if name not in tools.names:
         return None
+    head = Head("xml", name, cursor.at, closers if _is_marked(closers) else (TAG_END, *closers))
+    if _is_marked(closers):
+        return head
+    cursor.skip_space()
+    return head if cursor.take("<parameter=") or cursor.take("</function>") else None
+
+
+def _python_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
     called = tools.called(cursor.match(_PYTHON_NAME, tools.longest_name + 1))
     cursor.skip_space()
     return Head("python", called, cursor.at, closers) if called is not None and cursor.take("(") else None
+
+
+def _has_arguments(cursor: Cursor) -> bool:
+    """Tell whether what stands behind `[f(` is a call's and no prose, as in `[f(x)](https://…)`."""
+    cursor.skip_space()
+    if cursor.take(")"):
+        cursor.skip_space()
+        return not cursor.take("(") if cursor.take("]") else cursor.char() == ","
+    if cursor.take("{"):
+        cursor.skip_space()
+        return cursor.take('"') or cursor.take("'")
+    is_named = bool(cursor.match(_KEYWORD, _MAX_KEYWORD_CHARS))
+    cursor.skip_space()
+    return is_named and cursor.take("=") and cursor.char() != "="
 
 
 def _json_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
@@ -127,13 +167,40 @@ def _json_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head |
     if nested and _key(cursor) != "name":
         return None
     name = _string(cursor, tools.longest_name)
-    return Head("json", name, cursor.at, closers, nested) if name in tools.names else None
+    if name not in tools.names:
+        return None
+    head = Head("json", name, cursor.at, closers, nested)
+    return head if _is_marked(closers) or _goes_on_as_a_call(cursor, tools, head) else None
 
 
-def _key(cursor: Cursor) -> str:
+def _goes_on_as_a_call(cursor: Cursor, tools: Tools, head: Head) -> bool:
+    """Tell whether arguments stand behind the name, or nothing more in the line."""
+    cursor.skip_space()
+    if cursor.take("}"):
+        if head.nested:
+            cursor.skip_space()
+            if not cursor.take("}"):
+                return False
+        return "\n" in cursor.skip_space() or cursor.char() in ("", *",]`")
+    if not cursor.take(","):
+        return False
+    key = _key(cursor)
+    return key in _ARGUMENT_KEYS and not (key == "parameters" and _is_schema(cursor, tools, head.name))
+
+
+def _is_schema(cursor: Cursor, tools: Tools, name: str) -> bool:
+    if not cursor.take("{"):
+        return False
+    key = _key(cursor, _LONGEST_SCHEMA_KEY)
+    if tools.has_argument(name, key):
+        return False
+    return key in _SCHEMA_KEYS or (key == "type" and _string(cursor, len("object")) == "object")
+
+
+def _key(cursor: Cursor, max_chars: int = _LONGEST_KEY) -> str:
     """Step across a key and its colon, and return it, or "" where none comes next."""
     cursor.skip_space()
-    key = _string(cursor, _LONGEST_KEY)
+    key = _string(cursor, max_chars)
     cursor.skip_space()
     if not cursor.take(":"):
         return ""

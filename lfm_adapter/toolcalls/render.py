@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.lenient import as_dict, as_text, dicts, parse
 from lfm_adapter.toolcalls.dialects import dialect_of, escaped
+from lfm_adapter.toolcalls.strings import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ def with_schema(messages: Sequence[Mapping[str, Any]], response_format: Mapping[
     if schema is None:
         return _with_system_text(list(map(dict, messages)), f"{demand} It must be one JSON object.")
     purpose = f" ({described['description']})" if described.get("description") else ""
-    demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(_dumps(schema))}"
+    demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(json_of(schema))}"
     return _with_system_text(list(map(dict, messages)), demand)
 
 
@@ -88,7 +88,8 @@ def repair_schema(said: str, problem: str) -> list[JSONDict]:
 
 
 def _repair(said: str, told: str) -> list[JSONDict]:
-    # Some servers refuse an assistant's message without content.
+    # Some servers refuse an assistant's message without content, and none takes half a surrogate pair.
+    said = said.encode("utf-8", "replace").decode()
     answer: list[JSONDict] = [{"role": "assistant", "content": said}] if said.strip() else []
     return [*answer, {"role": "user", "content": told}]
 
@@ -138,9 +139,9 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialec
     texts = [as_dict(part).get("text", part) for part in parts if _is_text(part) or isinstance(part, str)]
     text = "".join(map(as_text, texts))
     name = message.get("name") or names.get(str(message.get("tool_call_id")))
-    # JSON goes in as it is, with its own spaces and numbers, all else as a JSON string.
-    result = text if parse(text) is not None else _dumps(text)
-    named = f'"name": {_dumps(name)}, ' if name else ""
+    # An object or a list goes in as it is, with its own spaces and numbers, all else as a JSON string.
+    result = text if isinstance(parse(text), dict | list) else json_of(text)
+    named = f'"name": {json_of(name)}, ' if name else ""
     rendered = spoken.result(escaped(f'{{{named}"result": {result}}}'))
     images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
     return {"role": "user", "content": [{"type": "text", "text": rendered}, *images] if images else rendered}
@@ -176,7 +177,3 @@ def _parts(content: Any) -> list[Any]:
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text"
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -40,7 +40,7 @@ class Checker:
 
     def fits(self, value: Any, part: Any) -> bool:
         """Tell whether `value` fits a part of the schema. Where that cannot be told, it does not."""
-        if self._validator is None:
+        if self._validator is None or not isinstance(part, dict | bool):
             return False
         from referencing.exceptions import Unresolvable
 

@@ -34,8 +34,9 @@ class CallReader:
     r"""Finds calls in text while it is written, in the forms that `heads` shows.
 
     Text is handed on as it comes. What may be the beginning of a call is held back until that is certain: a marker at
-    most, or as much as `{"name": "` and the longest name. White space around a call is dropped, but where a call stands
-    between two texts, what stood before it keeps them apart. Text without a call comes out as it was.
+    most, or as much as `{"name": "`, the longest name and the key behind it. White space around a call is dropped, but
+    where a call stands between two texts, what stood before it keeps them apart. Text without a call comes out as it
+    was.
 
     A call is handed on while it is written: its name, then each argument, and a string character by character where the
     tool takes a string. One that is broken or does not fit the tool is handed on too, and has an `error` in `calls`.
@@ -74,6 +75,7 @@ class CallReader:
         self._has_text = False
         self._follows_call = False
         self._keeps_space = True
+        self._backticks = 0  # that end the text so far
         self._steps = self._read()
 
     def feed(self, text: str) -> list[str | ToolCall]:
@@ -83,7 +85,10 @@ class CallReader:
         """
         if not text:
             return []
-        if not self._tools or (self._is_in_text and self._is_plain(text)):
+        if not self._tools:
+            return [text]
+        if self._is_in_text and self._is_plain(text):
+            self._backticks = 0
             return [text]
         self._source.feed(text)
         next(self._steps, None)
@@ -105,6 +110,7 @@ class CallReader:
             or "<" in text
             or "\n" in text
             or "\r" in text
+            or text[-1] == "`"
             or text[-1].isspace()
         )
 
@@ -128,7 +134,10 @@ class CallReader:
     def _read_opener(self) -> Steps[None]:
         while True:
             try:
-                head = find_head(self._source, self._tools, is_line_start=self._is_line_start)
+                head = None
+                # Right behind a backtick a marker is quoted; behind three it stands in a fence.
+                if self._backticks not in (1, 2):
+                    head = find_head(self._source, self._tools, is_line_start=self._is_line_start)
             except NeedMore:
                 yield
                 continue
@@ -141,6 +150,7 @@ class CallReader:
     def _add_space(self, space: str) -> None:
         if self._keeps_space:
             self._space.append(space)
+        self._backticks = 0
         self._is_line_start = self._is_line_start or "\n" in space or "\r" in space
 
     def _add_text(self, text: str) -> None:
@@ -149,6 +159,8 @@ class CallReader:
                 self._outlet.add(held)
         self._space.clear()
         self._outlet.add(text)
+        before = text.rstrip("`")
+        self._backticks = len(text) - len(before) + (0 if before else self._backticks)
         self._has_text = True
         self._follows_call = False
         self._keeps_space = True
@@ -167,6 +179,7 @@ class CallReader:
             found = yield from self._next(head.closers)
         for closer in head.closers:
             yield from self._take_closer(closer)
+        self._backticks = 0
         self._is_in_text = True
         self._is_line_start = True
         self._follows_call = True

@@ -91,6 +91,10 @@ class Tools:
         """Return the name of the tool that a name in Python's form stands for, or None where there is none."""
         return written if written in self.names else self._identifiers.get(written)
 
+    def has_argument(self, name: str, key: str) -> bool:
+        """Tell whether the schema of a tool names an argument."""
+        return key in self._arguments[name][0]
+
     def argument_types(self, name: str, key: str) -> frozenset[str]:
         """Return the JSON types that an argument may have; none where the schema does not say."""
         known, others = self._arguments[name]
