@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.values import ToolCall
 from lfm_adapter.toolcalls.literals import MAX_DEPTH, UNREADABLE
+from lfm_adapter.toolcalls.schemas import Budget
 from lfm_adapter.toolcalls.strings import encoded, json_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Call:
         self._index = index
         self._id = call_id
         self._tools = tools
+        self._budget = Budget()
         self._outlet = outlet
         self._written: list[str] = []
         self._error: str | None = None
@@ -56,11 +58,6 @@ class Call:
         self._key = ""
         self._text: list[str] = []
         self._write("")
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether something of it could not be read."""
-        return self._is_broken
 
     def types(self, key: str) -> frozenset[str]:
         """Return the JSON types that an argument may have; none where the tool does not say."""
@@ -86,7 +83,7 @@ class Call:
             return
         if isinstance(value, int | float) and not isinstance(value, bool) and self.types(key) == {"string"}:
             value = raw  # "1.10" may be a version, "007" an agent
-        self.given[key] = value = self._tools.coerced(self.name, key, value)
+        self.given[key] = value = self._tools.coerced(self.name, key, value, self._budget)
         self._write(json_of(value))
 
     def begin_text(self, key: str) -> None:
@@ -110,7 +107,7 @@ class Call:
         """Return the whole call, after all of it was read."""
         if not self._is_broken:
             self._write("}" if self.given else "{}")
-            self._error = self._error or self._tools.problem(self.name, self.given)
+            self._error = self._error or self._tools.problem(self.name, self.given, self._budget)
         return ToolCall(self._index, self._id, self.name, "".join(self._written), self._error)
 
     def piece(self, arguments: str) -> ToolCall:

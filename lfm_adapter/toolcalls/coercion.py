@@ -10,21 +10,32 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.lenient import as_dict, parse
-from lfm_adapter.toolcalls.schemas import Checker
+from lfm_adapter.toolcalls.schemas import Budget, Checker, TooMuchError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["Coercion", "is_of"]
+__all__ = ["Coercion", "coerced", "is_of"]
 
 _WORDS: dict[str, dict[str, bool | None]] = {
     "boolean": {"true": True, "false": False},
     "null": {"null": None, "none": None},
 }
 
-# Where schemas refer to each other, or a value offers many ways to read it, it stays as it is at some point.
 _MAX_REFERENCES = 16
-_MAX_STEPS = 10_000
+
+
+def coerced(value: Any, schema: Any) -> Any:
+    """Return a value in the types of a JSON schema, where nothing is lost by it.
+
+    Args:
+        value: A JSON value.
+        schema: The whole schema. One that is broken changes nothing.
+
+    >>> coerced({"age": "36"}, {"type": "object", "properties": {"age": {"type": "integer"}}})
+    {'age': 36}
+    """
+    return Coercion(schema).coerced(value, schema)
 
 
 class Coercion:
@@ -38,29 +49,34 @@ class Coercion:
     {'n': 3, 'tags': ['a']}
     """
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Any) -> None:
         self._root = schema
-        self._steps = 0
 
     @cached_property
     def checker(self) -> Checker:
         """What holds values against the schema."""
         return Checker(self._root)
 
-    def coerced(self, value: Any, schema: Any) -> Any:
-        """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one."""
-        self._steps = 0
+    def coerced(self, value: Any, schema: Any, budget: Budget | None = None) -> Any:
+        """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one.
+
+        Where it offers too many ways to read it, it stays as it is too.
+
+        Args:
+            value: A JSON value.
+            schema: A part of the whole schema.
+            budget: The steps that may be taken.
+        """
         try:
-            return self._coerced(value, schema)
-        except RecursionError:
+            return self._coerced(value, schema, budget or Budget())
+        except (RecursionError, TooMuchError):
             return value
 
     def types(self, schema: Any) -> frozenset[str]:
         """Return the JSON types that `schema` admits; none where it says nothing of types."""
-        self._steps = 0
         try:
-            return self._types(schema)
-        except RecursionError:
+            return self._types(schema, Budget())
+        except (RecursionError, TooMuchError):
             return frozenset()
 
     def resolved(self, schema: Any) -> Mapping[str, Any]:
@@ -80,8 +96,8 @@ class Coercion:
             part = as_dict(part).get(name.replace("~1", "/").replace("~0", "~"))
         return part
 
-    def _types(self, schema: Any) -> frozenset[str]:
-        self._steps += 1
+    def _types(self, schema: Any, budget: Budget) -> frozenset[str]:
+        budget.spend()
         schema = self.resolved(schema)
         named = schema.get("type")
         if isinstance(named, str):
@@ -94,52 +110,53 @@ class Coercion:
             return frozenset(map(_type_of, schema["enum"]))
         for choice in ("anyOf", "oneOf"):
             options = _options(schema, choice)
-            if options and self._steps < _MAX_STEPS:
-                types = [self._types(option) for option in options]
+            if options:
+                types = [self._types(option, budget) for option in options]
                 return frozenset().union(*types) if all(types) else frozenset()
-        parts = [self._types(part) for part in _options(schema, "allOf")] if self._steps < _MAX_STEPS else []
+        parts = [self._types(part, budget) for part in _options(schema, "allOf")]
         return next((types for types in parts if types), frozenset())
 
-    def _coerced(self, value: Any, schema: Any) -> Any:
-        self._steps += 1
+    def _coerced(self, value: Any, schema: Any, budget: Budget) -> Any:
+        budget.spend()
         schema = self.resolved(schema)
-        if not schema or self._steps > _MAX_STEPS:
+        if not schema:
             return value
         for choice in ("anyOf", "oneOf"):
             options = _options(schema, choice)
             if options:
-                value = self._by_option(value, options)
+                value = self._by_option(value, options, budget)
         for part in _options(schema, "allOf"):
-            value = self._coerced(value, part)
-        types = self._types(schema)
+            value = self._coerced(value, part, budget)
+        types = self._types(schema, budget)
         if types and not is_of(value, types):
-            value = self._converted(value, types, schema)
+            value = self._converted(value, types, schema, budget)
         if isinstance(value, dict):
-            return self._members(value, schema)
+            return self._members(value, schema, budget)
         if isinstance(value, list):
-            return self._items(value, schema)
+            return self._items(value, schema, budget)
         return value
 
-    def _by_option(self, value: Any, options: list[Any]) -> Any:
-        if any(self.checker.fits(value, option) for option in options):
+    def _by_option(self, value: Any, options: list[Any], budget: Budget) -> Any:
+        if any(self.checker.fits(value, option, budget) for option in options):
             return value
         for option in options:
-            candidate = self._coerced(value, option)
-            if self.checker.fits(candidate, option):
+            candidate = self._coerced(value, option, budget)
+            if self.checker.fits(candidate, option, budget):
                 return candidate
         return value
 
-    def _members(self, value: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    def _members(self, value: dict[str, Any], schema: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         properties = as_dict(schema.get("properties"))
         others = schema.get("additionalProperties")
-        return {key: self._coerced(member, properties.get(key, others)) for key, member in value.items()}
+        return {key: self._coerced(member, properties.get(key, others), budget) for key, member in value.items()}
 
-    def _items(self, value: list[Any], schema: Mapping[str, Any]) -> list[Any]:
-        first = _options(schema, "prefixItems")
-        others = schema.get("items")
-        return [self._coerced(item, first[at] if at < len(first) else others) for at, item in enumerate(value)]
+    def _items(self, value: list[Any], schema: Mapping[str, Any], budget: Budget) -> list[Any]:
+        first, others = _options(schema, "prefixItems"), schema.get("items")
+        if isinstance(others, list):  # as tuples were written before draft 2020-12
+            first, others = others, schema.get("additionalItems")
+        return [self._coerced(item, first[at] if at < len(first) else others, budget) for at, item in enumerate(value)]
 
-    def _converted(self, value: Any, types: frozenset[str], schema: Mapping[str, Any]) -> Any:
+    def _converted(self, value: Any, types: frozenset[str], schema: Mapping[str, Any], budget: Budget) -> Any:
         if isinstance(value, str):
             found = _read(value, types)
             if found is not None:
@@ -150,8 +167,8 @@ class Coercion:
             return str(value)
         if "array" in types and not isinstance(value, list):
             items = schema.get("items")
-            item = self._coerced(value, items)
-            if items is None or self.checker.fits(item, items):
+            item = self._coerced(value, items, budget)
+            if items is None or self.checker.fits(item, items, budget):
                 return [item]
         return value
 

@@ -7,7 +7,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.lenient import as_dict, parse
-from lfm_adapter.toolcalls.schemas import problem_of
+from lfm_adapter.toolcalls.coercion import Coercion
+from lfm_adapter.toolcalls.schemas import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -331,6 +332,8 @@ def root_of(response_format: Mapping[str, Any]) -> str:
 def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
     """Return what keeps a text from fitting `response_format`, for the model to mend, or None if it fits.
 
+    A value counts in the type that the schema wants, if nothing is lost by it: `"36"` is an integer.
+
     Args:
         text: The answer, or the JSON in it.
         response_format: `{"type": "json_object"}` or `{"type": "json_schema", "json_schema": {"schema": …}}`.
@@ -343,7 +346,9 @@ def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
         return "the answer is no JSON"
     if response_format.get("type") == "json_object":
         return None if isinstance(value, dict) else "the answer is no JSON object"
-    problem = problem_of(value, _schema(response_format))
+    schema = _schema(response_format)
+    coercion, budget = Coercion(schema), Budget()
+    problem = coercion.checker.problem(coercion.coerced(value, schema, budget), budget)
     return None if problem is None else f"the JSON does not fit the schema: {problem}"
 
 

@@ -1,19 +1,55 @@
-"""Whether a value fits a JSON schema. `jsonschema` does the work, loaded when a value is first checked."""
+"""Whether a value fits a JSON schema. `jsonschema` does the work, loaded when a value is first checked.
+
+Where a schema offers choices within choices, the work can double with every level of a value, and a model may nest one
+a few hundred characters deep. So the work is counted, and what would take too much of it is not checked.
+"""
 
 from __future__ import annotations
 
 import json
-import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from jsonschema.exceptions import SchemaError, ValidationError
     from jsonschema.protocols import Validator
 
-__all__ = ["Checker", "problem_of", "schema_error"]
+__all__ = ["Budget", "Checker", "TooMuchError", "schema_error"]
 
 _MAX_PROBLEM_CHARS = 300
+_MAX_STEPS = 20_000  # about a quarter of a second
+
+
+class TooMuchError(Exception):
+    """The work on a value takes more steps than its budget has."""
+
+
+class Budget:
+    """The steps that may be taken for one value, or for the arguments of one call.
+
+    Attributes:
+        left: How many there still are. A step holds a part of a value against a keyword of a schema, or tries to bring
+            it into a type.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int = _MAX_STEPS) -> None:
+        self.left = steps
+
+    def spend(self, steps: int = 1) -> None:
+        """Take steps.
+
+        Raises:
+            TooMuchError: There are not so many.
+        """
+        self.left -= steps
+        if self.left < 0:
+            raise TooMuchError
 
 
 class Checker:
@@ -25,38 +61,34 @@ class Checker:
     def __init__(self, schema: Any) -> None:
         self._validator = _validator(schema)
 
-    def problem(self, value: Any) -> str | None:
+    def problem(self, value: Any, budget: Budget | None = None) -> str | None:
         """Return what keeps `value` from fitting, in one sentence, or None if it fits or that cannot be told."""
         if self._validator is None:
             return None
         from jsonschema.exceptions import best_match
-        from referencing.exceptions import Unresolvable
 
         try:
-            error = best_match(self._validator.iter_errors(value))
-        except (Unresolvable, RecursionError, re.error):
+            with _spending(budget or Budget()):
+                error = best_match(self._validator.iter_errors(value))
+        except Exception:  # noqa: BLE001 - whatever a reference, a pattern or a number in the schema has its library raise
             return None
         return None if error is None else _told(error)
 
-    def fits(self, value: Any, part: Any) -> bool:
-        """Tell whether `value` fits a part of the schema. Where that cannot be told, it does not."""
+    def fits(self, value: Any, part: Any, budget: Budget) -> bool:
+        """Tell whether `value` fits a part of the schema. Where that cannot be told, it does not.
+
+        Raises:
+            TooMuchError: It would take more steps than there are.
+        """
         if self._validator is None or not isinstance(part, dict | bool):
             return False
-        from referencing.exceptions import Unresolvable
-
         try:
-            return self._validator.evolve(schema=part).is_valid(value)
-        except (Unresolvable, RecursionError, re.error):
+            with _spending(budget):
+                return self._validator.evolve(schema=part).is_valid(value)
+        except TooMuchError:
+            raise
+        except Exception:  # noqa: BLE001 - as above
             return False
-
-
-def problem_of(value: Any, schema: Any) -> str | None:
-    """Return what keeps `value` from fitting `schema`, in one sentence, or None if it fits.
-
-    >>> problem_of({"name": "Tom"}, {"type": "object", "required": ["age"]})
-    "'age' is a required property"
-    """
-    return Checker(schema).problem(value)
 
 
 def schema_error(schema: Any) -> str | None:
@@ -75,11 +107,9 @@ def schema_error(schema: Any) -> str | None:
 def _validator(schema: Any) -> Validator | None:
     if not isinstance(schema, dict | bool):
         return None
-    from jsonschema.exceptions import SchemaError
-
     try:
         return _compiled(json.dumps(schema))
-    except (SchemaError, TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - as in `Checker`
         return None
 
 
@@ -90,12 +120,49 @@ def _compiled(schema_json: str) -> Validator:
     from referencing import Registry
 
     schema = json.loads(schema_json)
-    validator: Any = validator_for(schema, default=Draft202012Validator)
+    dialect = schema.get("$schema") if isinstance(schema, dict) else None
+    named = {"$schema": dialect} if isinstance(dialect, str) else {}
+    validator: Any = validator_for(named, default=Draft202012Validator)
     # Formats are not looked at: a `pattern` may be one of JavaScript's, which Python's `re` does not know.
     validator.check_schema(schema, format_checker=None)
+    # `jsonschema` would leave the class that counts where a part names its own dialect.
+    schema = json.loads(schema_json, object_hook=_without_dialect)
     # An empty registry resolves what is inside the schema and fetches nothing.
-    compiled: Validator = validator(schema, registry=Registry())
+    compiled: Validator = _counting(validator)(schema, registry=Registry())
     return compiled
+
+
+def _without_dialect(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "$schema" or not isinstance(value, str)}
+
+
+_budget: ContextVar[Budget] = ContextVar("_budget")
+
+
+@contextmanager
+def _spending(budget: Budget) -> Iterator[None]:
+    token = _budget.set(budget)
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+@lru_cache
+def _counting(validator: Any) -> Any:
+    """Return a class of validators that takes a step of the budget for each keyword."""
+    from jsonschema import validators
+
+    extend: Callable[..., Any] = validators.extend  # it has no types
+    return extend(validator, {name: _counted(check) for name, check in validator.VALIDATORS.items()})
+
+
+def _counted(check: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(validator: Any, expected: Any, value: Any, schema: Any) -> Any:
+        _budget.get().spend()
+        return check(validator, expected, value, schema)
+
+    return counted
 
 
 def _told(error: ValidationError | SchemaError) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lfm_adapter.openrouter.wire import JSONDict
+    from lfm_adapter.toolcalls.schemas import Budget
 
 __all__ = ["Tools"]
 
@@ -100,37 +101,17 @@ class Tools:
         known, others = self._arguments[name]
         return known[key][1] if key in known else others[1]
 
-    def coerced(self, name: str, key: str, value: Any) -> Any:
+    def coerced(self, name: str, key: str, value: Any, budget: Budget) -> Any:
         """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""
         known, others = self._arguments[name]
         schema, types = known.get(key, others)
         if isinstance(value, str) and "string" in types:
             return value
-        return self._coercions[name].coerced(value, schema) if schema else value
+        return self._coercions[name].coerced(value, schema, budget) if schema else value
 
-    def problem(self, name: str, arguments: dict[str, Any]) -> str | None:
+    def problem(self, name: str, arguments: dict[str, Any], budget: Budget) -> str | None:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
-        return self._coercions[name].checker.problem(arguments)
-
-    def checked(self, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-        """Return arguments in the types of the tool's schema where nothing is lost by it, and what is wrong with them.
-
-        Args:
-            name: One of `names`.
-            arguments: What the model wrote.
-
-        Returns:
-            The arguments, and one sentence, or None where they fit the schema.
-
-        >>> tools = Tools.of([{"type": "function", "function": {"name": "f", "parameters": {
-        ...     "type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}}}])
-        >>> tools.checked("f", {"n": "3"})
-        ({'n': 3}, None)
-        >>> tools.checked("f", {})
-        ({}, "'n' is a required property")
-        """
-        coerced = {key: self.coerced(name, key, value) for key, value in arguments.items()}
-        return coerced, self.problem(name, coerced)
+        return self._coercions[name].checker.problem(arguments, budget)
 
     def _arguments_of(self, tool: JSONDict) -> tuple[dict[str, _Argument], _Argument]:
         """Return what is known of each argument of a tool, and of such as have no property."""

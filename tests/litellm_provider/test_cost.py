@@ -89,7 +89,7 @@ def test_callbacks_and_the_standard_log_are_told(openrouter_server, monkeypatch,
     standard = told["standard_logging_object"]
     costs = told["response_cost"], standard["response_cost"]
     if VERSION < (1, 83) and way == "stream":
-        # It tells of each chunk in a thread of its own, and each takes away the cost; a late one takes that of the whole:
+        # It tells of each chunk in a thread of its own, and each takes away the cost; a late one takes the whole's:
         # https://github.com/BerriAI/litellm/blob/v1.81.10-stable/litellm/litellm_core_utils/litellm_logging.py#L1745
         costs = tuple(cost or expected for cost in costs)
     assert costs == pytest.approx((expected, expected))

@@ -94,6 +94,7 @@ SCHEMA = {
     ("text", "problem"),
     [
         (json.dumps(CAT), None),
+        ('{"name": "Tom", "age": "3"}', None),
         ('{"name": "Tom"}', "'age' is a required property"),
         ('{"name": "Tom", "age": -1}', "less than the minimum"),
         ('{"name": "Tom", "age": "three"}', r"'three' is not of type 'integer' \(at \$\.age\)"),

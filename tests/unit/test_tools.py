@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.toolcalls.coercion import coerced
+from lfm_adapter.toolcalls.objects import schema_problem
+from lfm_adapter.toolcalls.schemas import Budget, Checker, TooMuchError
 from lfm_adapter.toolcalls.tools import Tools
 
 
@@ -14,9 +18,16 @@ def tool(name: Any = "f", parameters: Any = None, **more: Any) -> dict[str, Any]
     return {"type": "function", "function": {"name": name, "parameters": parameters, **more}}
 
 
+def judged(tools: Tools, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return arguments as a call of the tool would have them, and what is wrong with them."""
+    budget = Budget()
+    given = {key: tools.coerced(name, key, value, budget) for key, value in arguments.items()}
+    return given, tools.problem(name, given, budget)
+
+
 def checked(value: Any, schema: Any, **more: Any) -> tuple[Any, str | None]:
     tools = Tools.of([tool(parameters={"type": "object", "properties": {"x": schema}, **more})])
-    arguments, problem = tools.checked("f", {"x": value})
+    arguments, problem = judged(tools, "f", {"x": value})
     return arguments["x"], problem
 
 
@@ -198,7 +209,7 @@ class TestCoercion:
             [tool(parameters={"properties": {"x": {"$ref": reference}}, "$defs": {"Loop": {"$ref": "#/$defs/Loop"}}})],
             check_schemas=False,
         )
-        assert tools.checked("f", {"x": "1"}) == ({"x": "1"}, None)
+        assert judged(tools, "f", {"x": "1"}) == ({"x": "1"}, None)
 
     @pytest.mark.parametrize("choice", ["anyOf", "oneOf", "allOf"])
     def test_ends_in_a_schema_that_is_its_own_option(self, choice):
@@ -210,7 +221,7 @@ class TestCoercion:
 class TestProblem:
     def test_names_what_is_missing(self):
         tools = Tools.of([tool(parameters={"type": "object", "required": ["city"]})])
-        assert tools.checked("f", {}) == ({}, "'city' is a required property")
+        assert judged(tools, "f", {}) == ({}, "'city' is a required property")
 
     def test_says_where_it_is(self):
         assert checked({"x": "one"}, POINT)[1] == "'one' is not of type 'integer' (at $.x.x)"
@@ -221,4 +232,85 @@ class TestProblem:
         assert len(problem) < 400
 
     def test_is_none_for_names_that_the_schema_does_not_know(self):
-        assert Tools.of([tool()]).checked("f", {"y": 1}) == ({"y": 1}, None)
+        assert judged(Tools.of([tool()]), "f", {"y": 1}) == ({"y": 1}, None)
+
+
+def expression(op: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"left": {"$ref": "#/$defs/E"}, "op": {"const": op}},
+        "required": ["op", "left"],
+    }
+
+
+EXPRESSION = {
+    "$ref": "#/$defs/E",
+    "$defs": {
+        "E": {"anyOf": [{"$ref": "#/$defs/Add"}, {"$ref": "#/$defs/Mul"}, {"type": "integer"}]},
+        "Add": expression("add"),
+        "Mul": expression("mul"),
+    },
+}
+
+
+def nested(depth: int, leaf: Any) -> Any:
+    for _ in range(depth):
+        leaf = {"left": leaf, "op": "add"}
+    return leaf
+
+
+class TestWork:
+    """A union within a union doubles the work with every level. Were it not cut, these tests would take years."""
+
+    def test_of_a_few_levels_is_done(self):
+        assert coerced(nested(3, "1"), EXPRESSION) == nested(3, 1)
+        assert Checker(EXPRESSION).problem(nested(3, "x")) is not None
+
+    def test_of_a_value_that_fits_at_once_is_little(self):
+        budget = Budget()
+        assert Checker(EXPRESSION).problem(nested(40, 1), budget) is None
+        assert budget.left > 10_000
+
+    @pytest.mark.parametrize("leaf", ["1", "x"])
+    def test_beyond_the_budget_is_left(self, leaf):
+        value = nested(40, leaf)
+        budget = Budget()
+        assert coerced(value, EXPRESSION) == value
+        assert Checker(EXPRESSION).problem(value, budget) is None
+        assert budget.left < 0
+        assert schema_problem(json.dumps(value), {"type": "json_schema", "json_schema": {"schema": EXPRESSION}}) is None
+
+    def test_is_shared_by_the_arguments_of_a_call(self):
+        tools = Tools.of(
+            [tool(parameters={"properties": {}, "additionalProperties": EXPRESSION["$defs"]["E"], **EXPRESSION})]
+        )
+        arguments = {f"x{place}": nested(40, 1) for place in range(100)}
+        assert judged(tools, "f", arguments) == (arguments, None)
+
+    def test_is_counted_in_parts_that_name_their_own_dialect(self):
+        draft = "https://json-schema.org/draft/2020-12/schema"
+        defs = {name: {"$schema": draft, **part} for name, part in EXPRESSION["$defs"].items()}
+        assert Checker({**EXPRESSION, "$defs": defs}).problem(nested(40, "x")) is None
+
+    def test_is_counted_from_one_value_to_the_next(self):
+        budget = Budget(5)
+        assert Checker({"type": "integer"}).fits(1, {"type": "integer"}, budget)
+        with pytest.raises(TooMuchError):
+            Checker({}).fits([1] * 5, {"items": {"type": "integer"}}, budget)
+
+
+DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
+
+
+def test_tuple_of_draft_7_has_a_schema_for_each_item():
+    pair = {**DRAFT_7, "type": "array", "items": [{"type": "integer"}, {"type": "string"}], "additionalItems": STRINGS}
+    assert coerced(["1", 2, "a"], pair) == [1, "2", ["a"]]
+    assert Checker(pair).problem([1, "2", ["a"]]) is None
+    assert coerced(3, {**DRAFT_7, "type": "array", "items": [{"type": "integer"}]}) == 3
+
+
+@pytest.mark.parametrize("dialect", [3, [], {}, "http://[", "no such"])
+def test_dialect_that_is_none_judges_by_the_newest_or_not_at_all(dialect):
+    schema = {"$schema": dialect, "properties": {"x": {"type": "integer"}}}
+    assert coerced({"x": "3"}, schema) == {"x": 3}
+    assert Checker(schema).problem({"x": 3}) is None
