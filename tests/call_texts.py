@@ -307,6 +307,30 @@ LFM2 = _cases(
         "a tool that is not bound, behind one that is",
         {"text": f"{START}[ping(), shutdown()]{END}", "calls": (("ping", {}),), "left": f", shutdown()]{END}"},
     ),
+    (
+        "a tool that is not bound, before one that is",
+        {
+            "text": f'{START}[shutdown(now=True, why="a, b]"), ping()]{END}',
+            "calls": (("ping", {}),),
+            "left": f'{START}[shutdown(now=True, why="a, b]")',
+        },
+    ),
+    (
+        "a tool that is not bound, between two that are",
+        {
+            "text": f'{START}[ping(), shutdown(l=[1, 2], d={{"a": 1}}), get_weather(city="Paris")]{END}',
+            "calls": (("ping", {}), PARIS),
+            "left": ', shutdown(l=[1, 2], d={"a": 1})',
+        },
+    ),
+    (
+        "JSON of a tool that is not bound, between two that are",
+        {
+            "text": f'{START}[{{"name": "ping"}}, {{"name": "shutdown", "arguments": {{"a": [1]}}}}, {JSON}]{END}',
+            "calls": (("ping", {}), PARIS),
+            "left": ', {"name": "shutdown", "arguments": {"a": [1]}}',
+        },
+    ),
 )
 
 OTHER_FORMS = _cases(
@@ -409,6 +433,57 @@ OTHER_FORMS = _cases(
     (
         "JSON in tags of a tool that is not bound",
         {"text": '<tool_call>{"name": "shutdown"}</tool_call>', "left": '<tool_call>{"name": "shutdown"}</tool_call>'},
+    ),
+    (
+        "JSON in tags with the name behind the arguments",
+        {
+            "text": '<tool_call>{"arguments": {"city": "Paris", "days": "3"}, "name": "get_weather"}</tool_call>',
+            "calls": (("get_weather", {"city": "Paris", "days": 3}),),
+        },
+    ),
+    (
+        "JSON between markers with the name behind the arguments, twice",
+        lfm2(
+            '[{"id": "c1", "arguments": {"city": "Paris"}, "name": "get_weather"}, {"args": "{}", "name": "ping"}]',
+            calls=(PARIS, ("ping", {})),
+        ),
+    ),
+    (
+        "JSON in tags with an id before the name",
+        {
+            "text": '<tool_call>{"id": "call_1", "type": "function", "name": "ping"}</tool_call>',
+            "calls": (("ping", {}),),
+        },
+    ),
+    (
+        "plain JSON with the name behind the arguments",
+        {
+            "text": 'So:\n{"arguments": {"city": "Paris"}, "name": "get_weather"}\nWait.',
+            "calls": (PARIS,),
+            "left": "So:\nWait.",
+        },
+    ),
+    (
+        "plain JSON with an id, in OpenAI's form",
+        {
+            "text": '{"id": "call_1", "type": "function", "function": {"name": "ping", "arguments": "{}"}}',
+            "calls": (("ping", {}),),
+        },
+    ),
+    (
+        "an object with an id and the name of a tool",
+        {"text": '[{"id": 1, "name": "ping"}]', "left": '[{"id": 1, "name": "ping"}]'},
+    ),
+    (
+        "an object with arguments that is no call",
+        {
+            "text": '{"arguments": {"a": 1}, "title": "ping"} and so on',
+            "left": '{"arguments": {"a": 1}, "title": "ping"} and so on',
+        },
+    ),
+    (
+        "a code fence in tags",
+        {"text": f"<tool_call>\n```json\n{JSON}\n```\n</tool_call>\nDone.", "calls": (PARIS,), "left": "Done."},
     ),
     ("plain JSON", {"text": JSON, "calls": (PARIS,), "source": TABBY}),
     ("plain JSON on a line", {"text": f"I will look.\n\n{JSON}\n", "calls": (PARIS,), "left": "I will look."}),

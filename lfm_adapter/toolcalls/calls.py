@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfm_adapter.toolcalls.arguments import CUT_OFF
+from lfm_adapter.toolcalls.heads import ARGUMENT_KEYS
 from lfm_adapter.toolcalls.literals import read_value
 from lfm_adapter.toolcalls.source import Cursor, NeedMore, Source, next_char, run
 from lfm_adapter.toolcalls.strings import closes_argument, closes_json, closes_python, encoded, read_string
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_call"]
 
-_ARGUMENTS = frozenset({"arguments", "parameters", "args"})
 _ABOUT_THE_CALL = frozenset({"id", "type"})
 _KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
 _MAX_KEY_CHARS = 128
@@ -48,7 +48,7 @@ def read_call(source: Source, call: Call, head: Head) -> Steps[None]:
         call: Takes the arguments.
         head: How the call began.
     """
-    end_marker = next((closer for closer in head.closers if closer != "]"), "")
+    end_marker = head.end_marker
     if head.form == "xml":
         yield from read_xml(source, call)
     elif head.form == "json":
@@ -166,7 +166,7 @@ def _json(source: Source, call: Call, end_marker: str, depth: int) -> Steps[None
             key = yield from _string(source, closes_json)
             if (yield from next_char(source)) == ":":
                 source.take(source.place + 1)
-            if key in _ARGUMENTS:
+            if key in ARGUMENT_KEYS:
                 has_arguments = True
                 yield from _json_arguments(source, call, end_marker)
             else:

@@ -7,11 +7,13 @@
     [f(a=1)]                                                      likewise: some servers drop the markers
 
 Whatever names no tool that is bound is text. So is what only looks like a call where no marker frames it: a link
-(`[f(x)](https://…)`), an object that has a tool's name and no arguments, the definition of a tool.
+(`[f(x)](https://…)`), an object that has a tool's name and no arguments, the definition of a tool. In an object other
+keys may stand before the name.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from lfm_adapter.toolcalls.source import Source
     from lfm_adapter.toolcalls.tools import Tools
 
-__all__ = ["CALL_END", "TAG_END", "TAG_START", "Head", "find_head", "next_head"]
+__all__ = ["ARGUMENT_KEYS", "CALL_END", "NAME_KEYS", "TAG_END", "TAG_START", "Head", "find_head", "next_head"]
 
 CALL_START = "<|tool_call_start|>"
 CALL_END = "<|tool_call_end|>"
@@ -34,8 +36,14 @@ _PYTHON_NAME = re.compile(r"""[^\s()\[\]{}<>"'=,:]*""")
 _KEYWORD = re.compile(r"[^\W\d][\w.-]{0,127}")
 _MAX_KEYWORD_CHARS = 128
 _LANGUAGE = re.compile(r"[\w+-]{0,20}")
-_NAME_KEYS = frozenset({"name", "function", "tool"})
-_ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
+NAME_KEYS = frozenset({"name", "function", "tool"})
+ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
+_KEYS_BEFORE = frozenset({"id", "type"})
+_SCALAR = re.compile(r'"[^"]{0,128}"?|[\w.+-]{1,128}')
+_MAX_SCALAR_CHARS = 130
+_LONGEST_UNBOUND = 64
+_ESCAPED = re.compile(r'(?:[^"\\]|\\(?:.|\Z))*"?', re.DOTALL)
+_LONGEST_ESCAPE = len(r"\u0000")
 _LONGEST_KEY = len("parameters")
 # What the `parameters` of a tool's definition begin with.
 _SCHEMA_KEYS = frozenset({"$defs", "$schema", "additionalProperties", "properties", "required"})
@@ -47,18 +55,24 @@ class Head:
     """The beginning of a call.
 
     Attributes:
-        form: How its arguments are written.
-        name: The tool, one that is bound.
+        form: How its arguments are written; "late" where they stand before the name, in an object that has not been
+            entered, and "other" for a call of no tool that is bound.
+        name: The tool, one that is bound; of the form "other" whatever was called, and of "late" nothing.
         end: The place behind its name, and behind the bracket that opens the arguments where that is Python's.
         closers: What may follow its last call, the innermost first.
         nested: Whether the name stands in an object within the call's: `{"function": {"name": …}}`.
     """
 
-    form: Literal["python", "json", "xml"]
+    form: Literal["python", "json", "xml", "late", "other"]
     name: str
     end: int
     closers: tuple[str, ...] = ()
     nested: bool = False
+
+    @property
+    def end_marker(self) -> str:
+        """What ends the frame that the call stands in; "" for nothing."""
+        return next((closer for closer in self.closers if closer != "]"), "")
 
 
 def find_head(source: Source, tools: Tools, *, is_line_start: bool) -> Head | None:
@@ -86,6 +100,10 @@ def find_head(source: Source, tools: Tools, *, is_line_start: bool) -> Head | No
     else:
         is_marked = False
     cursor.skip_space()
+    if is_marked and FENCE not in closers and cursor.take(FENCE):
+        closers.insert(0, FENCE)
+        cursor.match(_LANGUAGE, 20)
+        cursor.skip_space()
     is_listed = (is_marked or is_line_start) and cursor.take("[")
     if is_listed:
         closers.insert(0, "]")
@@ -123,10 +141,19 @@ def _is_marked(closers: tuple[str, ...]) -> bool:
     return CALL_END in closers or TAG_END in closers
 
 
+def _longest_name(tools: Tools, closers: tuple[str, ...]) -> int:
+    """Return how many characters a name may have: in a marked frame, also that of a tool that is not bound."""
+    return max(tools.longest_name, _LONGEST_UNBOUND) if _is_marked(closers) else tools.longest_name
+
+
+def _unbound(name: str, start: int, closers: tuple[str, ...]) -> Head | None:
+    return Head("other", name, start, closers) if name and _is_marked(closers) else None
+
+
 def _xml_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
-    name = _quoted(cursor, ">", tools.longest_name)
+    name = _quoted(cursor, ">", _longest_name(tools, closers))
     if name not in tools.names:
-        return None
+        return _unbound(name, cursor.at, closers)
     head = Head("xml", name, cursor.at, closers if _is_marked(closers) else (TAG_END, *closers))
     if _is_marked(closers):
         return head
@@ -135,9 +162,13 @@ def _xml_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | 
 
 
 def _python_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
-    called = tools.called(cursor.match(_PYTHON_NAME, tools.longest_name + 1))
+    start = cursor.at
+    written = cursor.match(_PYTHON_NAME, _longest_name(tools, closers) + 1)
     cursor.skip_space()
-    return Head("python", called, cursor.at, closers) if called is not None and cursor.take("(") else None
+    if not cursor.take("("):
+        return None
+    called = tools.called(written)
+    return _unbound(written, start, closers) if called is None else Head("python", called, cursor.at, closers)
 
 
 def _has_arguments(cursor: Cursor) -> bool:
@@ -155,28 +186,37 @@ def _has_arguments(cursor: Cursor) -> bool:
 
 
 def _json_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
+    start = cursor.at - 1
+    is_marked = _is_marked(closers)
     key = _key(cursor)
-    if key == "type" and _string(cursor, _LONGEST_KEY) == "function":
+    has_id = False
+    while key in _KEYS_BEFORE:
+        has_id = has_id or key == "id"
+        cursor.match(_SCALAR, _MAX_SCALAR_CHARS)
         cursor.skip_space()
         if not cursor.take(","):
             return None
         key = _key(cursor)
-    if key not in _NAME_KEYS:
+    if key == "arguments" or (is_marked and key in ARGUMENT_KEYS):
+        return Head("late", "", start, closers) if cursor.char() in ("{", '"') else None
+    if key not in NAME_KEYS:
         return None
     nested = key == "function" and cursor.take("{")
     if nested and _key(cursor) != "name":
         return None
-    name = _string(cursor, tools.longest_name)
+    name = _string(cursor, _longest_name(tools, closers))
     if name not in tools.names:
-        return None
+        return _unbound(name, start, closers)
     head = Head("json", name, cursor.at, closers, nested)
-    return head if _is_marked(closers) or _goes_on_as_a_call(cursor, tools, head) else None
+    return head if is_marked or _goes_on_as_a_call(cursor, tools, head, has_id=has_id) else None
 
 
-def _goes_on_as_a_call(cursor: Cursor, tools: Tools, head: Head) -> bool:
-    """Tell whether arguments stand behind the name, or nothing more in the line."""
+def _goes_on_as_a_call(cursor: Cursor, tools: Tools, head: Head, *, has_id: bool) -> bool:
+    """Tell whether arguments stand behind the name, or nothing more in the line; what has an id may be any thing."""
     cursor.skip_space()
     if cursor.take("}"):
+        if has_id:
+            return False
         if head.nested:
             cursor.skip_space()
             if not cursor.take("}"):
@@ -185,7 +225,7 @@ def _goes_on_as_a_call(cursor: Cursor, tools: Tools, head: Head) -> bool:
     if not cursor.take(","):
         return False
     key = _key(cursor)
-    return key in _ARGUMENT_KEYS and not (key == "parameters" and _is_schema(cursor, tools, head.name))
+    return key in ARGUMENT_KEYS and not (key == "parameters" and _is_schema(cursor, tools, head.name))
 
 
 def _is_schema(cursor: Cursor, tools: Tools, name: str) -> bool:
@@ -210,7 +250,18 @@ def _key(cursor: Cursor, max_chars: int = _LONGEST_KEY) -> str:
 
 def _string(cursor: Cursor, max_chars: int) -> str:
     quote = cursor.char()
-    return _quoted(cursor, quote, max_chars) if quote and quote in "\"'" and cursor.take(quote) else ""
+    if not quote or quote not in "\"'" or not cursor.take(quote):
+        return ""
+    start = cursor.at
+    text = _quoted(cursor, quote, max_chars)
+    if "\\" not in text or quote == "'":
+        return text
+    cursor.at = start
+    written = cursor.match(_ESCAPED, max_chars * _LONGEST_ESCAPE)
+    try:
+        return str(json.loads(f'"{written}'))
+    except ValueError:
+        return ""
 
 
 def _quoted(cursor: Cursor, closer: str, max_chars: int) -> str:

@@ -15,17 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["read_calls"]
 
 
-def read_calls(
-    text: str, tools: Tools, *, make_id: Callable[[int], str], first_index: int = 0
-) -> tuple[str, list[ToolCall]]:
+def read_calls(text: str, tools: Tools, *, make_id: Callable[[int], str]) -> tuple[str, list[ToolCall]]:
     """Return a text without the calls in it, and the calls. See `CallReader`, which finds them.
 
     Args:
         text: What a model wrote.
         tools: What it may call.
         make_id: Makes the id of a call, from its place.
-        first_index: The place of the first call.
     """
-    reader = CallReader(tools, make_id=make_id, first_index=first_index)
+    reader = CallReader(tools, make_id=make_id)
     pieces = [*reader.feed(text), *reader.close()]
     return "".join(piece for piece in pieces if isinstance(piece, str)), reader.calls

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from lfm_adapter.toolcalls.arguments import Call, Outlet
 from lfm_adapter.toolcalls.calls import read_call
 from lfm_adapter.toolcalls.heads import find_head, next_head
+from lfm_adapter.toolcalls.members import call_in, pass_member
 from lfm_adapter.toolcalls.source import Cursor, NeedMore, Source
+from lfm_adapter.toolcalls.strings import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +46,10 @@ class CallReader:
     Args:
         tools: What may be called. All else is text.
         make_id: Makes the id of a call, from its place.
-        first_index: The place of the first call.
 
     Attributes:
         calls: The whole calls so far, in order.
+        unbound: What was called between markers and is no tool that is bound; that is text.
 
     >>> from lfm_adapter.toolcalls.tools import Tools
     >>> tools = Tools.of([{"type": "function", "function": {"name": "f"}}])
@@ -62,11 +64,11 @@ class CallReader:
     [ToolCall(index=0, id='call_0', name='f', arguments='{"city": "Paris"}', error=None)]
     """
 
-    def __init__(self, tools: Tools, *, make_id: Callable[[int], str], first_index: int = 0) -> None:
+    def __init__(self, tools: Tools, *, make_id: Callable[[int], str]) -> None:
         self.calls: list[ToolCall] = []
+        self.unbound: list[str] = []
         self._tools = tools
         self._make_id = make_id
-        self._first_index = first_index
         self._source = Source()
         self._outlet = Outlet()
         self._space: list[str] = []
@@ -170,20 +172,50 @@ class CallReader:
         source = self._source
         self._is_in_text = False
         found: Head | None = head
+        count = 0
         while found is not None:
-            source.take(found.end)
-            index = self._first_index + len(self.calls)
-            call = Call(index, self._make_id(index), found.name, self._tools, self._outlet)
-            yield from read_call(source, call, found)
-            self.calls.append(call.end())
+            count = len(self.calls)
+            before = source.take(found.end)
+            if found.form == "other":
+                self.unbound.append(found.name)
+                self._add_text(before)
+                yield from pass_member(source, self._add_text, found.end_marker)
+            elif found.form == "late":
+                yield from self._read_late_call(before, found.end_marker)
+            else:
+                call = self._call(found.name)
+                yield from read_call(source, call, found)
+                self.calls.append(call.end())
             found = yield from self._next(head.closers)
+        self._is_in_text = True
+        if len(self.calls) == count:  # what the frame ends with is text, and so is its end
+            return
         for closer in head.closers:
             yield from self._take_closer(closer)
         self._backticks = 0
-        self._is_in_text = True
         self._is_line_start = True
         self._follows_call = True
         self._keeps_space = not self._space
+
+    def _call(self, name: str) -> Call:
+        index = len(self.calls)
+        return Call(index, self._make_id(index), name, self._tools, self._outlet)
+
+    def _read_late_call(self, before: str, end_marker: str) -> Steps[None]:
+        """Read an object in which arguments stand before the name, and which is text if it is no call."""
+        parts: list[str] = []
+        yield from pass_member(self._source, parts.append, end_marker)
+        written = "".join(parts)
+        name, arguments = call_in(written) or ("", {})
+        if name not in self._tools.names:
+            if name:
+                self.unbound.append(name)
+            self._add_text(before + written)
+            return
+        call = self._call(name)
+        for key, value in arguments.items():
+            call.add(key, value, json_of(value))
+        self.calls.append(call.end())
 
     def _next(self, closers: tuple[str, ...]) -> Steps[Head | None]:
         while True:

@@ -130,9 +130,36 @@ class TestText:
         assert read_calls(f"\n{START}[ping()]{END}\n\nSo.\n", BOUND, make_id=str)[0] == "So.\n"
 
 
-def test_first_index_numbers_the_calls():
-    _, calls = read_calls(f"{START}[ping(), ping()]{END}", BOUND, make_id="call_{}".format, first_index=3)
-    assert [(call.index, call.id) for call in calls] == [(3, "call_3"), (4, "call_4")]
+def test_what_was_called_and_is_not_bound_is_told():
+    told = reader()
+    for text in (
+        f"{START}[ping(), shutdown(now=True)]{END}",
+        '<tool_call>{"name": "halt", "arguments": {}}</tool_call>',
+        '<tool_call>{"arguments": {}, "name": "stop"}</tool_call>',
+        "<tool_call><function=end></function></tool_call>",
+        "exit(1)",
+    ):
+        told.feed(text + "\n")
+    told.close()
+    assert told.unbound == ["shutdown", "halt", "stop", "end"]
+
+
+def test_what_is_not_bound_is_handed_on_while_it_is_written():
+    text = f'{START}[shutdown(why="a long story")'
+    streamed = reader()
+    handed_on = ""
+    for count, char in enumerate(text, 1):
+        handed_on += "".join(map(str, streamed.feed(char)))
+        assert count - len(handed_on) <= len(f"{START}[shutdown")
+    assert handed_on == text
+
+
+def test_name_may_be_escaped_as_json_has_it():
+    tools = Tools.of([{"type": "function", "function": {"name": name}} for name in ("größe", 'a"b\\c', "<x>")])
+    for name in sorted(tools.names):
+        written = json.dumps(name).replace("<", "\\u003c")
+        left, calls = read_calls(f'<tool_call>{{"name": {written}, "arguments": {{}}}}</tool_call>', tools, make_id=str)
+        assert (left, [call.name for call in calls]) == ("", [name])
 
 
 def test_arguments_that_cannot_be_read_stand_as_they_were_written():
@@ -148,4 +175,4 @@ def test_lone_surrogates_are_written_as_escapes():
 
 
 def test_corpus_is_as_large_as_the_readme_says():
-    assert len(CALL_TEXTS) == len({case.name for case in CALL_TEXTS}) == 125
+    assert len(CALL_TEXTS) == len({case.name for case in CALL_TEXTS}) == 136
