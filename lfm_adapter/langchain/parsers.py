@@ -16,6 +16,8 @@ from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser,
 from langchain_core.outputs import ChatGeneration
 from pydantic import ValidationError
 
+from lfm_adapter.toolcalls.coercion import coerced
+
 if TYPE_CHECKING:
     from langchain_core.outputs import Generation
 
@@ -33,9 +35,14 @@ class _StrictAtTheEnd:
             _check_finish(message)
             self._check(message)
         try:
-            return super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser that follows
+            parsed = super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser that follows
         except ValidationError as error:
             raise OutputParserException(f"The answer does not fit the schema: {error}") from error
+        return parsed if partial else self._typed(parsed)
+
+    def _typed(self, parsed: Any) -> Any:
+        """Return a whole answer in the types of its schema."""
+        return parsed
 
     def _check(self, message: AIMessage) -> None:
         """Raise for an answer that is not whole."""
@@ -64,7 +71,16 @@ class PydanticAnswerParser(_OfText, PydanticOutputParser[Any]):
 
 
 class JsonAnswerParser(_OfText, JsonOutputParser):
-    """Reads an answer that is JSON into a dict."""
+    """Reads an answer that is JSON into a dict.
+
+    Attributes:
+        json_schema: What it must fit; of the whole answer, `"36"` becomes 36 where that wants an integer.
+    """
+
+    json_schema: dict[str, Any] | None = None
+
+    def _typed(self, parsed: Any) -> Any:
+        return parsed if self.json_schema is None else coerced(parsed, self.json_schema)
 
     def _check(self, message: AIMessage) -> None:
         super()._check(message)

@@ -113,7 +113,7 @@ def _by_format(
     )
     if _is_pydantic(schema):
         return llm, PydanticAnswerParser(pydantic_object=cast("type[BaseModel]", schema))
-    return llm, JsonAnswerParser()
+    return llm, JsonAnswerParser(json_schema=response_format.get("json_schema", {}).get("schema"))
 
 
 def _is_pydantic(schema: dict[str, Any] | type) -> bool:

@@ -163,6 +163,14 @@ def test_model_that_has_no_way_is_asked_by_prompt(server: ScriptedOpenRouter, sc
     assert ("age" in str(sent(server)["messages"])) is (method != "json_mode")
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_values_are_in_the_types_of_the_schema(server: ScriptedOpenRouter, schema: str, way: str):
+    given, _, expected = SCHEMAS[schema]
+    server.add(reply("json_schema", text='{"name": "Tom", "age": "3"}', streamed="stream" in way))
+    assert run(chat(server).with_structured_output(given), way) == expected
+
+
 def test_model_that_has_no_way_is_told_once_what_does_not_fit(server: ScriptedOpenRouter):
     server.add(reply("json_schema", text='{"name": "Tom"}'), reply("json_schema"))
     answer = chat(server).with_structured_output(Cat, include_raw=True).invoke("Hi")
