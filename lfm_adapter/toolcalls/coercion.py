@@ -50,12 +50,12 @@ class Coercion:
     """
 
     def __init__(self, schema: Any) -> None:
-        self._root = schema
+        self.schema = schema
 
     @cached_property
     def checker(self) -> Checker:
         """What holds values against the schema."""
-        return Checker(self._root)
+        return Checker(self.schema)
 
     def coerced(self, value: Any, schema: Any, budget: Budget | None = None) -> Any:
         """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one.
@@ -89,7 +89,7 @@ class Coercion:
         return as_dict(schema)
 
     def _at(self, reference: str) -> Any:
-        part: Any = self._root
+        part: Any = self.schema
         if reference[:1] != "#":
             return {}
         for name in reference[1:].split("/")[1:]:

@@ -41,7 +41,7 @@ class Tools:
         self.names = frozenset(tool["name"] for tool in definitions)
         self.longest_name = max(map(len, self.names), default=0)
         self._coercions = {tool["name"]: Coercion(tool["parameters"]) for tool in definitions}
-        self._arguments = {tool["name"]: self._arguments_of(tool) for tool in definitions}
+        self._arguments: dict[str, tuple[dict[str, _Argument], _Argument]] = {}
         # Python's identifiers have no hyphen, so that LFMs write `resolve_library_id(…)` for "resolve-library-id":
         # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1358
         self._identifiers: dict[str, str | None] = {}
@@ -94,16 +94,16 @@ class Tools:
 
     def has_argument(self, name: str, key: str) -> bool:
         """Tell whether the schema of a tool names an argument."""
-        return key in self._arguments[name][0]
+        return key in self._arguments_of(name)[0]
 
     def argument_types(self, name: str, key: str) -> frozenset[str]:
         """Return the JSON types that an argument may have; none where the schema does not say."""
-        known, others = self._arguments[name]
+        known, others = self._arguments_of(name)
         return known[key][1] if key in known else others[1]
 
     def coerced(self, name: str, key: str, value: Any, budget: Budget) -> Any:
         """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""
-        known, others = self._arguments[name]
+        known, others = self._arguments_of(name)
         schema, types = known.get(key, others)
         if isinstance(value, str) and "string" in types:
             return value
@@ -113,13 +113,16 @@ class Tools:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
         return self._coercions[name].checker.problem(arguments, budget)
 
-    def _arguments_of(self, tool: JSONDict) -> tuple[dict[str, _Argument], _Argument]:
+    def _arguments_of(self, name: str) -> tuple[dict[str, _Argument], _Argument]:
         """Return what is known of each argument of a tool, and of such as have no property."""
-        coercion = self._coercions[tool["name"]]
-        schema = coercion.resolved(tool["parameters"])
-        others = schema.get("additionalProperties")
-        known = {key: (part, coercion.types(part)) for key, part in as_dict(schema.get("properties")).items()}
-        return known, (others, coercion.types(others))
+        found = self._arguments.get(name)
+        if found is None:
+            coercion = self._coercions[name]
+            schema = coercion.resolved(coercion.schema)
+            others = schema.get("additionalProperties")
+            known = {key: (part, coercion.types(part)) for key, part in as_dict(schema.get("properties")).items()}
+            found = self._arguments[name] = known, (others, coercion.types(others))
+        return found
 
 
 def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
