@@ -26,6 +26,7 @@ def with_tools(
     dialect: ToolDialect | None,
     choice: str,
     parallel: bool,
+    plain_text: bool = True,
 ) -> list[JSONDict]:
     r"""Return messages that say by text alone what tools there are, what was called and what came of it.
 
@@ -38,26 +39,34 @@ def with_tools(
         dialect: How the model writes calls.
         choice: "auto", "required", or the name of the tool to call.
         parallel: Whether several calls may be made at once.
+        plain_text: Whether an answer without a call is to be plain text, and not what `with_schema` asks for.
     """
     spoken = dialect_of(dialect)
     rewritten = list(_history(messages, spoken))
     if not tools:
         return rewritten
-    return _with_system_text(
-        rewritten, f"{spoken.tools(tools.definitions)}\n{spoken.manual}\n{_demand(choice, parallel=parallel)}"
-    )
+    demand = _demand(choice, parallel=parallel, plain_text=plain_text)
+    return _with_system_text(rewritten, f"{spoken.tools(tools.definitions)}\n{spoken.manual}\n{demand}")
 
 
-def with_schema(messages: Sequence[Mapping[str, Any]], response_format: Mapping[str, Any]) -> list[JSONDict]:
+def with_schema(
+    messages: Sequence[Mapping[str, Any]], response_format: Mapping[str, Any], *, beside_tools: bool = False
+) -> list[JSONDict]:
     """Return messages that ask for an answer in JSON.
 
     Args:
         messages: In wire form.
         response_format: `{"type": "json_object"}` or `{"type": "json_schema", "json_schema": {"schema": …}}`.
+        beside_tools: Whether the answer may be a tool call instead.
     """
     described = as_dict(response_format.get("json_schema"))
     schema = described.get("schema")
-    demand = "Answer with JSON alone: no other text, no code fence."
+    demand = "no other text, no code fence."
+    demand = (
+        f"If you call no tool, answer with JSON alone: {demand}"
+        if beside_tools
+        else f"Answer with JSON alone: {demand}"
+    )
     if schema is None:
         return _with_system_text(list(map(dict, messages)), f"{demand} It must be one JSON object.")
     purpose = f" ({described['description']})" if described.get("description") else ""
@@ -94,10 +103,10 @@ def _repair(said: str, told: str) -> list[JSONDict]:
     return [*answer, {"role": "user", "content": told}]
 
 
-def _demand(choice: str, *, parallel: bool) -> str:
+def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
     if choice == "auto":
         limit = "" if parallel else " Make one call at most."
-        return f"Call a tool only where it helps; else answer in plain text.{limit}"
+        return f"Call a tool only where it helps; else answer {'in plain text' if plain_text else 'in JSON'}.{limit}"
     count = "at least one" if parallel else "exactly one"
     wanted = "tool" if choice == "required" else f"call of `{choice}`"
     verb = "call" if choice == "required" else "make"
@@ -105,19 +114,36 @@ def _demand(choice: str, *, parallel: bool) -> str:
 
 
 def _history(messages: Sequence[Mapping[str, Any]], spoken: Dialect) -> Iterator[JSONDict]:
-    """Yield messages in which calls and results are text; results that follow each other share a message."""
+    """Yield messages in which calls and results are text.
+
+    Results that follow each other share a message. They stand in the order of the calls: a name alone would not tell
+    which of two calls of one tool a result is of.
+    """
     names: dict[str, str] = {}
-    results: list[JSONDict] = []
+    results: list[Mapping[str, Any]] = []
     for message in messages:
         if message.get("role") == "tool":
-            results.append(_result(message, names, spoken))
+            results.append(message)
             continue
         if results:
-            yield _joined(results)
+            yield _results(results, names, spoken)
             results = []
-        yield _with_calls(message, names, spoken) if message.get("tool_calls") else dict(message)
+        if message.get("tool_calls"):
+            names.clear()
+            yield _with_calls(message, names, spoken)
+        else:
+            yield dict(message)
     if results:
-        yield _joined(results)
+        yield _results(results, names, spoken)
+
+
+def _results(messages: list[Mapping[str, Any]], names: dict[str, str], spoken: Dialect) -> JSONDict:
+    order = {call_id: place for place, call_id in enumerate(names)}
+    ordered = sorted(messages, key=lambda message: order.get(str(message.get("tool_call_id")), len(order)))
+    content, *others = (_result(message, names, spoken) for message in ordered)
+    for other in others:
+        content = _appended(content, other, "\n")
+    return {"role": "user", "content": content}
 
 
 def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: Dialect) -> JSONDict:
@@ -133,7 +159,8 @@ def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: Diale
     return {**plain, "content": _appended(message.get("content"), spoken.calls(calls), "\n")}
 
 
-def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialect) -> JSONDict:
+def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialect) -> Any:
+    """Return the content of a message that tells a result: text, or parts where it has images."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [content]
     texts = [as_dict(part).get("text", part) for part in parts if _is_text(part) or isinstance(part, str)]
@@ -144,14 +171,7 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialec
     named = f'"name": {json_of(name)}, ' if name else ""
     rendered = spoken.result(escaped(f'{{{named}"result": {result}}}'))
     images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
-    return {"role": "user", "content": [{"type": "text", "text": rendered}, *images] if images else rendered}
-
-
-def _joined(results: list[JSONDict]) -> JSONDict:
-    content = results[0]["content"]
-    for result in results[1:]:
-        content = _appended(content, result["content"], "\n")
-    return {"role": "user", "content": content}
+    return [{"type": "text", "text": rendered}, *images] if images else rendered
 
 
 def _with_system_text(messages: list[JSONDict], text: str) -> list[JSONDict]:

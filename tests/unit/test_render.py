@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -169,6 +170,16 @@ class TestHistory:
             '<tool_response>{"name": "ping", "result": "pong"}</tool_response>'
         )
         assert user == HI
+
+    def test_results_stand_in_the_order_of_the_calls(self):
+        first, second = call({"city": "Oslo"}, call_id="a"), call({"city": "Rome"}, call_id="b")
+        results = result("of none", "c"), result("of Rome", "b"), result("of Oslo", "a")
+        again = result("Oslo again", "b"), result("Rome again", "a")
+        _, one, _, other = rendered(
+            said(first, second), *results, said({**second, "id": "a"}, {**first, "id": "b"}), *again
+        )
+        assert re.findall(r'"result": "(.*?)"', one["content"]) == ["of Oslo", "of Rome", "of none"]
+        assert re.findall(r'"result": "(.*?)"', other["content"]) == ["Rome again", "Oslo again"]
 
     def test_result_without_a_known_call_has_no_name(self):
         assert rendered(result("x", "call_9"))[0]["content"] == '<tool_response>{"result": "x"}</tool_response>'
