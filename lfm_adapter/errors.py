@@ -186,9 +186,10 @@ class ResponseError(APIError):
 
 
 class UnfitReplyError(ResponseError):
-    """The model, asked by prompt, did not keep to `tool_choice` or to the schema of `response_format`.
+    """The model did not keep to `tool_choice` or to the schema of `response_format`.
 
-    It was told so `max_repairs` times. `partial` holds its last answer, `usage` and cost of all of them included.
+    That is raised where they were asked for by prompt, and for a call that a model of which nothing is known did not
+    make. It was told so `max_repairs` times. `partial` holds its last answer, `usage` and cost of all of them included.
     """
 
 

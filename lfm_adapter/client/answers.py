@@ -64,7 +64,7 @@ class Answers:
             answer = self._answers.get(index)
             is_streamed = answer is not None
             if answer is None:
-                answer = _Answer(self._plan, index)
+                answer = self._answers[index] = _Answer(self._plan, index)
                 answer.read(Delta(choice.text, tool_calls=choice.tool_calls, generation_id=reply.id))
             rest = answer.end(choice)
             rest.generation_id = reply.id
@@ -74,10 +74,10 @@ class Answers:
 
     def problem(self, reply: Reply) -> Problem | None:
         """Return what is wrong with a reply that was `read`; None if one of its answers is as it should be."""
-        problems = [self._problem(choice) for choice in reply.choices]
+        problems = [self._problem(choice, self._answers[index]) for index, choice in enumerate(reply.choices)]
         return None if None in problems else problems[0]
 
-    def _problem(self, choice: Choice) -> Problem | None:
+    def _problem(self, choice: Choice, answer: _Answer) -> Problem | None:
         plan = self._plan
         # One that was cut off, or refused, would be again. The reasons stand in the reply.
         if choice.finish_reason in ("length", "content_filter") or choice.refusal:
@@ -89,7 +89,9 @@ class Answers:
             why = f"the call of `{broken.name}` is wrong: {broken.error}" if broken else ""
             return Problem(why, about_calls=True, is_told_by_calls=not plan.demands_call)
         if plan.demands_call and not calls:
-            return Problem("no tool was called", about_calls=True)
+            unbound = answer.unbound
+            why = f"`{unbound[0]}` was called, which is none of the tools" if unbound else "no tool was called"
+            return Problem(why, about_calls=True)
         if plan.single and len(calls) > 1:
             return Problem(f"{len(calls)} tools were called, where one at most may be", about_calls=True)
         if plan.response_format is not None and not calls:
@@ -114,6 +116,10 @@ class _Answer:
     @property
     def has_calls(self) -> bool:
         return bool(self._places)
+
+    @property
+    def unbound(self) -> list[str]:
+        return [] if self._calls is None else self._calls.unbound
 
     def read(self, delta: Delta) -> None:
         """Change what the server sent into what is handed on."""

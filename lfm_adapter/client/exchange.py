@@ -178,12 +178,18 @@ class Exchange:
         has_handed_on = self._stream and not self._waits
         if self._repairs >= self._settings.max_repairs or len(reply.choices) > 1 or has_handed_on:
             return False
-        from lfm_adapter.toolcalls.render import repair_calls, repair_schema  # see `plan`
-
         plan = self._current
-        told = (repair_calls if problem.about_calls else repair_schema)(said, problem.text)
+        if plan.is_native and problem.about_calls:
+            if self._settings.tool_calling != "auto":
+                return False
+            plan = self._plan(refuses_tools=True)
+        else:
+            from lfm_adapter.toolcalls.render import repair_calls, repair_schema  # see `plan`
+
+            told = (repair_calls if problem.about_calls else repair_schema)(said, problem.text)
+            plan = replace(plan, messages=[*plan.messages, *told])
         try:
-            self._begin(replace(plan, messages=[*plan.messages, *told]), self.call.deadline)
+            self._begin(plan, self.call.deadline)
         except ContextWindowExceededError:  # for which the user has no hand in
             return False
         self._repairs += 1
@@ -192,9 +198,13 @@ class Exchange:
 
     def _unfit(self, reply: Reply, problem: str) -> UnfitReplyError:
         told = f" It was told so {'once' if self._repairs == 1 else f'{self._repairs} times'}." if self._repairs else ""
+        by = "by prompt"
+        advice = "A larger model, or one that has tools and structured output natively, keeps to such requests better."
+        if self._current.is_native:
+            by = "natively"
+            advice = 'Its server may not know tools: `tool_calling="prompted"` asks for calls by prompt.'
         return UnfitReplyError(
-            f"The model was asked by prompt, but {problem}.{told} What it said is in `partial`. A larger model, or one "
-            "that has tools and structured output natively, keeps to such requests better.",
+            f"The model was asked {by}, but {problem}.{told} What it said is in `partial`. {advice}",
             model=self._model,
             provider=reply.provider,
             generation_id=reply.id,
@@ -205,14 +215,15 @@ class Exchange:
 def _add_turn(before: Reply, reply: Reply) -> None:
     """Add what an earlier turn took to the reply of a later one."""
     reply.repairs = before.repairs + 1
-    reply.usage = _sum(before.usage, reply.usage)
+    if not before.usage or not reply.usage:
+        reply.usage = None  # that of one turn would look like that of both
+    else:
+        reply.usage = _sum(before.usage, reply.usage)
     reply.cost = None if before.cost is None or reply.cost is None else before.cost + reply.cost
 
 
-def _sum(first: JSONDict | None, second: JSONDict | None) -> JSONDict | None:
+def _sum(first: JSONDict, second: JSONDict) -> JSONDict:
     """Add up counts and amounts that both have; of all else the later one stands."""
-    if not first or not second:
-        return first or second
     total = {**first, **second}
     for name in first.keys() & second.keys():
         one, other = first[name], second[name]

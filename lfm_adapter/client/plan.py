@@ -32,8 +32,8 @@ class Plan:
         messages: As they go out.
         fields: The other fields of the request.
         tools: The tools whose calls are looked for in the text of the answer; None for none.
-        demands_call: Whether the answer must hold a call, where that was asked for by prompt.
-        single: Whether it may hold one call at most, likewise.
+        demands_call: Whether the answer must hold a call, where the model is not known to keep to that by itself.
+        single: Whether it may hold one call at most, where that was asked for by prompt.
         response_format: What its text must fit, likewise.
         is_native: Whether tools were handed to the server.
     """
@@ -48,8 +48,8 @@ class Plan:
 
     @property
     def reads_text(self) -> bool:
-        """Whether the text of the answer is more than text."""
-        return self.tools is not None or self.response_format is not None
+        """Whether the answer is more than text, to be taken as it is."""
+        return self.tools is not None or self.response_format is not None or self.demands_call
 
     @property
     def may_be_repaired(self) -> bool:
@@ -88,16 +88,43 @@ def plan_of(
     card = settings.card(model)
     mode = settings.tool_calling
     by_prompt = mode == "prompted" or (mode == "auto" and (refuses_tools or card.capabilities.tools is False))
+    if wants_schema:
+        _choose_way_of_schema(plan, card, settings, free_text=by_prompt and wants_tools)
     if wants_tools and not by_prompt:
-        _hand_over_tools(plan, settings)
+        _hand_over_tools(plan, card, settings)
     elif by_prompt and (wants_tools or _has_calls(messages)):
         _write_tools(plan, card)
-    if wants_schema:
-        _ask_for_schema(plan, card, settings, free_text=by_prompt and wants_tools)
+    if plan.response_format is not None:
+        from lfm_adapter.toolcalls.render import with_schema
+
+        may_call = wants_tools and parameters.get("tool_choice") != "none"
+        plan.messages = with_schema(plan.messages, plan.response_format, beside_tools=may_call)
     return plan
 
 
-def _hand_over_tools(plan: Plan, settings: Settings) -> None:
+def _choose_way_of_schema(plan: Plan, card: ModelCard, settings: Settings, *, free_text: bool) -> None:
+    """Leave `response_format` to the server, or plan to ask for it by prompt.
+
+    Args:
+        plan: The plan so far.
+        card: The model.
+        settings: The client's settings.
+        free_text: The answer may be a call in text, from which a server that knows `response_format` would keep it.
+    """
+    response_format = plan.fields["response_format"]
+    can = card.capabilities
+    supported = can.structured_outputs
+    if response_format["type"] == "json_object" and can.response_format is not None:
+        supported = can.response_format
+    if free_text or supported is False:
+        plan.response_format = plan.fields.pop("response_format")
+    elif not supported and settings.is_openrouter and card.id.startswith("liquid/"):
+        # A Liquid model of which it is not known is asked both ways: OpenRouter drops what an endpoint does not know
+        # without a word (https://openrouter.ai/docs/api-reference/parameters).
+        plan.response_format = response_format
+
+
+def _hand_over_tools(plan: Plan, card: ModelCard, settings: Settings) -> None:
     plan.is_native = True
     fields = plan.fields
     choice, name = _choice(fields.get("tool_choice"))
@@ -108,6 +135,8 @@ def _hand_over_tools(plan: Plan, settings: Settings) -> None:
         offered = offered.only(name)
     if settings.recover_tool_calls and choice != "none":
         plan.tools = offered
+    # A server whose template for the model has no tools drops them without a word, llama.cpp's among them.
+    plan.demands_call = choice == "required" and bool(offered) and not card.capabilities.tools
     if name and not settings.is_openrouter:
         # llama.cpp takes an object for "auto" (https://github.com/ggml-org/llama.cpp/issues/26535); with one tool alone
         # "required" says the same, to every server.
@@ -136,34 +165,9 @@ def _write_tools(plan: Plan, card: ModelCard) -> None:
         dialect=card.tool_dialect,
         choice=name or ("required" if plan.demands_call else "auto"),
         parallel=not plan.single,
+        plain_text=plan.response_format is None,
     )
     plan.tools = offered or None
-
-
-def _ask_for_schema(plan: Plan, card: ModelCard, settings: Settings, *, free_text: bool) -> None:
-    """Ask for an answer that fits `response_format`.
-
-    Args:
-        plan: The plan so far.
-        card: The model.
-        settings: The client's settings.
-        free_text: The answer may be a call in text, from which a server that knows `response_format` would keep it.
-    """
-    response_format = plan.fields["response_format"]
-    can = card.capabilities
-    supported = can.structured_outputs
-    if response_format["type"] == "json_object" and can.response_format is not None:
-        supported = can.response_format
-    if free_text or supported is False:
-        del plan.fields["response_format"]
-    elif supported or not (settings.is_openrouter and card.id.startswith("liquid/")):
-        return
-    from lfm_adapter.toolcalls.render import with_schema
-
-    # A Liquid model of which it is not known is asked both ways: OpenRouter drops what an endpoint does not know
-    # without a word (https://openrouter.ai/docs/api-reference/parameters).
-    plan.messages = with_schema(plan.messages, response_format)
-    plan.response_format = response_format
 
 
 def _choice(choice: object) -> tuple[Literal["auto", "none", "required"], str]:

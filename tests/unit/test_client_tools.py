@@ -199,6 +199,12 @@ class TestRepair:
         assert roles == ["system", "user", "assistant", "user"]
         assert "I would rather not." in sent_text(server)
 
+    def test_names_the_tool_that_there_is_not(self, make, server, way):
+        server.add(says(way, '<tool_call>{"name": "get_news", "arguments": {}}</tool_call>'), says(way, OSLO))
+        reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
+        assert called(reply) == [("get_weather", {"city": "Oslo"})]
+        assert "`get_news` was called, which is none of the tools" in sent_text(server)
+
     def test_asks_again_for_one_call_instead_of_two(self, make, server, way):
         server.add(says(way, f"{OSLO}\n{ROME}"), says(way, ROME))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], parallel_tool_calls=False)
@@ -246,6 +252,11 @@ class TestRepair:
         assert reply.usage["completion_tokens_details"]["reasoning_tokens"] == 3
         assert reply.usage["is_byok"] is False
         assert (reply.cost.total, reply.cost.source) == (Decimal("0.75"), "openrouter")
+
+    def test_makes_no_sum_of_usage_that_one_answer_lacks(self, make, server, way):
+        server.add(says(way, "No.", usage=usage_of(10, 5)), says(way, OSLO, usage=None))
+        reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
+        assert (reply.usage, reply.cost, reply.repairs) == (None, None, 1)
 
     @pytest.mark.parametrize(("max_repairs", "requests"), [(0, 1), (1, 2), (3, 4)])
     def test_ends_in_an_error_that_carries_the_answer(self, make, server, way, max_repairs, requests):
@@ -297,6 +308,30 @@ class TestNativeTools:
         ask(make(server, model=NATIVE), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
         body = server.requests[0].json
         assert (body["tools"], body["tool_choice"]) == ([WEATHER], "required")
+
+    @pytest.mark.parametrize("recover_tool_calls", [True, False])
+    def test_are_asked_for_by_prompt_where_a_demanded_call_does_not_come(self, make, server, way, recover_tool_calls):
+        server.add(says(way, "I have no tools."), says(way, OSLO))
+        client = make(server, model="local", recover_tool_calls=recover_tool_calls)
+        reply = ask(client, way, tools=[WEATHER, TIME], tool_choice="required")
+        assert called(reply) == [("get_weather", {"city": "Oslo"})]
+        assert (reply.text, reply.repairs, reply.usage["prompt_tokens"]) == ("", 1, 18)
+        assert ["tools" in request.json for request in server.requests] == [True, False]
+
+    def test_call_that_is_demanded_and_comes_is_handed_on_as_it_is(self, make, server, way):
+        calls = [tool_call("get_weather", {"city": "Oslo"})]
+        server.add(completion("So.", tool_calls=calls) if way == "plain" else stream(["So."], tool_calls=calls))
+        reply = ask(make(server, model="local"), way, tools=[WEATHER], tool_choice="required")
+        assert (called(reply), reply.text, reply.repairs) == ([("get_weather", {"city": "Oslo"})], "So.", 0)
+
+    def test_demanded_call_that_does_not_come_is_an_error_where_they_are_wanted_natively(self, make, server, way):
+        server.add(says(way, "I have no tools."))
+        client = make(server, model="local", tool_calling="native")
+        with pytest.raises(
+            UnfitReplyError, match=r'asked natively, but no tool was called\..*tool_calling="prompted"'
+        ) as caught:
+            ask(client, way, tools=[WEATHER], tool_choice="required")
+        assert caught.value.partial.text == "I have no tools."
 
     def test_calls_that_leaked_into_the_text_are_recovered(self, make, server, way):
         server.add(says(way, f"Sure.\n{LEAK}"))
@@ -442,3 +477,16 @@ class TestSchema:
             assert called(reply) == [("get_weather", {"city": "Oslo"})]
         else:
             assert json.loads(reply.text) == {"name": "Tom", "age": 3}
+        assert "in plain text" not in sent_text(server)
+        assert "If you call no tool, answer with JSON alone" in sent_text(server)
+
+    def test_beside_tools_that_may_not_be_called_is_asked_for_alone(self, make, server, way):
+        server.add(says(way, '{"name": "Tom", "age": 3}'))
+        fields = {"response_format": RESPONSE_FORMAT, "tools": [WEATHER], "tool_choice": "none"}
+        ask(make(server, model=PROMPTED), way, **fields)
+        assert "tool" not in sent_text(server)
+
+    def test_counts_a_value_in_the_type_that_the_schema_wants(self, make, server, way):
+        server.add(says(way, '{"name": "Tom", "age": "36"}'))
+        reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
+        assert (reply.text, reply.repairs, reply.unfit) == ('{"name": "Tom", "age": "36"}', 0, None)
