@@ -24,6 +24,7 @@ __all__ = ["read_call"]
 _ABOUT_THE_CALL = frozenset({"id", "type"})
 _KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
 _MAX_KEY_CHARS = 128
+_MAX_ARGUMENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _closing_parenthesis(source: Source, call: Call, end_marker: str) -> Steps[N
 
 def _arguments(source: Source, call: Call, style: _Style, end_marker: str) -> Steps[None]:
     """Read arguments, whose opening bracket was taken, and the closing one."""
-    while True:
+    for _ in range(2 * _MAX_ARGUMENTS):  # and the commas between them
         char = yield from next_char(source)
         if char in (",", style.closer) and char:
             source.take(source.place + 1)
@@ -90,6 +91,7 @@ def _arguments(source: Source, call: Call, style: _Style, end_marker: str) -> St
         if char and char not in (",", style.closer) and not (yield from _comes(source, end_marker)):
             yield from _fail(source, call, f"the value of `{key}` is followed by no comma", style.closer, end_marker)
             return
+    yield from _fail(source, call, f"it has more than {_MAX_ARGUMENTS:,} arguments", style.closer, end_marker)
 
 
 def _fail(source: Source, call: Call, reason: str, closer: str, end_marker: str) -> Steps[None]:

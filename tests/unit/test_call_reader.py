@@ -169,6 +169,13 @@ def test_arguments_that_cannot_be_read_stand_as_they_were_written():
     assert call.arguments == '{"timeout": 1, "code": f\'{x}\''
 
 
+def test_more_arguments_than_anybody_gives_are_kept_as_they_were_written():
+    text = "".join(f"a{number}=1, " for number in range(20_000))
+    (call,) = read_calls(f"{START}[anything({text})]{END}", BOUND, make_id=str)[1]
+    assert call.error == "it has more than 10,000 arguments"
+    assert call.arguments.endswith("a19999=1,")
+
+
 def test_lone_surrogates_are_written_as_escapes():
     (call,) = read_calls(rf"{START}[run(code='\ud800', command='\udc00')]{END}", BOUND, make_id=str)[1]
     assert json.loads(call.arguments.encode()) == {"code": "\ud800", "command": "\udc00"}
