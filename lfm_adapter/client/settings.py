@@ -16,8 +16,10 @@ from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
 if TYPE_CHECKING:
     from lfm_adapter.catalog import ModelCard
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings", "TokenCounter",
-           "ToolCalling", "WhenRetired", "WhenUnfit", "default_model", "takes_the_environments_key"]  # fmt: skip
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "ENVIRONMENT", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings",
+           "TokenCounter", "ToolCalling", "WhenRetired", "WhenUnfit", "default_model",
+           "takes_the_environments_key"]  # fmt: skip
 
 DEFAULT_MODEL = "liquid/lfm-3b"
 
@@ -25,6 +27,10 @@ LOCAL_MODEL = "local"
 """What a server on this machine is asked for where nobody named one of its models. llama.cpp takes any name."""
 
 DEFAULT_TIMEOUT_S = 120.0
+
+ENVIRONMENT = ("LFM_MODEL", "OPENROUTER_API_BASE", "OPENROUTER_API_KEY", "OPENROUTER_APP_CATEGORIES",
+               "OPENROUTER_APP_TITLE", "OPENROUTER_APP_URL", "OPENROUTER_BASE_URL")  # fmt: skip
+"""The variables that settings are made from."""
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """A plain reply larger than this is refused."""

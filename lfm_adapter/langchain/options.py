@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from lfm_adapter.client.settings import DEFAULT_MODEL, Settings, default_model, takes_the_environments_key
+from lfm_adapter.client.settings import (
+    DEFAULT_MODEL,
+    ENVIRONMENT,
+    Settings,
+    default_model,
+    takes_the_environments_key,
+)
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.openrouter.request import Attribution
 from lfm_adapter.openrouter.wire import ChatRequest
@@ -275,7 +283,10 @@ class ChatOptions(BaseChatModel):
         # A key from the environment is not told to an unencrypted address from elsewhere: see `Settings.of`.
         told = "api_key" in self.model_fields_set or "base_url" not in self.model_fields_set
         key = self.api_key if told or takes_the_environments_key(self.base_url or "") else None
-        return Settings.of(
+        return _settings_of(
+            tuple(map(os.environ.get, ENVIRONMENT)),
+            attribution=(self.app_url, self.app_title, _hashable(self.app_categories)),
+            headers=tuple((self.default_headers or {}).items()),
             model=self.model,
             api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
             base_url=self.base_url,
@@ -283,8 +294,6 @@ class ChatOptions(BaseChatModel):
             stream_chunk_timeout_s=self.stream_chunk_timeout,
             total_timeout_s=self.total_timeout,
             max_retries=self.max_retries,
-            attribution=Attribution.of(self.app_url, self.app_title, self.app_categories),
-            headers=dict(self.default_headers or {}),
             when_retired=self.when_retired,
             tool_calling=self.tool_calling,
             recover_tool_calls=self.recover_tool_calls,
@@ -302,7 +311,7 @@ class ChatOptions(BaseChatModel):
         fields = {name: value for name in _BODY_FIELDS if (value := getattr(self, name)) is not None}
         if stream and not call.get("stream_usage", self.stream_usage):
             fields["stream_options"] = None
-        settings_of_this_side = type(self).model_fields.keys() - {"model", *_BODY_FIELDS}
+        settings_of_this_side = _settings_of_this_side(type(self))
         for more in (
             self.model_kwargs,
             call.get("model_kwargs") or {},
@@ -317,6 +326,28 @@ class ChatOptions(BaseChatModel):
         if fields.get("n") == 1:
             del fields["n"]  # the default; said aloud, it excludes endpoints that do not know it
         return {"model": self.model, **fields}
+
+
+# A model makes its settings anew for every call, since its fields may change in between. Twice in each `invoke`, that took
+# a tenth of it.
+@lru_cache(maxsize=256, typed=True)
+def _settings_of(
+    _environment: tuple[str | None, ...],
+    *,
+    attribution: tuple[str | None, str | None, tuple[str, ...] | None],
+    headers: tuple[tuple[str, str], ...],
+    **others: Any,
+) -> Settings:
+    return Settings.of(attribution=Attribution.of(*attribution), headers=dict(headers), **others)
+
+
+def _hashable(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+@lru_cache
+def _settings_of_this_side(model: type[ChatOptions]) -> Set[str]:
+    return model.model_fields.keys() - {"model", *_BODY_FIELDS}
 
 
 def is_setting(name: str) -> bool:
