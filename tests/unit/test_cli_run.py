@@ -95,7 +95,19 @@ def test_litellm_that_is_not_there_is_told(registered: list, tmp_path: Path, mon
     file = tmp_path / "agent.py"
     file.write_text(PROGRAM)
     monkeypatch.delitem(vars(litellm), "register")
+    monkeypatch.delitem(sys.modules, "lfm_adapter.litellm.registration", raising=False)
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    result = run("--", str(file))
+    assert result.exit_code == 1
+    assert result.stderr == 'Error: LiteLLM is not installed. Run `pip install "lfm-adapter[litellm]"`.\n'
+
+
+def test_litellm_that_does_not_load_is_told(registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "agent.py"
+    file.write_text(PROGRAM)
+    monkeypatch.delitem(vars(litellm), "register")
     monkeypatch.setitem(sys.modules, "lfm_adapter.litellm.registration", None)
     result = run("--", str(file))
     assert result.exit_code == 1
+    assert "LiteLLM does not load (" in result.stderr
     assert 'pip install "lfm-adapter[litellm]"' in result.stderr

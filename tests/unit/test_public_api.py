@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import json
 import pkgutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import pytest
 
 import lfm_adapter
+import lfm_adapter.litellm
 
 HEAVY = {
     "aiohttp",
@@ -81,7 +83,31 @@ def test_all_public_names_are_there():
     assert lfm_adapter.__all__ == sorted(lfm_adapter.__all__)
     for name in lfm_adapter.__all__:
         assert getattr(lfm_adapter, name) is getattr(lfm_adapter, name)
-    assert set(lfm_adapter.__all__) <= set(dir(lfm_adapter))
+
+
+@pytest.mark.parametrize("module", [lfm_adapter, lfm_adapter.litellm], ids=lambda module: module.__name__)
+def test_completion_offers_the_public_names_alone(module):
+    assert dir(module) == sorted(module.__all__)
+
+
+class NoLiteLLM(importlib.abc.MetaPathFinder):
+    """Makes `import litellm` fail as where it is not installed."""
+
+    def find_spec(self, fullname, path, target=None):
+        if fullname == "litellm":
+            raise ModuleNotFoundError("No module named 'litellm'", name=fullname)
+
+
+@pytest.mark.parametrize("name", lfm_adapter.litellm.__all__)
+def test_litellm_that_is_not_installed_is_told_with_what_installs_it(name, monkeypatch):
+    monkeypatch.delitem(vars(lfm_adapter.litellm), name, raising=False)
+    for module in [module for module in sys.modules if module.startswith(("lfm_adapter.litellm.", "litellm"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "meta_path", [NoLiteLLM(), *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError) as raised:
+        getattr(lfm_adapter.litellm, name)
+    assert raised.value.name == "litellm"
+    assert 'pip install "lfm-adapter[litellm]"' in str(raised.value)
 
 
 def test_a_star_import_brings_them_all():

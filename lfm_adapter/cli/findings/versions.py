@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lfm_adapter._version import __version__
 from lfm_adapter.cli.findings.finding import Finding
+from lfm_adapter.extras import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def installation() -> Iterator[Finding]:
 def _litellm() -> Iterator[Finding]:
     found = _installed("litellm")
     if found is None:
-        yield Finding("skip", 'LiteLLM is not installed. Who wants it: pip install "lfm-adapter[litellm]"')
+        yield Finding("skip", f"LiteLLM is not installed. Only `lfm/...` in it needs it: {how_to_install('litellm')}")
         return
     release = _release(found)
     if found in _STEALING:
