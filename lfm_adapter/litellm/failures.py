@@ -18,14 +18,26 @@ from lfm_adapter.litellm.rows import PROVIDER
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["PROVIDER", "LiteLLMErrors", "litellm_error"]
+__all__ = ["PROVIDER", "LiteLLMErrors", "NoKeyError", "litellm_error"]
 
 # LiteLLM has a class for 402 since 1.106.
 _PAYMENT_REQUIRED: Any = getattr(theirs, "PaymentRequiredError", theirs.APIError)
 
+
+class NoKeyError(errors.ConfigurationError):
+    """There is no key for OpenRouter, which is an `AuthenticationError` to LiteLLM. Nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; keys come from "
+            "https://openrouter.ai/settings/keys. To ask another server, pass `api_base=`."
+        )
+
+
 CLASSES: dict[type[errors.LFMError], Any] = {
     errors.LFMError: theirs.APIConnectionError,
     errors.ConfigurationError: theirs.BadRequestError,
+    NoKeyError: theirs.AuthenticationError,
     errors.APIError: theirs.APIError,
     errors.APIConnectionError: theirs.APIConnectionError,
     errors.StreamInterruptedError: theirs.APIConnectionError,
@@ -78,7 +90,8 @@ def litellm_error(error: errors.LFMError, model: str) -> Exception:
     headers = {} if wait_s is None else {"retry-after": f"{wait_s:g}"}
     if cls is theirs.APIError:
         facts["status_code"] = status or HTTPStatus.INTERNAL_SERVER_ERROR.value
-    if not issubclass(cls, _WITHOUT_RESPONSE):
+    # Where nothing was sent, LiteLLM's class has a status of its own, 400 or 401.
+    if not issubclass(cls, _WITHOUT_RESPONSE) and not isinstance(error, errors.ConfigurationError):
         facts["response"] = _response(status, headers)
     raised: Any = cls(**facts)
     raised.status_code = status or getattr(raised, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR.value)

@@ -12,6 +12,7 @@ from litellm.types.utils import all_litellm_params
 from lfm_adapter.client.settings import Settings, takes_the_environments_key
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.litellm.convert import to_wire
+from lfm_adapter.litellm.failures import NoKeyError
 from lfm_adapter.litellm.parameters import supported
 from lfm_adapter.openrouter.request import Attribution
 from lfm_adapter.openrouter.wire import ChatRequest
@@ -59,7 +60,8 @@ class Question:
             stream: Whether the answer is to be streamed.
 
         Raises:
-            ConfigurationError: A setting is out of its range, or a stream of several answers is asked for.
+            ConfigurationError: A setting is out of its range, a stream of several answers is asked for, or there is no
+                key for OpenRouter.
             litellm.UnsupportedParamsError: The model does not have a parameter, and `drop_params` is not set.
         """
         given = dict(call.get("optional_params") or {})
@@ -68,6 +70,8 @@ class Question:
         parameters |= extra
         own = {name: parameters.pop(name) for name in _SETTINGS & parameters.keys()}
         settings = _settings(call, attribution or _from_environment(), own, stream=stream)
+        if settings.is_openrouter and settings.key(needed=False) is None:
+            raise NoKeyError  # whose text has LiteLLM's names
         if stream and (parameters.get("n") or 1) > 1:
             raise ConfigurationError("LiteLLM's streams carry one answer. Leave `n` out, or do not stream.")
         drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))

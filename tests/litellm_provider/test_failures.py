@@ -15,7 +15,7 @@ from litellm_ways import ALL_WAYS, PLAIN, STREAMED, chunks, failure
 from openrouter_replies import completion, error, error_in_200, error_in_choice, events, midstream_error, stream
 
 from lfm_adapter import errors
-from lfm_adapter.litellm.failures import BY_STATUS, CLASSES, litellm_error
+from lfm_adapter.litellm.failures import BY_STATUS, CLASSES, NoKeyError, litellm_error
 
 KEY = "sk-or-v1-0123456789abcdef"
 NO_CREDIT = getattr(theirs, "PaymentRequiredError", theirs.APIError)  # LiteLLM has the class since 1.106
@@ -60,6 +60,12 @@ def test_every_class_of_ours_has_one_of_litellms(cls: Any):
     assert (raised.llm_provider, raised.model) == ("lfm", "lfm-3b")
     assert isinstance(raised.status_code, int)
     assert "It failed." in raised.message
+
+
+@pytest.mark.parametrize(("error", "status"), [(errors.ConfigurationError("Wrong."), 400), (NoKeyError(), 401)])
+def test_what_is_wrong_before_anything_is_sent_is_the_callers_fault(error: errors.LFMError, status: int):
+    raised: Any = litellm_error(error, "lfm-3b")
+    assert (raised.status_code, raised.response.status_code) == (status, status)
 
 
 @pytest.mark.parametrize("status", BY_STATUS)

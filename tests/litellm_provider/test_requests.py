@@ -242,11 +242,21 @@ def test_the_environment_names_the_server(server, monkeypatch, variable):
     assert headers(server, model="lfm/liquid/lfm-3b")["authorization"] == "Bearer or-key"
 
 
-def test_without_a_key_it_says_where_to_get_one(monkeypatch, server):
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_without_a_key_it_says_where_to_get_one_in_litellms_words(monkeypatch, server, way):
     answer_as_openrouter(server, monkeypatch)
     monkeypatch.delenv("OPENROUTER_API_KEY")
-    with pytest.raises(litellm.BadRequestError, match="OPENROUTER_API_KEY"):
-        ask("completion")
+    error = failure(way)
+    assert isinstance(error, litellm.AuthenticationError)
+    assert error.status_code == 401
+    assert all(name in str(error) for name in ("`OPENROUTER_API_KEY`", "`api_key=`", "`api_base=`"))
+    assert "base_url" not in str(error)
+    assert server.requests == []
+
+
+def test_another_server_may_need_no_key(server):
+    server.add(completion())
+    assert "authorization" not in headers(server, api_base=server.base_url)
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
