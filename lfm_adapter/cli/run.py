@@ -10,6 +10,7 @@ import runpy
 import shutil
 import sys
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,12 +52,27 @@ def run(
 def _module(arguments: list[str]) -> Callable[[], Any]:
     if not arguments:
         raise typer.BadParameter("`-m` needs the name of a module.")
+    sys.path.insert(0, "")  # as `python -m` does
+    if not _is_runnable(arguments[0]):
+        raise ConfigurationError(f"There is no module {arguments[0]!r} to run, in this folder or in {sys.prefix}.")
 
     def start() -> None:
-        sys.path.insert(0, "")  # as `python -m` does
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 
     return start
+
+
+def _is_runnable(module: str) -> bool:
+    """Tell whether `python -m` would find it. Errors in packages above it, which are imported, pass through."""
+    try:
+        spec = find_spec(module)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = find_spec(f"{module}.__main__")
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        return False
+    return spec is not None
 
 
 def _file(name: str) -> Callable[[], Any]:

@@ -58,6 +58,28 @@ def test_module_is_found_in_the_working_directory(registered: list, tmp_path: Pa
     assert registered == [True]
 
 
+@pytest.mark.parametrize("module", ["no_such_agent", "no_such_agent.main", "an_agent.no_such_part", "a_library"])
+def test_module_that_is_not_there_is_one_line(
+    registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+):
+    (tmp_path / "an_agent.py").write_text(PROGRAM.replace("sys.exit(3)", ""))
+    (tmp_path / "a_library").mkdir()
+    (tmp_path / "a_library" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    result = run("--", "-m", module)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: There is no module {module!r} to run")
+    assert registered == []
+
+
+def test_error_inside_a_module_is_the_modules_own(registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "needs_more.py").write_text("import no_such_library")
+    monkeypatch.chdir(tmp_path)
+    error = run("--", "-m", "needs_more").exception
+    assert isinstance(error, ModuleNotFoundError)
+    assert error.name == "no_such_library"
+
+
 def test_command_is_found_by_its_name(registered: list, monkeypatch: pytest.MonkeyPatch):
     found = EntryPoint("an-agent", f"{__name__}:main", "console_scripts")
     monkeypatch.setattr(
