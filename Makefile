@@ -31,7 +31,7 @@ help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
-	$(BIN)/lfm chat "$(QUESTION)"
+	$(BIN)/lfm chat "$(QUESTION)" < /dev/null
 
 test: $(VENV)/test ## Run the tests, without a network
 	$(BIN)/python -m pytest

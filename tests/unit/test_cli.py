@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessageChunk
 from openrouter_replies import error, stream, usage_of
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from lfm_adapter import catalog, local
 from lfm_adapter.catalog import ModelCard
 from lfm_adapter.cli import app, screen
+from lfm_adapter.cli.chat import chat
 from lfm_adapter.cli.conversation import Conversation, summary
 from lfm_adapter.errors import ConfigurationError, RateLimitError
 
@@ -97,10 +99,44 @@ def test_options_reach_the_request(openrouter: ScriptedOpenRouter):
     assert (body["max_tokens"], body["temperature"], body["model"]) == (7, 0.2, "liquid/lfm-3-1.7b")
 
 
-def test_question_may_be_piped_in(openrouter: ScriptedOpenRouter):
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "asked"),
+    [
+        (["Summarise"], "Rain.\n", "Summarise\n\nRain.\n"),
+        (["Summarise"], "\n", "Summarise"),
+        (["-"], "Rain?", "Rain?"),
+        ([], "Rain?", "Rain?"),
+    ],
+    ids=["question and text", "question and nothing", "dash", "text alone"],
+)
+def test_what_is_piped_in_follows_the_question(
+    openrouter: ScriptedOpenRouter, arguments: list[str], stdin: str, asked: str
+):
     openrouter.add(stream())
-    lfm("chat", "-m", "liquid/lfm-3-1.7b", stdin="What is\nthis?\n")
-    assert openrouter.requests[0].json["messages"] == [{"role": "user", "content": "What is\nthis?\n"}]
+    lfm("chat", "-m", "liquid/lfm-3-1.7b", *arguments, stdin=stdin)
+    assert openrouter.requests[0].json["messages"] == [{"role": "user", "content": asked}]
+
+
+def test_piped_text_of_another_encoding_is_no_failure(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream())
+    result = CliRunner().invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Summarise"], input=b"Caf\xe9")
+    assert result.exit_code == 0
+    assert openrouter.requests[0].json["messages"][0]["content"] == "Summarise\n\nCaf\ufffd"
+
+
+def test_silent_pipe_is_said_to_be_waited_for(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("select.select", lambda *_: ([], [], []))
+    openrouter.add(stream())
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Summarise", stdin="Rain.")
+    assert result.stderr.startswith("Waiting for the end of what is piped in.")
+    assert openrouter.requests[0].json["messages"][0]["content"] == "Summarise\n\nRain."
+
+
+@pytest.mark.parametrize("question", ["-", None])
+def test_closed_stdin_is_an_empty_one(monkeypatch: pytest.MonkeyPatch, question: str | None):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(typer.BadParameter, match="empty"):
+        chat(question)
 
 
 def test_retired_default_model_is_replaced_with_a_note(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
@@ -156,7 +192,7 @@ def test_setting_that_is_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch):
     [
         ["--local", "--base-url", "http://127.0.0.1:1", "Hello"],
         ["--gguf", "lfm.gguf", "--model", "liquid/lfm-3b", "Hello"],
-        ["--base-url", "http://127.0.0.1:1", "Hello"],
+        ["--base-url", "https://example.com/v1", "Hello"],
         ["--max-tokens", "0", "Hello"],
         ["--temperature", "3", "Hello"],
         [""],
@@ -181,6 +217,16 @@ def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenR
     assert server.requests[0].json["model"] == local.DEMO_MODEL
     assert server.requests[0].json["max_tokens"] == 512
     assert local_server.closed
+
+
+def test_without_a_key_and_a_local_model_nobody_is_said_to_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    result = lfm("chat", "Hello")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: Nobody can answer.")
+    assert "set OPENROUTER_API_KEY to a key of https://openrouter.ai/settings/keys" in line
+    assert 'pip install "lfm-adapter[local]"' in line
 
 
 def test_without_a_key_a_model_of_the_environment_does_not_matter(
@@ -230,6 +276,12 @@ def test_key_is_not_sent_to_another_server_on_this_machine(server: ScriptedOpenR
     server.add(stream())
     assert lfm("chat", "--base-url", server.base_url, "--model", "any", "Hello").exit_code == 0
     assert "authorization" not in server.requests[0].headers
+
+
+def test_server_on_this_machine_needs_no_model_named(server: ScriptedOpenRouter):
+    server.add(stream())
+    assert lfm("chat", "--base-url", server.base_url, "Hello").exit_code == 0
+    assert server.requests[0].json["model"] == "local"
 
 
 def test_ctrl_c_ends_a_single_question(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
