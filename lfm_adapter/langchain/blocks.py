@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["PROVIDER", "chunk_blocks", "message_blocks", "register", "settled_blocks"]
 
 PROVIDER = "openrouter"
-"""`model_provider` of each message; LangChain's middleware compares it with LangSmith's `ls_provider`."""
+"""`model_provider` of each message, also where another server than OpenRouter answered.
+
+LangChain takes it for the form of the message: it chooses who reads the blocks, and goes by the protocol in other
+integrations too (`ChatOpenAI` says "openai" whatever its `base_url`). Its middleware compares it with LangSmith's
+`ls_provider`. Who answered stands in `provider` and `model_name`.
+"""
 
 _INDICES = {"reasoning": "lc_rs_0", "text": "lc_txt_0", "refusal": "lc_rf_0"}
 _PLACES = {"reasoning": 0, "text": 1, "tool_call": 3, "invalid_tool_call": 4}
