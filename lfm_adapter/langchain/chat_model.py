@@ -11,6 +11,7 @@ from lfm_adapter.langchain import blocks
 from lfm_adapter.langchain.exceptions import langchain_errors
 from lfm_adapter.langchain.facts import ChatFacts
 from lfm_adapter.langchain.messages import to_wire
+from lfm_adapter.langchain.options import ChatOptions
 from lfm_adapter.langchain.replies import closing_chunk, to_chunk, to_message
 from lfm_adapter.langchain.structured_output import default_method, structured
 from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
@@ -42,11 +43,11 @@ class ChatLFM(ChatFacts):
         `pip install lfm-adapter`, and put a key (https://openrouter.ai/settings/keys) into `OPENROUTER_API_KEY`.
 
     Key init args:
-        `model`, `temperature`, `max_tokens`, `stop`, `seed`, `reasoning`, `provider` and the other fields of a request
-        stand in `ChatOptions`, each with its meaning; `extra_body` takes those that have no argument. `api_key`,
-        `base_url`, `timeout` (seconds), `max_retries` and `default_headers` are the client's. Every one of them may
-        also be given for a single call: `llm.invoke("Hello", temperature=0.9)`. The arguments of `ChatOpenRouter` work
-        too, except that `timeout` counts milliseconds there.
+        `model`, `temperature`, `max_tokens`, `stop`, `seed`, `reasoning`, `provider` and other fields of a request;
+        `extra_body` takes those that have no argument. `api_key`, `base_url`, `timeout` (seconds), `max_retries` and
+        `default_headers` are the client's. Every one of them may also be given for a single call:
+        `llm.invoke("Hello", temperature=0.9)`. The arguments of `ChatOpenRouter` work too, except that `timeout`
+        counts milliseconds there. `help(ChatLFM)` and the docstring of `ChatOptions` list all, with their meanings.
 
     Instantiate:
         >>> from lfm_adapter import ChatLFM
@@ -114,9 +115,10 @@ class ChatLFM(ChatFacts):
         ```
 
     Response metadata:
-        `model_name`, `model_provider` ("openrouter"), `id` ("gen-…"), `provider`, `finish_reason`,
-        `native_finish_reason`, `cost` (US$), `cost_source` ("openrouter" or "catalog"), `cost_details`, `is_byok`,
-        `logprobs`, `system_fingerprint`, `service_tier` and `max_tokens_clamped`, each where there is something to say.
+        `model_name`, `id` ("gen-…"), `provider`, `finish_reason`, `native_finish_reason`, `cost` (US$), `cost_source`
+        ("openrouter" or "catalog"), `cost_details`, `is_byok`, `logprobs`, `system_fingerprint`, `service_tier` and
+        `max_tokens_clamped`, each where there is something to say. `model_provider` is always "openrouter": it names
+        the form of the message, whoever answered.
 
     Errors:
         Each is a class of `lfm_adapter.errors` and of `langchain_core.exceptions` at once, says in `is_retryable`
@@ -247,6 +249,11 @@ class ChatLFM(ChatFacts):
         """
         chosen = method or default_method(self._settings({}), self.model)
         return structured(self, schema, method=chosen, include_raw=include_raw, strict=strict, **kwargs)
+
+
+# `help` shows the docstring of a class, and not those of its bases. With `python -OO` there are none.
+if ChatLFM.__doc__ and ChatOptions.__doc__:
+    ChatLFM.__doc__ += ChatOptions.__doc__.partition("\n")[2]
 
 
 def _result(reply: Reply) -> ChatResult:

@@ -58,175 +58,125 @@ _OWN_FIELDS = {"messages", "stream"}
 
 
 class ChatOptions(BaseChatModel):
-    """The fields of `ChatLFM`."""
+    """The fields of `ChatLFM`.
 
-    model: str = Field(default_factory=from_env("LFM_MODEL", default=DEFAULT_MODEL))
-    """An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b").
-
-    Default: `LFM_MODEL`, else "liquid/lfm-3b", which is retired; of a server on this machine whatever it has.
+    Attributes:
+        model: An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default: `LFM_MODEL`, else "liquid/lfm-3b", which is
+            retired; of a server on this machine whatever it has.
+        api_key: The key, or a function that returns it and is called for each request. Default: `OPENROUTER_API_KEY`.
+        base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.
+        timeout: Seconds (`ChatOpenRouter` has milliseconds) for a connection and for the next byte on the wire.
+            Default: 120.
+        stream_chunk_timeout: Seconds between two events with data in a stream; keep-alive comments do not count. None
+            for no bound.
+        total_timeout: Seconds for a whole call, its retries included. None for no bound.
+        max_retries: Tries after the first; 0 means none. Never after content has come.
+        app_url: The app that is credited for the tokens. Default: `OPENROUTER_APP_URL`.
+        app_title: The app's name. Default: `OPENROUTER_APP_TITLE`.
+        app_categories: At most 2 of OpenRouter's app categories. Default: `OPENROUTER_APP_CATEGORIES`, by comma.
+        default_headers: Headers for every request. They may hold secrets, so they are neither shown nor serialized.
+        when_retired: What to do when the model is retired: let OpenRouter refuse, or ask its documented successor.
+        tool_calling: How tools are offered: handed to the server, or written into the prompt and read out of the text.
+            "auto" does what the model can.
+        recover_tool_calls: Read calls that a model with native tools wrote as text.
+        max_repairs: How often a model that was asked by prompt is told that its answer does not keep to `tool_choice`,
+            `parallel_tool_calls` or the schema; 0 means never. Its tokens and cost are in those of the message.
+        when_unfit: What to do with an answer that still does not keep to them.
+        token_counter: Counts the tokens of wire messages, for the check against the context and for `get_num_tokens`.
+        allow_http: Allow to send a key unencrypted to a public host.
+        temperature: 0 to 2. Liquid advises 0.1 to 0.3 for its models.
+        max_tokens: The most tokens to generate, also called `max_completion_tokens`. What the model cannot give is not
+            asked for: `response_metadata["max_tokens_clamped"]` then says so.
+        top_p: 0 to 1. Liquid's own endpoints refuse it (https://ngrok.com/docs/ai-gateway/providers/liquid).
+        top_k: Sample from this many likeliest tokens.
+        min_p: Drop tokens less likely than this share of the likeliest. Liquid advises 0.15 for LFM2.
+        top_a: Drop tokens less likely than this share of the squared likeliest.
+        frequency_penalty: -2 to 2, by how often a token came.
+        presence_penalty: -2 to 2, whether a token came.
+        repetition_penalty: 0 to 2. Liquid advises 1.05 for LFM2.
+        seed: For answers that can be had again, as far as the provider can.
+        stop: Where to stop: up to 4 texts.
+        n: How many answers, where the provider can. More than one cannot be streamed.
+        logprobs: Return the log probabilities of the tokens.
+        top_logprobs: 0 to 20 likeliest tokens at each place, with `logprobs`.
+        logit_bias: Bias by token id, -100 to 100.
+        reasoning: `{"effort": "low"}`, `{"max_tokens": 500}`, `{"exclude": True}` … for models that reason.
+        reasoning_effort: Short for `reasoning={"effort": …}`.
+        provider: Routing (https://openrouter.ai/docs/features/provider-routing): `{"data_collection": "deny"}` …
+        fallback_models: Up to 3 models to ask when the first fails.
+        plugins: OpenRouter's plugins: `[{"id": "response-healing"}]` …
+        transforms: `["middle-out"]`; deprecated by OpenRouter for the plugin "context-compression".
+        route: "fallback" or "sort"; deprecated by OpenRouter.
+        user: A stable id of your end user.
+        session_id: Groups requests, and keeps them on one provider. 256 characters at most.
+        trace: Trace ids for OpenRouter's Broadcast.
+        service_tier: "auto", "default", "flex", "priority" …, where the provider has tiers.
+        prediction: What the answer will probably be.
+        verbosity: "low", "medium" or "high", for models that know it.
+        prompt_cache_key: Where the provider looks for its cache of the prompt.
+        cache_control: Caching of the prompt, for providers that must be asked.
+        extra_body: Any other fields of the request. They win over all others.
+        model_kwargs: Any other fields of the request, as other integrations call them. Call arguments win over these.
+        streaming: True streams even in `invoke`, False never.
+        stream_usage: Ask servers other than OpenRouter, which always tells, for the usage of a stream.
     """
 
+    model: str = Field(default_factory=from_env("LFM_MODEL", default=DEFAULT_MODEL))
     api_key: SecretStr | Callable[[], str] | None = Field(
         default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
     )
-    """The key, or a function that returns it and is called for each request. Default: `OPENROUTER_API_KEY`."""
-
     base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
-    """Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter."""
-
     timeout: float | None = None
-    """Seconds (`ChatOpenRouter` has milliseconds) for a connection and for the next byte on the wire. Default: 120."""
-
     stream_chunk_timeout: float | None = 120.0
-    """Seconds between two events with data in a stream; keep-alive comments do not count. None for no bound."""
-
     total_timeout: float | None = None
-    """Seconds for a whole call, its retries included. None for no bound."""
-
     max_retries: int = 2
-    """Tries after the first; 0 means none. Never after content has come."""
-
     app_url: str | None = None
-    """The app that is credited for the tokens. Default: `OPENROUTER_APP_URL`."""
-
     app_title: str | None = None
-    """The app's name. Default: `OPENROUTER_APP_TITLE`."""
-
     app_categories: list[str] | None = None
-    """At most 2 of OpenRouter's app categories. Default: `OPENROUTER_APP_CATEGORIES`, by comma."""
-
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    """Headers for every request. They may hold secrets, so they are neither shown nor serialized."""
-
     when_retired: Literal["raise", "successor"] = "raise"
-    """What to do when the model is retired: let OpenRouter refuse, or ask its documented successor."""
-
     tool_calling: Literal["auto", "native", "prompted"] = "auto"
-    """How tools are offered: handed to the server, or written into the prompt and read out of the text.
-
-    "auto" does what the model can.
-    """
-
     recover_tool_calls: bool = True
-    """Read calls that a model with native tools wrote as text."""
-
     max_repairs: int = 1
-    """How often a model that was asked by prompt is told that its answer does not keep to `tool_choice`,
-    `parallel_tool_calls` or the schema; 0 means never. Its tokens and cost are in those of the message."""
-
     when_unfit: Literal["raise", "return"] = "raise"
-    """What to do with an answer that still does not keep to them."""
-
     token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = Field(default=None, exclude=True)
-    """Counts the tokens of wire messages, for the check against the context and for `get_num_tokens`."""
-
     allow_http: bool = False
-    """Allow to send a key unencrypted to a public host."""
-
     temperature: float | None = None
-    """0 to 2. Liquid advises 0.1 to 0.3 for its models."""
-
     max_tokens: int | None = None
-    """The most tokens to generate, also called `max_completion_tokens`. What the model cannot give is not asked for:
-    `response_metadata["max_tokens_clamped"]` then says so."""
-
     top_p: float | None = None
-    """0 to 1. Liquid's own endpoints refuse it (https://ngrok.com/docs/ai-gateway/providers/liquid)."""
-
     top_k: int | None = None
-    """Sample from this many likeliest tokens."""
-
     min_p: float | None = None
-    """Drop tokens less likely than this share of the likeliest. Liquid advises 0.15 for LFM2."""
-
     top_a: float | None = None
-    """Drop tokens less likely than this share of the squared likeliest."""
-
     frequency_penalty: float | None = None
-    """-2 to 2, by how often a token came."""
-
     presence_penalty: float | None = None
-    """-2 to 2, whether a token came."""
-
     repetition_penalty: float | None = None
-    """0 to 2. Liquid advises 1.05 for LFM2."""
-
     seed: int | None = None
-    """For answers that can be had again, as far as the provider can."""
-
     stop: list[str] | str | None = None
-    """Where to stop: up to 4 texts."""
-
     n: int | None = None
-    """How many answers, where the provider can. More than one cannot be streamed."""
-
     logprobs: bool | None = None
-    """Return the log probabilities of the tokens."""
-
     top_logprobs: int | None = None
-    """0 to 20 likeliest tokens at each place, with `logprobs`."""
-
     logit_bias: dict[str | int, float] | None = None
-    """Bias by token id, -100 to 100."""
-
     reasoning: dict[str, Any] | None = None
-    """`{"effort": "low"}`, `{"max_tokens": 500}`, `{"exclude": True}` … for models that reason."""
-
     reasoning_effort: str | None = None
-    """Short for `reasoning={"effort": …}`."""
-
     provider: dict[str, Any] | None = None
-    """Routing (https://openrouter.ai/docs/features/provider-routing): `{"data_collection": "deny"}` …"""
-
     fallback_models: list[str] | None = None
-    """Up to 3 models to ask when the first fails."""
-
     plugins: list[dict[str, Any]] | None = None
-    """OpenRouter's plugins: `[{"id": "response-healing"}]` …"""
-
     transforms: list[str] | None = None
-    """`["middle-out"]`; deprecated by OpenRouter for the plugin "context-compression"."""
-
     route: str | None = None
-    """"fallback" or "sort"; deprecated by OpenRouter."""
-
     user: str | None = None
-    """A stable id of your end user."""
-
     session_id: str | None = None
-    """Groups requests, and keeps them on one provider. 256 characters at most."""
-
     trace: dict[str, Any] | None = None
-    """Trace ids for OpenRouter's Broadcast."""
-
     service_tier: str | None = None
-    """"auto", "default", "flex", "priority" …, where the provider has tiers."""
-
     prediction: dict[str, Any] | None = None
-    """What the answer will probably be."""
-
     verbosity: str | None = None
-    """"low", "medium" or "high", for models that know it."""
-
     prompt_cache_key: str | None = None
-    """Where the provider looks for its cache of the prompt."""
-
     cache_control: dict[str, Any] | None = None
-    """Caching of the prompt, for providers that must be asked."""
-
     extra_body: dict[str, Any] | None = None
-    """Any other fields of the request. They win over all others."""
-
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Any other fields of the request, as other integrations call them. Call arguments win over these."""
-
     # None where LangChain's other integrations have False, which it takes for a ban on streaming as soon as the field
     # is set, as `configurable_fields` sets all of them.
     streaming: bool | None = None
-    """True streams even in `invoke`, False never."""
-
     stream_usage: bool = True
-    """Ask servers other than OpenRouter, which always tells, for the usage of a stream."""
 
     # Building the validator of so many fields takes longer than all else here, so the first instance does it.
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)

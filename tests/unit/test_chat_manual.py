@@ -9,6 +9,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from scripted_model import openrouter_like
 
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
 
 MANUAL = inspect.getdoc(ChatLFM) or ""
 
-# Those of LangChain's template for chat models, in its order.
+# Those of LangChain's template for chat models, in its order, and the fields.
 SECTIONS = ("Setup", "Key init args", "Instantiate", "Invoke", "Stream", "Async", "Tool calling", "Structured output",
-            "Token usage", "Logprobs", "Response metadata", "Errors", "Local models")  # fmt: skip
+            "Token usage", "Logprobs", "Response metadata", "Errors", "Local models",
+            "Attributes")  # fmt: skip
 
 
 def test_manual_has_every_section():
     assert re.findall(r"^(\w[\w ]*):$", MANUAL, re.MULTILINE) == list(SECTIONS)
+
+
+def test_help_tells_the_meaning_of_every_field_in_their_order():
+    told = re.findall(r"^    (\w+): \S", MANUAL.partition("\nAttributes:\n")[2], re.MULTILINE)
+    assert told == [name for name in ChatLFM.model_fields if name not in BaseChatModel.model_fields]
 
 
 def test_examples_of_the_manual_run(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: Any):
