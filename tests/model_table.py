@@ -1,24 +1,37 @@
-"""README's table of models, from the catalogue. `python tests/model_table.py` prints it."""
+"""The tables of models in README and docs/models.md, from the catalogue. `python tests/model_table.py` writes them."""
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lfm_adapter import catalog
+from lfm_adapter.client.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["render"]
+__all__ = ["TABLES", "render", "table_in"]
+
+ROOT = Path(__file__).parents[1]
 
 HEAD = ["Model", "Status", "Context", "Max output", "Input", "Output", "Tools", "JSON schema", "Reasoning"]
 
 
-def render() -> str:
-    """Return the table as Markdown: what is served first, then what was, the newest first."""
+def render(*, every_model: bool) -> str:
+    """Return a table as Markdown: what is served first, then what was, the newest first.
+
+    Args:
+        every_model: Whether it has all models, or those that chat and are served, and the default.
+    """
     cards = sorted(catalog.models(), key=lambda card: card.created or date.min, reverse=True)
     cards.sort(key=lambda card: (card.status == "retired", card.kind != "chat"))
+    if not every_model:
+        cards = [
+            card for card in cards if card.id == DEFAULT_MODEL or (card.kind == "chat" and card.status != "retired")
+        ]
     rows = [HEAD, ["---"] * len(HEAD), *map(_row, cards)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -57,5 +70,18 @@ def _answer(known: bool | None) -> str:
     return {True: "yes", False: "no", None: "?"}[known]
 
 
+TABLES = {ROOT / "README.md": False, ROOT / "docs" / "models.md": True}
+"""The files that have a table, and whether it has every model."""
+
+
+def table_in(text: str) -> str:
+    """Return the table of models that stands in a document."""
+    found = re.search(rf"^\| {HEAD[0]} \| {HEAD[1]} \|.*(?:\n\|.*)*", text, re.MULTILINE)
+    assert found is not None
+    return found[0]
+
+
 if __name__ == "__main__":
-    print(render())  # noqa: T201 # its purpose
+    for file, every_model in TABLES.items():
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace(table_in(text), render(every_model=every_model)), encoding="utf-8")

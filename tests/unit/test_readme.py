@@ -8,11 +8,11 @@ import shlex
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from call_texts import CALL_TEXTS
-from model_table import render
+from model_table import TABLES, render, table_in
 from openrouter_replies import completion, tool_call
 from scripted_model import openrouter_like
 from typer.main import get_command
@@ -31,8 +31,11 @@ COMMANDS = sorted(set(re.findall(r"^\$ lfm (.*?)(?:  +#.*)?$", TEXT, flags=re.MU
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
-def test_model_table_equals_the_catalogue():
-    assert render() in TEXT, "print the table with `python tests/model_table.py` and paste it"
+@pytest.mark.parametrize(("file", "every_model"), TABLES.items(), ids=[file.name for file in TABLES])
+def test_model_table_equals_the_catalogue(file: Path, every_model: bool):
+    assert table_in(file.read_text(encoding="utf-8")) == render(every_model=every_model), (
+        "write it with `python tests/model_table.py`"
+    )
 
 
 def test_call_texts_are_as_many_as_it_says():
@@ -92,6 +95,23 @@ def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch:
         first = BLOCKS[0]  # it has `llm`
     exec(first, names)  # noqa: S102 # our own README
     exec(block, names)  # noqa: S102
+
+
+def test_example_of_a_recorded_test_needs_the_server_once(
+    server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
+    monkeypatch.chdir(tmp_path)
+    server.add(completion("It is Paris."))
+    (block,) = (block for block in BLOCKS if "import vcr" in block)
+    for key in ("sk-or-v1-made-up-for-tests", "any"):
+        monkeypatch.setenv("OPENROUTER_API_KEY", key)
+        names: dict[str, Any] = {}
+        exec(block, names)  # noqa: S102 # our own README
+        names["test_capital"]()
+    assert len(server.requests) == 1
+    assert "sk-or-v1" not in (tmp_path / "cassettes" / "capital.yaml").read_text()
 
 
 def _answer(request: RecordedRequest) -> Reply:
