@@ -34,7 +34,7 @@ NO_KEY = (
 
 NOBODY = (
     "Nobody can answer. For Liquid's models, set OPENROUTER_API_KEY to a key of https://openrouter.ai/settings/keys. "
-    "Without a key: {why}"
+    "{why}"
 )
 
 
@@ -114,7 +114,7 @@ def _serve(gguf: Path | None, max_tokens: int | None, *, asked_for: bool, stack:
 
     name = gguf.name if gguf else "SmolLM2-135M-Instruct"
     if asked_for:
-        note(f"Asking {name} on this machine.")
+        note(f"Starting {name} on this machine.")
     try:
         server = local.serve(gguf, parallel=1)
     except ConfigurationError as error:

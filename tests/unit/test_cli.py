@@ -250,7 +250,7 @@ def test_model_of_the_environment_is_asked_and_not_replaced(
 def test_local_model_can_be_asked_for_beside_a_key(openrouter: ScriptedOpenRouter, local_server: FakeLocalServer):
     openrouter.add(stream())
     result = lfm("chat", "--local", "Hello")
-    assert result.stderr.startswith("Asking SmolLM2-135M-Instruct on this machine.\n")
+    assert result.stderr.startswith("Starting SmolLM2-135M-Instruct on this machine.\n")
     assert openrouter.requests[0].json["model"] == local.DEMO_MODEL
     assert "authorization" not in openrouter.requests[0].headers
 
