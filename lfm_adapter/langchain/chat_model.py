@@ -36,7 +36,7 @@ __all__ = ["ChatLFM"]
 blocks.register()
 
 
-class ChatLFM(ChatFacts):
+class ChatLFM(ChatFacts, ChatOptions):
     """Chat with Liquid AI's LFM models, through OpenRouter or a server of your own.
 
     Setup:

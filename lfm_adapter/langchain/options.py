@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +12,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from lfm_adapter._version import __version__
 from lfm_adapter.client.settings import (
     DEFAULT_MODEL,
     ENVIRONMENT,
@@ -215,8 +217,9 @@ class ChatOptions(BaseChatModel):
         return values
 
     @model_validator(mode="after")
-    def _check_settings(self) -> Self:
+    def _check(self) -> Self:
         self._settings({})
+        self._add_version("lfm-adapter", __version__)
         return self
 
     def _settings(self, call: Mapping[str, Any]) -> Settings:
@@ -278,8 +281,8 @@ class ChatOptions(BaseChatModel):
         return {"model": self.model, **fields}
 
 
-# A model makes its settings anew for every call, since its fields may change in between. Twice in each `invoke`, that took
-# a tenth of it.
+# A model makes its settings anew for every call, since its fields may change in between. Twice in each `invoke`, that
+# took a tenth of it.
 @lru_cache(maxsize=256, typed=True)
 def _settings_of(
     _environment: tuple[str | None, ...],
@@ -296,7 +299,7 @@ def _hashable(values: list[str] | None) -> tuple[str, ...] | None:
 
 
 @lru_cache
-def _settings_of_this_side(model: type[ChatOptions]) -> Set[str]:
+def _settings_of_this_side(model: type[ChatOptions]) -> AbstractSet[str]:
     return model.model_fields.keys() - {"model", *_BODY_FIELDS}
 
 
