@@ -266,4 +266,4 @@ def _result(reply: Reply) -> ChatResult:
 
 
 def _chunk(delta: Delta) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=to_chunk(delta) if delta.reply is None else closing_chunk(delta.reply))
+    return to_chunk(delta) if delta.reply is None else closing_chunk(delta.reply)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, ai
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import ConfigDict
 
 from lfm_adapter.langchain.blocks import PROVIDER, settled_blocks
+from lfm_adapter.langchain.copies import Copies
 from lfm_adapter.openrouter.lenient import as_dict, as_number
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ def to_message(reply: Reply, choice: Choice) -> AIMessage:
     )
 
 
-def to_chunk(delta: Delta) -> AIMessageChunk:
+def to_chunk(delta: Delta) -> ChatGenerationChunk:
     """Return a piece of a reply as a chunk. What belongs to the whole reply comes with `closing_chunk`."""
     additional: JSONDict = {}
     if delta.reasoning:
@@ -87,31 +90,41 @@ def to_chunk(delta: Delta) -> AIMessageChunk:
     metadata: JSONDict = {"model_provider": PROVIDER}
     if delta.logprobs:
         metadata["logprobs"] = delta.logprobs
-    return AIMessageChunk(
-        content=delta.text,
-        additional_kwargs=additional,
-        response_metadata=metadata,
-        tool_call_chunks=[
-            tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index)
-            for call in delta.tool_calls
-        ],
+    if not delta.tool_calls:
+        messages, chunks = _copies()
+        message = messages.make(content=delta.text, additional_kwargs=additional, response_metadata=metadata)
+        return chunks.make(text=delta.text, message=message)
+    calls = [
+        tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index) for call in delta.tool_calls
+    ]
+    return ChatGenerationChunk(
+        message=AIMessageChunk(
+            content=delta.text, additional_kwargs=additional, response_metadata=metadata, tool_call_chunks=calls
+        )
     )
 
 
-def closing_chunk(reply: Reply) -> AIMessageChunk:
+@cache
+def _copies() -> tuple[Copies[AIMessageChunk], Copies[ChatGenerationChunk]]:
+    message = AIMessageChunk(content="", additional_kwargs={}, response_metadata={}, tool_call_chunks=[])
+    return Copies(message), Copies(ChatGenerationChunk(message=message))
+
+
+def closing_chunk(reply: Reply) -> ChatGenerationChunk:
     """Return the last chunk of a stream.
 
     Adding chunks joins their strings, so what is said once of a reply (its id, model, finish reason, cost) is said in
     this chunk alone.
     """
     choice = reply.choices[0]
-    return AIMessageChunk(
+    message = AIMessageChunk(
         content=cast("list[str | dict[str, Any]]", choice.parts) or "",
         additional_kwargs=_additional(choice, streamed=True),
         response_metadata=_metadata(reply, choice, streamed=True),
         usage_metadata=_usage(reply.usage),
         chunk_position="last",
     )
+    return ChatGenerationChunk(message=message)
 
 
 def _additional(choice: Choice, *, streamed: bool) -> JSONDict:

@@ -1,22 +1,69 @@
-"""Chunks of a stream that was left early, as histories keep them."""
+"""Chunks of a stream, as histories keep them, and as they are made."""
 
 from __future__ import annotations
 
 import pickle
 
+import pytest
 from langchain_core.messages import AIMessage, message_chunk_to_message
+from langchain_core.outputs import ChatGenerationChunk
 
-from lfm_adapter.langchain.replies import to_chunk
+from lfm_adapter.langchain.replies import AIMessageChunk, to_chunk
 from lfm_adapter.openrouter.values import Delta
 
 
 def test_become_a_message():
-    left_early = to_chunk(Delta(text="Once ")) + to_chunk(Delta(text="upon"))
+    left_early = to_chunk(Delta(text="Once ")).message + to_chunk(Delta(text="upon")).message
     message = message_chunk_to_message(left_early)
     assert type(message) is AIMessage
     assert message.text == "Once upon"
 
 
 def test_can_be_pickled():
-    chunk = to_chunk(Delta(text="Once "))
+    chunk = to_chunk(Delta(text="Once ")).message
     assert pickle.loads(pickle.dumps(chunk)) == chunk  # noqa: S301 # our own
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        Delta(text="Once "),
+        Delta(reasoning="Hm."),
+        Delta(refusal="No."),
+        Delta(text="a", logprobs={"content": [{"token": "a", "logprob": -0.1}]}),
+    ],
+    ids=["text", "reasoning", "refusal", "logprobs"],
+)
+def test_chunk_that_was_not_validated_equals_one_that_was(delta: Delta):
+    chunk = to_chunk(delta)
+    message = chunk.message
+    assert isinstance(message, AIMessageChunk)
+    validated = AIMessageChunk(
+        content=message.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+        tool_call_chunks=[],
+    )
+    whole = ChatGenerationChunk(message=validated)
+    for ours, theirs in ((message, validated), (chunk, whole)):
+        assert ours == theirs
+        assert type(ours) is type(theirs)
+        assert ours.model_dump() == theirs.model_dump()
+        assert ours.model_fields_set == theirs.model_fields_set
+        assert (ours.__pydantic_extra__, ours.__pydantic_private__) == (
+            theirs.__pydantic_extra__,
+            theirs.__pydantic_private__,
+        )
+        assert pickle.loads(pickle.dumps(ours)) == theirs  # noqa: S301 - our own bytes
+        assert ours.model_copy(deep=True) == theirs
+    assert (chunk + chunk) == (whole + whole)
+
+
+def test_chunks_share_nothing_that_can_be_changed():
+    one, other = to_chunk(Delta(text="a")).message, to_chunk(Delta(text="b")).message
+    shared = {
+        name for name, value in one.__dict__.items() if isinstance(value, list | dict) and value is other.__dict__[name]
+    }
+    assert not shared
+    one.additional_kwargs["x"] = 1
+    assert not to_chunk(Delta(text="c")).message.additional_kwargs
