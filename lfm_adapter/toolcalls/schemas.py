@@ -22,6 +22,7 @@ __all__ = ["Budget", "Checker", "TooMuchError", "schema_error"]
 
 _MAX_PROBLEM_CHARS = 300
 _MAX_STEPS = 20_000  # about a quarter of a second
+_MESSAGE_CHARS_A_STEP = 500
 
 
 class TooMuchError(Exception):
@@ -154,15 +155,29 @@ def _counting(validator: Any) -> Any:
     from jsonschema import validators
 
     extend: Callable[..., Any] = validators.extend  # it has no types
-    return extend(validator, {name: _counted(check) for name, check in validator.VALIDATORS.items()})
+    checks = {**validator.VALIDATORS, "uniqueItems": _unique_items}
+    return extend(validator, {name: _counted(check) for name, check in checks.items()})
 
 
 def _counted(check: Callable[..., Any]) -> Callable[..., Any]:
-    def counted(validator: Any, expected: Any, value: Any, schema: Any) -> Any:
-        _budget.get().spend()
-        return check(validator, expected, value, schema)
+    def counted(validator: Any, expected: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+        budget = _budget.get()
+        budget.spend()
+        for error in check(validator, expected, value, schema) or ():
+            budget.spend(len(error.message) // _MESSAGE_CHARS_A_STEP)  # the whole value was written into it
+            yield error
 
     return counted
+
+
+def _unique_items(validator: Any, wanted: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    """Do what `jsonschema` does by holding each object in a list against each other one."""
+    if not wanted or not validator.is_type(value, "array"):
+        return
+    if len({json.dumps(item, sort_keys=True) for item in value}) < len(value):
+        from jsonschema.exceptions import ValidationError
+
+        yield ValidationError(f"{value!r} has non-unique elements")
 
 
 def _told(error: ValidationError | SchemaError) -> str:

@@ -292,6 +292,23 @@ class TestWork:
         defs = {name: {"$schema": draft, **part} for name, part in EXPRESSION["$defs"].items()}
         assert Checker({**EXPRESSION, "$defs": defs}).problem(nested(40, "x")) is None
 
+    def test_of_writing_a_long_value_into_messages_is_counted(self):
+        value = ["x" * 1_000_000]
+        for _ in range(50):
+            value = [value]
+        either = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}]}
+        budget = Budget()
+        assert Checker(either).problem(value, budget) is None
+        assert budget.left < 0
+        assert coerced(value, either) == value
+
+    def test_of_telling_objects_apart_grows_with_their_number_alone(self):
+        distinct = {"type": "array", "uniqueItems": True}
+        values = [{"a": place, "b": "x"} for place in range(50_000)]
+        assert Checker(distinct).problem(values) is None
+        assert Checker(distinct).problem([*values, {"b": "x", "a": 7}]) is not None
+        assert Checker({**distinct, "uniqueItems": False}).problem([1, 1]) is None
+
     def test_is_counted_from_one_value_to_the_next(self):
         budget = Budget(5)
         assert Checker({"type": "integer"}).fits(1, {"type": "integer"}, budget)
