@@ -183,4 +183,6 @@ def _unique_items(validator: Any, wanted: Any, value: Any, _schema: Any) -> Iter
 def _told(error: ValidationError | SchemaError) -> str:
     where = f" (at {error.json_path})" if error.absolute_path else ""
     text = error.message
-    return f"{text if len(text) <= _MAX_PROBLEM_CHARS else text[:_MAX_PROBLEM_CHARS] + '…'}{where}"
+    if len(text) > _MAX_PROBLEM_CHARS:  # the value stands first, and what is wrong with it last
+        text = f"{text[: _MAX_PROBLEM_CHARS // 2]}…{text[-_MAX_PROBLEM_CHARS // 2 :]}"
+    return f"{text}{where}"

@@ -316,6 +316,13 @@ class TestWork:
             Checker({}).fits([1] * 5, {"items": {"type": "integer"}}, budget)
 
 
+def test_problem_with_a_long_value_still_says_what_it_is():
+    problem = Checker({"type": "integer"}).problem("x" * 10_000)
+    assert problem is not None
+    assert problem.endswith("is not of type 'integer'")
+    assert len(problem) < 400
+
+
 DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
 
 
