@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lfm_adapter.toolcalls.source import Steps
     from lfm_adapter.toolcalls.strings import Closes
 
-__all__ = ["read_call"]
+__all__ = ["read_call", "read_object"]
 
 _ABOUT_THE_CALL = frozenset({"id", "type"})
 _KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
@@ -60,6 +60,13 @@ def read_call(source: Source, call: Call, head: Head) -> Steps[None]:
         yield from _closing_parenthesis(source, call, end_marker)
     else:
         yield from _arguments(source, call, _PYTHON, end_marker)
+
+
+def read_object(written: str, call: Call) -> None:
+    """Read a call that is a whole object, in whatever order its keys stand."""
+    source = Source(written, closed=True)
+    source.take(1)
+    run(_json(source, call, "", depth=1))
 
 
 def _closing_parenthesis(source: Source, call: Call, end_marker: str) -> Steps[None]:
@@ -171,6 +178,9 @@ def _json(source: Source, call: Call, end_marker: str, depth: int) -> Steps[None
             if key in ARGUMENT_KEYS:
                 has_arguments = True
                 yield from _json_arguments(source, call, end_marker)
+            elif key == "function" and (yield from next_char(source)) == "{":
+                source.take(source.place + 1)
+                depth += 1
             else:
                 value = yield from read_value(source, ",}", closes_json, end_marker)
                 strangers.update({} if key in _ABOUT_THE_CALL else {key: value.raw})

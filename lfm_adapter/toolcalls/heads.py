@@ -36,7 +36,7 @@ _PYTHON_NAME = re.compile(r"""[^\s()\[\]{}<>"'=,:]*""")
 _KEYWORD = re.compile(r"[^\W\d][\w.-]{0,127}")
 _MAX_KEYWORD_CHARS = 128
 _LANGUAGE = re.compile(r"[\w+-]{0,20}")
-NAME_KEYS = frozenset({"name", "function", "tool"})
+NAME_KEYS = ("name", "function", "tool")
 ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args"})
 _KEYS_BEFORE = frozenset({"id", "type"})
 _SCALAR = re.compile(r'"[^"]{0,128}"?|[\w.+-]{1,128}')
@@ -197,12 +197,12 @@ def _json_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head |
         if not cursor.take(","):
             return None
         key = _key(cursor)
-    if key == "arguments" or (is_marked and key in ARGUMENT_KEYS):
-        return Head("late", "", start, closers) if cursor.char() in ("{", '"') else None
-    if key not in NAME_KEYS:
-        return None
     nested = key == "function" and cursor.take("{")
-    if nested and _key(cursor) != "name":
+    if nested:
+        key = _key(cursor)
+    if key == "arguments" or (is_marked and key in ARGUMENT_KEYS):
+        return Head("late", "", start, closers) if is_marked or cursor.char() in ("{", '"') else None
+    if key not in NAME_KEYS or (nested and key != "name"):
         return None
     name = _string(cursor, _longest_name(tools, closers))
     if name not in tools.names:

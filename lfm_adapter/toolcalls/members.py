@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lfm_adapter.toolcalls.heads import ARGUMENT_KEYS, NAME_KEYS
+from lfm_adapter.toolcalls.heads import NAME_KEYS
 from lfm_adapter.toolcalls.literals import literal
 from lfm_adapter.toolcalls.source import NeedMore
 from lfm_adapter.toolcalls.strings import closes_python, read_string
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.toolcalls.source import Source, Steps
 
-__all__ = ["call_in", "pass_member"]
+__all__ = ["name_in", "pass_member"]
 
 _RUN = re.compile(r"""[^"'()\[\]{},<]+|<""")
 
@@ -69,19 +69,15 @@ def _ignore(_text: str) -> None:
     pass
 
 
-def call_in(written: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the name and the arguments of a call in an object, in whatever order its keys stand, or None.
+def name_in(written: str) -> str:
+    """Return the name of a call in an object, in whatever order its keys stand; "" where that is none.
 
-    >>> call_in('{"arguments": {"city": "Paris"}, "name": "get_weather"}')
-    ('get_weather', {'city': 'Paris'})
+    >>> name_in('{"arguments": {"city": "Paris"}, "name": "get_weather"}')
+    'get_weather'
     """
     value = literal(written)
     if not isinstance(value, dict):
-        return None
+        return ""
     if isinstance(value.get("function"), dict):
         value = value["function"]
-    name = next((value[key] for key in NAME_KEYS & value.keys()), None)
-    arguments = next((value[key] for key in ARGUMENT_KEYS & value.keys()), None)
-    if isinstance(arguments, str):  # as in the `arguments` of OpenAI's own replies
-        arguments = literal(arguments)
-    return (name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
+    return next((value[key] for key in NAME_KEYS if isinstance(value.get(key), str)), "")

@@ -6,11 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from lfm_adapter.toolcalls.arguments import Call, Outlet
-from lfm_adapter.toolcalls.calls import read_call
+from lfm_adapter.toolcalls.calls import read_call, read_object
 from lfm_adapter.toolcalls.heads import find_head, next_head
-from lfm_adapter.toolcalls.members import call_in, pass_member
+from lfm_adapter.toolcalls.members import name_in, pass_member
 from lfm_adapter.toolcalls.source import Cursor, NeedMore, Source
-from lfm_adapter.toolcalls.strings import json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,15 +205,14 @@ class CallReader:
         parts: list[str] = []
         yield from pass_member(self._source, parts.append, end_marker)
         written = "".join(parts)
-        name, arguments = call_in(written) or ("", {})
+        name = name_in(written)
         if name not in self._tools.names:
             if name:
                 self.unbound.append(name)
             self._add_text(before + written)
             return
         call = self._call(name)
-        for key, value in arguments.items():
-            call.add(key, value, json_of(value))
+        read_object(written, call)
         self.calls.append(call.end())
 
     def _next(self, closers: tuple[str, ...]) -> Steps[Head | None]:

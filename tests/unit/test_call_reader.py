@@ -53,6 +53,21 @@ def test_call_text_character_by_character(case: CallText):
         assert [(piece.id, piece.name) for piece in own] == [(call.id, call.name)] + [(None, None)] * (len(own) - 1)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"city": "Oslo", "city": "Rome"}', '{"city": 1.10}', '"Oslo"', "[]", "null", r'"{\"city\": \"Oslo\"}"', "{}"],
+)
+@pytest.mark.parametrize("form", ['{%s, "type": "function"}', '{"type": "function", "function": {%s}}'])
+def test_call_is_the_same_with_its_name_before_and_behind_the_arguments(arguments: str, form: str):
+    name, given = '"name": "get_weather"', f'"arguments": {arguments}'
+    before, behind = (
+        read_calls(f"<tool_call>{form % keys}</tool_call>", BOUND, make_id=str)
+        for keys in (f"{name}, {given}", f"{given}, {name}")
+    )
+    assert before == behind
+    assert [call.name for call in behind[1]] == ["get_weather"]
+
+
 class TestWhatComesWhen:
     def test_text_comes_at_once(self):
         streamed = reader()
