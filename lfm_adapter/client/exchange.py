@@ -96,7 +96,7 @@ class Exchange:
         if passed is None:
             return ()
         self._held.append(passed)
-        self._waits = self._waits and not self._is_certain(self._answers)
+        self._waits = self._waits and not self._is_certain(self._answers, passed)
         return () if self._waits else self._release()
 
     def after(self, error: APIError) -> None:
@@ -135,14 +135,14 @@ class Exchange:
         self._held: list[Delta] = []
         self._waits = plan.may_be_repaired
 
-    def _is_certain(self, answers: Answers) -> bool:
-        """Tell whether what is held may be handed on, because no repair can take it back any more."""
+    def _is_certain(self, answers: Answers, latest: Delta) -> bool:
+        """Tell whether what is held may be handed on, because with its latest piece no repair can take it back."""
         plan = self._current
         if plan.holds_all:
             return False
         if plan.demands_call:
             return answers.has_calls
-        return any(delta.text or delta.refusal for delta in self._held)
+        return bool(latest.text or latest.refusal)
 
     def _end(self, reply: Reply) -> Sequence[Delta]:
         rest = self._judge(reply)
@@ -197,14 +197,14 @@ class Exchange:
         return True
 
     def _unfit(self, reply: Reply, problem: str) -> UnfitReplyError:
-        told = f" It was told so {'once' if self._repairs == 1 else f'{self._repairs} times'}." if self._repairs else ""
+        times = f" It was asked {self._repairs + 1} times." if self._repairs else ""
         by = "by prompt"
         advice = "A larger model, or one that has tools and structured output natively, keeps to such requests better."
         if self._current.is_native:
             by = "natively"
             advice = 'Its server may not know tools: `tool_calling="prompted"` asks for calls by prompt.'
         return UnfitReplyError(
-            f"The model was asked {by}, but {problem}.{told} What it said is in `partial`. {advice}",
+            f"The model was asked {by}, but {problem}.{times} What it said is in `partial`. {advice}",
             model=self._model,
             provider=reply.provider,
             generation_id=reply.id,

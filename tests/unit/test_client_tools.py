@@ -11,7 +11,9 @@ from both_clients import KINDS, clients
 from openrouter_replies import chunk, completion, error, events, stream, tool_call, usage_of
 
 from lfm_adapter.client import exchange
+from lfm_adapter.client.settings import Settings
 from lfm_adapter.errors import ConfigurationError, NoEndpointsError, ServerError, UnfitReplyError
+from lfm_adapter.openrouter.values import Delta
 
 if TYPE_CHECKING:
     from both_clients import Client
@@ -490,3 +492,25 @@ class TestSchema:
         server.add(says(way, '{"name": "Tom", "age": "36"}'))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
         assert (reply.text, reply.repairs, reply.unfit) == ('{"name": "Tom", "age": "36"}', 0, None)
+
+
+def test_what_is_held_back_is_looked_at_once():
+    class Empty(str):
+        __slots__ = ()
+        looks = 0
+
+        def __bool__(self) -> bool:
+            Empty.looks += 1
+            return False
+
+    asked = exchange.Exchange(Settings(api_key="k"), "Hi", PROMPTED, {"response_format": RESPONSE_FORMAT}, stream=True)
+    for _ in range(1_000):
+        assert not asked.pass_on(Delta(Empty(), reasoning="Hm. "))
+    assert Empty.looks < 10_000
+    assert len(asked.pass_on(Delta('{"name": "Tom", "age": 3}'))) == 1_001
+
+
+def test_error_says_how_often_was_asked(make, server, way):
+    server.add(*[says(way, "No.")] * 3)
+    with pytest.raises(UnfitReplyError, match=r"no tool was called\. It was asked 3 times\."):
+        ask(make(server, model="local", max_repairs=2), way, tools=[WEATHER], tool_choice="required")
