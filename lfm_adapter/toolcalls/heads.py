@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from lfm_adapter.toolcalls.source import Source
     from lfm_adapter.toolcalls.tools import Tools
 
-__all__ = ["ARGUMENT_KEYS", "CALL_END", "NAME_KEYS", "TAG_END", "TAG_START", "Head", "find_head", "next_head"]
+__all__ = [
+    "ARGUMENT_KEYS", "CALL_END", "FUNCTION_END", "FUNCTION_START", "NAME_KEYS", "TAG_END", "TAG_START", "Head",
+    "find_head", "next_head",
+]  # fmt: skip
 
 CALL_START = "<|tool_call_start|>"
 CALL_END = "<|tool_call_end|>"
 TAG_START = "<tool_call>"
 TAG_END = "</tool_call>"
+FUNCTION_START = "<function="
+FUNCTION_END = "</function>"
 FENCE = "```"
 
 _PYTHON_NAME = re.compile(r"""[^\s()\[\]{}<>"'=,:]*""")
@@ -58,7 +63,8 @@ class Head:
         form: How its arguments are written; "late" where they stand before the name, in an object that has not been
             entered, and "other" for a call of no tool that is bound.
         name: The tool, one that is bound; of the form "other" whatever was called, and of "late" nothing.
-        end: The place behind its name, and behind the bracket that opens the arguments where that is Python's.
+        end: The place behind its name, and behind the bracket that opens the arguments where that is Python's; of the
+            forms "late" and "other" the place where it begins.
         closers: What may follow its last call, the innermost first.
         nested: Whether the name stands in an object within the call's: `{"function": {"name": …}}`.
     """
@@ -108,7 +114,7 @@ def find_head(source: Source, tools: Tools, *, is_line_start: bool) -> Head | No
     if is_listed:
         closers.insert(0, "]")
         cursor.skip_space()
-    if cursor.take("<function="):
+    if cursor.take(FUNCTION_START):
         return _xml_call(cursor, tools, tuple(closers)) if is_marked or is_line_start else None
     if (is_marked or is_line_start) and cursor.take("{"):
         return _json_call(cursor, tools, tuple(closers))
@@ -130,7 +136,7 @@ def next_head(source: Source, tools: Tools, closers: tuple[str, ...]) -> Head | 
     cursor.skip_space()
     if cursor.take(","):
         cursor.skip_space()
-    if cursor.take("<function="):
+    if cursor.take(FUNCTION_START):
         return _xml_call(cursor, tools, closers)
     if cursor.take("{"):
         return _json_call(cursor, tools, closers)
@@ -151,14 +157,15 @@ def _unbound(name: str, start: int, closers: tuple[str, ...]) -> Head | None:
 
 
 def _xml_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:
+    start = cursor.at - len(FUNCTION_START)
     name = _quoted(cursor, ">", _longest_name(tools, closers))
     if name not in tools.names:
-        return _unbound(name, cursor.at, closers)
+        return _unbound(name, start, closers)
     head = Head("xml", name, cursor.at, closers if _is_marked(closers) else (TAG_END, *closers))
     if _is_marked(closers):
         return head
     cursor.skip_space()
-    return head if cursor.take("<parameter=") or cursor.take("</function>") else None
+    return head if cursor.take("<parameter=") or cursor.take(FUNCTION_END) else None
 
 
 def _python_call(cursor: Cursor, tools: Tools, closers: tuple[str, ...]) -> Head | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lfm_adapter.toolcalls.heads import NAME_KEYS
+from lfm_adapter.toolcalls.heads import FUNCTION_END, FUNCTION_START, NAME_KEYS
 from lfm_adapter.toolcalls.literals import literal
 from lfm_adapter.toolcalls.source import NeedMore
 from lfm_adapter.toolcalls.strings import closes_python, read_string
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["name_in", "pass_member"]
 
+_TO_TAG = re.compile("<?[^<]*")
 _RUN = re.compile(r"""[^"'()\[\]{},<]+|<""")
 
 
 def pass_member(source: Source, emit: Callable[[str], None], end_marker: str) -> Steps[None]:
-    """Hand on one member of a list as it was written: `f(…)`, an object, or what stands before the next comma.
+    """Hand on one call as it was written: `f(…)`, an object, XML, or what stands before the next comma.
 
     Args:
         source: The text.
@@ -30,12 +31,34 @@ def pass_member(source: Source, emit: Callable[[str], None], end_marker: str) ->
     """
     record: list[str] = []
     source.record = record
-    for _ in _member(source, end_marker):
+    is_xml = source.text.startswith(FUNCTION_START, source.place)
+    for _ in (_function if is_xml else _member)(source, end_marker):
         emit("".join(record))
         record.clear()
         yield
     source.record = None
     emit("".join(record))
+
+
+def _function(source: Source, end_marker: str) -> Steps[None]:
+    source.take(source.place + len(FUNCTION_START))
+    while True:
+        if source.place == len(source.text):
+            if source.closed:
+                return
+            yield
+            continue
+        try:
+            if source.comes(FUNCTION_END):
+                source.take(source.place + len(FUNCTION_END))
+                return
+            if source.comes(FUNCTION_START) or (end_marker and source.comes(end_marker)):
+                return
+        except NeedMore:
+            yield
+            continue
+        if run := _TO_TAG.match(source.text, source.place):
+            source.take(run.end())
 
 
 def _member(source: Source, end_marker: str) -> Steps[None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfm_adapter.toolcalls.arguments import CUT_OFF
 from lfm_adapter.toolcalls.coercion import is_of
-from lfm_adapter.toolcalls.heads import TAG_END, TAG_START
+from lfm_adapter.toolcalls.heads import FUNCTION_END, FUNCTION_START, TAG_END, TAG_START
 from lfm_adapter.toolcalls.literals import UNREADABLE, literal
 from lfm_adapter.toolcalls.source import Cursor, NeedMore, next_char
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["read_xml"]
 
 _PARAMETER = "<parameter="
-_ENDS = ("</function>", TAG_END, TAG_START, "<function=")
-_VALUE_ENDS = ("</parameter>", "</function>", TAG_END)
+_ENDS = (FUNCTION_END, TAG_END, TAG_START, FUNCTION_START)
+_VALUE_ENDS = ("</parameter>", FUNCTION_END, TAG_END)
 _TEXT = re.compile(r"[^<\n]+")
 _KEY = re.compile(r"[^\s()\[\]{}<>\"'=,:]{0,128}")
 _MAX_KEY_CHARS = 128
@@ -47,8 +47,8 @@ def read_xml(source: Source, call: Call) -> Steps[None]:
         if key is not None:
             yield from _value(source, call, key)
         elif is_at_end:
-            if source.comes("</function>"):
-                source.take(source.place + len("</function>"))
+            if source.comes(FUNCTION_END):
+                source.take(source.place + len(FUNCTION_END))
             return
         else:
             call.fail("something else than a parameter stands in it", (yield from _stray(source)))

@@ -68,6 +68,20 @@ def test_call_is_the_same_with_its_name_before_and_behind_the_arguments(argument
     assert [call.name for call in behind[1]] == ["get_weather"]
 
 
+@pytest.mark.parametrize("value", ["x", "it's", "a, (b [c", '"', "a < b <", "</param"])
+@pytest.mark.parametrize("end", ["</parameter></function></tool_call>\n<tool_call>", "</parameter></function>", "\n"])
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_call_is_found_behind_xml_of_a_tool_that_is_not_bound(value: str, end: str, size: int):
+    unbound = f"<tool_call><function=search><parameter=q>{value}{end}"
+    text = f"{unbound}<function=get_weather><parameter=city>Oslo</parameter></function></tool_call>"
+    streamed = reader()
+    pieces = [piece for at in range(0, len(text), size) for piece in streamed.feed(text[at : at + size])]
+    left = "".join(piece for piece in pieces + streamed.close() if isinstance(piece, str))
+    assert left.rstrip() == unbound.removesuffix("<tool_call>").rstrip()
+    assert streamed.unbound == ["search"]
+    assert [(call.name, call.arguments) for call in streamed.calls] == [("get_weather", '{"city": "Oslo"}')]
+
+
 class TestWhatComesWhen:
     def test_text_comes_at_once(self):
         streamed = reader()
