@@ -67,7 +67,23 @@ class _OfCalls(_StrictAtTheEnd):
 
 
 class PydanticAnswerParser(_OfText, PydanticOutputParser[Any]):
-    """Reads an answer that is JSON into a Pydantic object."""
+    """Reads an answer that is JSON into a Pydantic object.
+
+    Attributes:
+        json_schema: What the JSON must fit. The class has the first word: only what it does not take as it was written
+            is given to it in the types of the schema.
+    """
+
+    json_schema: dict[str, Any] | None = None
+
+    def _parse_obj(self, obj: Any) -> Any:
+        try:
+            return super()._parse_obj(obj)
+        except OutputParserException:
+            typed = obj if self.json_schema is None else coerced(obj, self.json_schema)
+            if typed == obj:
+                raise
+            return super()._parse_obj(typed)
 
 
 class JsonAnswerParser(_OfText, JsonOutputParser):

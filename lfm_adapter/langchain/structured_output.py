@@ -111,9 +111,10 @@ def _by_format(
         ls_structured_output_format={"kwargs": {"method": method, "strict": strict}, "schema": schema},
         **kwargs,
     )
+    json_schema = response_format.get("json_schema", {}).get("schema")
     if _is_pydantic(schema):
-        return llm, PydanticAnswerParser(pydantic_object=cast("type[BaseModel]", schema))
-    return llm, JsonAnswerParser(json_schema=response_format.get("json_schema", {}).get("schema"))
+        return llm, PydanticAnswerParser(pydantic_object=cast("type[BaseModel]", schema), json_schema=json_schema)
+    return llm, JsonAnswerParser(json_schema=json_schema)
 
 
 def _is_pydantic(schema: dict[str, Any] | type) -> bool:

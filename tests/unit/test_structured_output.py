@@ -11,7 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from openrouter_replies import completion, stream, tool_call
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from lfm_adapter.errors import ConfigurationError
 
@@ -169,6 +169,26 @@ def test_values_are_in_the_types_of_the_schema(server: ScriptedOpenRouter, schem
     given, _, expected = SCHEMAS[schema]
     server.add(reply("json_schema", text='{"name": "Tom", "age": "3"}', streamed="stream" in way))
     assert run(chat(server).with_structured_output(given), way) == expected
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_class_is_given_the_types_of_its_schema_where_it_takes_no_others(server: ScriptedOpenRouter, way: str):
+    class Owner(BaseModel):
+        name: str
+        cats: list[Cat]
+
+    text = '{"name": 7, "cats": {"name": "Tom", "age": "3"}}'
+    server.add(reply("json_schema", text=text, streamed="stream" in way))
+    assert run(chat(server).with_structured_output(Owner), way) == Owner(name="7", cats=[Cat(name="Tom", age=3)])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_class_has_the_first_word_on_how_to_read_a_value(server: ScriptedOpenRouter, way: str):
+    class Litter(BaseModel):
+        names: Annotated[list[str], BeforeValidator(lambda names: names.split(", "))]
+
+    server.add(reply("json_schema", text='{"names": "Tom, Kitty"}', streamed="stream" in way))
+    assert run(chat(server).with_structured_output(Litter), way) == Litter(names="Tom, Kitty")  # type: ignore[arg-type]
 
 
 def test_model_that_has_no_way_is_told_once_what_does_not_fit(server: ScriptedOpenRouter):
