@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm test-proxy test-clients-litellm check format record constraints wheel clean all
+.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -44,6 +44,9 @@ test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with the configuration of
 # Environments of their own: aider pins LiteLLM 1.81.10, and the others want a newer one.
 test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
+
+bench: .venv-bench/ready ## Measure this package beside its peers, and write benchmarks/RESULTS.md: a quarter of an hour
+	.venv-bench/bin/python -m benchmarks
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
@@ -116,6 +119,10 @@ $(VENV)/lint: $(VENV)/test
 
 .venv-aider/ready .venv-agents/ready: .venv-%/ready: pyproject.toml tests/clients/%.txt | .venv-%/bin/python
 	$(call install_in,.venv-$*) --editable ".[litellm]" --requirement tests/clients/$*.txt
+	@touch $@
+
+.venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
+	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
 	@touch $@
 
 .venv-%/bin/python:

@@ -1,0 +1,177 @@
+"""One subject in a process of its own, which does what it is told on its standard input and says what it took.
+
+python -m benchmarks.worker SUBJECT CORE
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.subjects import Subject
+
+__all__ = ["Worker", "running_worker"]
+
+_ANSWERS = os.fdopen(os.dup(1), "w") if __name__ == "__main__" else sys.stdout
+
+
+class Worker:
+    """Tells a subject's process what to do."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def do(self, task: str, **facts: Any) -> Any:
+        """Have one of `Tasks` done, and return what it says.
+
+        Raises:
+            RuntimeError: The process ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"task": task, **facts}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"The subject's process ended in {task} with {self._process.wait()}.")
+        return json.loads(answer)
+
+
+@contextlib.contextmanager
+def running_worker(subject: str, core: int | None = None) -> Iterator[Worker]:
+    """Start a process for a subject.
+
+    Args:
+        subject: A name in `SUBJECTS`.
+        core: The core to hold it to; by default any.
+    """
+    command = [sys.executable, "-m", "benchmarks.worker", subject, "" if core is None else str(core)]
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+        try:
+            yield Worker(process)
+        finally:
+            process.kill()
+
+
+class Tasks:
+    """What a subject can be told to do. Each returns seconds of CPU, of all threads, and of the clock."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._loop = asyncio.new_event_loop()
+        self._made: dict[str, Any] = {}
+
+    def invoke(self, url: str, count: int) -> dict[str, float] | None:
+        """Ask one after the other."""
+        ask, made = self._subject.invoke, self._instance(url)
+        return None if ask is None else _timed(count, lambda: [ask(made) for _ in range(count)])
+
+    def ainvoke(self, url: str, count: int, at_once: int) -> dict[str, float] | None:
+        """Ask many at once."""
+        ask, made = self._subject.ainvoke, self._instance(url)
+        if ask is None:
+            return None
+
+        async def some(number: int) -> None:
+            for _ in range(number):
+                await ask(made)
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(some(count // at_once) for _ in range(at_once)))
+
+        return _timed(count, lambda: self._loop.run_until_complete(all_of_them()))
+
+    def stream(self, url: str, count: int, events: int) -> dict[str, float] | None:
+        """Read streams one after the other; what it took is told for each event."""
+        read, made = self._subject.stream, self._instance(url)
+        if read is None:
+            return None
+        return _timed(count * events, lambda: [_last(read(made)) for _ in range(count)])
+
+    def astream(self, url: str, count: int, events: int) -> dict[str, float] | None:
+        """The same, asynchronously."""
+        read, made = self._subject.astream, self._instance(url)
+        if read is None:
+            return None
+
+        async def all_of_them() -> None:
+            for _ in range(count):
+                async for _text in read(made):
+                    pass
+
+        return _timed(count * events, lambda: self._loop.run_until_complete(all_of_them()))
+
+    def batch(self, url: str, count: int, threads: int) -> dict[str, float] | None:
+        """Ask from threads, as `batch` does."""
+        ask, made = self._subject.invoke, self._instance(url)
+        if ask is None:
+            return None
+        with ThreadPoolExecutor(threads) as pool:
+            return _timed(count, lambda: list(pool.map(lambda _: ask(made), range(count))))
+
+    def make(self, url: str, count: int) -> dict[str, float]:
+        """Make instances."""
+        return _timed(count, lambda: [self._subject.make(url) for _ in range(count)])
+
+    def memory(self) -> int:
+        """Return the bytes that the process holds."""
+        from benchmarks.load import rss_bytes
+
+        gc.collect()
+        return rss_bytes()
+
+    def load(self, url: str, streams: int) -> dict[str, Any]:
+        """Read many paced streams at once; see `benchmarks.load`."""
+        from benchmarks.load import read_streams, sockets
+
+        before = sockets()
+        held = asyncio.run(read_streams(self._subject, url, streams))
+        gc.collect()
+        return {**held, "sockets_after": sockets() - before}
+
+    def _instance(self, url: str) -> Any:
+        if url not in self._made:
+            self._made[url] = self._subject.make(url)
+        return self._made[url]
+
+
+def _timed(count: int, work: Callable[[], object]) -> dict[str, float]:
+    clock, cpu = time.perf_counter(), time.process_time()
+    work()
+    return {"cpu_s": (time.process_time() - cpu) / count, "clock_s": (time.perf_counter() - clock) / count}
+
+
+def _last(texts: Iterator[str]) -> None:
+    for _text in texts:
+        pass
+
+
+def main() -> None:
+    """Do what the standard input says, until it ends."""
+    from benchmarks.subjects import subject
+
+    if sys.argv[2]:
+        os.sched_setaffinity(0, {int(sys.argv[2])})
+    tasks = Tasks(subject(sys.argv[1]))
+    for line in sys.stdin:
+        told = json.loads(line)
+        answer = getattr(tasks, told.pop("task"))(**told)
+        print(json.dumps(answer), file=_ANSWERS, flush=True)
+
+
+if __name__ == "__main__":
+    os.dup2(2, 1)  # what the subjects print is no answer
+    main()

@@ -1,0 +1,61 @@
+"""That the benchmarks run; what they measure is no test's business."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+from benchmarks.growth import Growth
+from benchmarks.load import read_streams
+from benchmarks.server import running_server
+from benchmarks.subjects import SUBJECTS, subject
+from benchmarks.worker import running_worker
+
+OF_OTHER_PACKAGES = {
+    "LiteLLM, openrouter/",
+    "ChatOpenAI",
+    "ChatLiteLLM, openrouter/",
+    "ChatOpenRouter",
+    "openai",
+    "httpx2 and json",
+}
+HERE = [name for name in SUBJECTS if name not in OF_OTHER_PACKAGES]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with running_server() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_subject_does_its_tasks(address, name):
+    whole, streamed = f"{address}/whole/v1", f"{address}/stream/5/v1"
+    with running_worker(name) as worker:
+        took = [
+            worker.do("invoke", url=whole, count=2),
+            worker.do("ainvoke", url=whole, count=4, at_once=2),
+            worker.do("stream", url=streamed, count=2, events=5),
+            worker.do("astream", url=streamed, count=2, events=5),
+            worker.do("batch", url=whole, count=4, threads=2),
+            worker.do("make", url=whole, count=2),
+        ]
+        assert worker.do("memory") > 1e6
+    assert len([one for one in took if one and one["cpu_s"] >= 0 and one["clock_s"] > 0]) >= 3
+
+
+def test_live_streams_tell_their_lag(address):
+    held = asyncio.run(read_streams(subject("LFMClient"), f"{address}/paced/1/v1", streams=3))
+    assert held["errors"] == 0
+    assert held["tokens"] >= 3 * 31
+    assert 0 < held["p50_ms"] <= held["p99_ms"]
+
+
+def test_exponent_of_what_grows_linearly_is_1():
+    grown = Growth("work", (1, 10, 100), cpu_ms=[5.0, 6.0, 60.0], peak_mb=[1.0, 1.0, 100.0])
+    assert (grown.exponent(grown.cpu_ms), grown.exponent(grown.peak_mb)) == (pytest.approx(1), pytest.approx(2))
