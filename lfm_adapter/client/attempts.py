@@ -8,7 +8,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter.errors import APIError, APITimeoutError, ResponseError
+from lfm_adapter.errors import APIError, APITimeoutError
+from lfm_adapter.openrouter.reply import too_large
 from lfm_adapter.openrouter.retry import wait_s
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Body:
         """
         self._size_bytes += len(piece)
         if self._size_bytes > self._max_bytes:
-            raise ResponseError(f"The reply is larger than {self._max_bytes:,} bytes.", status=self._status)
+            raise too_large(self._max_bytes, self._status)
         self._pieces.append(piece)
 
     def whole(self) -> bytes:

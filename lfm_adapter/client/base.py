@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from lfm_adapter.client.settings import Settings
+from lfm_adapter.client.settings import MAX_REPLY_BYTES, Settings
 from lfm_adapter.openrouter.request import Attribution
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class BaseClient(ABC, Generic[T]):
         when_unfit: WhenUnfit = "raise",
         token_counter: TokenCounter | None = None,
         allow_http: bool = False,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
         transport: T | None = None,
     ) -> None:
         self.settings = Settings.of(
@@ -64,6 +65,7 @@ class BaseClient(ABC, Generic[T]):
             when_unfit=when_unfit,
             token_counter=token_counter,
             allow_http=allow_http,
+            max_reply_bytes=max_reply_bytes,
         )
         self._transport = self._default_transport() if transport is None else transport
 

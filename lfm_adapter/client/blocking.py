@@ -59,6 +59,7 @@ class LFMClient(BaseClient[Transport]):
         when_unfit: "raise" or "return": what to do with an answer that still does not.
         token_counter: Counts the tokens of wire messages, where the built-in lower bound is too low for you.
         allow_http: Allow to send a key unencrypted to a public host.
+        max_reply_bytes: The largest reply read, whole or streamed, after decompression; 32 MiB. Raise it for images.
         transport: What sends the requests, instead of urllib3.
 
     Raises:

@@ -171,7 +171,13 @@ class ChatCall(Call[Reply]):
 
     def reader(self, headers: Mapping[str, str]) -> StreamReader:
         """Return what reads the answer to a streamed request."""
-        return StreamReader(self.asked, headers, max_event_bytes=self.settings.max_event_bytes)
+        settings = self.settings
+        return StreamReader(
+            self.asked,
+            headers,
+            max_event_bytes=settings.max_event_bytes,
+            max_reply_bytes=settings.max_reply_bytes,
+        )
 
     def finish(self, reply: Reply) -> Reply:
         """Add to a reply what only this side knows."""

@@ -32,8 +32,8 @@ ENVIRONMENT = ("LFM_MODEL", "OPENROUTER_API_BASE", "OPENROUTER_API_KEY", "OPENRO
                "OPENROUTER_APP_TITLE", "OPENROUTER_APP_URL", "OPENROUTER_BASE_URL")  # fmt: skip
 """The variables that settings are made from."""
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
-"""A plain reply larger than this is refused."""
+MAX_REPLY_BYTES = 32 * 1024 * 1024
+"""A reply larger than this is refused. An event of a stream has some 350 bytes, so this is room for 95,000 of them."""
 
 ApiKey: TypeAlias = "str | Callable[[], str] | None"
 TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
@@ -41,6 +41,7 @@ ToolCalling: TypeAlias = Literal["auto", "native", "prompted"]
 WhenRetired: TypeAlias = Literal["raise", "successor"]
 WhenUnfit: TypeAlias = Literal["raise", "return"]
 
+_LEAST = {"max_retries": 0, "max_repairs": 0, "max_reply_bytes": 1, "max_event_bytes": 1}
 _CHOICES = {
     "when_retired": ("raise", "successor"),
     "tool_calling": ("auto", "native", "prompted"),
@@ -77,7 +78,7 @@ class Settings:
         when_unfit: What to do with an answer that still does not: "raise" `UnfitReplyError`, or "return" it.
         token_counter: Counts the tokens of wire messages, in place of the lower bound of `catalog.limits`.
         allow_http: Allow to send a key unencrypted to a public host.
-        max_reply_bytes: The largest plain reply read.
+        max_reply_bytes: The largest reply read, whole or streamed, in bytes after decompression.
         max_event_bytes: The largest event of a stream read.
     """
 
@@ -141,10 +142,11 @@ class Settings:
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
                 raise ConfigurationError(f"`{name.removesuffix('_s')}` is in seconds and above 0, not {seconds!r}.")
-        for name in ("max_retries", "max_repairs"):
+        for name, least in _LEAST.items():
             count: Any = getattr(self, name)
-            if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-                raise ConfigurationError(f"`{name}` counts {name.removeprefix('max_')}, from 0, not {count!r}.")
+            if isinstance(count, bool) or not isinstance(count, int) or count < least:
+                counted = name.removeprefix("max_").replace("_", " ")
+                raise ConfigurationError(f"`{name}` counts {counted}, from {least}, not {count!r}.")
         key: Any = self.api_key
         if not (key is None or isinstance(key, str) or callable(key)):
             raise ConfigurationError(f"`api_key` is a string or a function that returns one, not a {_type(key)}.")

@@ -16,6 +16,7 @@ from lfm_adapter._version import __version__
 from lfm_adapter.client.settings import (
     DEFAULT_MODEL,
     ENVIRONMENT,
+    MAX_REPLY_BYTES,
     Settings,
     default_model,
     takes_the_environments_key,
@@ -45,7 +46,7 @@ _ALIASES = {
 _CLIENT_FIELDS = (
     "api_key", "base_url", "timeout", "stream_chunk_timeout", "total_timeout", "max_retries", "app_url", "app_title",
     "app_categories", "default_headers", "when_retired", "tool_calling", "recover_tool_calls", "max_repairs",
-    "when_unfit", "token_counter", "allow_http",
+    "when_unfit", "token_counter", "allow_http", "max_reply_bytes",
 )  # fmt: skip
 
 _BODY_FIELDS = (
@@ -86,6 +87,7 @@ class ChatOptions(BaseChatModel):
         when_unfit: What to do with an answer that still does not keep to them.
         token_counter: Counts the tokens of wire messages, for the check against the context and for `get_num_tokens`.
         allow_http: Allow to send a key unencrypted to a public host.
+        max_reply_bytes: The largest reply read, whole or streamed, after decompression. Default: 32 MiB.
         temperature: 0 to 2. Liquid advises 0.1 to 0.3 for its models.
         max_tokens: The most tokens to generate, also called `max_completion_tokens`. What the model cannot give is not
             asked for: `response_metadata["max_tokens_clamped"]` then says so.
@@ -143,6 +145,7 @@ class ChatOptions(BaseChatModel):
     when_unfit: Literal["raise", "return"] = "raise"
     token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = Field(default=None, exclude=True)
     allow_http: bool = False
+    max_reply_bytes: int = MAX_REPLY_BYTES
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
@@ -254,6 +257,7 @@ class ChatOptions(BaseChatModel):
             when_unfit=self.when_unfit,
             token_counter=self.token_counter,
             allow_http=self.allow_http,
+            max_reply_bytes=self.max_reply_bytes,
         )
 
     def _parameters(self, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ end of its bytes once finish reason and usage have both come.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
     from lfm_adapter.openrouter.values import Delta, Reply
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["StreamReader", "is_event_stream", "read_json", "read_reply"]
+__all__ = ["StreamReader", "is_event_stream", "read_json", "read_reply", "too_large"]
 
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
     """Tell whether a reply is the stream that was asked for; an error, or a proxy's answer, is a plain body."""
     return status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
+
+
+def too_large(max_bytes: float, status: int | None = None) -> ResponseError:
+    """A reply is larger than its bound."""
+    return ResponseError(f"The reply is larger than {max_bytes:,} bytes (`max_reply_bytes`).", status=status)
 
 
 def read_json(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -> JSONDict:
@@ -67,13 +73,22 @@ class StreamReader:
         events: How many events with data have come; comments, which only keep the connection alive, do not count.
     """
 
-    def __init__(self, asked: Asked, headers: Mapping[str, str], *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        headers: Mapping[str, str],
+        *,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        max_reply_bytes: float = math.inf,
+    ) -> None:
         self.reply: Reply | None = None
         self.events = 0
         self._asked = asked
         self._headers = headers
         self._decoder = EventDecoder(max_event_bytes=max_event_bytes)
         self._collector = Collector()
+        self._max_reply_bytes = max_reply_bytes
+        self._bytes = 0
 
     @property
     def has_content(self) -> bool:
@@ -86,7 +101,10 @@ class StreamReader:
         Raises:
             APIError: The stream holds an error, or ended too early. `partial` holds all that came.
         """
+        self._bytes += len(chunk)
         try:
+            if self._bytes > self._max_reply_bytes:
+                raise too_large(self._max_reply_bytes)
             for data in self._decoder.feed(chunk) if chunk else self._decoder.close():
                 self.events += 1
                 if data == DONE:

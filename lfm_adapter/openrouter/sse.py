@@ -18,7 +18,7 @@ __all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder"]
 
 DONE = b"[DONE]"
 
-MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_EVENT_BYTES = 8 * 1024 * 1024
 """An event larger than this is refused: an answer's piece has some hundred bytes, a whole image a few million."""
 
 
@@ -98,5 +98,7 @@ class EventDecoder:
 
     def _bounded(self, held_bytes: int) -> int:
         if held_bytes > self._max_event_bytes:
-            raise ResponseError(f"An event of the stream is larger than {self._max_event_bytes:,} bytes.")
+            raise ResponseError(
+                f"An event of the stream is larger than {self._max_event_bytes:,} bytes (`max_event_bytes`)."
+            )
         return held_bytes

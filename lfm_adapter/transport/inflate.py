@@ -16,6 +16,10 @@ __all__ = ["PIECE_BYTES", "Inflater", "UnknownEncodingError", "inflater_for"]
 
 PIECE_BYTES = 65_536
 
+MAX_SILENT_BYTES = 1024 * 1024
+"""Compressed bytes that may say nothing. Empty blocks and members have no size when decompressed, so that no bound of
+the body counts them, and a server could send them without end."""
+
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _NAMES = frozenset({"gzip", "x-gzip", "deflate"})
 _HEADER_BYTES = 2
@@ -52,24 +56,38 @@ class Inflater:
     >>> inflater.check_end()
     """
 
-    __slots__ = ("_input", "_is_begun", "_is_plain", "_stream")
+    __slots__ = ("_fed", "_input", "_is_begun", "_is_plain", "_silent_bytes", "_stream")
 
     def __init__(self) -> None:
+        self._fed = b""
         self._input = b""
+        self._silent_bytes = 0
         self._stream: zlib._Decompress | None = None
         self._is_begun = False
         self._is_plain = False
 
     def feed(self, data: bytes) -> None:
         """Add compressed bytes."""
-        self._input += data
+        self._fed += data
 
     def take(self) -> bytes:
-        """Return the next bytes, `PIECE_BYTES` at most; b"" when more must be fed.
+        """Return the next bytes, about `PIECE_BYTES` at most; b"" when more must be fed.
 
         Raises:
-            zlib.error: The data is broken.
+            zlib.error: The data is broken, or `MAX_SILENT_BYTES` of it say nothing.
         """
+        # In pieces, for each step copies the rest of its input.
+        while not (data := self._take()) and self._fed:
+            piece, self._fed = self._fed[:PIECE_BYTES], self._fed[PIECE_BYTES:]
+            self._silent_bytes += len(piece)
+            if self._silent_bytes > MAX_SILENT_BYTES:
+                raise zlib.error("compressed data that says nothing")
+            self._input += piece
+        if data:
+            self._silent_bytes = 0
+        return data
+
+    def _take(self) -> bytes:
         while self._is_compressed():
             stream = self._stream = self._stream or zlib.decompressobj(_GZIP_OR_ZLIB)
             data = stream.decompress(self._input, PIECE_BYTES)

@@ -24,6 +24,9 @@ __all__ = ["close_pools", "manager_for"]
 # after use. No thread ever waits for another's connection.
 _IDLE_CONNECTIONS = 64
 
+_MAX_LINE_BYTES = 65_536  # as http.client has it for headers
+_MAX_TRAILERS = 100
+
 # A plain dict, because a lock could be held by another thread while the process forks.
 _managers: dict[tuple[bool, str | None, str | None], urllib3.PoolManager] = {}
 _inherited: list[urllib3.PoolManager] = []
@@ -131,6 +134,16 @@ class _Reply(http.client.HTTPResponse):
         finally:
             if not self.isclosed():
                 self.fp = self._file
+
+    def _read_and_discard_trailer(self) -> None:
+        """Read what stands behind the last chunk. http.client's own reads on for as long as lines come."""
+        for _ in range(_MAX_TRAILERS):
+            line = self.fp.readline(_MAX_LINE_BYTES + 1)
+            if len(line) > _MAX_LINE_BYTES:
+                raise http.client.LineTooLong("trailer line")
+            if line in {b"", b"\n", b"\r\n"}:
+                return
+        raise http.client.HTTPException("trailers without an end")
 
 
 class _HTTPPool(HTTPConnectionPool):

@@ -138,6 +138,11 @@ class TestRanges:
     def test_timeout_has_a_bound_even_if_none_is_given(self):
         assert LFMClient(timeout=None).settings.timeout_s == LFMClient().settings.timeout_s == 120
 
+    @pytest.mark.parametrize("size", [0, -1, True, 1e6, None])
+    def test_of_the_largest_reply_are_checked(self, size):
+        with pytest.raises(ConfigurationError, match="`max_reply_bytes` counts reply bytes, from 1"):
+            LFMClient(max_reply_bytes=size)
+
     @pytest.mark.parametrize("retries", [-1, True, 1.5, None])
     def test_of_retries_are_checked(self, retries):
         with pytest.raises(ConfigurationError, match="`max_retries` counts retries"):
@@ -169,6 +174,7 @@ class TestClient:
             when_retired="successor",
             token_counter=count,
             allow_http=True,
+            max_reply_bytes=1_000,
         )
         assert client.settings == Settings(
             model="liquid/lfm-3-1.7b",
@@ -183,6 +189,7 @@ class TestClient:
             when_retired="successor",
             token_counter=count,
             allow_http=True,
+            max_reply_bytes=1_000,
         )
 
     def test_shows_neither_its_key_nor_its_headers(self, kind):

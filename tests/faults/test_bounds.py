@@ -1,0 +1,213 @@
+"""What a server sends without measure ends in our exception, within bounded memory and time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from both_clients import KINDS, Client, clients
+from chat_ways import ALL_WAYS, ask, chat
+from loopback import CUT, Loopback, chunk, reply
+from openrouter_replies import completion, stream
+
+from lfm_adapter import errors
+from lfm_adapter.client.settings import MAX_REPLY_BYTES
+from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from scripted_openrouter import ScriptedOpenRouter
+
+MB = 1_000_000
+MAX_PEAK_BYTES = 4 * MAX_REPLY_BYTES
+
+JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+BODY = b'{"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}], "usage": {"total_tokens": 1}}'
+
+
+def event(content: str) -> bytes:
+    return b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": {"content": content}}]}).encode()
+
+
+HI = event("Hi.")
+
+
+def endless(head: bytes, first: bytes, piece: bytes, *, size: int = 64 * MB) -> list[Any]:
+    """`size` bytes in the end, far above each bound; whoever reads them all has no bound."""
+    return [head + CHUNKED, chunk(first), *[chunk(piece)] * (size // len(piece)), CUT]
+
+
+def bomb(compressor: Any, first: bytes, piece: bytes, *, size: int = 512 * MB) -> list[bytes]:
+    """`size` bytes, compressed."""
+    compressed = [compressor.compress(first), compressor.flush(zlib.Z_SYNC_FLUSH)]
+    once = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
+    # Behind a full flush, the same bytes say the same again.
+    again = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return [*compressed, once, *[again] * (size // len(piece))]
+
+
+def packed(head: bytes, encoding: bytes, pieces: Sequence[bytes]) -> list[Any]:
+    return [head + b"Content-Encoding: %s\r\n" % encoding + CHUNKED, *(chunk(piece) for piece in pieces if piece), CUT]
+
+
+def gzipped(head: bytes, first: bytes, piece: bytes) -> list[Any]:
+    return packed(head, b"gzip", bomb(zlib.compressobj(9, zlib.DEFLATED, 31), first, piece))
+
+
+def deflated(head: bytes, first: bytes, piece: bytes) -> list[Any]:
+    return packed(head, b"deflate", bomb(zlib.compressobj(9), first, piece))
+
+
+TOO_LARGE = rf"larger than {MAX_REPLY_BYTES:,} bytes \(`max_reply_bytes`\)"
+TOO_LARGE_EVENT = rf"larger than {MAX_EVENT_BYTES:,} bytes \(`max_event_bytes`\)"
+LINE, EVENTS, TEXT = b": %s\n" % (b"x" * MB), event("x" * 50_000) * 20, b"x" * MB
+
+BODIES: dict[str, tuple[Callable[[], Any], type[errors.APIError], str]] = {
+    "64 MB of padding": (lambda: endless(JSON_HEAD, b"\n", b" " * MB), errors.ResponseError, TOO_LARGE),
+    "64 MB of text": (
+        lambda: endless(JSON_HEAD, b'{"choices": [{"message": {"content": "', TEXT),
+        errors.ResponseError,
+        TOO_LARGE,
+    ),
+    "64 MB of an error": (
+        lambda: endless(JSON_HEAD.replace(b"200 OK", b"500 Oh"), b'{"error": {"message": "', TEXT),
+        errors.ResponseError,
+        TOO_LARGE,
+    ),
+    "a gzip bomb": (lambda: gzipped(JSON_HEAD, b'{"choices": "', TEXT), errors.ResponseError, TOO_LARGE),
+    "a deflate bomb": (lambda: deflated(JSON_HEAD, b'{"choices": "', TEXT), errors.ResponseError, TOO_LARGE),
+    "a gzip bomb within one": (
+        lambda: packed(JSON_HEAD, b"gzip, gzip", [gzip.compress(gzip.compress(TEXT))]),
+        errors.ResponseError,
+        "not asked for",
+    ),
+    "gzip members that are empty": (
+        lambda: packed(JSON_HEAD, b"gzip", [gzip.compress(b"") * 3_000] * 100),
+        errors.ResponseError,
+        "cannot be decompressed",
+    ),
+    "deflate blocks that are empty": (
+        lambda: packed(JSON_HEAD, b"deflate", [zlib.compress(b"")[:2], *[b"\0\0\0\xff\xff" * 10_000] * 100]),
+        errors.ResponseError,
+        "cannot be decompressed",
+    ),
+    "brotli": (lambda: packed(JSON_HEAD, b"br", [b"\x0b"]), errors.ResponseError, "'br', which was not asked for"),
+    "zstandard": (lambda: packed(JSON_HEAD, b"zstd", [b"("]), errors.ResponseError, "'zstd', which was not asked for"),
+    "nesting 10,000 deep": (
+        lambda: reply(b'{"choices": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
+        errors.ResponseError,
+        "no JSON object",
+    ),
+    "invalid UTF-8": (lambda: reply(BODY.replace(b"Hi.", b"\xff\xfe")), errors.ResponseError, "no JSON object"),
+    "trailers without an end": (
+        lambda: [JSON_HEAD + CHUNKED + chunk(BODY) + b"0\r\n", *[b"A: b\r\n" * 10_000] * 100, CUT],
+        errors.APIConnectionError,
+        "is not HTTP|broke off",
+    ),
+    "a chunk's size without an end": (
+        lambda: [JSON_HEAD + CHUNKED + b"5;", *[TEXT] * 20, CUT],
+        errors.StreamInterruptedError,
+        "broke off",
+    ),
+    "a status line without an end": (lambda: [b"HTTP/1.1 200 ", *[TEXT] * 20, CUT], errors.APIConnectionError, "HTTP"),
+    "a header without an end": (lambda: [JSON_HEAD + b"A: ", *[TEXT] * 20, CUT], errors.APIConnectionError, "HTTP"),
+    "headers without an end": (
+        lambda: [JSON_HEAD, *[b"A: b\r\n" * 10_000] * 20, CUT],
+        errors.APIConnectionError,
+        "HTTP",
+    ),
+}
+
+STREAMS: dict[str, tuple[Callable[[], Any], type[errors.APIError], str]] = {
+    "a stream without an end": (lambda: endless(SSE_HEAD, HI, EVENTS), errors.ResponseError, TOO_LARGE),
+    "comments without an end": (lambda: endless(SSE_HEAD, HI, LINE), errors.ResponseError, TOO_LARGE),
+    "a line without an end": (
+        lambda: endless(SSE_HEAD, HI + b"data: ", TEXT),
+        errors.ResponseError,
+        TOO_LARGE_EVENT,
+    ),
+    "an event of 10 MB": (
+        lambda: endless(SSE_HEAD, HI, event("x" * 10 * MB), size=11 * MB),
+        errors.ResponseError,
+        TOO_LARGE_EVENT,
+    ),
+    "an event of 10 MB in lines": (
+        lambda: endless(SSE_HEAD, HI, b"data: %s\n" % (b"x" * MB), size=10 * MB),
+        errors.ResponseError,
+        TOO_LARGE_EVENT,
+    ),
+    "a gzip bomb of events": (lambda: gzipped(SSE_HEAD, HI, EVENTS), errors.ResponseError, TOO_LARGE),
+    "a deflate bomb of comments": (lambda: deflated(SSE_HEAD, HI, LINE), errors.ResponseError, TOO_LARGE),
+    "an event nested 10,000 deep": (
+        lambda: endless(SSE_HEAD, HI, b"data: %s\n\n" % (b"[" * 10_000 + b"]" * 10_000), size=25_000),
+        errors.ResponseError,
+        "no JSON object",
+    ),
+    "an event of invalid UTF-8": (
+        lambda: endless(SSE_HEAD, HI, event("x").replace(b"x", b"\xff"), size=100),
+        errors.ResponseError,
+        "no JSON object",
+    ),
+}
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
+    with clients(request.param) as make:
+        yield make
+
+
+@pytest.fixture
+def memory() -> Iterator[None]:
+    """Holds the test to a peak of memory, the server's part included."""
+    tracemalloc.start()
+    yield
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < MAX_PEAK_BYTES, f"{peak_bytes / MB:.0f} MB"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
+@pytest.mark.parametrize("case", BODIES)
+def test_a_reply_without_measure_is_refused(make, memory, case, streamed):
+    script, kind, words = BODIES[case]
+    with Loopback(script()) as server:
+        client = make(base_url=server.url, max_retries=0)
+        with pytest.raises(kind, match=words):
+            client.text() if streamed else client.chat("Hello")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("case", STREAMS)
+def test_a_stream_without_measure_is_refused_with_what_came_before(make, memory, case):
+    script, kind, words = STREAMS[case]
+    with Loopback(script()) as server:
+        client = make(base_url=server.url)
+        with pytest.raises(kind, match=words) as raised:
+            client.text()
+    assert raised.value.partial.text.startswith("Hi.")
+    assert len(server.requests) == 1
+
+
+def test_a_stream_may_be_as_large_as_the_bound_and_no_larger(make):
+    done = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    body = HI + b": wait\n\n" * 100 + done
+    with Loopback([SSE_HEAD + CHUNKED + chunk(body) + chunk(b"")]) as server:
+        assert make(base_url=server.url, max_reply_bytes=len(body)).text() == "Hi."
+        with pytest.raises(errors.ResponseError, match="max_reply_bytes"):
+            make(base_url=server.url, max_reply_bytes=len(body) - 1).text()
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_the_chat_model_has_a_bound_of_ones_own(server: ScriptedOpenRouter, way: str):
+    server.default = lambda request: (stream if request.json.get("stream") else completion)("Hello. " * 1_000)
+    assert ask(chat(server), way).text.startswith("Hello.")
+    with pytest.raises(errors.ResponseError, match=r"larger than 3,000 bytes \(`max_reply_bytes`\)"):
+        ask(chat(server, max_reply_bytes=3_000), way)
