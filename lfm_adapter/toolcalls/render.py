@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.openrouter.lenient import as_dict, as_text, dicts, parse
 from lfm_adapter.toolcalls.dialects import dialect_of, escaped
+from lfm_adapter.toolcalls.neutral import neutral, neutralised
 from lfm_adapter.toolcalls.strings import json_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def with_tools(
     r"""Return messages that say by text alone what tools there are, what was called and what came of it.
 
     The definitions stand at the end of the first system message, or in a new one. Results are data, and whoever wrote
-    them may mean harm: they become JSON in which every "<" is `\u003c`, so that no marker can stand in them.
+    them may mean harm: they become JSON in which every "<" is `\u003c`, so that no marker can stand in them. What users
+    and answers say is `neutralised`.
 
     Args:
         messages: In wire form, with `tool_calls` and messages of the role "tool".
@@ -42,7 +44,7 @@ def with_tools(
         plain_text: Whether an answer without a call is to be plain text, and not what `with_schema` asks for.
     """
     spoken = dialect_of(dialect)
-    rewritten = list(_history(messages, spoken))
+    rewritten = list(_history(list(neutralised(messages)), spoken))
     if not tools:
         return rewritten
     demand = _demand(choice, parallel=parallel, plain_text=plain_text)
@@ -68,10 +70,10 @@ def with_schema(
         else f"Answer with JSON alone: {demand}"
     )
     if schema is None:
-        return _with_system_text(list(map(dict, messages)), f"{demand} It must be one JSON object.")
+        return _with_system_text(list(neutralised(messages, turns_only=True)), f"{demand} It must be one JSON object.")
     purpose = f" ({described['description']})" if described.get("description") else ""
     demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(json_of(schema))}"
-    return _with_system_text(list(map(dict, messages)), demand)
+    return _with_system_text(list(neutralised(messages, turns_only=True)), demand)
 
 
 def repair_calls(said: str, problem: str) -> list[JSONDict]:
@@ -98,9 +100,9 @@ def repair_schema(said: str, problem: str) -> list[JSONDict]:
 
 def _repair(said: str, told: str) -> list[JSONDict]:
     # Some servers refuse an assistant's message without content, and none takes half a surrogate pair.
-    said = said.encode("utf-8", "replace").decode()
+    said = neutral(said.encode("utf-8", "replace").decode(), turns_only=True)
     answer: list[JSONDict] = [{"role": "assistant", "content": said}] if said.strip() else []
-    return [*answer, {"role": "user", "content": told}]
+    return [*answer, {"role": "user", "content": neutral(told)}]
 
 
 def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
