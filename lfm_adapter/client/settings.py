@@ -216,8 +216,12 @@ def _type(value: object) -> str:
 
 
 def _is_public(url: str) -> bool:
+    import socket
+
     host = (urlsplit(url).hostname or "").rstrip(".")
     try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
+        # `inet_aton` also knows the other ways to write one, such as 134744072, which the system would connect to.
+        numeric = socket.inet_aton(host) if host and host[0].isdigit() else host
+        return ipaddress.ip_address(numeric).is_global
+    except (OSError, ValueError):
         return "." in host and not host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))

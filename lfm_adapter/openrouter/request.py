@@ -110,7 +110,9 @@ def base_url_of(url: str) -> str:
         parts.port  # noqa: B018 # raises where it is no number
     except ValueError:
         raise wrong from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    # `urlsplit` leaves line breaks out without a word, and keeps other characters that no address has.
+    is_sound = url.strip().isprintable() and " " not in url.strip()
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_sound:
         raise wrong
     if parts.username or parts.password:
         raise ConfigurationError("`base_url` must not hold a user name or a password. Pass `default_headers` instead.")

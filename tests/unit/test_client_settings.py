@@ -101,7 +101,7 @@ class TestKey:
         monkeypatch.setenv(variable, LOCAL)
         assert Settings.of().key() == KEY
 
-    @pytest.mark.parametrize("host", ["api.example.com", "8.8.8.8", "openrouter.ai"])
+    @pytest.mark.parametrize("host", ["api.example.com", "8.8.8.8", "134744072", "0x08.2056", "openrouter.ai"])
     def test_does_not_go_unencrypted_to_a_public_host(self, host):
         settings = Settings.of(base_url=f"http://{host}/v1", api_key=KEY)
         with pytest.raises(ConfigurationError, match=f"unencrypted to {host}.*allow_http") as caught:

@@ -121,7 +121,8 @@ class TestBaseURL:
         "url",
         [
             "", "openrouter.ai/api/v1", "ftp://openrouter.ai", "https://", "file:///etc/passwd", "https://[::1/v1",
-            "https://openrouter.ai:abc/v1", "https://openrouter.ai:99999/v1",
+            "https://openrouter.ai:abc/v1", "https://openrouter.ai:99999/v1", "https://openrouter.ai/v1\r\nX-Evil: 1",
+            "https://openrouter.ai/v1 HTTP/1.1", "https://open\trouter.ai/v1", "https://openrouter.ai/\x00v1",
         ],
     )  # fmt: skip
     def test_refuses_what_is_no_address(self, url):
