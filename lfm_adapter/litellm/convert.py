@@ -63,21 +63,7 @@ def response_of(reply: Reply, model: str) -> ModelResponse:
     """
     response = ModelResponse(
         model=model,
-        choices=[
-            Choices(
-                index=index,
-                finish_reason=choice.finish_reason,
-                logprobs=choice.logprobs,
-                message=Message(
-                    content=choice.text or (None if choice.tool_calls else ""),
-                    tool_calls=[call_of(call) for call in choice.tool_calls] or None,
-                    reasoning_content=choice.reasoning or None,
-                    **message_fields(choice),
-                    provider_specific_fields={**reply_fields(reply), **choice_fields(choice)} or None,
-                ),
-            )
-            for index, choice in enumerate(reply.choices)
-        ],
+        choices=[_choice(index, choice, reply_fields(reply)) for index, choice in enumerate(reply.choices)],
         usage=None if reply.usage is None else Usage(**usage_of(reply)),
         **head_of(reply),
     )
@@ -85,6 +71,26 @@ def response_of(reply: Reply, model: str) -> ModelResponse:
     if cost is not None:
         response._hidden_params["additional_headers"] = {"llm_provider-x-litellm-response-cost": cost}
     return response
+
+
+def _choice(index: int, choice: Choice, facts: JSONDict) -> Choices:
+    facts = {**facts, **choice_fields(choice)}
+    try:
+        return _made(index, choice, facts, message_fields(choice), choice.logprobs)
+    except ValueError:  # pydantic's: some field is of another kind than LiteLLM's types say
+        apart = {"images": choice.images, "logprobs": choice.logprobs}
+        return _made(index, choice, facts | {name: value for name, value in apart.items() if value}, {}, None)
+
+
+def _made(index: int, choice: Choice, facts: JSONDict, fields: JSONDict, logprobs: JSONDict | None) -> Choices:
+    message = Message(
+        content=choice.text or (None if choice.tool_calls else ""),
+        tool_calls=[call_of(call) for call in choice.tool_calls] or None,
+        reasoning_content=choice.reasoning or None,
+        **fields,
+        provider_specific_fields=facts or None,
+    )
+    return Choices(index=index, finish_reason=choice.finish_reason, logprobs=logprobs, message=message)
 
 
 def head_of(reply: Reply) -> JSONDict:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import gc
-import json
 import math
 import pickle
 import time
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from mutants import JUNK, paths, replaced, written
 from reply_strategies import unhurried
 from stream_reading import ASKED, Reading, cut_at, read_stream
 
@@ -23,18 +22,7 @@ from lfm_adapter.openrouter.reply import read_json, read_reply
 from lfm_adapter.openrouter.values import Delta, Reply, ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-Path = tuple[str | int, ...]
-
-# What JSON cannot write stands for something until the text is made.
-LEFT_OUT, DEEP, DIGITS, INFINITE = "@left out@", "@deep@", "@digits@", "@infinite@"
-WRITTEN = {DEEP: "[" * 10_000 + "]" * 10_000, DIGITS: "9" * 5_000, INFINITE: "1e999"}
-JUNK: list[Any] = [
-    LEFT_OUT, DEEP, DIGITS, INFINITE, None, True, False, 0, -1, 429, 1.5, math.nan, -math.inf, 10**400, 1e308,
-    "", "x", "\ud800", "429", "nan", "1e999", "[{", "\u2028", [], {}, [None], [[]], ["x"], [{}], [{"message": "x"}],
-    {"": None}, {"message": {"message": {"message": {"message": {"message": "x"}}}}}, {"text": 1, "index": {}},
-]  # fmt: skip
+    from collections.abc import Callable
 
 TOOL_CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
 THOUGHT = {"type": "reasoning.text", "text": "Hm.", "format": None, "index": 0, "id": "r1", "signature": "s"}
@@ -67,39 +55,6 @@ ERROR = {
 BODY = {**HEAD, "choices": [{**CHOICE, "message": MESSAGE}]}
 CHUNK = {**HEAD, "choices": [{**CHOICE, "delta": MESSAGE}]}
 IN_CHOICE = {**HEAD, "error": None, "choices": [{**CHOICE, "delta": MESSAGE, "error": ERROR, "finish_reason": "error"}]}
-
-
-def paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The path of everything in `value`, itself included."""
-    yield path
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
-        yield from paths(value[key], (*path, key))
-
-
-def replaced(value: Any, path: Path, junk: Any) -> Any:
-    """A copy of `value` with junk at `path`, where that still leads anywhere."""
-    if not path:
-        return junk
-    value = copy.deepcopy(value)
-    at = value
-    try:
-        for key in path[:-1]:
-            at = at[key]
-        if junk == LEFT_OUT:
-            del at[path[-1]]
-        else:
-            at[path[-1]] = junk
-    except (KeyError, IndexError, TypeError):
-        pass
-    return value
-
-
-def written(value: Any) -> bytes:
-    text = json.dumps(value)
-    for sign, meant in WRITTEN.items():
-        text = text.replace(f'"{sign}"', meant)
-    return text.encode()
 
 
 def stream_of(*chunks: Any) -> bytes:

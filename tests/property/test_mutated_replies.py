@@ -1,0 +1,104 @@
+"""A reply that is spoiled in one place is an answer that keeps its text, or an error of ours, on every surface.
+
+All mutants go through a client, in turn the one or its twin for asyncio, and a share of them through `ChatLFM`;
+`tests/litellm_provider` has LiteLLM's part.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from chat_ways import summed
+from mutants import Mutant, mutants, samples
+
+from lfm_adapter import AsyncLFMClient, ChatLFM, LFMClient
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from lfm_adapter.openrouter.values import Reply
+
+MIN_MUTANTS = 20_000
+SHARE = 20
+MODEL = "liquid/lfm-2.5-2.6b:free"
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+CALL = {"model": MODEL, "api_key": "test-key", "max_retries": 0}
+
+
+class Chat(ChatLFM):
+    """A chat model whose transport is `played`."""
+
+    played: Any
+
+    def _client(self, call: dict[str, Any]) -> LFMClient:
+        return LFMClient.of(self._settings(call), self.played)
+
+
+def through_client(mutant: Mutant) -> str:
+    client = LFMClient(transport=mutant.played(), **CALL)
+    if not mutant.sample.is_stream:
+        return _checked(client.chat("Hi"))
+    with client.stream("Hi", tools=[WEATHER]) as stream:
+        text = "".join(delta.text for delta in stream)
+    assert _checked(stream.reply) == text
+    return text
+
+
+def through_async_client(mutant: Mutant) -> str:
+    client = AsyncLFMClient(transport=mutant.aplayed(), **CALL)
+
+    async def ask() -> str:
+        if not mutant.sample.is_stream:
+            return _checked(await client.chat("Hi", tools=[WEATHER]))
+        async with client.stream("Hi") as stream:
+            text = "".join([delta.text async for delta in stream])
+        assert _checked(stream.reply) == text
+        return text
+
+    return _stepped(ask())
+
+
+def through_langchain(mutant: Mutant) -> str:
+    model = Chat(played=mutant.played(), **CALL)
+    message = summed(list(model.stream("Hi"))) if mutant.sample.is_stream else model.invoke("Hi")
+    assert isinstance(message.content_blocks, list)
+    return str(message.text)
+
+
+def _stepped(coroutine: Coroutine[Any, Any, str]) -> str:
+    """Run a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
+
+
+def _checked(reply: Reply | None) -> str:
+    assert reply is not None
+    assert reply.choices
+    return reply.text
+
+
+def test_any_mutant_is_an_answer_with_its_text_or_an_error_of_ours():
+    count = 0
+    for mutant in mutants():
+        mutant.check((through_client, through_async_client)[count % 2])
+        count += 1
+    assert count >= MIN_MUTANTS
+
+
+def test_any_mutant_is_an_answer_with_its_text_or_an_error_of_ours_in_langchain():
+    for mutant in islice(mutants(), 0, None, SHARE):
+        mutant.check(through_langchain)
+
+
+@pytest.mark.parametrize("surface", [through_client, through_async_client, through_langchain])
+def test_the_replies_that_are_spoiled_are_read_right_before(surface):
+    answers = 0
+    for sample in samples():
+        Mutant(sample, (0, "nowhere"), sample.body).check(surface)
+        answers += bool(sample.text)
+    assert answers >= 8
