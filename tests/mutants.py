@@ -25,15 +25,14 @@ from openrouter_replies import (
     stream,
     tool_call,
 )
+from played import AsyncPlayed, Played
 
 from lfm_adapter import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from http_reply import Reply
-
-    from lfm_adapter.transport import Request
 
 __all__ = ["Mutant", "Path", "Sample", "mutants", "paths", "replaced", "samples", "written"]
 
@@ -119,11 +118,11 @@ class Mutant:
 
     def played(self) -> Any:
         """A transport that gives this reply."""
-        return _Played(self.sample.status, self.sample.headers, self.body)
+        return Played(self.sample.status, self.sample.headers, self.body)
 
     def aplayed(self) -> Any:
         """The twin of `played` for asyncio."""
-        return _AsyncPlayed(self.sample.status, self.sample.headers, self.body)
+        return AsyncPlayed(self.sample.status, self.sample.headers, self.body)
 
     def check(self, ask: Callable[[Mutant], str]) -> None:
         """Check that `ask` returns the text of an answer or raises an error of ours, and that the text is not lost."""
@@ -143,32 +142,6 @@ class Mutant:
         else:
             assert self.sample.status == 200, "an error became an answer"
             assert not self.spares_text or text == expected
-
-
-class _Played:
-    """A transport, its response, and their twins for asyncio: gives one reply to everybody."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self._pieces = [body]
-
-    def send(self, request: Request) -> _Played:
-        return self
-
-    def read(self, timeout_s: float) -> bytes:
-        return self._pieces.pop() if self._pieces else b""
-
-    def close(self) -> None:
-        pass
-
-
-class _AsyncPlayed(_Played):
-    async def send(self, request: Request) -> _AsyncPlayed:  # type: ignore[override]
-        return self
-
-    async def read(self, timeout_s: float) -> bytes:  # type: ignore[override]
-        return super().read(timeout_s)
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:

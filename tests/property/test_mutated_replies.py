@@ -7,17 +7,16 @@ All mutants go through a client, in turn the one or its twin for asyncio, and a 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from chat_ways import summed
 from mutants import Mutant, mutants, samples
+from played import PlayedChat, stepped
 
-from lfm_adapter import AsyncLFMClient, ChatLFM, LFMClient
+from lfm_adapter import AsyncLFMClient, LFMClient
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from lfm_adapter.openrouter.values import Reply
 
 MIN_MUTANTS = 20_000
@@ -25,15 +24,6 @@ SHARE = 20
 MODEL = "liquid/lfm-2.5-2.6b:free"
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"model": MODEL, "api_key": "test-key", "max_retries": 0}
-
-
-class Chat(ChatLFM):
-    """A chat model whose transport is `played`."""
-
-    played: Any
-
-    def _client(self, call: dict[str, Any]) -> LFMClient:
-        return LFMClient.of(self._settings(call), self.played)
 
 
 def through_client(mutant: Mutant) -> str:
@@ -57,23 +47,14 @@ def through_async_client(mutant: Mutant) -> str:
         assert _checked(stream.reply) == text
         return text
 
-    return _stepped(ask())
+    return stepped(ask())
 
 
 def through_langchain(mutant: Mutant) -> str:
-    model = Chat(played=mutant.played(), **CALL)
+    model = PlayedChat(played=mutant.played(), **CALL)
     message = summed(list(model.stream("Hi"))) if mutant.sample.is_stream else model.invoke("Hi")
     assert isinstance(message.content_blocks, list)
     return str(message.text)
-
-
-def _stepped(coroutine: Coroutine[Any, Any, str]) -> str:
-    """Run a coroutine that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it waits")
 
 
 def _checked(reply: Reply | None) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from itertools import accumulate
+from typing import Any
 
+import pytest
+from chat_ways import summed
 from hypothesis import given
 from hypothesis import strategies as st
+from played import AsyncPlayed, Played, PlayedChat, stepped
+from recorded_streams import CASES, Case, check_prefixes
 from reply_strategies import ENDINGS, Said, replies, unhurried
 from stream_reading import joined, read_stream
 
+from lfm_adapter import AsyncLFMClient, LFMClient
 from lfm_adapter.errors import StreamInterruptedError
 
 
@@ -67,3 +73,29 @@ def check(said: Said, ending: str, place: int) -> None:
         so_far = joined(reading.deltas, index)
         assert (choice.text, choice.reasoning, choice.refusal) == (so_far.text, so_far.reasoning, so_far.refusal)
         assert (choice.tool_calls, choice.logprobs) == (so_far.tool_calls, so_far.logprobs)
+
+
+def through_client(case: Case, played: dict[str, Any]) -> Any:
+    stream = LFMClient(transport=Played(**played), **case.settings).stream("Hi", **case.parameters)
+    return [*stream], stream.reply
+
+
+def through_async_client(case: Case, played: dict[str, Any]) -> Any:
+    stream = AsyncLFMClient(transport=AsyncPlayed(**played), **case.settings).stream("Hi", **case.parameters)
+
+    async def read() -> Any:
+        return [delta async for delta in stream], stream.reply
+
+    return stepped(read())
+
+
+def through_langchain(case: Case, played: dict[str, Any]) -> Any:
+    model = PlayedChat(played=Played(**played), **case.settings)
+    return summed(list(model.stream("Hi", **case.parameters))).model_dump(exclude={"id"})
+
+
+@pytest.mark.parametrize(("ask", "every"), [(through_client, 1), (through_async_client, 3), (through_langchain, 13)])
+@pytest.mark.parametrize("how", ["ends", "breaks"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_stream_cut_at_any_of_its_bytes_is_whole_or_an_error_with_all_text_that_came(case, how, ask, every):
+    check_prefixes(case, how, ask, every=every)
