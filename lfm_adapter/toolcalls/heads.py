@@ -37,7 +37,7 @@ FUNCTION_START = "<function="
 FUNCTION_END = "</function>"
 FENCE = "```"
 
-_PYTHON_NAME = re.compile(r"""[^\s()\[\]{}<>"'=,:]*""")
+_PYTHON_NAME = re.compile(r"""[^\s()\[\]{}<>"'=,:`]*""")  # what ends a frame begins none
 _KEYWORD = re.compile(r"[^\W\d][\w.-]{0,127}")
 _MAX_KEYWORD_CHARS = 128
 _LANGUAGE = re.compile(r"[\w+-]{0,20}")

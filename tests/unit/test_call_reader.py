@@ -82,6 +82,13 @@ def test_call_is_found_behind_xml_of_a_tool_that_is_not_bound(value: str, end: s
     assert [(call.name, call.arguments) for call in streamed.calls] == [("get_weather", '{"city": "Oslo"}')]
 
 
+@pytest.mark.parametrize("start", [START, "<tool_call>"])
+@pytest.mark.parametrize("behind", ["f(", "```f(x)", "\n```python\nf(x)\n```"])
+def test_fence_right_behind_a_fence_is_text(start: str, behind: str):
+    text = f"{start}``````{behind}"
+    assert read_calls(text, BOUND, make_id="call_{}".format) == (text, [])
+
+
 class TestWhatComesWhen:
     def test_text_comes_at_once(self):
         streamed = reader()
