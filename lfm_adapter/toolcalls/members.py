@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["name_in", "pass_member"]
 
-_TO_TAG = re.compile("<?[^<]*")
-_RUN = re.compile(r"""[^"'()\[\]{},<]+|<""")
+# Up to what may end a call, or the frame that it stands in: a tag, or a fence.
+_TO_END = re.compile(r".[^<`]*", re.DOTALL)
+_RUN = re.compile(r"""[^"'()\[\]{},<`]+""")
 
 
 def pass_member(source: Source, emit: Callable[[str], None], end_marker: str) -> Steps[None]:
@@ -57,7 +58,7 @@ def _function(source: Source, end_marker: str) -> Steps[None]:
         except NeedMore:
             yield
             continue
-        if run := _TO_TAG.match(source.text, source.place):
+        if run := _TO_END.match(source.text, source.place):
             source.take(run.end())
 
 

@@ -89,6 +89,16 @@ def test_fence_right_behind_a_fence_is_text(start: str, behind: str):
     assert read_calls(text, BOUND, make_id="call_{}".format) == (text, [])
 
 
+@pytest.mark.parametrize("unbound", ["<function=search><parameter=q>x", '{"name": "search", x', "search(x"])
+def test_fence_ends_a_call_of_a_tool_that_is_not_bound_however_it_comes(unbound: str):
+    text = f'{START}```\n{unbound} y```\n{{"name": "get_weather", "arguments": {{"city": "Oslo"}}}}'
+    whole = read_calls(text, BOUND, make_id="call_{}".format)
+    streamed = reader()
+    pieces = [piece for char in text for piece in streamed.feed(char)] + streamed.close()
+    assert ("".join(piece for piece in pieces if isinstance(piece, str)), streamed.calls) == whole
+    assert [call.arguments for call in streamed.calls] == ['{"city": "Oslo"}']
+
+
 class TestWhatComesWhen:
     def test_text_comes_at_once(self):
         streamed = reader()
