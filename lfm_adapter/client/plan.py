@@ -94,6 +94,8 @@ def plan_of(
         _hand_over_tools(plan, card, settings)
     elif by_prompt and (wants_tools or _has_calls(messages)):
         _write_tools(plan, card)
+    if plan.demands_call:
+        plan.response_format = None  # an answer that must be a call is no JSON
     if plan.response_format is not None:
         from lfm_adapter.toolcalls.render import with_schema
 

@@ -65,6 +65,8 @@ FRAGMENTS = [
     "arguments",
     '{"name": "run", "arguments": {',
     '{"arguments": {',
+    "<tool_call>\n```json\n",
+    "<function=shutdown><parameter=q>it's",
     '{"id": "1", ',
     "shutdown(",
     '{"name": "shutdown", ',

@@ -482,6 +482,12 @@ class TestSchema:
         assert "in plain text" not in sent_text(server)
         assert "If you call no tool, answer with JSON alone" in sent_text(server)
 
+    def test_is_not_asked_for_where_a_call_is_demanded(self, make, server, way):
+        server.add(says(way, OSLO))
+        fields = {"response_format": RESPONSE_FORMAT, "tools": [WEATHER], "tool_choice": "required"}
+        assert called(ask(make(server, model=PROMPTED), way, **fields)) == [("get_weather", {"city": "Oslo"})]
+        assert "JSON alone" not in sent_text(server)
+
     def test_beside_tools_that_may_not_be_called_is_asked_for_alone(self, make, server, way):
         server.add(says(way, '{"name": "Tom", "age": 3}'))
         fields = {"response_format": RESPONSE_FORMAT, "tools": [WEATHER], "tool_choice": "none"}
