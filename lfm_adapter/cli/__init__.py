@@ -10,6 +10,7 @@ from lfm_adapter._version import __version__
 from lfm_adapter.cli.chat import chat
 from lfm_adapter.cli.doctor import doctor
 from lfm_adapter.cli.local import local
+from lfm_adapter.cli.mcp import mcp
 from lfm_adapter.cli.models import models
 from lfm_adapter.cli.proxy_config import proxy_config
 from lfm_adapter.cli.run import run
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(chat)
 app.command()(models)
 app.command()(local)
+app.command()(mcp)
 app.command()(proxy_config)
 app.command()(doctor)
 app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)

@@ -19,7 +19,7 @@ from lfm_adapter.openrouter.request import base_url_of, is_loopback
 if TYPE_CHECKING:
     from lfm_adapter import ChatLFM
 
-__all__ = ["chat"]
+__all__ = ["DEMO_MAX_TOKENS", "NO_KEY", "chat", "has_openrouter"]
 
 # The demo model does not always find an end, and its context would hold a minute of it.
 DEMO_MAX_TOKENS = 512
@@ -74,7 +74,7 @@ def chat(
 
     options = {"model": model, "base_url": base_url, "temperature": temperature, "max_tokens": max_tokens}
     with ExitStack() as stack:
-        if on_this_machine or not (base_url or model or _has_openrouter()):
+        if on_this_machine or not (base_url or model or has_openrouter()):
             options |= _serve(gguf, max_tokens, asked_for=on_this_machine, stack=stack)
             on_this_machine = True
         conversation = Conversation(_chat_model(options), system, free=on_this_machine)
@@ -104,7 +104,8 @@ def _piped(stdin: TextIO) -> str:
     return stdin.read()
 
 
-def _has_openrouter() -> bool:
+def has_openrouter() -> bool:
+    """Tell whether the environment says how to reach OpenRouter, or what stands in for it."""
     return any(os.environ.get(name) for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"))
 
 

@@ -1,0 +1,98 @@
+"""`lfm mcp`: tools for coding assistants and chat apps."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from decimal import Decimal, InvalidOperation
+from pathlib import Path  # noqa: TC003 - typer evaluates the annotation
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lfm_adapter.cli.chat import DEMO_MAX_TOKENS, NO_KEY, has_openrouter
+from lfm_adapter.cli.screen import note
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lfm_adapter.mcp.session import Session
+
+__all__ = ["mcp"]
+
+
+def mcp(
+    *,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="What to ask: see `lfm models`. Default: LFM_MODEL.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="Another server with OpenAI's API. Needs --model.")] = None,
+    on_this_machine: Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")] = False,
+    gguf: Annotated[Path | None, typer.Option(help="Ask a GGUF file of yours on this machine.")] = None,
+    max_cost_usd: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="US$ that all calls together may cost. Default: no limit.")
+    ] = None,
+    allow_unknown_price: Annotated[
+        bool, typer.Option("--allow-unknown-price", help="Under a limit, ask also what has no known price.")
+    ] = False,
+) -> None:
+    """Serve tools to coding assistants and chat apps over the Model Context Protocol, on stdin and stdout.
+
+    A program starts it: see the examples for Claude Code, Roo Code and Cline. Asks OpenRouter where OPENROUTER_API_KEY
+    is set, else a model on this machine.
+    """
+    on_this_machine = on_this_machine or gguf is not None
+    if on_this_machine and (base_url or model):
+        raise typer.BadParameter("`--local` and `--gguf` choose the model; leave `--base-url` and `--model` out.")
+    if base_url and not (model or os.environ.get("LFM_MODEL")):
+        raise typer.BadParameter("`--base-url` needs `--model`: which of the server's models to ask.")
+    limit_usd = None if max_cost_usd is None else _amount(max_cost_usd)
+    try:
+        from lfm_adapter.mcp.budget import Budget
+        from lfm_adapter.mcp.server import create_server
+    except ImportError as error:
+        raise ConfigurationError(f'The MCP SDK does not load ({error}). pip install "lfm-adapter[mcp]"') from error
+    with ExitStack() as stack:
+        if on_this_machine or not (base_url or model or has_openrouter()):
+            session = _local_session(gguf, asked_for=on_this_machine, stack=stack)
+        else:
+            session = _session({"model": model, "base_url": base_url})
+        session.budget = Budget(limit_usd, allow_unknown_price)
+        server = create_server(session)
+        if sys.stdin.isatty():
+            note("Waiting for a client on stdin. Assistants start this by themselves; Ctrl-D ends it.")
+        server.run("stdio")
+
+
+def _local_session(gguf: Path | None, *, asked_for: bool, stack: ExitStack) -> Session:
+    from lfm_adapter import local
+
+    name = gguf.name if gguf else "SmolLM2-135M-Instruct"
+    note(f"Asking {name} on this machine." if asked_for else NO_KEY.format(model=name))
+    server = local.serve(gguf)
+    stack.callback(server.close)
+    session = _session({"model": server.model, "base_url": server.base_url})
+    session.free = True
+    if gguf is None:
+        session.max_tokens = DEMO_MAX_TOKENS
+        session.notice = "It is very small, often wrong, and no LFM: check what it says."
+    return session
+
+
+def _session(options: dict[str, Any]) -> Session:
+    from lfm_adapter import AsyncLFMClient
+    from lfm_adapter.mcp.session import Session
+
+    # The default model is retired, and who has not chosen it wants an answer.
+    chosen = options["model"] or os.environ.get("LFM_MODEL")
+    return Session(AsyncLFMClient(**options, when_retired="raise" if chosen else "successor"))
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise typer.BadParameter(f"`--max-cost-usd` is an amount from 0, not {text!r}.")
+    return amount

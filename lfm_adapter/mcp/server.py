@@ -1,0 +1,88 @@
+"""The MCP server: which tools it has, and what it tells an agent about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mcp.server import MCPServer
+from mcp.types import ToolAnnotations
+
+from lfm_adapter._version import __version__
+from lfm_adapter.mcp.tools import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfm_adapter.mcp.session import Session
+
+__all__ = ["create_server"]
+
+
+class _Tool(NamedTuple):
+    call: Callable[..., Any]
+    title: str
+    asks: bool = True
+    """Whether it asks a model, which costs something and gives another answer each time."""
+
+
+def create_server(session: Session) -> MCPServer:
+    """Return a server with all tools, to be run over stdio or HTTP.
+
+    Args:
+        session: Asks the models.
+    """
+    server = MCPServer(
+        "lfm",
+        title="Liquid LFM",
+        description="Hand small jobs to a fast, cheap language model of Liquid AI.",
+        instructions=_instructions(session),
+        version=__version__,
+        log_level="WARNING",
+        subscriptions=False,
+    )
+    for tool in _tools(session):
+        server.add_tool(
+            tool.call,
+            title=tool.title,
+            description=_description(tool.call),
+            annotations=ToolAnnotations(
+                title=tool.title,
+                read_only_hint=True,
+                destructive_hint=False,
+                idempotent_hint=not tool.asks,
+                open_world_hint=tool.asks,
+            ),
+        )
+    return server
+
+
+def _tools(session: Session) -> list[_Tool]:
+    tools = Tools(session)
+    return [
+        _Tool(tools.ask, "Ask a small language model"),
+        _Tool(tools.models, "List the models", asks=False),
+        _Tool(tools.usage, "Tell tokens and cost", asks=False),
+    ]
+
+
+def _description(tool: Callable[..., Any]) -> str:
+    """Return the docstring with a line for each paragraph, as a client shows it."""
+    paragraphs = (tool.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _instructions(session: Session) -> str:
+    settings = session.client.settings
+    model = session.model
+    told = ["Hand small jobs to a fast, cheap language model, and keep their text out of your own context."]
+    if session.free:
+        told.append(f"`{model}` answers, on this machine, for nothing.")
+    elif model != settings.card(settings.model).id:
+        told.append(f"`{model}` answers, because `{settings.card(settings.model).id}` is retired.")
+    else:
+        told.append(f"`{model}` answers where a call names no model.")
+    if session.notice:
+        told.append(session.notice)
+    if session.budget.limit_usd is not None:
+        told.append(f"All calls together may cost US$ {session.budget.limit_usd:f}; what would exceed it is refused.")
+    return " ".join(told)

@@ -1,0 +1,88 @@
+"""The command `lfm mcp` as assistants start it: a process that speaks the protocol on stdin and stdout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp_session import KEY, MODEL, MODES, error_of
+from openrouter_replies import completion, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scripted_openrouter import ScriptedOpenRouter
+
+LFM = [sys.executable, "-c", "from lfm_adapter.cli import app; app()"]
+
+
+@pytest.fixture
+def start(server: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Any]:
+    """Start `lfm mcp` with options; what it writes to stderr goes to `stderr.txt`."""
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    with (tmp_path / "stderr.txt").open("w") as errlog:
+
+        def start(*options: str, mode: str = "legacy", env: dict[str, str] | None = None, **more: Any) -> Client:
+            command, *arguments = [*LFM, "mcp", *options]
+            parameters = StdioServerParameters(command=command, args=arguments, env=environment if env is None else env)
+            return Client(stdio_client(parameters, errlog=errlog), mode=mode, read_timeout_seconds=60, **more)
+
+        yield start
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_assistant_starts_it_lists_the_tools_and_asks(
+    start: Any, server: ScriptedOpenRouter, tmp_path: Path, mode: str
+):
+    server.add(stream(["Hello."]))
+    async with start("--model", MODEL, mode=mode) as client:
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        result = await client.call_tool("ask", {"prompt": "Hi"})
+    assert {"ask", "models", "usage"} <= set(names)
+    assert result.content[0].text == "Hello."
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in (tmp_path / "stderr.txt").read_text()
+
+
+async def test_without_a_choice_the_successor_of_the_default_answers(start: Any, server: ScriptedOpenRouter):
+    server.add(stream(["Hello."]))
+    async with start() as client:
+        await client.call_tool("ask", {"prompt": "Hi"})
+        assert "because `liquid/lfm-3b` is retired" in client.instructions
+    assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+
+
+async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter):
+    server.add(stream(["Hello."], model=MODEL))
+    async with start("--model", MODEL, "--max-cost-usd", "0.0001") as client:
+        assert "US$ 0.0001" in client.instructions
+        refused = await client.call_tool("ask", {"prompt": "Hi"})
+        answered = await client.call_tool("ask", {"prompt": "Hi", "max_tokens": 100})
+    assert "spending limit of US$ 0.0001" in error_of(refused)
+    assert answered.content[0].text == "Hello."
+    assert len(server.requests) == 1
+
+
+def test_nothing_but_the_protocol_is_written_to_stdout(server: ScriptedOpenRouter):
+    server.add(completion())
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    ended = subprocess.run(  # noqa: S603
+        [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("options", [["--base-url", "http://127.0.0.1:9"], ["--local", "--model", "x"]])
+def test_options_that_cannot_be_meant_are_refused_before_it_serves(options: list[str]):
+    ended = subprocess.run(  # noqa: S603
+        [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert "--model" in ended.stderr
