@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["mcp"]
 
+LOCAL_CONTEXT_TOKENS = 8192
+"""So much of a text is read at once. Each of the two requests at a time takes it as memory."""
+
 
 def mcp(
     *,
@@ -29,6 +32,12 @@ def mcp(
     base_url: Annotated[str | None, typer.Option(help="Another server with OpenAI's API. Needs --model.")] = None,
     on_this_machine: Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")] = False,
     gguf: Annotated[Path | None, typer.Option(help="Ask a GGUF file of yours on this machine.")] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, file_okay=False, help="A folder whose files may be read, beside the client's own roots."
+        ),
+    ] = None,
     max_cost_usd: Annotated[
         str | None, typer.Option(metavar="AMOUNT", help="US$ that all calls together may cost. Default: no limit.")
     ] = None,
@@ -58,6 +67,7 @@ def mcp(
         else:
             session = _session({"model": model, "base_url": base_url})
         session.budget = Budget(limit_usd, allow_unknown_price)
+        session.folders = tuple(root or ())
         server = create_server(session)
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this by themselves; Ctrl-D ends it.")
@@ -69,10 +79,11 @@ def _local_session(gguf: Path | None, *, asked_for: bool, stack: ExitStack) -> S
 
     name = gguf.name if gguf else "SmolLM2-135M-Instruct"
     note(f"Asking {name} on this machine." if asked_for else NO_KEY.format(model=name))
-    server = local.serve(gguf)
+    server = local.serve(gguf, context_length=LOCAL_CONTEXT_TOKENS)
     stack.callback(server.close)
     session = _session({"model": server.model, "base_url": server.base_url})
     session.free = True
+    session.context_length = LOCAL_CONTEXT_TOKENS
     if gguf is None:
         session.max_tokens = DEMO_MAX_TOKENS
         session.notice = "It is very small, often wrong, and no LFM: check what it says."

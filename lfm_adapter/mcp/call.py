@@ -51,6 +51,11 @@ class Call:
         self._pieces = 0
         self._progress = 0
 
+    @property
+    def context_length(self) -> int | None:
+        """Tokens of prompt and answer that the model takes together, where known."""
+        return self.session.context_length or self.session.card(self.model).context_length
+
     async def ask(self, messages: Sequence[Mapping[str, Any]], *, max_tokens: int = 0, **parameters: Any) -> Reply:
         """Ask the model, reporting progress while it writes."""
         return await self.session.ask(

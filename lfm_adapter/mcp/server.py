@@ -8,6 +8,7 @@ from mcp.server import MCPServer
 from mcp.types import ToolAnnotations
 
 from lfm_adapter._version import __version__
+from lfm_adapter.mcp.text_tools import TextTools
 from lfm_adapter.mcp.tools import Tools
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def create_server(session: Session) -> MCPServer:
 
 
 def _tools(session: Session) -> list[_Tool]:
-    tools = Tools(session)
+    tools, texts = Tools(session), TextTools(session)
     return [
         _Tool(tools.ask, "Ask a small language model"),
+        _Tool(texts.summarize, "Summarize a text or files"),
+        _Tool(texts.extract, "Extract an object from a text"),
+        _Tool(texts.classify, "Choose a label for a text"),
+        _Tool(texts.commit_message, "Write a commit message"),
         _Tool(tools.models, "List the models", asks=False),
         _Tool(tools.usage, "Tell tokens and cost", asks=False),
     ]

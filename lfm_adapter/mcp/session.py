@@ -12,6 +12,7 @@ from lfm_adapter.mcp.budget import Budget, MeteredTransport, worst_case_usd
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from lfm_adapter.catalog import ModelCard
     from lfm_adapter.openrouter.values import Reply
@@ -65,6 +66,8 @@ class Session:
         budget: The limit.
         free: The model runs on this machine, in this process.
         max_tokens: The most tokens of an answer where a call names no number.
+        context_length: Tokens of prompt and answer together, where the catalogue does not know them.
+        folders: Folders whose files may be read, beside those that a client opens.
         notice: What else an agent should know of the model.
         tallies: What was used, by the model that was asked.
     """
@@ -73,6 +76,8 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     free: bool = False
     max_tokens: int = 4096
+    context_length: int | None = None
+    folders: tuple[Path, ...] = ()
     notice: str = ""
     tallies: dict[str, Tally] = field(default_factory=dict)
 
@@ -83,9 +88,8 @@ class Session:
         return settings.served(settings.model)
 
     def card(self, model: str) -> ModelCard:
-        """Return what is known of the model that is asked for `model`."""
-        settings = self.client.settings
-        return settings.card(settings.served(model or settings.model))
+        """Return what is known of a model, or of the one that is asked where a call names none."""
+        return self.client.settings.card(model or self.model)
 
     async def ask(
         self,
@@ -113,7 +117,7 @@ class Session:
         settings = self.client.settings
         # A name that a call gives is one that its agent chose: it is told of a retired model, and not moved.
         own = {"model": model, "when_retired": "raise"} if model else {}
-        card = settings.card(model) if own else self.card("")
+        card = self.card(model)
         metered = MeteredTransport(
             self.client._transport, self.budget, lambda body: self._worst_case(body, card), card.id
         )

@@ -37,6 +37,7 @@ class Tools:
 
     async def ask(
         self,
+        *,
         context: Context,
         prompt: Annotated[str, Field(min_length=1, description="The question, with all that is needed to answer it.")],
         system: Annotated[str, Field(description="How to answer: role, language, form.")] = "",
@@ -58,6 +59,7 @@ class Tools:
 
     async def models(
         self,
+        *,
         context: Context,
         include_retired: Annotated[bool, Field(description="List models that are no longer served, too.")] = False,
     ) -> Annotated[CallToolResult, ModelList]:
@@ -78,7 +80,7 @@ class Tools:
             call.done(ModelList(default=self.session.model, server=server, models=listed))
         return call.result
 
-    async def usage(self, context: Context) -> Annotated[CallToolResult, Usage]:
+    async def usage(self, *, context: Context) -> Annotated[CallToolResult, Usage]:
         """Tell what the calls since this server started have used: tokens, US$, and what the spending limit leaves.
 
         Costs nothing. Each tool's result also tells its own share, in `_meta`.
