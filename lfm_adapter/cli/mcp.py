@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,8 @@ from lfm_adapter.cli.screen import note
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
     from lfm_adapter.mcp.session import Session
 
 __all__ = ["mcp"]
@@ -44,11 +47,15 @@ def mcp(
     allow_unknown_price: Annotated[
         bool, typer.Option("--allow-unknown-price", help="Under a limit, ask also what has no known price.")
     ] = False,
+    http: Annotated[bool, typer.Option("--http", help="Serve over streamable HTTP, on this machine only.")] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="With --http: where to listen; 0 for a free port.")
+    ] = 8808,
 ) -> None:
     """Serve tools to coding assistants and chat apps over the Model Context Protocol, on stdin and stdout.
 
-    A program starts it: see the examples for Claude Code, Roo Code and Cline. Asks OpenRouter where OPENROUTER_API_KEY
-    is set, else a model on this machine.
+    An assistant starts it by itself, once it is configured to. Asks OpenRouter where OPENROUTER_API_KEY is set, else a
+    model on this machine. With --http, clients need a token: that of LFM_MCP_TOKEN, or one that is made and shown.
     """
     on_this_machine = on_this_machine or gguf is not None
     if on_this_machine and (base_url or model):
@@ -69,9 +76,26 @@ def mcp(
         session.budget = Budget(limit_usd, allow_unknown_price)
         session.folders = tuple(root or ())
         server = create_server(session)
+        if http:
+            _serve_http(server, port)
+            return
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this by themselves; Ctrl-D ends it.")
         server.run("stdio")
+
+
+def _serve_http(server: MCPServer, port: int) -> None:
+    from lfm_adapter.mcp.http import serve_http
+
+    chosen = os.environ.get("LFM_MCP_TOKEN")
+    token = chosen or secrets.token_urlsafe(32)
+
+    def tell(url: str) -> None:
+        typer.echo(f"URL     {url}")
+        typer.echo(f"Header  Authorization: Bearer {'$LFM_MCP_TOKEN' if chosen else token}")
+        note("Ctrl-C stops it.")
+
+    serve_http(server, token, port, tell)
 
 
 def _local_session(gguf: Path | None, *, asked_for: bool, stack: ExitStack) -> Session:
