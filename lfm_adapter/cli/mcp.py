@@ -62,6 +62,7 @@ def mcp(
         raise typer.BadParameter("`--local` and `--gguf` choose the model; leave `--base-url` and `--model` out.")
     if base_url and not (model or os.environ.get("LFM_MODEL")):
         raise typer.BadParameter("`--base-url` needs `--model`: which of the server's models to ask.")
+    _forget_placeholder()
     limit_usd = None if max_cost_usd is None else _amount(max_cost_usd)
     try:
         from lfm_adapter.mcp.budget import Budget
@@ -82,6 +83,13 @@ def mcp(
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this by themselves; Ctrl-D ends it.")
         server.run("stdio")
+
+
+def _forget_placeholder() -> None:
+    """Take for unset what a client was to replace by the key, and could not: it passes `${…}` on as it stands."""
+    if os.environ.get("OPENROUTER_API_KEY", "").startswith("${"):
+        note("OPENROUTER_API_KEY is not set in the environment of the program that started this.")
+        del os.environ["OPENROUTER_API_KEY"]
 
 
 def _serve_http(server: MCPServer, port: int) -> None:

@@ -117,7 +117,7 @@ class Tools:
             id=card.id,
             status=card.status,
             is_default=card.id == self.session.model,
-            context_length=card.context_length,
+            context_length=card.context_length or (self.session.context_length if free else None),
             max_output_tokens=card.max_output_tokens,
             input_usd_per_million=0 if free else _per_million(card.pricing.prompt),
             output_usd_per_million=0 if free else _per_million(card.pricing.completion),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp_session import KEY, MODEL, MODES, error_of
+from mcp_session import KEY, MODEL, MODES, error_of, usage_of
 from openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
@@ -67,6 +67,23 @@ async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: 
     assert "spending limit of US$ 0.0001" in error_of(refused)
     assert answered.content[0].text == "Hello."
     assert len(server.requests) == 1
+
+
+@pytest.mark.local_model
+async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, start: Any, tmp_path: Path):
+    # What Claude Code and Roo Code pass on where the variable that a configuration names is not set.
+    environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
+    async with start(env=environment) as client:
+        assert "no LFM" in client.instructions
+        answer = await client.call_tool("ask", {"prompt": "What is water?"})
+        chosen = await client.call_tool("classify", {"text": "It is broken.", "labels": ["bug", "praise"]})
+        listed = (await client.call_tool("models", {})).structured_content
+    assert answer.content[0].text
+    assert usage_of(answer)["cost_usd"] == 0
+    assert chosen.structured_content["label"] in {"bug", "praise"}
+    assert listed["server"] == "this machine"
+    assert [(model["id"], model["context_length"]) for model in listed["models"]] == [(listed["default"], 8192)]
+    assert "OPENROUTER_API_KEY is not set" in (tmp_path / "stderr.txt").read_text()
 
 
 def test_nothing_but_the_protocol_is_written_to_stdout(server: ScriptedOpenRouter):
