@@ -13,6 +13,7 @@ LITELLM_VERSIONS ?= 1.81.10 1.105.3 1.106.2
 LITELLM_VENVS := .venv-litellm
 MCP := "mcp>=2,<3"
 OPENCODE := opencode-ai@1.18.33
+CLAUDE_CODE := @anthropic-ai/claude-code@2.1.332
 QUESTION ?= Explain in one sentence what water is.
 
 ifdef UV
@@ -49,8 +50,8 @@ test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run a
 bench: .venv-bench/ready ## Measure this package beside its peers, and write benchmarks/RESULTS.md: a quarter of an hour
 	.venv-bench/bin/python -m benchmarks
 
-# Node.js runs opencode, whose package brings the program itself.
-test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
+# npm installs opencode and Claude Code, 700 MB together.
+test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
@@ -134,8 +135,10 @@ $(VENV)/lint: $(VENV)/test
 	$(call install_in,.venv-mcp-clients) --editable . --requirement tests/clients/mcp-clients.txt
 	@touch $@
 
-.venv-opencode/ready:
-	npm install --silent --no-audit --no-fund --prefix .venv-opencode $(OPENCODE)
+.venv-opencode/ready: PACKAGE = $(OPENCODE)
+.venv-claude-code/ready: PACKAGE = $(CLAUDE_CODE)
+.venv-opencode/ready .venv-claude-code/ready:
+	npm install --silent --no-audit --no-fund --prefix $(@D) $(PACKAGE)
 	@touch $@
 
 .venv-%/bin/python:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from openrouter_replies import completion, stream, tool_call
+from scripted_anthropic import ScriptedAnthropic
 
 if TYPE_CHECKING:
     from http_reply import Reply
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LANGCHAIN = ROOT / ".venv-mcp-clients" / "bin" / "python"
 OPENCODE = ROOT / ".venv-opencode" / "node_modules" / ".bin" / "opencode"
+CLAUDE_CODE = ROOT / ".venv-claude-code" / "node_modules" / ".bin" / "claude"
 LFM_MCP = [sys.executable, "-c", "from lfm_adapter.cli import app; app()", "mcp", "--model", "liquid/lfm-3-1.7b"]
 AGENT = "liquid/lfm-2.5-2.6b:free"
 TIMEOUT_S = 180  # this machine may be busy
 
 needs_langchain = pytest.mark.skipif(not LANGCHAIN.exists(), reason="it is installed by `make test-clients-mcp`")
 needs_opencode = pytest.mark.skipif(not OPENCODE.exists(), reason="it is installed by `make test-clients-mcp`")
+needs_claude_code = pytest.mark.skipif(not CLAUDE_CODE.exists(), reason="it is installed by `make test-clients-mcp`")
 
 
 class Upstream:
@@ -146,3 +149,27 @@ def test_opencode_has_a_file_of_its_project_summarized(opencode: Any, server: Sc
     (used,) = [part["state"] for part in parts if part["type"] == "tool"]
     assert (used["status"], used.get("output")) == ("completed", "Release on Friday."), used
     assert "The release is on Friday." in upstream.asked[0]["messages"][-1]["content"]
+
+
+@needs_claude_code
+def test_claude_code_uses_the_tools_with_the_example_as_its_configuration(server: ScriptedOpenRouter, tmp_path: Path):
+    server.add(stream(["Release on Friday."]))
+    (tmp_path / "notes.md").write_text("The release is on Friday.\n")
+    example = ROOT / "examples" / "mcp" / "claude-code.mcp.json"
+    env = environment(server, tmp_path)
+    with ScriptedAnthropic("mcp__lfm__summarize", {"paths": ["notes.md"]}) as anthropic:
+        env |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",  # where the command lfm is
+            "ANTHROPIC_BASE_URL": anthropic.base_url,
+            "ANTHROPIC_AUTH_TOKEN": "made-up",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "ENABLE_TOOL_SEARCH": "false",  # all tools from the start, so that the script need not look for ours
+        }
+        out = run(
+            CLAUDE_CODE, "-p", "Summarize notes.md.", "--mcp-config", example, "--strict-mcp-config", "--allowedTools",
+            "mcp__lfm__summarize", "--model", "claude-sonnet-4-5", "--output-format", "json",
+            cwd=tmp_path, env=env,
+        )  # fmt: skip
+    assert "Release on Friday." in json.loads(out)["result"]
+    assert {"mcp__lfm__ask", "mcp__lfm__classify", "mcp__lfm__usage"} <= anthropic.tools
+    assert "The release is on Friday." in server.requests[0].json["messages"][-1]["content"]
