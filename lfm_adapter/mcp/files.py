@@ -69,10 +69,12 @@ class Roots:
         except OSError as error:
             raise FileAccessError(f"{path!r} cannot be read: {error.strerror}.") from error
         try:
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
+            status = os.fstat(descriptor)
+            if not _is_still(file, status):
+                raise FileAccessError(f"{path!r} was moved while it was opened. Try again.")
+            if stat.S_ISDIR(status.st_mode):
                 raise FileAccessError(f"{path!r} is a folder. Name the files in it that are to be read.")
-            if not stat.S_ISREG(mode):
+            if not stat.S_ISREG(status.st_mode):
                 raise FileAccessError(f"{path!r} is no regular file.")
             with os.fdopen(descriptor, "rb", closefd=False) as opened:
                 data = opened.read(MAX_FILE_BYTES + 1)
@@ -92,13 +94,22 @@ class Roots:
         if not inside:
             listed = ", ".join(map(str, self.folders))
             raise FileAccessError(f"{path!r} lies outside of the folders that may be read: {listed}.")
-        found = next((file for file in inside if file.exists()), None)
+        # Unlike `Path.exists`, it raises for no name.
+        found = next((file for file in inside if os.path.exists(file)), None)  # noqa: PTH110
         if found is None:
             raise FileAccessError(f"There is no file {path!r}.")
         return found
 
     def _holds(self, file: Path) -> bool:
         return any(file.is_relative_to(folder) for folder in self.folders)
+
+
+def _is_still(file: Path, status: os.stat_result) -> bool:
+    """Tell whether what was opened is the file that was checked, and no folder above it has become a link meanwhile."""
+    try:
+        return file.resolve(strict=True) == file and os.path.samestat(status, file.lstat())
+    except OSError:
+        return False
 
 
 def _path_of(uri: str) -> Path | None:

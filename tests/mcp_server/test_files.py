@@ -113,6 +113,25 @@ def test_a_link_put_there_after_the_check_is_not_followed(root: Path, tmp_path: 
     assert "cannot be read" in refusal(Roots.of([root]), "a.txt")
 
 
+def test_a_folder_that_became_a_link_after_the_check_is_not_followed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "b.txt").write_text(SECRET)
+    opens = os.open
+
+    def swap_and_open(file: Path, flags: int) -> int:
+        (root / "sub").rename(root / "moved")
+        (root / "sub").symlink_to(tmp_path)
+        return opens(file, flags)
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    assert "was moved" in refusal(Roots.of([root]), "sub/b.txt")
+
+
+def test_a_name_that_no_file_can_have_is_refused(root: Path):
+    assert "There is no file" in refusal(Roots.of([root]), "x" * 300)
+
+
 def test_a_loop_of_links_is_refused(root: Path):
     (root / "one").symlink_to("two")
     (root / "two").symlink_to("one")
