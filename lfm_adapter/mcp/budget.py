@@ -6,11 +6,13 @@ Before a request goes out, the most that it can cost is reserved; what it did co
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from lfm_adapter.errors import LFMError
+from lfm_adapter.errors import APIConnectionError, LFMError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "MeteredTransport", "OverBudgetError", "worst_case_usd"]
 
 _ZERO = Decimal(0)
+
+# What keeps a connection from coming about, so that no request has gone out.
+_BEFORE_SENDING = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
 
 
 class OverBudgetError(LFMError):
@@ -139,7 +144,12 @@ class MeteredTransport:
             OverBudgetError: It could cost more than is left.
         """
         self._open.append(self._budget.reserve(self._worst_case(request.body or b"{}"), self._model))
-        response = await self._transport.send(request)
+        try:
+            response = await self._transport.send(request)
+        except APIConnectionError as error:
+            if isinstance(error.__cause__, _BEFORE_SENDING):
+                self._budget.settle(self._open.pop(), _ZERO)
+            raise
         if response.status >= 400:  # refused: nothing was written that could be charged
             self._budget.settle(self._open.pop(), _ZERO)
         return response
@@ -154,7 +164,8 @@ class MeteredTransport:
             How much of what now counts as spent is such an upper bound.
         """
         told = 0 if reply is None or reply.cost is None else 1 + reply.repairs
-        uncertain = sum(self._open[: max(0, len(self._open) - told)], _ZERO)
+        # Nothing says which of them broke off: the dearest.
+        uncertain = sum(sorted(self._open, reverse=True)[: max(0, len(self._open) - told)], _ZERO)
         certain = _ZERO if reply is None or reply.cost is None else reply.cost.total
         self._budget.settle(sum(self._open, _ZERO), certain + uncertain)
         self._open.clear()

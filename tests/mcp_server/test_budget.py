@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from http_reply import Break
-from mcp_session import MODEL, connect, error_of, mcp_server
+from mcp_session import KEY, MODEL, connect, error_of, mcp_server
 from openrouter_replies import error, stream
 from openrouter_replies import usage_of as usage
 
@@ -72,6 +73,27 @@ async def test_refused_requests_cost_nothing(server: ScriptedOpenRouter):
     await ask(mcp_server(server, budget=budget))
     assert (budget.spent_usd, budget.reserved_usd) == (0, 0)
     assert len(server.requests) == 1
+
+
+async def test_a_request_that_could_not_go_out_costs_nothing(server: ScriptedOpenRouter):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    budget = Budget(Decimal("0.001"))
+    client = AsyncLFMClient(model=MODEL, api_key=KEY, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0)
+    assert "refused the connection" in error_of(await ask(create_server(Session(client, budget))))
+    assert (budget.spent_usd, budget.reserved_usd) == (0, 0)
+
+
+async def test_a_second_turn_that_broke_off_counts_as_the_most_that_it_can_have_cost(server: ScriptedOpenRouter):
+    first = stream(["No JSON."], model="liquid/lfm-3b", usage=usage(cost=0.0001))
+    server.add(first, stream(["{"]).broken(1, Break.RESET))
+    budget = Budget(Decimal("0.01"))
+    async with connect(mcp_server(server, budget=budget, max_retries=0)) as client:
+        result = await client.call_tool("classify", {"text": "Hello", "labels": ["a", "b"], "model": "liquid/lfm-3b"})
+    assert result.is_error
+    repair = worst_case_usd(server.requests[1].body, catalog.get("liquid/lfm-3b"))
+    assert repair is not None
+    assert budget.spent_usd == Decimal("0.0001") + repair
 
 
 async def test_an_answer_that_broke_off_counts_as_the_most_that_it_can_have_cost(server: ScriptedOpenRouter):
