@@ -20,7 +20,7 @@ _TO_DO: tuple[tuple[type[errors.LFMError], str], ...] = (
     (errors.PermissionDeniedError, _OF_THE_USER),
     (errors.NoEndpointsError, "Ask another of the models that the tool `models` lists."),
     (errors.ModelNotFoundError, "The tool `models` lists the models that there are."),
-    (errors.UnfitReplyError, "Use a simpler schema, or another of the models that the tool `models` lists."),
+    (errors.UnfitReplyError, "Ask for something simpler, or another of the models that the tool `models` lists."),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mcp.types import CallToolResult, TextContent
 
-from lfm_adapter.errors import LFMError
+from lfm_adapter.errors import LFMError, UnfitReplyError
 from lfm_adapter.mcp.advice import advice_on
 from lfm_adapter.mcp.session import Tally
 
@@ -31,6 +31,8 @@ ERROR_META = "lfm-adapter/error"
 
 # About as many as a small model writes in a second.
 _PIECES_BETWEEN_REPORTS = 50
+
+_CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` where the tool takes it.]"
 
 
 class Call:
@@ -57,10 +59,19 @@ class Call:
         return self.session.context_length or self.session.card(self.model).context_length
 
     async def ask(self, messages: Sequence[Mapping[str, Any]], *, max_tokens: int = 0, **parameters: Any) -> Reply:
-        """Ask the model, reporting progress while it writes."""
-        return await self.session.ask(
+        """Ask the model, reporting progress while it writes.
+
+        Raises:
+            LFMError: See `Session.ask`.
+            UnfitReplyError: It refused, or said nothing.
+        """
+        reply = await self.session.ask(
             messages, [self.tally], model=self.model, max_tokens=max_tokens, on_piece=self._count_piece, **parameters
         )
+        refusal = reply.choices[0].refusal
+        if refusal or not reply.text.strip():
+            raise UnfitReplyError(_no_answer(reply, refusal), model=self.named(reply), partial=reply)
+        return reply
 
     async def report(self, message: str) -> None:
         """Tell the client what has been done."""
@@ -82,6 +93,8 @@ class Call:
         structured = answer.model_dump(mode="json")
         told = json.dumps(structured, ensure_ascii=False) if text is None else text
         self.result = self._result(told, structured_content=structured)
+        if structured.get("truncated"):  # which not every agent gets to see
+            self.result.content.append(TextContent(type="text", text=_CUT_OFF))
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,3 +125,11 @@ class Call:
         self._pieces += 1
         if self._pieces % _PIECES_BETWEEN_REPORTS == 0:
             await self.report(f"{self._pieces} pieces written")
+
+
+def _no_answer(reply: Reply, refusal: str | None) -> str:
+    if refusal:
+        return f"The model refused: {refusal}."
+    if reply.finish_reason == "length":
+        return "The model wrote no answer: its reasoning took all of `max_tokens`. Raise it."
+    return "The model wrote no answer."

@@ -60,6 +60,7 @@ class CommitMessage(BaseModel):
     body: str = Field(description='The rest, or "".')
     model: str = Field(description="The model that wrote it.")
     parts: int = Field(description="How many parts the diff was read in.")
+    truncated: bool = Field(description="Whether the message was cut off.")
 
 
 class ListedModel(BaseModel):

@@ -62,9 +62,6 @@ async def object_of(
 
 
 def _check_whole(reply: Reply, call: Call) -> None:
-    refusal = reply.choices[0].refusal
-    if refusal:
-        raise UnfitReplyError(f"The model refused: {refusal}.", model=call.named(reply))
     if reply.finish_reason == "length" and parse(reply.text) is None:
         raise UnfitReplyError(
             "The answer was cut off before the object was whole. Raise `max_tokens`, or ask for less.",

@@ -171,7 +171,12 @@ class TextTools:
             message = _plain(reply.text)
             subject, _, body = message.partition("\n")
             told = CommitMessage(
-                message=message, subject=subject, body=body.strip(), model=call.named(reply), parts=reader.parts
+                message=message,
+                subject=subject,
+                body=body.strip(),
+                model=call.named(reply),
+                parts=reader.parts,
+                truncated=reply.finish_reason == "length",
             )
             call.done(told, message)
         return call.result

@@ -88,6 +88,16 @@ class TestSummarize:
         assert result.content[0].text.split() == marks
         assert result.structured_content["parts"] > 2
 
+    async def test_a_part_of_which_nothing_was_noted_is_a_failure_and_not_left_out(self, server: ScriptedOpenRouter):
+        def silent_once(request: RecordedRequest) -> Reply:
+            if "mark-30 " in prompt_of(request):
+                return stream([], reasoning=["Hm."], finish_reason="length")
+            return noted(request)
+
+        server.default = silent_once
+        text = "\n\n".join(f"mark-{number} " + "word " * 1000 for number in range(40))
+        assert "wrote no answer" in error_of(await call(mcp_server(server, SMALL), "summarize", text=text))
+
     async def test_a_failure_of_one_part_is_the_failure_of_the_call(self, server: ScriptedOpenRouter):
         def fail_late(request: RecordedRequest) -> Reply:
             return error(402, "Insufficient credits") if "mark-30 " in prompt_of(request) else noted(request)

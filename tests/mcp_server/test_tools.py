@@ -62,6 +62,23 @@ async def test_an_answer_that_was_cut_off_says_so(server: ScriptedOpenRouter, mo
     async with connect(mcp_server(server), mode) as client:
         result = await client.call_tool("ask", {"prompt": "Tell me a story.", "max_tokens": 2})
     assert result.structured_content["truncated"] is True
+    assert [block.text for block in result.content] == [
+        "Once upon",
+        "[The answer was cut off. Ask for less, or raise `max_tokens` where the tool takes it.]",
+    ]
+
+
+async def test_an_answer_without_words_is_an_error_that_says_why(server: ScriptedOpenRouter, mode: str):
+    server.add(
+        stream([], reasoning=["Let me ", "think."], finish_reason="length", usage=usage(cost=0.5)),
+        stream([], refusal=["I will not ", "say that"]),
+    )
+    async with connect(mcp_server(server), mode) as client:
+        used_up = await client.call_tool("ask", {"prompt": "Hello", "max_tokens": 2})
+        refused = await client.call_tool("ask", {"prompt": "Hello"})
+    assert "reasoning took all of `max_tokens`" in error_of(used_up)
+    assert usage_of(used_up)["cost_usd"] == 0.5
+    assert "refused: I will not say that." in error_of(refused)
 
 
 async def test_progress_is_told_while_a_long_answer_is_written(server: ScriptedOpenRouter, mode: str):
