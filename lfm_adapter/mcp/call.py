@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from mcp.types import CallToolResult, TextContent
@@ -32,6 +34,9 @@ ERROR_META = "lfm-adapter/error"
 # About as many as a small model writes in a second.
 _PIECES_BETWEEN_REPORTS = 50
 
+# Clients give up on a call of which they hear nothing, many after a minute. A model may read, reason or wait in line.
+SIGN_OF_LIFE_S = 10.0
+
 _CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` where the tool takes it.]"
 
 
@@ -52,6 +57,7 @@ class Call:
         self._context = context
         self._pieces = 0
         self._progress = 0
+        self._signs_of_life: asyncio.Task[None] | None = None
 
     @property
     def context_length(self) -> int | None:
@@ -97,11 +103,14 @@ class Call:
             self.result.content.append(TextContent(type="text", text=_CUT_OFF))
 
     async def __aenter__(self) -> Self:
+        self._signs_of_life = asyncio.create_task(self._give_signs_of_life())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        if self._signs_of_life is not None:
+            self._signs_of_life.cancel()
         if not isinstance(error, LFMError):
             return False
         advice = advice_on(error)
@@ -120,6 +129,12 @@ class Call:
             used["uncertain_usd"] = float(tally.uncertain_usd)
         told = {USAGE_META: used, **(meta or {})}
         return CallToolResult(content=[TextContent(type="text", text=text)], _meta=told, **fields)
+
+    async def _give_signs_of_life(self) -> None:
+        with suppress(Exception):  # a client that has gone hears of nothing
+            while True:
+                await asyncio.sleep(SIGN_OF_LIFE_S)
+                await self.report("Waiting for the model")
 
     async def _count_piece(self) -> None:
         self._pieces += 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -11,6 +12,8 @@ from mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, usage_
 from openrouter_replies import error, stream
 from openrouter_replies import usage_of as usage
 from prompted_model import prompted_model
+
+from lfm_adapter.mcp import call
 
 if TYPE_CHECKING:
     from scripted_openrouter import ScriptedOpenRouter
@@ -91,6 +94,29 @@ async def test_progress_is_told_while_a_long_answer_is_written(server: ScriptedO
     async with connect(mcp_server(server), mode) as client:
         await client.call_tool("ask", {"prompt": "Write."}, progress_callback=hear)
     assert len(told) >= 3
+    assert told == sorted(set(told))
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("ask", {"prompt": "Hi"}), ("classify", {"text": "Hi", "labels": ["a", "b"]})]
+)
+async def test_a_client_hears_of_a_call_that_waits_for_the_model(
+    server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch, tool: str, arguments: dict[str, Any]
+):
+    monkeypatch.setattr(call, "SIGN_OF_LIFE_S", 0.01)
+    heard_often = threading.Event()
+    told: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+        if len(told) == 3:
+            heard_often.set()
+
+    server.add(stream(['{"label": "a"}']).held(0, heard_often))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool(tool, arguments, progress_callback=hear)
+    assert not result.is_error
+    assert heard_often.is_set()
     assert told == sorted(set(told))
 
 
