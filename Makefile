@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all test-clients-mcp
+.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all test-clients-mcp audit soak
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -60,6 +60,16 @@ check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of i
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# pip-audit asks PyPI for known vulnerabilities (https://pypi.org/project/pip-audit/). A mirror may not tell: with
+# `--strict` the audit then fails, and does not pass for want of an answer.
+audit: .venv-audit/bin/python ## Look for known vulnerabilities in what constraints*.txt name (needs the internet)
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9,<3"
+	for pinned in constraints.txt constraints-proxy.txt; do \
+		.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement $$pinned || exit; done
+
+soak: $(VENV)/test ## Ask 200,000 times with faults mixed in, and look for what grows: some ten minutes
+	$(BIN)/python benchmarks/soak.py
 
 format: $(VENV)/lint ## Format the code
 	$(BIN)/ruff check --fix .
