@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from contextlib import suppress
 from itertools import count
 
 import pytest
 from both_clients import KEY, every_connection_ends
 from http_reply import raw
-from openrouter_replies import PADDING, completion, stream
+from langchain_core.messages import HumanMessage
+from openrouter_replies import PADDING, completion, error, stream
 
-from lfm_adapter import AsyncLFMClient
+from lfm_adapter import AsyncLFMClient, ChatLFM, errors
+from lfm_adapter.transport.sessions import aclose_pools, current_session
 
 HANGS_S = 0.5  # after which a call is taken to wait for what never comes
 
@@ -63,6 +66,44 @@ async def read_stream(client):
             pass
 
 
+async def invoke(client):
+    # Not `ainvoke`, which waits for this in a task of its own; test_chat_streams.py cancels that.
+    await _chat_model(client)._agenerate([HumanMessage("to be cancelled")])
+
+
+async def read_chunks(client):
+    async for _ in _chat_model(client).astream("to be cancelled"):
+        pass
+
+
+async def chat_with_a_call(client):
+    with suppress(errors.UnfitReplyError):
+        await client.chat("to be cancelled", **DEMAND)
+
+
+async def stream_with_a_call(client):
+    with suppress(errors.UnfitReplyError):
+        async for _ in client.stream("to be cancelled", **DEMAND):
+            pass
+
+
+async def chat_again(client):
+    with suppress(errors.RateLimitError):
+        await client.chat("to be cancelled")
+
+
+async def stream_again(client):
+    with suppress(errors.RateLimitError):
+        async for _ in client.stream("to be cancelled"):
+            pass
+
+
+def _chat_model(client):
+    return ChatLFM(api_key=KEY, base_url=client.settings.base_url, model=client.settings.model)
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+DEMAND = {"tools": [WEATHER], "tool_choice": "required", "tool_calling": "prompted"}
 ANSWER = completion("Hello.", padding=PADDING).in_pieces(150)
 STREAM = stream(["Hel", "lo."], comments=1)
 # How an answer stops short, so that a connection still in use is told from one that is back in the pool.
@@ -70,6 +111,16 @@ UNFINISHED = {
     "a plain answer": (chat, ANSWER.parts[:-1], ANSWER.headers),
     "a stream": (read_stream, STREAM.parts[:-2], STREAM.headers),
     "the end of a stream": (read_stream, STREAM.parts, STREAM.headers),
+    "a chat model": (invoke, ANSWER.parts[:-1], ANSWER.headers),
+    "a stream of a chat model": (read_chunks, STREAM.parts[:-2], STREAM.headers),
+}
+# What comes to its end, after a wait or in a second turn.
+BUSY = error(429, "Slow down", headers={"Retry-After-Ms": "20"})
+IN_TURNS = {
+    "a retry": (chat_again, BUSY, 3),
+    "a retry of a stream": (stream_again, BUSY, 3),
+    "a repair": (chat_with_a_call, ANSWER, 2),
+    "a repair of a stream": (stream_with_a_call, STREAM, 2),
 }
 
 
@@ -79,7 +130,23 @@ UNFINISHED = {
 def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, connected, late):
     ask, parts, headers = UNFINISHED[unfinished]
     slowly = [piece for part in parts for piece in (0.002, part)]
-    reply = raw(200, headers, [*slowly, threading.Event()])
+    leaves_nothing(server, caplog, ask, raw(200, headers, [*slowly, threading.Event()]), connected=connected, late=late)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["waiting", "about to go on"])
+@pytest.mark.parametrize("turns", IN_TURNS)
+def test_a_call_cancelled_in_any_of_its_turns_leaves_nothing_behind(server, caplog, turns, late):
+    ask, reply, count_of_turns = IN_TURNS[turns]
+    leaves_nothing(server, caplog, ask, reply, connected=False, late=late, pooled=True)
+    last = server.requests[-count_of_turns:]
+    assert len(last) == count_of_turns, "the last of its turns was never reached"
+
+
+def leaves_nothing(server, caplog, ask, reply, *, connected, late, pooled=False):
+    """Cancel a call in each of its waits, one after the other, and return how many it has.
+
+    With `pooled`, a turn that came to its end has given its connection back, and only none may be in use.
+    """
     server.default = lambda request: reply if b"to be cancelled" in request.body else completion("Still there.")
     client = AsyncLFMClient(api_key=KEY, base_url=server.base_url)
 
@@ -91,6 +158,9 @@ def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, conn
         task.cancel()
         await asyncio.wait([task])
         assert asyncio.all_tasks() == {asyncio.current_task()}
+        if pooled:
+            assert not (await current_session()).connector._acquired
+            await aclose_pools()
         assert await asyncio.to_thread(every_connection_ends, server)
         return reached
 
@@ -104,8 +174,9 @@ def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, conn
 
     places = asyncio.run(at_every_place())
     gc.collect()  # what was left open would warn now, and here a warning is an error
-    assert places > 2
+    assert places > 1
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
+    return places
 
 
 async def _awaited(awaitable):
