@@ -58,6 +58,8 @@ MAX_MESSAGE_CHARS = 1_000
 MIN_SECRET_CHARS = 8
 """A shorter "key", such as "x" for a server that wants any, is part of many words."""
 
+_REDACTED = "[redacted]"
+
 # A key, a bearer token, an account id: providers echo them in their messages, and messages end in logs.
 _SECRETS = re.compile(
     r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})",
@@ -70,8 +72,12 @@ def redact(text: str) -> str:
     >>> redact("key sk-or-v1-0123456789abcdef of user_2wT5abcdefgh")
     'key [redacted] of [redacted]'
     """
-    clean = _SECRETS.sub("[redacted]", text)
+    clean = _SECRETS.sub(_REDACTED, text)
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
+
+
+def _clean(fact: str | None) -> str | None:
+    return redact(fact) if fact else fact
 
 
 class PartialReply(Protocol):
@@ -102,7 +108,7 @@ class LFMError(Exception):
     def hide(self, secret: str | None) -> None:
         """Mask `secret` in the message: servers echo keys, and not every key has the form of one."""
         if secret and len(secret) >= MIN_SECRET_CHARS and secret in self.message:
-            self.message = self.message.replace(secret, "[redacted]")
+            self.message = self.message.replace(secret, _REDACTED)
             self.args = (self.message,)
 
 
@@ -141,13 +147,22 @@ class APIError(LFMError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.code = code
-        self.model = model
-        self.provider = provider
-        self.generation_id = generation_id
+        self.code = _clean(code)
+        self.model = _clean(model)
+        self.provider = _clean(provider)
+        self.generation_id = _clean(generation_id)
         self.retry_after_s = retry_after_s
         self.retryable = self.default_retryable if retryable is None else retryable
         self.partial = partial
+
+    def hide(self, secret: str | None) -> None:
+        """See `LFMError.hide`; the facts are masked too."""
+        super().hide(secret)
+        for name in ("code", "provider", "generation_id"):
+            fact = _clean(getattr(self, name))
+            if fact and secret and len(secret) >= MIN_SECRET_CHARS:
+                fact = fact.replace(secret, _REDACTED)
+            setattr(self, name, fact)
 
     def __str__(self) -> str:
         facts = {

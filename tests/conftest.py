@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cassette_format import VCR_SETTINGS, CassetteFiles
 from hypothesis import settings
+from leaks import Leaks
 from recording import MARKERS, Service, provenance_of, recording_service, replayed_service
 from scripted_openrouter import ScriptedOpenRouter
 
@@ -31,6 +32,7 @@ COLLECTED_KEY = pytest.StashKey[list[pytest.Item]]()
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+    config.pluginmanager.register(Leaks(), "leaks")
     # pytest-recording's guard, for every test: it steps aside by itself while a cassette is recorded.
     config.option.block_network = True
     config.option.allowed_hosts = LOOPBACK

@@ -84,9 +84,9 @@ class Attempts:
             # The transport knows that its own wait was over, but not what had set it.
             failure = APITimeoutError(bound)
         failure.model = failure.model or self._call.model
-        failure.hide(self._call.key)
         if self._reader is not None:
             self._reader.attach_partial(failure)
+        failure.hide(self._call.key)
         begun = self._body is not None and self._body.broke_off
         wait = None if begun else wait_s(
             failure,

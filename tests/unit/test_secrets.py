@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from chat_ways import ALL_WAYS, ask, chat
+from http_reply import html
 from langchain_core.callbacks import BaseCallbackHandler
-from openrouter_replies import completion, error
+from langchain_core.load import dumps
+from langchain_core.tracers.langchain import LangChainTracer, wait_for_all_tracers
+from langsmith import Client
+from leaks import told_by
+from openrouter_replies import completion, error, error_in_200, midstream_error, stream
 
 from lfm_adapter import ChatLFM, LFMClient, errors
 
@@ -14,6 +23,31 @@ if TYPE_CHECKING:
     from scripted_openrouter import ScriptedOpenRouter
 
 KEY = "a-key-of-no-usual-form"
+ACCOUNT = "user_2abcDEF345ghiJKL"
+ECHO = f"No: {KEY} of {ACCOUNT}"
+ANSWERS: dict[str, Any] = {
+    "answer": lambda streamed: stream(["Hi"], user_id=ACCOUNT) if streamed else completion("Hi", user_id=ACCOUNT),
+    "refusal": lambda _: error(401, ECHO, metadata={"provider_name": ECHO, "raw": ECHO}, user_id=ACCOUNT),
+    "error in 200": lambda _: error_in_200(403, ECHO, metadata={"reasons": [ECHO]}),
+    "error in the middle": lambda _: midstream_error(["Hi"], 502, ECHO, metadata={"provider_name": ECHO}),
+    "a page": lambda _: html(502, ECHO),
+    "cut off": lambda streamed: (stream if streamed else completion)(["Hi"] if streamed else "Hi").broken(1),
+}
+
+
+class RecordedSession(requests.Session):
+    """LangSmith, in place of the network: keeps what it is sent."""
+
+    def __init__(self, sent: list[Any]) -> None:
+        super().__init__()
+        self._sent = sent
+
+    def request(self, *arguments: Any, **details: Any) -> requests.Response:  # type: ignore[override]
+        self._sent.append((arguments, {name: value for name, value in details.items() if name != "headers"}))
+        response = requests.Response()
+        response.status_code = 200
+        response._content = b"{}"
+        return response
 
 
 class Recorder(BaseCallbackHandler):
@@ -45,6 +79,44 @@ def test_key_that_a_server_repeats_is_masked_though_it_came_with_a_line_break(se
     with pytest.raises(errors.AuthenticationError) as raised:
         LFMClient(base_url=server.base_url, api_key=f"{KEY}\n").chat("Hi")
     assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize("place", ["provider_name", "error_type"])
+def test_key_that_a_server_repeats_is_masked_in_the_facts_of_an_error_too(server: ScriptedOpenRouter, place: str):
+    server.add(error(401, "No", metadata={place: f"x {KEY}"}, id=f"gen-{KEY}"))
+    with pytest.raises(errors.AuthenticationError) as raised:
+        LFMClient(base_url=server.base_url, api_key=KEY).chat("Hi")
+    assert KEY not in repr(vars(raised.value))
+    assert "[redacted]" in repr(vars(raised.value))
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_nothing_that_comes_of_a_call_tells_a_key_or_an_account(server: ScriptedOpenRouter, answer: str, way: str):
+    server.default = lambda request: ANSWERS[answer](bool(request.json.get("stream")))
+    runs: list[Any] = []
+    tracer = LangChainTracer(client=Client(session=RecordedSession(runs), api_key="no-key", auto_batch_tracing=False))
+    llm = chat(server, api_key=KEY, default_headers={"X-Secret": "hidden-value"})
+    told: list[Any] = [repr(llm), dumps(llm), repr(llm.lc_attributes), llm._get_ls_params()]
+    try:
+        message = ask(llm, way, config={"callbacks": [tracer]})
+        told += [repr(message), dumps(message), pickle.dumps(message), message.model_dump()]
+    except errors.APIError as failure:
+        told += [*told_by(failure), *traceback.format_exception(failure), pickle.dumps(failure)]
+    wait_for_all_tracers()
+    assert runs, "LangSmith was told of no run"
+    for text in map(repr, (*told, *runs)):
+        assert not any(secret in text for secret in (KEY, "hidden-value", ACCOUNT)), text
+
+
+def test_no_pickle_of_a_reply_or_an_error_tells_a_key(server: ScriptedOpenRouter):
+    server.add(completion(user_id=ACCOUNT), error(400, f"{KEY} of {ACCOUNT}", user_id=ACCOUNT))
+    client = LFMClient(base_url=server.base_url, api_key=KEY)
+    told = [pickle.dumps(client.chat("Hi"))]
+    with pytest.raises(errors.BadRequestError) as raised:
+        client.chat("Hi")
+    told.append(pickle.dumps(raised.value))
+    assert not [text for text in told if KEY.encode() in text or ACCOUNT.encode() in text]
 
 
 def test_key_of_the_environment_does_not_go_to_this_machine_even_with_tls(monkeypatch: pytest.MonkeyPatch):
