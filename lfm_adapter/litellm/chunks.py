@@ -5,7 +5,9 @@ LiteLLM documents `GenericStreamingChunk` for this. It has no field for reasonin
 before that month it is an error (https://github.com/BerriAI/litellm/pull/27580). So a chunk here is both: the generic
 one, in which LiteLLM looks for the finish reason and the usage, with the other as its `original_chunk`, from which it
 takes all else, as it does for its own OpenAI provider. Where LiteLLM does not look there, the generic one stands alone.
-The generation's id is an attribute of the chunk: LiteLLM would make one up before it looks into the other.
+So it does for plain text, which is most chunks: the other, which would add nothing but an empty `citations`, has LiteLLM
+take half as long again. The generation's id is an attribute of the chunk: LiteLLM would make one up before it looks
+into the other.
 
 Usage comes in the chunk of the finish reason: some releases stop reading at that chunk.
 """
@@ -51,7 +53,9 @@ def chunks_of(delta: values.Delta, model: str) -> Iterator[Chunk]:
         fields["reasoning_content"] = delta.reasoning
     if delta.refusal:
         fields["provider_specific_fields"] = {"refusal": delta.refusal}
-    if fields or delta.logprobs:
+    if delta.text and len(fields) == 1 and not delta.logprobs:
+        yield _generic(delta.text, head)
+    elif fields or delta.logprobs:
         yield _chunk(model, fields, head=head, logprobs=delta.logprobs)
     for call in delta.tool_calls:
         yield _chunk(model, {"tool_calls": [call_of(call)]}, head=head, tool_use=call_of(call))
@@ -79,15 +83,17 @@ def _chunk(
     logprobs: Any = None,
 ) -> Chunk:
     choice = StreamingChoices(index=0, delta=Delta(**fields), logprobs=logprobs, finish_reason=finish_reason)
-    chunk = Chunk(
-        text=fields.get("content", ""),
-        is_finished=finish_reason is not None,
-        finish_reason=finish_reason or "",
-        usage=usage,
-        index=0,
-        tool_use=tool_use,
-        original_chunk=ModelResponseStream(model=model, choices=[choice], **head),
-    )
+    chunk = _generic(fields.get("content", ""), head)
+    chunk["original_chunk"] = ModelResponseStream(model=model, choices=[choice], **head)
+    chunk["tool_use"] = tool_use
+    if finish_reason is not None:
+        chunk["is_finished"], chunk["finish_reason"] = True, finish_reason
+    chunk["usage"] = usage
+    return chunk
+
+
+def _generic(text: str, head: JSONDict) -> Chunk:
+    chunk = Chunk(text=text, is_finished=False, finish_reason="", usage=None, index=0, tool_use=None)
     if "id" in head:
         chunk.id = head["id"]
     return chunk
