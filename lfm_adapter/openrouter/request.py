@@ -7,6 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -85,6 +86,7 @@ class Attribution:
         return headers
 
 
+@lru_cache(maxsize=256)  # asked several times in a call
 def is_loopback(url: str) -> bool:
     """Tell whether `url` is on this machine.
 
