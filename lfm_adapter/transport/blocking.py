@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import socket
 import zlib
 from contextlib import suppress
@@ -140,9 +141,11 @@ class Urllib3Response:
     def _read_raw(self, timeout_s: float) -> bytes:
         if self._ended:
             return b""
-        if timeout_s != self._timeout_s and self._socket is not None:
-            self._socket.settimeout(_for_socket(timeout_s))
-            self._timeout_s = timeout_s
+        # What is left of a deadline is never the same twice; rounded up it mostly is, and saves a call of the system.
+        rounded_s = math.ceil(timeout_s * 100) / 100 if timeout_s < _LONGEST_S else _LONGEST_S
+        if rounded_s != self._timeout_s and self._socket is not None:
+            self._socket.settimeout(_for_socket(rounded_s))
+            self._timeout_s = rounded_s
         # Not `stream` nor `read`: they wait until a chunk or so many bytes are there.
         data = self._response.read1(PIECE_BYTES)
         if not data:
