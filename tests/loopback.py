@@ -137,6 +137,7 @@ class Loopback:
             except OSError:
                 return
             connection.settimeout(PATIENCE_S)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._start(self._serve, connection, self.connections)
             self.connections += 1
 

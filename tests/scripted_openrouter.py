@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from http_reply import Reply
 
-__all__ = ["RecordedRequest", "ScriptedOpenRouter"]
+__all__ = ["RecordedRequest", "ScriptedOpenRouter", "head_of"]
 
 API_PATH = "/api/v1"
 NO_KEY = "No cookie auth credentials found"
@@ -173,7 +173,7 @@ class ScriptedOpenRouter:
     def _play(self, reply: Reply, connection: socket.socket) -> bool:
         """Send `reply`. Returns whether the connection can serve another request."""
         chunked = "content-length" not in {name.lower() for name in reply.headers}
-        connection.sendall(_head(reply, chunked=chunked))
+        connection.sendall(head_of(reply, chunked=chunked))
         for part in reply.parts:
             if isinstance(part, bytes):
                 connection.sendall(b"%x\r\n%b\r\n" % (len(part), part) if chunked and part else part)
@@ -211,7 +211,8 @@ def _read_request(stream: BufferedReader, number: int) -> RecordedRequest | None
     return RecordedRequest(method, path, headers, body, number)
 
 
-def _head(reply: Reply, *, chunked: bool) -> bytes:
+def head_of(reply: Reply, *, chunked: bool) -> bytes:
+    """The status line and the headers of `reply`, as they go out."""
     known = {status.value: status.phrase for status in HTTPStatus}
     headers = {**reply.headers, "Transfer-Encoding": "chunked"} if chunked else reply.headers
     lines = [

@@ -1,0 +1,187 @@
+"""Every way to ask, through every surface, and what the user then sees."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from both_clients import KEY, clients
+from certificates import authority
+from loopback import Loopback
+
+from lfm_adapter import ChatLFM, errors
+from lfm_adapter.transport.blocking import close_pools
+from lfm_adapter.transport.streams import aclose_pools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from faults.scenario import Scenario, Script
+
+__all__ = ["OURS", "THEIRS", "Seen", "asking", "is_streamed", "play", "playing"]
+
+OURS = (
+    "LFMClient.chat", "LFMClient.stream", "AsyncLFMClient.chat", "AsyncLFMClient.stream",
+    "ChatLFM.invoke", "ChatLFM.stream", "ChatLFM.ainvoke", "ChatLFM.astream",
+)  # fmt: skip
+THEIRS = ("litellm.completion", "litellm.completion stream", "litellm.acompletion", "litellm.acompletion stream")
+
+MODEL = "liquid/lfm-3-1.7b"
+QUESTION = [{"role": "user", "content": "Hi"}]
+
+
+@dataclass
+class Seen:
+    """What a user sees.
+
+    Attributes:
+        text: What was handed on: all of an answer, or what of a stream came before its failure.
+        calls: How many tool calls were handed on.
+        error: The exception, if there was one.
+    """
+
+    text: str = ""
+    calls: int = 0
+    error: Any = None
+
+    def add(self, text: str | None, calls: int = 0) -> None:
+        """Take an answer or a piece of one."""
+        self.text += text or ""
+        self.calls += calls
+
+
+def is_streamed(way: str) -> bool:
+    """Whether the answer is read while it is written."""
+    return way.endswith("stream")
+
+
+@contextmanager
+def playing(first: Script, script: Script, *, tls: bool = False, closed: bool = False) -> Iterator[Loopback]:
+    """Yield a server that plays `first`, if there is any, and then `script` for each request.
+
+    Args:
+        first: See `Scenario`.
+        script: See `loopback`.
+        tls: Whether it has a certificate that no one trusts.
+        closed: Whether nothing listens at its address.
+    """
+    scripts = [first, script] if first else [script]
+    with Loopback(*scripts, tls=authority().server if tls else None) as server:
+        if closed:
+            with socket.create_server(("127.0.0.1", 0)) as unused:
+                server.url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        yield server
+
+
+def play(scenario: Scenario, way: str) -> Any:
+    """Return a server that plays `scenario` to `way`."""
+    script = scenario.answers["streamed" if is_streamed(way) else "plain"]
+    closed = scenario.heard == 0 and not scenario.tls
+    return playing(scenario.first, script, tls=scenario.tls, closed=closed)
+
+
+@contextmanager
+def asking(way: str, url: str, **options: Any) -> Iterator[Callable[[], Seen]]:
+    """Yield a function that asks by one way. Its connections are kept between calls, and closed at the end."""
+    options = {"model": MODEL, "api_key": KEY} | options
+    surface = way.partition(".")[0]
+    make = {"ChatLFM": _chat, "litellm": _litellm}.get(surface, _client)
+    with make(way, url, options) as ask:
+
+        def seen() -> Seen:
+            result = Seen()
+            try:
+                ask(result)
+            except errors.LFMError as error:
+                result.error = error
+            return result
+
+        yield seen
+        close_pools()
+
+
+@contextmanager
+def _client(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    with clients("async" if way.startswith("Async") else "sync") as make:
+        client = make(base_url=url, **options)
+
+        def ask(seen: Seen) -> None:
+            if not is_streamed(way):
+                reply = client.chat("Hi")
+                seen.add(reply.text, len(reply.tool_calls))
+                return
+            with client.stream("Hi") as stream:
+                for delta in stream:
+                    seen.add(delta.text)
+            assert stream.reply is not None
+            seen.calls = len(stream.reply.tool_calls)
+
+        yield ask
+
+
+@contextmanager
+def _chat(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    model = ChatLFM(base_url=url, **options)
+    name = way.partition(".")[2]
+
+    def add(seen: Seen, message: Any) -> None:
+        seen.add(message.text, len(message.tool_calls))
+
+    async def collect(seen: Seen) -> None:
+        async for piece in model.astream("Hi"):
+            add(seen, piece)
+
+    with asyncio.Runner() as runner:
+
+        def ask(seen: Seen) -> None:
+            match name:
+                case "invoke":
+                    add(seen, model.invoke("Hi"))
+                case "stream":
+                    for piece in model.stream("Hi"):
+                        add(seen, piece)
+                case "ainvoke":
+                    add(seen, runner.run(model.ainvoke("Hi")))
+                case _:
+                    runner.run(collect(seen))
+
+        yield ask
+
+
+@contextmanager
+def _litellm(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    import litellm
+    from litellm_ways import run
+
+    call = {"messages": QUESTION, "api_base": url, **options, "model": f"lfm/{options['model']}"}
+    is_async = "acompletion" in way
+
+    def add(seen: Seen, choices: Any) -> None:
+        for choice in choices:
+            said = choice.delta if is_streamed(way) else choice.message
+            seen.add(said.content, sum(bool(made.id) for made in said.tool_calls or ()))
+
+    async def collect(seen: Seen) -> None:
+        async for chunk in await litellm.acompletion(stream=True, **call):
+            add(seen, chunk.choices)
+
+    def ask(seen: Seen) -> None:
+        try:
+            if not is_streamed(way):
+                add(seen, (run(litellm.acompletion(**call)) if is_async else litellm.completion(**call)).choices)
+            elif is_async:
+                run(collect(seen))
+            else:
+                for chunk in litellm.completion(stream=True, **call):
+                    add(seen, chunk.choices)
+        except litellm.exceptions.MidStreamFallbackError as error:
+            # LiteLLM may wrap what fails while a stream is read, so that its Router can go on elsewhere.
+            seen.error = error.original_exception
+        except litellm.exceptions.openai.OpenAIError as error:
+            seen.error = error
+
+    yield ask
+    run(aclose_pools())  # the loop of all tests outlives this one

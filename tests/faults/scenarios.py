@@ -1,0 +1,37 @@
+"""The table of failures: all scenarios, by the headings of `docs/failures.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from faults.asking import is_streamed
+from faults.refusals import REFUSALS
+from faults.streams import STREAMS
+from faults.wholes import WHOLES
+from faults.wires import WIRES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from faults.scenario import Scenario
+
+__all__ = ["SCENARIOS", "THEMES", "rows"]
+
+THEMES: dict[str, tuple[Scenario, ...]] = {
+    "Refusals": REFUSALS,
+    "Replies with the status of a success": WHOLES,
+    "Streams": STREAMS,
+    "Connections": WIRES,
+}
+SCENARIOS = tuple(scenario for theme in THEMES.values() for scenario in theme)
+
+
+def rows(ways: Iterable[str]) -> list[object]:
+    """Return each scenario with each way that it applies to, as parameters of a test."""
+    return [
+        pytest.param(scenario, way, id=f"{scenario.name} - {way}")
+        for scenario in SCENARIOS
+        for way in ways
+        if ("streamed" if is_streamed(way) else "plain") in scenario.answers
+    ]

@@ -1,0 +1,28 @@
+"""Every failure of the table, through `LFMClient` and `ChatLFM`: `tests/litellm_provider` has it for LiteLLM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from both_clients import record_waits
+from faults.asking import OURS
+from faults.outcomes import differences
+from faults.scenarios import SCENARIOS, rows
+
+if TYPE_CHECKING:
+    from faults.scenario import Scenario
+
+
+@pytest.mark.parametrize(("scenario", "way"), rows(OURS))
+def test_user_sees_what_the_table_says(scenario: Scenario, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = record_waits(monkeypatch)
+    assert not differences(scenario, way)
+    assert len(waits) == scenario.tries - 1
+    if scenario.retried and scenario.wait_s:
+        assert waits == [scenario.wait_s]
+
+
+def test_no_scenario_stands_there_twice() -> None:
+    names = [scenario.name for scenario in SCENARIOS]
+    assert len(set(names)) == len(names) > 100
