@@ -9,6 +9,7 @@ import typer
 from lfm_adapter._version import __version__
 from lfm_adapter.cli.chat import chat
 from lfm_adapter.cli.doctor import doctor
+from lfm_adapter.cli.gateway import gateway
 from lfm_adapter.cli.local import local
 from lfm_adapter.cli.mcp import mcp
 from lfm_adapter.cli.models import models
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(chat)
 app.command()(models)
 app.command()(local)
+app.command()(gateway)
 app.command()(mcp)
 app.command()(proxy_config)
 app.command()(doctor)
