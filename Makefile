@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all test-clients-mcp audit soak
+.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all test-clients-mcp audit soak test-clients
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -54,6 +54,10 @@ bench: .venv-bench/ready ## Measure this package beside its peers, and write ben
 test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
+# Assistants and chat apps: Node 20 or newer for some.
+test-clients: test-clients-litellm .venv-proxy/ready .npm-clients/ready ## Run Codex, opencode, Cline, Claude Code, aider and others on `lfm gateway`
+	$(BIN)/python -m pytest tests/clients/test_gateway_users.py
+
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -89,7 +93,7 @@ constraints: ## Find the newest versions that go together, and write constraints
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) .venv-* dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* .npm-clients dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands
@@ -150,6 +154,11 @@ $(VENV)/lint: $(VENV)/test
 .venv-claude-code/ready: PACKAGE = $(CLAUDE_CODE)
 .venv-opencode/ready .venv-claude-code/ready:
 	npm install --silent --no-audit --no-fund --prefix $(@D) $(PACKAGE)
+
+.npm-clients/ready: tests/clients/npm/package.json
+	mkdir -p .npm-clients
+	cp $< .npm-clients/
+	npm install --prefix .npm-clients --no-audit --no-fund --silent
 	@touch $@
 
 .venv-%/bin/python:

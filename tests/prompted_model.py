@@ -49,7 +49,7 @@ def leaking_model(request: RecordedRequest) -> Reply:
 def _heard(body: Object) -> Object:
     """The request with native tools that the prompt means."""
     assert not [name for name in _NATIVE_ONLY if name in body], "LFM-3B has no such parameters"
-    system = "\n".join(_text(message) for message in body["messages"] if message["role"] == "system")
+    system = "\n".join(_text(message) for message in body["messages"] if message["role"] in {"system", "developer"})
     heard: Object = {**body, "messages": _conversation(body["messages"])}
     if tools := _TOOLS.search(system):
         functions = [json.loads(line) for line in tools[1].splitlines()]

@@ -1,0 +1,198 @@
+"""Clients that ask `lfm gateway`, each in a process of its own, on LFM-3B: it has no tools, and all of them need some.
+
+`make test-clients` installs them. The scripted OpenRouter plays LFM-3B as if it were served still; the model finds its
+tools in the prompt alone, and calls what the user's words name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openrouter_replies import completion, stream, usage_of
+from prompted_model import PROMPTED, prompted_model
+from running_gateway import Gateway
+from scripted_openrouter import ScriptedOpenRouter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+LFM = ROOT / ".venv-proxy" / "bin" / "lfm"
+NODE = ROOT / ".npm-clients" / "node_modules" / ".bin"
+AIDER = ROOT / ".venv-aider" / "bin"
+AGENTS = ROOT / ".venv-agents" / "bin"
+TIMEOUT_S = 240  # some import for 10 s, and this machine may be busy
+
+NOTE = "The word of today is mango."
+
+pytestmark = pytest.mark.skipif(not LFM.exists(), reason="the gateway is installed by `make test-clients`")
+
+
+def needs(folder: Path) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not folder.exists(), reason="installed by `make test-clients`")
+
+
+@pytest.fixture(scope="module")
+def openrouter() -> Iterator[ScriptedOpenRouter]:
+    with ScriptedOpenRouter(default=prompted_model) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(openrouter: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with Gateway.on(openrouter.base_url, (str(LFM),), tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def asked(openrouter: ScriptedOpenRouter) -> list[Any]:
+    """What one test asks OpenRouter, by way of the gateway."""
+    openrouter.requests.clear()
+    return openrouter.requests
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the client works: a folder with one file."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "note.txt").write_text(f"{NOTE}\n")
+    return work
+
+
+@pytest.fixture
+def run(gateway: Gateway, tmp_path: Path, folder: Path) -> Callable[..., str]:
+    """Run a client that knows the gateway by its environment; return what it prints, once it has ended well."""
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def run(*command: object, **environment: str) -> str:
+        ended = subprocess.run(  # noqa: S603
+            [str(word) for word in command],
+            cwd=folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "OPENAI_BASE_URL": gateway.base_url,
+                "OPENAI_API_BASE": gateway.base_url,
+                "OPENAI_API_KEY": gateway.key,
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}\n{gateway.noted[-3000:]}"
+        return ended.stdout
+
+    return run
+
+
+def assert_tools_went_by_prompt(asked: list[Any]) -> None:
+    """LFM-3B alone was asked; it was told of tools in the prompt, and then of what came of its call."""
+    bodies = [request.json for request in asked]
+    assert {body["model"] for body in bodies} == {PROMPTED}
+    assert not [body for body in bodies if "tools" in body]
+    assert "<tools>" in json.dumps(bodies[-1]["messages"])
+    assert "<tool_response>" in json.dumps(bodies[-1]["messages"])
+
+
+@needs(AGENTS)
+def test_openai_sdk_calls_a_tool_in_chat_and_responses(run: Callable[..., str], asked: list[Any]):
+    told = json.loads(run(AGENTS / "python", PROGRAMS / "ask_openai.py", "lfm-3b"))
+    assert told == {"chat": "The tool says: Rain in Oslo.", "responses": "The tool says: Rain in Oslo."}
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE)
+def test_codex_runs_a_command(run: Callable[..., str], gateway: Gateway, asked: list[Any]):
+    provider = f'{{name="LFM",base_url="{gateway.base_url}",env_key="OPENAI_API_KEY",wire_api="responses"}}'
+    said = run(
+        NODE / "codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox",
+        "-m", "lfm-3b", "-c", "model_provider=lfm", "-c", f"model_providers.lfm={provider}",
+        "Use exec_command with 'cat note.txt'.",
+    )  # fmt: skip
+    assert NOTE in said
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE)
+def test_opencode_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "LFM",
+        "options": {"baseURL": gateway.base_url, "apiKey": "{env:OPENAI_API_KEY}"},
+        "models": {"lfm-3b": {"name": "LFM-3B", "limit": {"context": 32768, "output": 4096}}},
+    }
+    (folder / "opencode.json").write_text(json.dumps({"provider": {"lfm": provider}}))
+    said = run(
+        NODE / "opencode", "run", "--model", "lfm/lfm-3b", "Use", "read", "with", f"'{folder / 'note.txt'}'.",
+        OPENCODE_DISABLE_AUTOUPDATE="1", OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_LSP_DOWNLOAD="1",
+    )  # fmt: skip
+    assert NOTE in said
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE)
+def test_cline_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
+    cline = (NODE / "cline",)
+    run(*cline, "auth", "openai-compatible", "-k", gateway.key, "-m", "lfm-3b", "-b", gateway.base_url)
+    said = run(
+        *cline, "-P", "openai-compatible", "-m", "lfm-3b", "-k", gateway.key, "-t", "120", "--json",
+        f"Use read_files with '{folder / 'note.txt'}'.",
+    )  # fmt: skip
+    assert NOTE in json.loads(said.splitlines()[-1])["text"]
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE)
+def test_claude_code_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
+    """Its prompt with all of its tools, and the answer that it makes room for, do not fit into 32,768 tokens."""
+    said = run(
+        NODE / "claude", "--model", "lfm-3b", "--tools", "Read,Bash", "-p",
+        f"Use Read with '{folder / 'note.txt'}'.",
+        ANTHROPIC_BASE_URL=gateway.base_url.removesuffix("/v1"), ANTHROPIC_AUTH_TOKEN=gateway.key,
+        CLAUDE_CODE_MAX_OUTPUT_TOKENS="4096", CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+    )  # fmt: skip
+    assert NOTE in said
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(AIDER)
+def test_aider_edits_a_file(run: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path):
+    """aider has no tools: it reads edits out of the text."""
+    run("git", "init", "-q")
+    openrouter.add(stream(["hello.py\n```\n", "print('hello')\n", "```\n"], usage=usage_of(600, 11)))
+    run(
+        AIDER / "aider", "--model", "openai/lfm-3b", "--edit-format", "whole", "--yes-always", "--no-auto-commits",
+        "--no-gitignore", "--no-pretty", "--no-check-update", "--no-analytics", "--no-show-release-notes",
+        "--no-detect-urls", "--no-show-model-warnings", "--message", "Write hello.py, which prints hello.",
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+    )  # fmt: skip
+    assert (folder / "hello.py").read_text() == "print('hello')\n"
+    assert {request.json["model"] for request in asked} == {PROMPTED}
+
+
+@needs(AGENTS)
+def test_mini_swe_agent_runs_a_command_and_submits(
+    run: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path
+):
+    for command in ("echo made > made.txt", "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"):
+        call = json.dumps({"name": "bash", "arguments": {"command": command}})
+        openrouter.add(completion(f"<tool_call>{call}</tool_call>", usage=usage_of(600, 20)))
+    run(
+        AGENTS / "mini", "-y", "--exit-immediately", "-m", "openai/lfm-3b", "-t", "Make made.txt.", "-o", "out.json",
+        MSWEA_CONFIGURED="true", MSWEA_SILENT_STARTUP="1", MSWEA_COST_TRACKING="ignore_errors",
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+    )  # fmt: skip
+    assert (folder / "made.txt").read_text() == "made\n"
+    assert json.loads((folder / "out.json").read_text())["info"]["exit_status"] == "Submitted"
+    assert_tools_went_by_prompt(asked)
