@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lfm_adapter.cli.chat import DEMO_MAX_TOKENS, _has_openrouter
+from lfm_adapter.cli.chat import DEMO_MAX_TOKENS, has_openrouter
 from lfm_adapter.cli.client_setups import client_setups, exports
 from lfm_adapter.cli.gateway_key import checked, stored_key
 from lfm_adapter.cli.screen import note
@@ -74,7 +74,7 @@ def gateway(
     port = _free_port(host, port)
     with _ended_by_signals(), ExitStack() as stack:
         if config is None:
-            local = on_this_machine or not _has_openrouter()
+            local = on_this_machine or not has_openrouter()
             text, model = (
                 _on_this_machine(gguf, model, asked_for=on_this_machine, stack=stack) if local else _openrouter(model)
             )
