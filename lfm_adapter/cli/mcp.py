@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
@@ -82,6 +83,8 @@ def mcp(
             return
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this by themselves; Ctrl-D ends it.")
+        # Ctrl-C would wait for the thread that waits for stdin.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         server.run("stdio")
 
 

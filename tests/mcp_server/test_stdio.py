@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -93,6 +95,24 @@ def test_nothing_but_the_protocol_is_written_to_stdout(server: ScriptedOpenRoute
         [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter):
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    with subprocess.Popen(  # noqa: S603
+        [*LFM, "mcp"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n")
+        process.stdin.flush()
+        assert "serverInfo" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)  # its stdin is still open
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("options", [["--base-url", "http://127.0.0.1:9"], ["--local", "--model", "x"]])
