@@ -86,12 +86,17 @@ class Budget:
         self.spent_usd += spent_usd
 
     def _refusal(self, amount: Decimal, left: Decimal, model: str) -> str:
-        waiting = f" (US$ {self.reserved_usd:f} is set aside for calls under way)" if self.reserved_usd else ""
+        waiting = f" (US$ {_usd(self.reserved_usd)} is set aside for calls under way)" if self.reserved_usd else ""
         return (
-            f"The spending limit of US$ {self.limit_usd:f} leaves US$ {left:f}{waiting}, and asking `{model}` could "
-            f"cost up to US$ {amount:f}. Nothing was sent. Lower `max_tokens`, shorten the text, or ask a free model "
-            "(see the tool `models`). Only the user can raise the limit, with `--max-cost-usd`."
+            f"The spending limit of US$ {self.limit_usd:f} leaves US$ {_usd(left)}{waiting}, and asking `{model}` "
+            f"could cost up to US$ {_usd(amount)}. Nothing was sent. Lower `max_tokens`, shorten the text, or ask a "
+            "free model (see the tool `models`). Only the user can raise the limit, with `--max-cost-usd`."
         )
+
+
+def _usd(amount: Decimal) -> str:
+    """Write an amount with four digits, and not as 4.5E-06."""
+    return f"{Decimal(f'{amount:.4g}'):f}"
 
 
 def worst_case_usd(body: bytes, card: ModelCard) -> Decimal | None:
