@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -19,20 +19,19 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ListRootsResult, Root
 from mcp_session import KEY, MODEL, MODES
 from openrouter_replies import stream
+from scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from scripted_openrouter import ScriptedOpenRouter
-
 LFM = [sys.executable, "-c", "from lfm_adapter.cli import app; app()", "mcp", "--model", MODEL, "--http", "--port", "0"]
 
 
-@pytest.fixture
-def running(server: ScriptedOpenRouter) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+@contextmanager
+def serving(openrouter: ScriptedOpenRouter) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """The process, its address and its token."""
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": openrouter.base_url}
     with subprocess.Popen(  # noqa: S603
         LFM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -43,7 +42,24 @@ def running(server: ScriptedOpenRouter) -> Iterator[tuple[subprocess.Popen[str],
             yield process, url, token
         finally:
             process.kill()
-            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[ScriptedOpenRouter, Any]]:
+    """A scripted OpenRouter and what asks it, for all tests here: it takes a second to start."""
+    with ScriptedOpenRouter() as openrouter, serving(openrouter) as process:
+        yield openrouter, process
+
+
+@pytest.fixture
+def server(service: Any) -> ScriptedOpenRouter:
+    service[0].requests.clear()
+    return service[0]
+
+
+@pytest.fixture
+def running(service: Any) -> Any:
+    return service[1]
 
 
 @asynccontextmanager
@@ -130,10 +146,10 @@ def test_only_this_machine_can_connect(running: Any):
         pass
 
 
-def test_ctrl_c_ends_it_in_order(running: Any):
-    process, _, _ = running
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+def test_ctrl_c_ends_it_in_order(server: ScriptedOpenRouter):
+    with serving(server) as (process, _, _):
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
     assert process.returncode in (0, 130, -signal.SIGINT)
     assert "Traceback" not in err
 
