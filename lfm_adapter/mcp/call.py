@@ -145,6 +145,8 @@ class Call:
 def _no_answer(reply: Reply, refusal: str | None) -> str:
     if refusal:
         return f"The model refused: {refusal}."
+    if reply.finish_reason == "content_filter":
+        return "The provider's content filter stopped the answer. Word the question otherwise."
     if reply.finish_reason == "length":
         return "The model wrote no answer: its reasoning took all of `max_tokens`. Raise it."
     return "The model wrote no answer."

@@ -14,6 +14,8 @@ from lfm_adapter.mcp.tools import Tools
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
     from lfm_adapter.mcp.session import Session
 
 __all__ = ["create_server"]
@@ -40,6 +42,7 @@ def create_server(session: Session) -> MCPServer:
         version=__version__,
         log_level="WARNING",
         subscriptions=False,
+        middleware=[_tools_alone],
     )
     for tool in _tools(session):
         server.add_tool(
@@ -55,6 +58,18 @@ def create_server(session: Session) -> MCPServer:
             ),
         )
     return server
+
+
+async def _tools_alone(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Keep from clients that the SDK would serve prompts and resources: there are none.
+
+    Some give their agents tools of their own to look for them.
+    """
+    result = await call_next(ctx)
+    if ctx.method in {"initialize", "server/discover"} and isinstance(result, dict):
+        for other in ("prompts", "resources"):
+            result.get("capabilities", {}).pop(other, None)
+    return result
 
 
 def _tools(session: Session) -> list[_Tool]:

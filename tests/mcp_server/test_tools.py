@@ -60,6 +60,20 @@ async def test_ask_takes_a_prompt_that_is_json_as_it_stands(server: ScriptedOpen
     assert [message["content"] for message in server.requests[0].json["messages"]] == ['["x"]', '{"a": [1, 2]}']
 
 
+async def test_an_answer_that_a_filter_stopped_is_an_error_that_says_so(server: ScriptedOpenRouter, mode: str):
+    server.add(stream([], finish_reason="content_filter"))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Hello"})
+    assert "content filter" in error_of(result)
+
+
+async def test_nothing_but_tools_is_offered(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server), mode) as client:
+        offered = client.server_capabilities
+    assert offered.tools
+    assert (offered.prompts, offered.resources) == (None, None)
+
+
 async def test_an_answer_that_was_cut_off_says_so(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["Once upon"], finish_reason="length"))
     async with connect(mcp_server(server), mode) as client:
