@@ -101,6 +101,9 @@ def _instructions(session: Session) -> str:
         told.append(f"`{model}` answers, because `{settings.card(settings.model).id}` is retired.")
     else:
         told.append(f"`{model}` answers where a call names no model.")
+        card = session.card(model)
+        if card.status == "retired" and card.successors:
+            told.append(f"OpenRouter serves it no longer: where it is refused, name `{card.successors[0]}`.")
     if session.notice:
         told.append(session.notice)
     if session.budget.limit_usd is not None:

@@ -123,3 +123,13 @@ def test_options_that_cannot_be_meant_are_refused_before_it_serves(options: list
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert "--model" in ended.stderr
+
+
+def test_without_the_sdk_it_says_how_to_install_it():
+    program = "import sys; sys.modules['mcp'] = None; from lfm_adapter.cli import app; app()"
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program, "mcp"], input="", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert 'pip install "lfm-adapter[mcp]"' in ended.stderr
+    assert "Traceback" not in ended.stderr

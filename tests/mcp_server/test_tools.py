@@ -152,6 +152,11 @@ async def test_who_chose_no_model_is_answered_by_the_successor_of_the_default(se
     assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
 
 
+async def test_who_chose_a_retired_model_is_told_so_from_the_start(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server, "liquid/lfm-3b"), mode) as client:
+        assert "no longer: where it is refused, name `liquid/lfm-3-1.7b`" in (client.instructions or "")
+
+
 async def test_an_error_tells_what_to_do_and_never_the_key(server: ScriptedOpenRouter, mode: str):
     server.add(error(401, f"Bad key {KEY}"))
     async with connect(mcp_server(server), mode) as client:
