@@ -27,6 +27,9 @@ __all__ = ["mcp"]
 LOCAL_CONTEXT_TOKENS = 8192
 """So much of a text is read at once. Each of the two requests at a time takes it as memory."""
 
+# A CPU may read for minutes before it writes. Who does not want to wait for that cancels the call.
+LOCAL_TIMEOUT_S = 3600.0
+
 
 def mcp(
     *,
@@ -116,7 +119,8 @@ def _local_session(gguf: Path | None, *, asked_for: bool, stack: ExitStack) -> S
     note(f"Asking {name} on this machine." if asked_for else NO_KEY.format(model=name))
     server = local.serve(gguf, context_length=LOCAL_CONTEXT_TOKENS)
     stack.callback(server.close)
-    session = _session({"model": server.model, "base_url": server.base_url})
+    patient: dict[str, Any] = {"timeout": LOCAL_TIMEOUT_S, "stream_chunk_timeout": None}
+    session = _session({"model": server.model, "base_url": server.base_url, **patient})
     session.free = True
     session.context_length = LOCAL_CONTEXT_TOKENS
     if gguf is None:

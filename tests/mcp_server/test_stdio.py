@@ -7,19 +7,27 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp_session import KEY, MODEL, MODES, error_of, usage_of
 from openrouter_replies import completion, stream
+from typer.testing import CliRunner
+
+from lfm_adapter import local
+from lfm_adapter.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from scripted_openrouter import ScriptedOpenRouter
+
+    from lfm_adapter.mcp.session import Session
 
 LFM = [sys.executable, "-c", "from lfm_adapter.cli import app; app()"]
 
@@ -69,6 +77,18 @@ async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: 
     assert "spending limit of US$ 0.0001" in error_of(refused)
     assert answered.content[0].text == "Hello."
     assert len(server.requests) == 1
+
+
+def test_a_model_on_this_machine_may_read_for_minutes(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
+    monkeypatch.setattr(local, "serve", lambda *_, **__: running)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of the tests stay
+    served: list[Session] = []
+    monkeypatch.setattr("lfm_adapter.mcp.server.create_server", lambda session: served.append(session) or MagicMock())
+    assert CliRunner().invoke(app, ["mcp", "--local"]).exit_code == 0
+    settings = served[0].client.settings
+    assert settings.timeout_s >= 1800
+    assert settings.stream_chunk_timeout_s is None
 
 
 @pytest.mark.local_model
