@@ -137,13 +137,12 @@ def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, conn
 @pytest.mark.parametrize("turns", IN_TURNS)
 def test_a_call_cancelled_in_any_of_its_turns_leaves_nothing_behind(server, caplog, turns, late):
     ask, reply, count_of_turns = IN_TURNS[turns]
-    leaves_nothing(server, caplog, ask, reply, connected=False, late=late, pooled=True)
-    last = server.requests[-count_of_turns:]
-    assert len(last) == count_of_turns, "the last of its turns was never reached"
+    requests = leaves_nothing(server, caplog, ask, reply, connected=False, late=late, pooled=True)
+    assert requests == count_of_turns, "the last of its turns was never reached"
 
 
 def leaves_nothing(server, caplog, ask, reply, *, connected, late, pooled=False):
-    """Cancel a call in each of its waits, one after the other, and return how many it has.
+    """Cancel a call in each of its waits, one after the other, and return how many requests the last one made.
 
     With `pooled`, a turn that came to its end has given its connection back, and only none may be in use.
     """
@@ -168,15 +167,16 @@ def leaves_nothing(server, caplog, ask, reply, *, connected, late, pooled=False)
         for place in count():
             if connected:
                 assert (await client.chat("Hello")).text == "Still there."
+            before = len(server.requests)
             if not await is_cancelled(place):
-                return place
+                return place, len(server.requests) - before
         return None
 
-    places = asyncio.run(at_every_place())
+    places, requests = asyncio.run(at_every_place())
     gc.collect()  # what was left open would warn now, and here a warning is an error
     assert places > 1
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
-    return places
+    return requests
 
 
 async def _awaited(awaitable):

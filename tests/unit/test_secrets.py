@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumps
 from langchain_core.tracers.langchain import LangChainTracer, wait_for_all_tracers
 from langsmith import Client
-from leaks import told_by
+from leaks import SECRET, Leaks, told_by
 from openrouter_replies import completion, error, error_in_200, midstream_error, stream
 
 from lfm_adapter import ChatLFM, LFMClient, errors
@@ -107,6 +108,16 @@ def test_nothing_that_comes_of_a_call_tells_a_key_or_an_account(server: Scripted
     assert runs, "LangSmith was told of no run"
     for text in map(repr, (*told, *runs)):
         assert not any(secret in text for secret in (KEY, "hidden-value", ACCOUNT)), text
+
+
+def test_the_watch_over_all_tests_sees_what_comes_out():
+    leaks = Leaks()
+    leaks.emit(logging.makeLogRecord({"msg": "sent %s", "args": (KEY,)}))
+    assert [KEY in found for found in leaks.found] == [True]
+    outer, inner = ValueError("outer"), ValueError(f"of {ACCOUNT}")
+    outer.__cause__ = inner
+    assert any(SECRET.search(text) for text in told_by(outer))
+    assert not SECRET.search("the test-keyboard of user_42")
 
 
 def test_no_pickle_of_a_reply_or_an_error_tells_a_key(server: ScriptedOpenRouter):
