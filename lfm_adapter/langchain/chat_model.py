@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -254,6 +255,10 @@ class ChatLFM(ChatFacts, ChatOptions):
 # `help` shows the docstring of a class, and not those of its bases. With `python -OO` there are none.
 if ChatLFM.__doc__ and ChatOptions.__doc__:
     ChatLFM.__doc__ += ChatOptions.__doc__.partition("\n")[2]
+
+# In every call LangChain looks whether these take a `run_manager`. Written down here, their signatures take 20 µs less.
+setattr(ChatLFM._generate, "__signature__", signature(ChatLFM._generate))  # noqa: B010 # mypy knows no such attribute
+setattr(ChatLFM._agenerate, "__signature__", signature(ChatLFM._agenerate))  # noqa: B010
 
 
 def _result(reply: Reply) -> ChatResult:
