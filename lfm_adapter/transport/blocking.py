@@ -143,7 +143,8 @@ class Urllib3Response:
             return b""
         # What is left of a deadline is never the same twice; rounded up it mostly is, and saves a call of the system.
         rounded_s = math.ceil(timeout_s * 100) / 100 if timeout_s < _LONGEST_S else _LONGEST_S
-        if rounded_s != self._timeout_s and self._socket is not None:
+        # At the end of a body http.client closes the socket of a connection that the server does not keep.
+        if rounded_s != self._timeout_s and self._socket is not None and self._socket.fileno() != -1:
             self._socket.settimeout(_for_socket(rounded_s))
             self._timeout_s = rounded_s
         # Not `stream` nor `read`: they wait until a chunk or so many bytes are there.

@@ -133,6 +133,11 @@ class TestReply:
         with Loopback(script) as server:
             assert client.fetch(server.url) == b"to the end"
 
+    def test_of_a_connection_that_is_not_kept_ends_also_when_each_read_has_less_time(self, client: Client) -> None:
+        with Loopback([b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nend", CUT]) as server:
+            answer = client.send(server.url)
+            assert [answer.read(10), answer.read(9), answer.read(8)] == [b"end", b"", b""]
+
     @pytest.mark.parametrize("head", [b"204 No Content", b"304 Not Modified", b"200 OK\r\nContent-Length: 0"])
     def test_without_a_body_is_empty_and_keeps_the_connection(self, client: Client, head: bytes) -> None:
         with Loopback(b"HTTP/1.1 " + head + b"\r\n\r\n") as server:
