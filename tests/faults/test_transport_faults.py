@@ -192,6 +192,13 @@ class TestSilence:
             with pytest.raises(APITimeoutError, match=r"did not reply within 0.4 s"):
                 client.send("https://openrouter.test/api", timeout_s=0.4)
 
+    def test_between_pieces_of_the_line_before_a_chunk_counts_as_one(self, client: Client) -> None:
+        with Loopback([*chunked(b"data: 1\n\n")[:-1], *dripping(b"9;" + b"x" * 60), b"\r\ndata: 2\n\n\r\n"]) as server:
+            answer = client.send(server.url)
+            assert answer.read(10) == b"data: 1\n\n"
+            with pytest.raises(APITimeoutError, match="sent nothing for 0.4 s"):
+                answer.read(0.4)
+
     def test_of_a_server_that_does_not_speak_tls_is_a_timeout(self, client: Client) -> None:
         with Loopback([UNTIL_CLOSED]) as server, pytest.raises(APITimeoutError, match="did not reply"):
             client.send(server.url.replace("http:", "https:"), timeout_s=0.1)
