@@ -6,6 +6,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from starlette.responses import PlainTextResponse
 
 from lfm_adapter.errors import ConfigurationError
@@ -65,8 +66,6 @@ def serve_http(server: MCPServer, token: str, port: int, when_ready: Callable[[s
     Raises:
         ConfigurationError: The port is taken.
     """
-    import uvicorn
-
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
@@ -81,5 +80,17 @@ def serve_http(server: MCPServer, token: str, port: int, when_ready: Callable[[s
             access_log=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
-        when_ready(f"http://{HOST}:{listener.getsockname()[1]}{PATH}")
-        uvicorn.Server(config).run(sockets=[listener])
+        url = f"http://{HOST}:{listener.getsockname()[1]}{PATH}"
+        _Server(config, lambda: when_ready(url)).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells that it is ready when Ctrl-C already ends it in order."""
+
+    def __init__(self, config: uvicorn.Config, when_ready: Callable[[], Any]) -> None:
+        super().__init__(config)
+        self._when_ready = when_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._when_ready()
