@@ -1,0 +1,40 @@
+"""What `docs/failures.md` says is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from failure_table import render
+from openrouter_replies import error, midstream_error
+
+if TYPE_CHECKING:
+    from scripted_openrouter import ScriptedOpenRouter
+
+TEXT = (Path(__file__).parents[2] / "docs" / "failures.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+SAYS = ["so far: Hel", "so far: Hel", "so far: Hel", "wait 7.0 s"]
+
+
+def test_tables_equal_the_scenarios() -> None:
+    assert render() in TEXT, "print the tables with `python tests/failure_table.py` and paste them"
+
+
+@pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types
+@pytest.mark.parametrize("number", range(len(SAYS)))
+def test_examples_handle_what_they_are_for(
+    number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(BLOCKS) == len(SAYS)
+    refuses = "RateLimitError" in BLOCKS[number]
+    server.add(*[error(429, "Slow down", headers={"Retry-After": "7"})] * refuses)
+    server.add(midstream_error(["Hel"], 502, "Provider disconnected"))
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
+    if "litellm" in BLOCKS[number]:
+        pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
+    exec(BLOCKS[number], {})  # noqa: S102 # our own page
+    assert SAYS[number] in capsys.readouterr().out
+    assert len(server.requests) == 1
