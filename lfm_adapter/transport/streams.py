@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientError, ClientHttpProxyError, ClientResponseError, InvalidURL, NonHttpUrlClientError
 from aiohttp.http_exceptions import HttpProcessingError
 
-from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.errors import ConfigurationError, LFMError
 from lfm_adapter.transport import failures, tls
 from lfm_adapter.transport.headers import check_headers, lower_names
 from lfm_adapter.transport.inflate import UnknownEncodingError, inflater_for
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from lfm_adapter.errors import LFMError
     from lfm_adapter.transport.base import Request
 
 __all__ = ["AiohttpResponse", "AiohttpTransport", "aclose_pools"]
@@ -53,19 +52,12 @@ class AiohttpTransport:
         route = route_to(request.url)
         check_headers(request.headers)
         ssl_context = await _ssl_context() if route.tls else True
-        session = await current_session()
-        try:
-            async with asyncio.timeout(request.timeout_s):
-                response = await session.request(
-                    request.method,
-                    request.url,
-                    data=request.body,
-                    allow_redirects=False,
-                    ssl=ssl_context,
-                    **_headers(request, route),
-                )
-        except _FAILURES as error:
-            raise _before_reply(error, route, request.timeout_s) from failures.origin(error)
+        response = await _ask(request, route, ssl_context)
+        if isinstance(response, LFMError):
+            try:
+                raise response
+            finally:
+                del response  # its traceback leads here, and would keep it until the next collection
         try:
             return AiohttpResponse(response, route)
         except UnknownEncodingError as encoding:
@@ -196,6 +188,29 @@ class AiohttpResponse:
 def _look(reply: Callable[[], AiohttpResponse | None]) -> None:
     if (response := reply()) is not None:
         response._look()
+
+
+async def _ask(request: Request, route: Route, ssl_context: ssl.SSLContext | bool) -> ClientResponse | LFMError:
+    """Return the reply, or what to raise.
+
+    Raised here, while aiohttp's exception is handled, it would have that as its context: one that shows all headers of
+    the request, the key among them.
+    """
+    session = await current_session()
+    try:
+        async with asyncio.timeout(request.timeout_s):
+            return await session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                allow_redirects=False,
+                ssl=ssl_context,
+                **_headers(request, route),
+            )
+    except _FAILURES as error:
+        failure = _before_reply(error, route, request.timeout_s)
+        failure.__cause__ = failures.origin(error)
+        return failure
 
 
 async def _ssl_context() -> ssl.SSLContext:
