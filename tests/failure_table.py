@@ -1,4 +1,4 @@
-"""The tables of `docs/failures.md`, from the scenarios in `tests/faults`. `python tests/failure_table.py` prints them."""
+"""The tables of `docs/failures.md`, from `tests/faults`. `python tests/failure_table.py` prints them."""
 
 from __future__ import annotations
 

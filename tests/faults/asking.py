@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from both_clients import KEY, clients
@@ -39,18 +39,13 @@ class Seen:
 
     Attributes:
         text: What was handed on: all of an answer, or what of a stream came before its failure.
-        calls: How many tool calls were handed on.
+        calls: The arguments of each tool call.
         error: The exception, if there was one.
     """
 
     text: str = ""
-    calls: int = 0
+    calls: list[Any] = field(default_factory=list)
     error: Any = None
-
-    def add(self, text: str | None, calls: int = 0) -> None:
-        """Take an answer or a piece of one."""
-        self.text += text or ""
-        self.calls += calls
 
 
 def is_streamed(way: str) -> bool:
@@ -111,13 +106,17 @@ def _client(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable
         def ask(seen: Seen) -> None:
             if not is_streamed(way):
                 reply = client.chat("Hi")
-                seen.add(reply.text, len(reply.tool_calls))
+                seen.text = reply.text
                 return
+            pieces: dict[int, str] = {}
             with client.stream("Hi") as stream:
                 for delta in stream:
-                    seen.add(delta.text)
+                    seen.text += delta.text
+                    for call in delta.tool_calls:
+                        pieces[call.index] = pieces.get(call.index, "") + call.arguments
             assert stream.reply is not None
-            seen.calls = len(stream.reply.tool_calls)
+            seen.calls = [call.arguments for call in stream.reply.tool_calls]
+            assert seen.calls == list(pieces.values())
 
         yield ask
 
@@ -128,7 +127,10 @@ def _chat(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[
     name = way.partition(".")[2]
 
     def add(seen: Seen, message: Any) -> None:
-        seen.add(message.text, len(message.tool_calls))
+        seen.text += message.text
+        for call in getattr(message, "tool_call_chunks", ()):
+            seen.calls += [""] * (call["index"] + 1 - len(seen.calls))
+            seen.calls[call["index"]] += call["args"] or ""
 
     async def collect(seen: Seen) -> None:
         async for piece in model.astream("Hi"):
@@ -159,24 +161,19 @@ def _litellm(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callabl
     call = {"messages": QUESTION, "api_base": url, **options, "model": f"lfm/{options['model']}"}
     is_async = "acompletion" in way
 
-    def add(seen: Seen, choices: Any) -> None:
-        for choice in choices:
-            said = choice.delta if is_streamed(way) else choice.message
-            seen.add(said.content, sum(bool(made.id) for made in said.tool_calls or ()))
-
     async def collect(seen: Seen) -> None:
         async for chunk in await litellm.acompletion(stream=True, **call):
-            add(seen, chunk.choices)
+            _add(chunk.choices, seen)
 
     def ask(seen: Seen) -> None:
         try:
             if not is_streamed(way):
-                add(seen, (run(litellm.acompletion(**call)) if is_async else litellm.completion(**call)).choices)
+                _add((run(litellm.acompletion(**call)) if is_async else litellm.completion(**call)).choices, seen)
             elif is_async:
                 run(collect(seen))
             else:
                 for chunk in litellm.completion(stream=True, **call):
-                    add(seen, chunk.choices)
+                    _add(chunk.choices, seen)
         except litellm.exceptions.MidStreamFallbackError as error:
             # LiteLLM may wrap what fails while a stream is read, so that its Router can go on elsewhere.
             seen.error = error.original_exception
@@ -185,3 +182,14 @@ def _litellm(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callabl
 
     yield ask
     run(aclose_pools())  # the loop of all tests outlives this one
+
+
+def _add(choices: Any, seen: Seen) -> None:
+    """Take LiteLLM's answer, or a chunk of one."""
+    for choice in choices:
+        said = getattr(choice, "delta", None) or choice.message
+        seen.text += said.content or ""
+        for place, call in enumerate(said.tool_calls or ()):
+            index = getattr(call, "index", place)
+            seen.calls += [""] * (index + 1 - len(seen.calls))
+            seen.calls[index] += call.function.arguments or ""

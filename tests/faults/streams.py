@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faults.scenario import DOCS, Scenario, Script, on_the_wire, streamed
-from http_reply import Reply
 from loopback import UNTIL_CLOSED
 from openrouter_replies import COMMENT, DONE, chunk, completion, events, midstream_error, stream, usage_of
 
 from lfm_adapter import errors
+
+if TYPE_CHECKING:
+    from http_reply import Reply
 
 __all__ = ["STREAMS"]
 
@@ -97,13 +99,18 @@ STREAMS = (
         errors.StreamInterruptedError, **HALF,
     ),
     fails(
-        "It ends in the middle of an event", as_bytes(events(HEL, HEL, done=False).body[:-30]), errors.StreamInterruptedError, **HALF,
+        "It ends in the middle of an event", as_bytes(events(HEL, HEL, done=False).body[:-30]),
+        errors.StreamInterruptedError, **HALF,
     ),
     fails("An event is no JSON", events(HEL, b"data: {oops\n\n", FINISH), errors.ResponseError, SSE, kept="Hel"),
-    fails("An event is no UTF-8", events(HEL, b'data: {"id": "\xff"}\n\n', FINISH), errors.ResponseError, SSE, kept="Hel"),
+    fails(
+        "An event is no UTF-8", events(HEL, b'data: {"id": "\xff"}\n\n', FINISH), errors.ResponseError, SSE, kept="Hel",
+    ),
     fails("An event is no object", events(HEL, b'data: "oops"\n\n', FINISH), errors.ResponseError, SSE, kept="Hel"),
-    fails("It is silent after the comments", silent(events(COMMENT, done=False)), errors.APITimeoutError, retried=True,
-          options={"timeout": 0.2}),
+    fails(
+        "It is silent after the comments", silent(events(COMMENT, done=False)), errors.APITimeoutError, retried=True,
+        options={"timeout": 0.2},
+    ),
     fails("It is silent after text", silent(events(HEL, done=False)), errors.APITimeoutError, options=SHORT, **HALF),
     fails(
         "Only comments follow text, for longer than `stream_chunk_timeout`", KEEPS_ALIVE, errors.APITimeoutError,
@@ -121,7 +128,7 @@ STREAMS = (
     fine("It begins with a byte order mark", as_bytes(b"\xef\xbb\xbf" + BODY), SSE),
     fine("All events come at once", as_bytes(BODY), SSE),
     fine("The bytes come one by one", WHOLE.in_pieces(1), SSE),
-    fine("Events have other fields too", as_bytes(BODY.replace(b"data: {", b"id: 7\nretry: 3\nevent: x\ndata: {")), SSE),
+    fine("Events have other fields too", as_bytes(BODY.replace(b"data: {", b"id: 7\nevent: x\ndata: {")), SSE),
     fine("Something follows `[DONE]`", as_bytes(BODY + events(HEL, DONE).body), SSE),
     fine("A whole reply comes instead", completion("Hello.")),
     fine("Nothing but reasoning until the limit", stream(

@@ -1,4 +1,4 @@
-"""No answer is asked for twice once it began, no tool is called twice, and no retry says anything else than the first."""
+"""An answer that began is not asked for again, no tool is called twice, and a retry says what the first try said."""
 
 from __future__ import annotations
 
@@ -7,31 +7,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from both_clients import record_waits
 from faults.asking import OURS, asking, is_streamed, playing
+from faults.repeats import repeated_finish
 from faults.scenario import on_the_wire
-from faults.scenarios import SCENARIOS
-from openrouter_replies import chunk, completion, error, events, stream, tool_call, usage_of
+from faults.scenarios import SCENARIOS, rows
+from openrouter_replies import chunk, completion, error, events, stream, tool_call
 
 if TYPE_CHECKING:
     from faults.scenario import Scenario
-    from http_reply import Reply
 
 MODEL = "liquid/lfm-2.5-2.6b:free"  # has tools
-TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
 WHOLE, STREAMED = completion("Hello."), stream(["Hel", "lo."])
-HEARD = [scenario for scenario in SCENARIOS if scenario.retried and scenario.heard is None and not scenario.first]
-QUICK = [scenario for scenario in HEARD if "timeout" not in scenario.options]
+QUICK = [
+    scenario
+    for scenario in SCENARIOS
+    if scenario.retried and scenario.heard is None and not scenario.first and "timeout" not in scenario.options
+]
 
 
-def rows(scenarios: list[Scenario]) -> list[object]:
-    return [
-        pytest.param(scenario, way, id=f"{scenario.name} - {way}")
-        for scenario in scenarios
-        for way in OURS
-        if ("streamed" if is_streamed(way) else "plain") in scenario.answers
-    ]
-
-
-@pytest.mark.parametrize(("scenario", "way"), rows(QUICK))
+@pytest.mark.parametrize(("scenario", "way"), rows(OURS, QUICK))
 def test_a_retry_sends_the_same_bytes_and_gets_the_answer(
     scenario: Scenario, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,30 +62,18 @@ def test_an_answer_that_began_is_not_asked_for_again(begun: str, end: str, way: 
     assert len(server.requests) == 1
 
 
-def repeated_finish(arguments: str) -> Reply:
-    """A stream whose call is said again, whole, with the finish reason, and once more with the usage."""
-    call = {"index": 0, **tool_call("weather", arguments)}
-    opened = {"index": 0, **tool_call("weather", "")}
-    said = {"content": None, "tool_calls": [call]}
-    return events(
-        chunk({"role": "assistant", "content": None, "tool_calls": [opened]}),
-        chunk({"content": None, "tool_calls": [{"index": 0, "function": {"arguments": arguments}}]}),
-        chunk(said, finish_reason="tool_calls"),
-        chunk(said, finish_reason="tool_calls", usage=usage_of()),
-    )
-
-
-@pytest.mark.parametrize("way", ["ChatLFM.stream", "ChatLFM.astream", "LFMClient.stream", "AsyncLFMClient.stream"])
+@pytest.mark.parametrize("way", [way for way in OURS if is_streamed(way)])
 @pytest.mark.parametrize("arguments", ['{"city":"Oslo"}', "{}"])
-def test_a_call_that_is_said_again_at_the_end_is_made_once(way: str, arguments: str) -> None:
-    with playing((), on_the_wire(repeated_finish(arguments))) as server, asking(way, server.url, model=MODEL) as ask:
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_call_that_is_said_again_at_the_end_is_made_once(way: str, arguments: str, *, streamed: bool) -> None:
+    script = on_the_wire(repeated_finish(arguments, streamed=streamed))
+    with playing((), script) as server, asking(way, server.url, model=MODEL) as ask:
         seen = ask()
     assert seen.error is None
-    assert seen.calls == 1
+    assert seen.calls == [arguments]
 
 
-def test_a_kept_answer_is_not_counted_by_the_next_call() -> None:
-    """What one call retried is nothing to the next: each has all its tries."""
+def test_each_call_has_all_its_tries() -> None:
     script = on_the_wire(error(503, "Not now", headers={"Retry-After": "0.01"}))
     with playing((), script) as server, asking("LFMClient.chat", server.url, max_retries=1) as ask:
         assert [ask().error.status, ask().error.status] == [503, 503]

@@ -196,7 +196,7 @@ class TestSilence:
         with Loopback([*chunked(b"data: 1\n\n")[:-1], *dripping(b"9;" + b"x" * 60), b"\r\ndata: 2\n\n\r\n"]) as server:
             answer = client.send(server.url)
             assert answer.read(10) == b"data: 1\n\n"
-            with pytest.raises(APITimeoutError, match="sent nothing for 0.4 s"):
+            with pytest.raises(APITimeoutError, match=r"sent nothing for 0.4 s"):
                 answer.read(0.4)
 
     def test_of_a_server_that_does_not_speak_tls_is_a_timeout(self, client: Client) -> None:

@@ -77,7 +77,8 @@ WHOLES = (
         retryable=True, kept="Hel", source=THREADS + "pydantic/pydantic-ai/issues/2844",
     ),
     no_reply("an object without anything", {}, retried=True),
-    no_reply("no choices", {"id": GENERATION_ID, "choices": []}, retried=True, source=THREADS + "langgenius/dify/issues/9249"),
+    no_reply("no choices", {"id": GENERATION_ID, "choices": []}, retried=True,
+             source=THREADS + "langgenius/dify/issues/9249"),
     no_reply("neither content nor a finish reason, as on a cold start", {"id": GENERATION_ID, "choices": [
         {"index": 0, "finish_reason": None, "message": {"role": "assistant", "content": ""}}]}, retried=True,
         source=INSURANCE),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 import truststore
 from both_transports import KINDS, client_of
+from certificates import authority
 from loopback import REQUEST, Loopback, chunked, reply
 
 from lfm_adapter.errors import APIConnectionError, ConfigurationError
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from both_transports import Client
+    from certificates import Authority
 
 HOST = "openrouter.test"  # no such host: it can be reached through a proxy only
 PARTS = [b"one", b"two"]
@@ -37,11 +37,9 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    if shutil.which("openssl") is None:
-        pytest.skip("makes a certificate with the `openssl` command")
-    return Authority.new(tmp_path_factory.mktemp("authority"))
+@pytest.fixture(name="authority")
+def certificate_of_no_one() -> Authority:
+    return authority()
 
 
 @pytest.fixture
@@ -53,26 +51,6 @@ def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     close_pools()
     yield monkeypatch
     close_pools()
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate for 127.0.0.1 and openrouter.test that no one trusts by itself."""
-
-    certificate: Path
-    server: ssl.SSLContext
-
-    @classmethod
-    def new(cls, folder: Path) -> Authority:
-        certificate, key = folder / "certificate.pem", folder / "key.pem"
-        names = "subjectAltName=IP:127.0.0.1,DNS:openrouter.test"
-        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
-        arguments = [*command.split(), "-keyout", str(key), "-out", str(certificate), "-addext", names]
-        subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603 - our own words
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(certificate, key)
-        server.set_alpn_protocols(["h2", "http/1.1"])
-        return cls(certificate, server)
 
 
 class TestTls:
