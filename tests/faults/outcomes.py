@@ -41,9 +41,9 @@ def _expected(scenario: Scenario, way: str) -> dict[str, Any]:
     if scenario.raises is None:
         return common | {"raised": None, "text": scenario.kept}
     kind = scenario.raises.__name__
-    classes = {"ChatLFM": [kind, LANGCHAIN[scenario.raises]], "litellm": [kind, scenario.class_of_litellm()]}
+    theirs = {"ChatLFM": _langchains, "litellm": _litellms}.get(surface, lambda _: [])
     return common | {
-        "raised": classes.get(surface, [kind]),
+        "raised": [kind, *theirs(scenario)],
         "status": scenario.status,
         "retryable": scenario.retried if scenario.retryable is None else scenario.retryable,
         "retry_after_s": scenario.wait_s,
@@ -51,6 +51,18 @@ def _expected(scenario: Scenario, way: str) -> dict[str, Any]:
         "handed on": (scenario.kept or "") if is_streamed(way) else "",
         "secrets in the error": [],
     }
+
+
+def _langchains(scenario: Scenario) -> list[str]:
+    assert scenario.raises is not None
+    return [LANGCHAIN[scenario.raises]]
+
+
+def _litellms(scenario: Scenario) -> list[str]:
+    from litellm import exceptions
+
+    name = scenario.class_of_litellm()
+    return [name if hasattr(exceptions, name) else "APIError"]  # PaymentRequiredError came with 1.106
 
 
 def _observed(scenario: Scenario, way: str) -> dict[str, Any]:
