@@ -1,7 +1,8 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm test-proxy test-clients-litellm bench check format record constraints wheel clean all test-clients-mcp audit soak test-clients
+.PHONY: help demo test test-litellm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
+.PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -54,9 +55,9 @@ bench: .venv-bench/ready ## Measure this package beside its peers, and write ben
 test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
-# Assistants and chat apps: Node 20 or newer for some.
-test-clients: test-clients-litellm .venv-proxy/ready .npm-clients/ready ## Run Codex, opencode, Cline, Claude Code, aider and others on `lfm gateway`
-	$(BIN)/python -m pytest tests/clients/test_gateway_users.py
+# Needs npm with Node 20 or newer, a Chromium, and 10 GB: Open WebUI brings PyTorch.
+test-clients: test-clients-litellm .venv-proxy/ready .npm-clients/ready .venv-open-webui/ready ## Run assistants and chat apps on `lfm gateway`
+	$(BIN)/python -m pytest tests/clients/test_gateway_users.py tests/clients/test_chat_apps.py
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
@@ -142,6 +143,10 @@ $(VENV)/lint: $(VENV)/test
 	$(call install_in,.venv-$*) --editable ".[litellm]" --requirement tests/clients/$*.txt
 	@touch $@
 
+.venv-open-webui/ready: tests/clients/open-webui.txt | .venv-open-webui/bin/python
+	$(call install_in,.venv-open-webui) --requirement $<
+	@touch $@
+
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
 	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
 	@touch $@
@@ -154,7 +159,6 @@ $(VENV)/lint: $(VENV)/test
 .venv-claude-code/ready: PACKAGE = $(CLAUDE_CODE)
 .venv-opencode/ready .venv-claude-code/ready:
 	npm install --silent --no-audit --no-fund --prefix $(@D) $(PACKAGE)
-
 .npm-clients/ready: tests/clients/npm/package.json
 	mkdir -p .npm-clients
 	cp $< .npm-clients/

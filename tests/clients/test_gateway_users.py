@@ -1,7 +1,6 @@
 """Clients that ask `lfm gateway`, each in a process of its own, on LFM-3B: it has no tools, and all of them need some.
 
-`make test-clients` installs them. The scripted OpenRouter plays LFM-3B as if it were served still; the model finds its
-tools in the prompt alone, and calls what the user's words name.
+`make test-clients` installs them.
 """
 
 from __future__ import annotations
@@ -9,52 +8,23 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from client_programs import AGENTS, AIDER, NODE, PROGRAMS, needs
 from openrouter_replies import completion, stream, usage_of
-from prompted_model import PROMPTED, prompted_model
-from running_gateway import Gateway
-from scripted_openrouter import ScriptedOpenRouter
+from prompted_model import PROMPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = Path(__file__).parent / "programs"
-LFM = ROOT / ".venv-proxy" / "bin" / "lfm"
-NODE = ROOT / ".npm-clients" / "node_modules" / ".bin"
-AIDER = ROOT / ".venv-aider" / "bin"
-AGENTS = ROOT / ".venv-agents" / "bin"
+    from running_gateway import Gateway
+    from scripted_openrouter import ScriptedOpenRouter
+
 TIMEOUT_S = 240  # some import for 10 s, and this machine may be busy
 
 NOTE = "The word of today is mango."
-
-pytestmark = pytest.mark.skipif(not LFM.exists(), reason="the gateway is installed by `make test-clients`")
-
-
-def needs(folder: Path) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not folder.exists(), reason="installed by `make test-clients`")
-
-
-@pytest.fixture(scope="module")
-def openrouter() -> Iterator[ScriptedOpenRouter]:
-    with ScriptedOpenRouter(default=prompted_model) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway(openrouter: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with Gateway.on(openrouter.base_url, (str(LFM),), tmp_path_factory.mktemp("gateway")) as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def asked(openrouter: ScriptedOpenRouter) -> list[Any]:
-    """What one test asks OpenRouter, by way of the gateway."""
-    openrouter.requests.clear()
-    return openrouter.requests
 
 
 @pytest.fixture

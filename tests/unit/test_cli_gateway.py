@@ -6,7 +6,7 @@ import json
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from running_gateway import MADE_UP_KEY, Gateway
@@ -15,10 +15,8 @@ from typer.testing import CliRunner
 from lfm_adapter.cli import app
 from lfm_adapter.cli.client_setups import client_setups
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 LFM = (sys.executable, "-c", "from lfm_adapter.cli import app; app()")
+CLIENTS = Path(__file__).parents[2] / "docs" / "clients.md"
 KEY = "sk-a-key-that-was-chosen-for-tests"
 
 PROXY = '''
@@ -128,6 +126,13 @@ def test_file_of_ones_own_is_used_with_its_key(home: Path):
         assert running.key == KEY
         assert "Models    my-lfm\n" in running.printed
         assert "aider --model openai/my-lfm\n" in running.printed
+
+
+def test_docs_say_more_of_every_client():
+    text = CLIENTS.read_text(encoding="utf-8")
+    for clients in client_setups("http://127.0.0.1:4000/v1", "lfm-3-1.7b"):
+        for client in clients.split(", "):
+            assert f"| [{client}](#" in text
 
 
 def test_model_of_the_lines_is_the_chosen_one(home: Path):
