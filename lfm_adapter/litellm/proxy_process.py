@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Self
 
-from lfm_adapter.errors import ConfigurationError, LFMError, redact
+from lfm_adapter.errors import ConfigurationError, LFMError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,15 +139,15 @@ class ProxyProcess:
         return f"The Proxy ended with code {self._process.returncode}. {self._last_words()}"
 
     def _last_words(self) -> str:
-        text = _redacted(self._lines)
+        text = _tail(self._lines)
         return f"Its last lines:\n{text}" if text else "It printed nothing."
 
 
-def _redacted(lines: deque[str]) -> str:
-    """Return the last of the lines, as many as an error has room for, with keys masked."""
+def _tail(lines: deque[str]) -> str:
+    """Return the last of the lines, as many as an error has room for."""
     kept: list[str] = []
     for line in reversed(lines):
         if sum(map(len, kept)) + len(line) > KEPT_CHARS:
             break
-        kept.append(redact(line))
+        kept.append(line)
     return "\n".join(reversed(kept)).strip()

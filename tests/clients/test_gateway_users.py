@@ -136,6 +136,19 @@ def test_claude_code_reads_a_file(run: Callable[..., str], gateway: Gateway, ask
     assert_tools_went_by_prompt(asked)
 
 
+@needs(NODE)
+def test_continue_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
+    model = {"name": "LFM", "provider": "openai", "model": "lfm-3b", "apiBase": gateway.base_url, "apiKey": gateway.key}
+    config = {"name": "LFM", "version": "0.0.1", "schema": "v1", "models": [model]}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    said = run(
+        NODE / "cn", "--config", "config.yaml", "--auto", "-p", f"Use Read with '{folder / 'note.txt'}'.",
+        CONTINUE_TELEMETRY_ENABLED="0",
+    )  # fmt: skip
+    assert NOTE in said
+    assert_tools_went_by_prompt(asked)
+
+
 @needs(AIDER)
 def test_aider_edits_a_file(run: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path):
     """aider has no tools: it reads edits out of the text."""
