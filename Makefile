@@ -159,6 +159,8 @@ $(VENV)/lint: $(VENV)/test
 .venv-claude-code/ready: PACKAGE = $(CLAUDE_CODE)
 .venv-opencode/ready .venv-claude-code/ready:
 	npm install --silent --no-audit --no-fund --prefix $(@D) $(PACKAGE)
+	@touch $@
+
 .npm-clients/ready: tests/clients/npm/package.json
 	mkdir -p .npm-clients
 	cp $< .npm-clients/
