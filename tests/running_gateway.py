@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class Gateway:
     Attributes:
         command: How to start `lfm`.
         home: Where its files go.
-        options: Arguments of `lfm gateway`.
+        options: Arguments of `lfm gateway`. Without `--port` it gets a free one, far from those of other test runs.
         environment: Variables, beside the few that every program has.
     """
 
@@ -55,7 +56,7 @@ class Gateway:
         self._errors = self.home / f"gateway-{id(self)}.err"
         with self._log.open("w") as log, self._errors.open("w") as errors:
             self.process = subprocess.Popen(  # noqa: S603
-                [*self.command, "gateway", *self.options],
+                [*self.command, "gateway", *self._port(), *self.options],
                 cwd=self.home,
                 env={
                     "PATH": os.environ["PATH"],
@@ -124,6 +125,12 @@ class Gateway:
             return reply.status, reply.read().decode()
         finally:
             connection.close()
+
+    def _port(self) -> tuple[str, ...]:
+        if "--port" in self.options:
+            return ()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return ("--port", str(listener.getsockname()[1]))
 
     def _told(self, what: str) -> str:
         found = re.search(rf"^{what} +(\S+)$", self.printed, re.MULTILINE)

@@ -84,11 +84,11 @@ class ProxyProcess:
         end = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
-                raise LFMError(self._obituary())
+                raise self._death()
             with suppress(OSError, http.client.HTTPException, ValueError):
                 return self._listed()
             time.sleep(0.2)
-        raise LFMError(f"The Proxy does not answer after {START_TIMEOUT_S:.0f} s. {self._last_words()}")
+        raise self._failure(f"The Proxy does not answer after {START_TIMEOUT_S:.0f} s.")
 
     def wait(self) -> None:
         """Return never.
@@ -97,7 +97,7 @@ class ProxyProcess:
             LFMError: It died.
         """
         self._process.wait()
-        raise LFMError(self._obituary())
+        raise self._death()
 
     def close(self) -> None:
         """Stop it; requests that are being answered have a few seconds."""
@@ -134,20 +134,18 @@ class ProxyProcess:
             if self._verbose:
                 sys.stderr.write(line)
 
-    def _obituary(self) -> str:
+    def _death(self) -> LFMError:
         self._reader.join(CLOSE_TIMEOUT_S)
-        return f"The Proxy ended with code {self._process.returncode}. {self._last_words()}"
+        return self._failure(f"The Proxy ended with code {self._process.returncode}.")
 
-    def _last_words(self) -> str:
+    def _failure(self, what: str) -> LFMError:
         text = _tail(self._lines)
-        return f"Its last lines:\n{text}" if text else "It printed nothing."
+        error = LFMError(f"{what} Its last lines:\n{text}" if text else f"{what} It printed nothing.")
+        error.hide(self._key)
+        return error
 
 
 def _tail(lines: deque[str]) -> str:
     """Return the last of the lines, as many as an error has room for."""
-    kept: list[str] = []
-    for line in reversed(lines):
-        if sum(map(len, kept)) + len(line) > KEPT_CHARS:
-            break
-        kept.append(line)
-    return "\n".join(reversed(kept)).strip()
+    text = "\n".join(lines).strip()
+    return text if len(text) <= KEPT_CHARS else f"…{text[-KEPT_CHARS:]}"

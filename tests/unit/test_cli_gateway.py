@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from lfm_adapter.cli import app
 from lfm_adapter.cli.client_setups import client_setups
+from lfm_adapter.litellm.local_config import local_config
 
 LFM = (sys.executable, "-c", "from lfm_adapter.cli import app; app()")
 CLIENTS = Path(__file__).parents[2] / "docs" / "clients.md"
@@ -84,7 +86,6 @@ def test_what_clients_need_is_printed_once_it_serves(home: Path):
 def test_clients_stay_set_up_when_it_starts_again(home: Path):
     with gateway(home) as first, gateway(home) as second:
         assert first.key == second.key
-        assert first.base_url != second.base_url
     (file,) = home.rglob("gateway-key")
     assert file.read_text().strip() == first.key
     assert file.stat().st_mode & 0o777 == 0o600
@@ -102,9 +103,12 @@ def test_stopping_it_stops_the_proxy_and_leaves_nothing(home: Path, by: signal.S
 
 
 def test_proxy_that_dies_is_told_with_its_last_lines_and_no_key(home: Path):
-    with gateway(home) as running:
+    key = "a key of another form"
+    config = {"model_list": [{"model_name": "my-lfm"}], "general_settings": {"master_key": key}}
+    (home / "mine.yaml").write_text(json.dumps(config))
+    with gateway(home, "--config", "mine.yaml") as running:
         with pytest.raises(ConnectionError):
-            running.request("GET", "/die")
+            running.request("GET", "/die", key=key)
         assert running.process.wait(30) == 1
         assert "The Proxy ended with code 7. Its last lines:" in running.noted
         assert "It uses [redacted]" in running.noted
@@ -135,6 +139,15 @@ def test_docs_say_more_of_every_client():
             assert f"| [{client}](#" in text
 
 
+def test_model_on_this_machine_is_told_of_tools_by_prompt_under_every_name():
+    config = json.loads(local_config("local/my-lfm", "http://127.0.0.1:9/v1", context_length=8192))
+    (entry,) = config["model_list"]
+    assert entry["litellm_params"]["tool_calling"] == "prompted"
+    aliases = config["router_settings"]["model_group_alias"]
+    assert {"lfm-3b", "liquid/lfm-3b", "lfm-3-1.7b", "liquid/lfm-3-1.7b:free"} <= aliases.keys()
+    assert {alias["model"] for alias in aliases.values()} == {"local/my-lfm"}
+
+
 def test_model_of_the_lines_is_the_chosen_one(home: Path):
     with gateway(home, "--model", "liquid/lfm-2.5-2.6b:free") as running:
         assert "aider --model openai/lfm-2.5-2.6b:free\n" in running.printed
@@ -161,6 +174,14 @@ def test_what_cannot_work_is_told_before_anything_starts(
     result = CliRunner().invoke(app, ["gateway", *arguments], env={"OPENROUTER_API_KEY": MADE_UP_KEY})
     assert result.exit_code != 0
     assert told in result.stderr
+
+
+def test_next_port_is_taken_where_the_first_is_not_free(monkeypatch: pytest.MonkeyPatch):
+    command = import_module("lfm_adapter.cli.gateway")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(command, "FIRST_PORT", taken)
+        assert taken < command._free_port("127.0.0.1", None) <= taken + command.PORTS_TRIED
 
 
 def test_port_that_is_taken_is_told():
