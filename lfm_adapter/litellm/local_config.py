@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from lfm_adapter.litellm.proxy_config import MASTER_KEY_VARIABLE, served_models
 
 if TYPE_CHECKING:
+    from lfm_adapter.client.settings import ToolCalling
     from lfm_adapter.openrouter.wire import JSONDict
 
 __all__ = ["local_config"]
 
 
-def local_config(model: str, base_url: str, *, context_length: int, max_tokens: int | None = None) -> str:
+def local_config(
+    model: str, base_url: str, *, context_length: int, tool_calling: ToolCalling, max_tokens: int | None = None
+) -> str:
     """Return a configuration, as YAML, in which one model answers to the names of all that `proxy_config` serves.
 
     So a client that was set up for OpenRouter's models works as it is. `/v1/models` lists the model under its own name
@@ -23,14 +26,14 @@ def local_config(model: str, base_url: str, *, context_length: int, max_tokens: 
         model: The id of the model at `base_url`.
         base_url: A server on this machine.
         context_length: What it takes of prompt and answer together.
+        tool_calling: How it is told of tools: "native", "prompted" or "auto".
         max_tokens: The most tokens of an answer where the client names no limit.
     """
     parameters: JSONDict = {
         "model": f"lfm/{model}",
         "api_base": base_url,
         "api_key": "none",  # a server on this machine asks for none, and the environment's is not for it
-        # llama.cpp leaves tools out of the prompt where a model's chat template has no place for them.
-        "tool_calling": "prompted",
+        "tool_calling": tool_calling,
     }
     if max_tokens is not None:
         parameters["max_tokens"] = max_tokens

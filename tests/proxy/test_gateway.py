@@ -132,6 +132,14 @@ def test_without_a_key_a_model_on_this_machine_answers_to_every_name(tmp_path: P
             model="lfm-3b", messages=[{"role": "user", "content": "Name a colour."}], max_tokens=8, stream=True
         )
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        # The demo model cannot call tools, and to read of them would take it long.
+        reply = gateway.client.chat.completions.create(
+            model="lfm-3b",
+            messages=[{"role": "user", "content": "Name a colour."}],
+            tools=[{"type": "function", "function": ADD | {"name": f"add_{number}"}} for number in range(30)],
+            max_tokens=8,
+        )
+        assert reply.usage.prompt_tokens < 100
         assert "OPENROUTER_API_KEY is not set" in gateway.noted
         assert gateway.end(signal.SIGINT) == 0
         assert gateway.noted.endswith("Stopped.\n")

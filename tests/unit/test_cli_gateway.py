@@ -139,8 +139,10 @@ def test_docs_say_more_of_every_client():
             assert f"| [{client}](#" in text
 
 
-def test_model_on_this_machine_is_told_of_tools_by_prompt_under_every_name():
-    config = json.loads(local_config("local/my-lfm", "http://127.0.0.1:9/v1", context_length=8192))
+def test_model_on_this_machine_answers_to_every_name():
+    config = json.loads(
+        local_config("local/my-lfm", "http://127.0.0.1:9/v1", context_length=8192, tool_calling="prompted")
+    )
     (entry,) = config["model_list"]
     assert entry["litellm_params"]["tool_calling"] == "prompted"
     aliases = config["router_settings"]["model_group_alias"]
