@@ -10,7 +10,7 @@ import tempfile
 
 __all__ = ["IMPORTS", "measure_imports"]
 
-ROUNDS = 9
+ROUNDS = 5
 IMPORTS = {
     "nothing": "pass",
     "lfm_adapter": "import lfm_adapter",

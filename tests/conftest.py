@@ -14,6 +14,8 @@ from leaks import Leaks
 from recording import MARKERS, Service, provenance_of, recording_service, replayed_service
 from scripted_openrouter import ScriptedOpenRouter
 
+from lfm_adapter.client import exchange
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,6 +65,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the keys, proxies and tracing of the machine it runs on."""
     for name in filter(SETTINGS_OF_THIS_MACHINE.fullmatch, list(os.environ)):
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def nothing_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what another has found out about the endpoints of a model."""
+    monkeypatch.setattr(exchange, "_without_tools", {})
 
 
 @pytest.fixture

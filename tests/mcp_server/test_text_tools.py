@@ -100,10 +100,11 @@ class TestSummarize:
 
     async def test_a_failure_of_one_part_is_the_failure_of_the_call(self, server: ScriptedOpenRouter):
         def fail_late(request: RecordedRequest) -> Reply:
-            return error(402, "Insufficient credits") if "mark-30 " in prompt_of(request) else noted(request)
+            return error(402, "Insufficient credits") if "mark-399 " in prompt_of(request) else noted(request)
 
         server.default = fail_late
-        text = "\n\n".join(f"mark-{number} " + "word " * 1000 for number in range(40))
+        # More parts than are read side by side, so that some are answered before the last is asked for.
+        text = "\n\n".join(f"mark-{number} " + "word " * 1000 for number in range(400))
         result = await call(mcp_server(server, SMALL), "summarize", text=text)
         assert "credit" in error_of(result)
         assert usage_of(result)["answers"] >= 1  # what was paid for is told all the same

@@ -67,11 +67,6 @@ def way(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(autouse=True)
-def _nothing_found_out_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_without_tools", {})
-
-
 def says(way: str, text: str, **facts: Any) -> WireReply:
     if way == "plain":
         return completion(text, **facts)
