@@ -16,6 +16,7 @@ import typer
 from lfm_adapter.cli.chat import DEMO_MAX_TOKENS, NO_KEY, has_openrouter
 from lfm_adapter.cli.screen import note
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.extras import how_to_install
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -72,7 +73,7 @@ def mcp(
         from lfm_adapter.mcp.budget import Budget
         from lfm_adapter.mcp.server import create_server
     except ImportError as error:
-        raise ConfigurationError(f'The MCP SDK does not load ({error}). pip install "lfm-adapter[mcp]"') from error
+        raise ConfigurationError(f"The MCP SDK does not load ({error}). {how_to_install('mcp')}") from error
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or has_openrouter()):
             session = _local_session(gguf, asked_for=on_this_machine, stack=stack)

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Self
 
 from lfm_adapter.errors import ConfigurationError, LFMError
+from lfm_adapter.extras import how_to_install
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +51,7 @@ class ProxyProcess:
     def __init__(self, config: Path, *, host: str, port: int, key: str, verbose: bool = False) -> None:
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             raise ConfigurationError(
-                f"The gateway is LiteLLM's Proxy, and {missing[0]} is not installed. "
-                'Run `pip install "lfm-adapter[proxy]"`.'
+                f"The gateway is LiteLLM's Proxy, and {missing[0]} is not installed. Run `{how_to_install('proxy')}`."
             )
         self.host = host
         self.port = port
