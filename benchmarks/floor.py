@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-__all__ = ["HEADERS", "EmptyChat", "asession", "body_of", "pool", "text_in"]
+__all__ = ["HEADERS", "EmptyChat", "asession", "atexts_in", "body_of", "pool", "text_in", "texts_in"]
 
 HEADERS = {"Authorization": "Bearer test-key", "Content-Type": "application/json"}
 pool = urllib3.PoolManager(maxsize=64)
@@ -43,6 +43,24 @@ def text_in(line: bytes) -> str | None:
     return str(choices[0]["delta"]["content"])
 
 
+def texts_in(pieces: Iterator[bytes]) -> Iterator[str]:
+    """Yield the texts of a stream, wherever it was cut."""
+    rest = b""
+    for data in pieces:
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (text for line in lines if (text := text_in(line)) is not None)
+
+
+async def atexts_in(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """The same, asynchronously."""
+    rest = b""
+    async for data in pieces:
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if (text := text_in(line)) is not None:
+                yield text
+
+
 class EmptyChat(BaseChatModel):
     """A chat model without anything."""
 
@@ -67,26 +85,14 @@ class EmptyChat(BaseChatModel):
     def _stream(self, messages: list[BaseMessage], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
         body = self._body(messages, stream=True)
         reply = pool.request("POST", self.url, body=body, headers=HEADERS, preload_content=False)
-        for line in _lines(reply.stream(65536)):
-            if (text := text_in(line)) is not None:
-                yield _chunk(text)
+        for text in texts_in(reply.stream(65536)):
+            yield _chunk(text)
         reply.release_conn()
 
     async def _astream(self, messages: list[BaseMessage], *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
         async with asession().post(self.url, data=self._body(messages, stream=True), headers=HEADERS) as reply:
-            rest = b""
-            async for data in reply.content.iter_any():
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    if (text := text_in(line)) is not None:
-                        yield _chunk(text)
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for data in pieces:
-        *lines, rest = (rest + data).split(b"\n")
-        yield from lines
+            async for text in atexts_in(reply.content.iter_any()):
+                yield _chunk(text)
 
 
 def _result(body: bytes) -> ChatResult:

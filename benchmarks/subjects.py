@@ -193,7 +193,7 @@ def litellm_empty() -> Subject:
 
 
 def raw_urllib3() -> Subject:
-    from benchmarks.floor import HEADERS, body_of, pool, text_in
+    from benchmarks.floor import HEADERS, body_of, pool, texts_in
 
     def invoke(url: str) -> object:
         body = body_of(MODEL, QUESTION, stream=False)
@@ -202,17 +202,14 @@ def raw_urllib3() -> Subject:
     def stream(url: str) -> Iterator[str]:
         body = body_of(MODEL, QUESTION, stream=True)
         reply = pool.request("POST", f"{url}/chat/completions", body=body, headers=HEADERS, preload_content=False)
-        rest = b""
-        for data in reply.stream(65536):
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (text for line in lines if (text := text_in(line)) is not None)
+        yield from texts_in(reply.stream(65536))
         reply.release_conn()
 
     return Subject(lambda url: url, invoke=invoke, stream=stream)
 
 
 def raw_aiohttp() -> Subject:
-    from benchmarks.floor import HEADERS, asession, body_of, text_in
+    from benchmarks.floor import HEADERS, asession, atexts_in, body_of
 
     async def ainvoke(url: str) -> object:
         body = body_of(MODEL, QUESTION, stream=False)
@@ -222,12 +219,8 @@ def raw_aiohttp() -> Subject:
     async def astream(url: str) -> AsyncIterator[str]:
         body = body_of(MODEL, QUESTION, stream=True)
         async with asession().post(f"{url}/chat/completions", data=body, headers=HEADERS) as reply:
-            rest = b""
-            async for data in reply.content.iter_any():
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    if (text := text_in(line)) is not None:
-                        yield text
+            async for text in atexts_in(reply.content.iter_any()):
+                yield text
 
     return Subject(lambda url: url, ainvoke=ainvoke, astream=astream)
 
