@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-__all__ = ["AGENTS", "AIDER", "CHROMIUM", "LFM", "NODE", "OPEN_WEBUI", "PROGRAMS", "ROOT", "needs"]
+__all__ = ["AGENTS", "AIDER", "CHROMIUM", "LFM", "NODE", "OPEN_WEBUI", "PROGRAMS", "ROOT", "needs", "output_of"]
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ROOT / "tests" / "clients" / "programs"
@@ -23,3 +24,19 @@ def needs(*programs: Path) -> pytest.MarkDecorator:
     """Return the mark of a test that runs these, beside the gateway."""
     missing = [program.name for program in (LFM, *programs) if not program.exists()]
     return pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)}: see `make test-clients`")
+
+
+def output_of(*command: object, cwd: Path, env: dict[str, str], timeout_s: float) -> str:
+    """Return what a program prints, once it has ended well."""
+    ended = subprocess.run(  # noqa: S603 - what a test names
+        [str(word) for word in command],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+    return ended.stdout

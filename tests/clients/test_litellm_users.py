@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from client_programs import AGENTS, AIDER, PROGRAMS, output_of
 from openrouter_replies import completion, error, stream, tool_call, usage_of
 from prompted_model import leaking_model, prompted_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scripted_openrouter import ScriptedOpenRouter
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = Path(__file__).parent / "programs"
-AIDER = ROOT / ".venv-aider" / "bin"
-AGENTS = ROOT / ".venv-agents" / "bin"
 TIMEOUT_S = 180  # they import for 10 s, and this machine may be busy
 
 MODELS = ["lfm/liquid/lfm-3-1.7b", "openrouter/liquid/lfm-3-1.7b"]
@@ -45,18 +42,7 @@ def run(server: ScriptedOpenRouter, tmp_path: Path) -> Any:
     }
 
     def run(*command: object) -> str:
-        ended = subprocess.run(  # noqa: S603
-            [str(word) for word in command],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
-        return ended.stdout
+        return output_of(*command, cwd=tmp_path, env=environment, timeout_s=TIMEOUT_S)
 
     return run
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from client_programs import ROOT, output_of
 from openrouter_replies import completion, stream, tool_call
 from scripted_anthropic import ScriptedAnthropic
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from http_reply import Reply
     from scripted_openrouter import RecordedRequest, ScriptedOpenRouter
 
-ROOT = Path(__file__).parents[2]
 LANGCHAIN = ROOT / ".venv-mcp-clients" / "bin" / "python"
 OPENCODE = ROOT / ".venv-opencode" / "node_modules" / ".bin" / "opencode"
 CLAUDE_CODE = ROOT / ".venv-claude-code" / "node_modules" / ".bin" / "claude"
@@ -73,18 +72,7 @@ def environment(server: ScriptedOpenRouter, home: Path) -> dict[str, str]:
 
 
 def run(*command: object, cwd: Path, env: dict[str, str]) -> str:
-    ended = subprocess.run(  # noqa: S603
-        [str(word) for word in command],
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert ended.returncode == 0, f"{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
-    return ended.stdout
+    return output_of(*command, cwd=cwd, env=env, timeout_s=TIMEOUT_S)
 
 
 @needs_langchain
