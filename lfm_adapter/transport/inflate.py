@@ -106,7 +106,8 @@ class Inflater:
         Raises:
             EOFError: The compressed data is cut off.
         """
-        if self._stream is not None or self._input:
+        is_padding = self._is_begun and not self._input.strip(b"\0")  # one zero: too short to tell a member by
+        if self._stream is not None or (self._input and not is_padding):
             raise EOFError
 
     def _is_compressed(self) -> bool:

@@ -15,6 +15,7 @@ from loopback import CUT, Loopback, chunk, chunked, reply
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.transport.blocking import Urllib3Transport
+from lfm_adapter.transport.inflate import Inflater
 from lfm_adapter.transport.streams import AiohttpTransport
 
 if TYPE_CHECKING:
@@ -222,6 +223,14 @@ class TestCompression:
         with Loopback(reply(body, *head), chunked(*pieces, headers=head)) as server:
             assert [client.fetch(server.url) for _ in range(2)] == [b"hello" * 9] * 2
         assert server.connections == 1
+
+    def test_is_undone_with_a_last_byte_of_padding_by_itself(self) -> None:
+        inflater = Inflater()
+        for piece in (gzip.compress(b"hello"), b"\0\0", b"\0"):
+            inflater.feed(piece)
+            while inflater.take():
+                pass
+        inflater.check_end()
 
     def test_of_an_empty_body_is_empty(self, client: Client) -> None:
         with Loopback(reply(b"", b"Content-Encoding: gzip")) as server:
