@@ -424,10 +424,10 @@ def test_every_cassette_has_its_test_and_every_recorded_test_its_cassette(collec
         pytest.skip("this run has not looked at whole modules")
     recorded = {_cassette_of(item) for item in collected_tests if item.get_closest_marker("vcr")}
     assert named(recorded - set(stored())) == [], "record them: pytest --record-mode=rewrite"
-    collected = {item.path.stem.removeprefix("test_") for item in collected_tests}
-    orphans = [path for path in stored() if path not in recorded and path.parent.name in collected]
-    known = {path.stem.removeprefix("test_") for path in TESTS.rglob("test_*.py")}
-    orphans += [path for path in stored() if path.parent.name not in known]
+    modules = {path: path.stem.removeprefix("test_") for path in TESTS.rglob("test_*.py")}
+    collected = {item.path for item in collected_tests}
+    elsewhere = {name for path, name in modules.items() if path not in collected}
+    orphans = [path for path in stored() if path not in recorded and path.parent.name not in elsewhere]
     assert named(orphans) == [], "their tests are gone: delete them"
 
 
