@@ -8,22 +8,22 @@ from typing import Any
 
 from benchmarks.server import EVENTS, running_server
 from benchmarks.subjects import SUBJECTS
-from benchmarks.worker import running_worker
+from benchmarks.worker import DEPTHS, running_worker
 
 __all__ = ["MEASURES", "Measured", "measure_calls"]
 
-ROUNDS = 5
+ROUNDS = len(DEPTHS)
 
 MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "invoke": ("invoke", "whole", {"count": 100}),
-    "ainvoke": ("ainvoke", "whole", {"count": 100, "at_once": 1}),
-    "ainvoke, 10 at once": ("ainvoke", "whole", {"count": 200, "at_once": 10}),
-    "ainvoke, 100 at once": ("ainvoke", "whole", {"count": 300, "at_once": 100}),
+    "invoke": ("invoke", "whole", {"count": 40}),
+    "ainvoke": ("ainvoke", "whole", {"count": 40, "at_once": 1}),
+    "ainvoke, 10 at once": ("ainvoke", "whole", {"count": 100, "at_once": 10}),
+    "ainvoke, 100 at once": ("ainvoke", "whole", {"count": 100, "at_once": 100}),
     "ainvoke, 500 at once": ("ainvoke", "whole", {"count": 500, "at_once": 500}),
-    "16 threads": ("batch", "whole", {"count": 128, "threads": 16}),
-    "stream, an event": ("stream", f"stream/{EVENTS}", {"count": 4, "events": EVENTS}),
-    "astream, an event": ("astream", f"stream/{EVENTS}", {"count": 4, "events": EVENTS}),
-    "an instance": ("make", "whole", {"count": 20}),
+    "16 threads": ("batch", "whole", {"count": 64, "threads": 16}),
+    "stream, an event": ("stream", f"stream/{EVENTS}", {"count": 2, "events": EVENTS}),
+    "astream, an event": ("astream", f"stream/{EVENTS}", {"count": 2, "events": EVENTS}),
+    "an instance": ("make", "whole", {"count": 10}),
 }
 """By its name in the tables: the task of a worker, the way of the server, and the task's facts."""
 
@@ -36,7 +36,7 @@ def measure_calls(subjects: list[str] | None = None, rounds: int = ROUNDS) -> tu
 
     Args:
         subjects: Names in `SUBJECTS`; by default all.
-        rounds: How often each measure is taken, after one round that does not count.
+        rounds: How often each measure is taken, each time at another depth, after one round that does not count.
 
     Returns:
         The medians of the rounds, and the bytes that each process holds at the end.
@@ -51,7 +51,7 @@ def measure_calls(subjects: list[str] | None = None, rounds: int = ROUNDS) -> tu
         for number in range(rounds + 1):
             for measure, (task, way, facts) in MEASURES.items():
                 for name in names[number % len(names) :] + names[: number % len(names)]:
-                    took = workers[name].do(task, url=f"{server}/{way}/v1", **facts)
+                    took = workers[name].do(task, url=f"{server}/{way}/v1", depth=DEPTHS[number % len(DEPTHS)], **facts)
                     if took is not None and number:
                         taken[measure][name].append(took)
             print(f"round {number} of {rounds}", flush=True)

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from benchmarks.subjects import Subject
 
-__all__ = ["Worker", "running_worker"]
+__all__ = ["DEPTHS", "Worker", "running_worker"]
+
+# CPython keeps the frames of calls in chunks of 16 KiB, and before a release of 2026 gives one back as soon as it is
+# empty: a loop whose calls happen to cross the end of a chunk maps memory in each turn, and takes two to three times
+# as long (https://github.com/python/cpython/issues/142183). Whom that hits is chance, so each measure is taken at as
+# many depths as fill a chunk.
+DEPTHS = range(0, 128, 8)
+"""How many frames deeper than its own a worker works, in each round."""
 
 _ANSWERS = os.fdopen(os.dup(1), "w") if __name__ == "__main__" else sys.stdout
 
@@ -67,7 +74,13 @@ def running_worker(subject: str, core: int | None = None) -> Iterator[Worker]:
 
 
 class Tasks:
-    """What a subject can be told to do. Each returns seconds of CPU, of all threads, and of the clock."""
+    """What a subject can be told to do. Each returns seconds of CPU, of all threads, and of the clock.
+
+    Attributes:
+        depth: How many frames deeper than here to do it; see `DEPTHS`.
+    """
+
+    depth = 0
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
@@ -77,7 +90,7 @@ class Tasks:
     def invoke(self, url: str, count: int) -> dict[str, float] | None:
         """Ask one after the other."""
         ask, made = self._subject.invoke, self._instance(url)
-        return None if ask is None else _timed(count, lambda: [ask(made) for _ in range(count)])
+        return None if ask is None else self._timed(count, lambda: [ask(made) for _ in range(count)])
 
     def ainvoke(self, url: str, count: int, at_once: int) -> dict[str, float] | None:
         """Ask many at once."""
@@ -92,14 +105,14 @@ class Tasks:
         async def all_of_them() -> None:
             await asyncio.gather(*(some(count // at_once) for _ in range(at_once)))
 
-        return _timed(count, lambda: self._loop.run_until_complete(all_of_them()))
+        return self._timed(count, lambda: self._loop.run_until_complete(all_of_them()))
 
     def stream(self, url: str, count: int, events: int) -> dict[str, float] | None:
         """Read streams one after the other; what it took is told for each event."""
         read, made = self._subject.stream, self._instance(url)
         if read is None:
             return None
-        return _timed(count * events, lambda: [_last(read(made)) for _ in range(count)])
+        return self._timed(count * events, lambda: [_last(read(made)) for _ in range(count)])
 
     def astream(self, url: str, count: int, events: int) -> dict[str, float] | None:
         """The same, asynchronously."""
@@ -112,7 +125,7 @@ class Tasks:
                 async for _text in read(made):
                     pass
 
-        return _timed(count * events, lambda: self._loop.run_until_complete(all_of_them()))
+        return self._timed(count * events, lambda: self._loop.run_until_complete(all_of_them()))
 
     def batch(self, url: str, count: int, threads: int) -> dict[str, float] | None:
         """Ask from threads, as `batch` does."""
@@ -120,11 +133,13 @@ class Tasks:
         if ask is None:
             return None
         with ThreadPoolExecutor(threads) as pool:
-            return _timed(count, lambda: list(pool.map(lambda _: ask(made), range(count))))
+            return self._timed(
+                count, lambda: list(pool.map(lambda _: _deeper(self.depth, lambda: ask(made)), range(count)))
+            )
 
     def make(self, url: str, count: int) -> dict[str, float]:
         """Make instances."""
-        return _timed(count, lambda: [self._subject.make(url) for _ in range(count)])
+        return self._timed(count, lambda: [self._subject.make(url) for _ in range(count)])
 
     def memory(self) -> int:
         """Return the bytes that the process holds."""
@@ -147,11 +162,14 @@ class Tasks:
             self._made[url] = self._subject.make(url)
         return self._made[url]
 
+    def _timed(self, count: int, work: Callable[[], object]) -> dict[str, float]:
+        clock, cpu = time.perf_counter(), time.process_time()
+        _deeper(self.depth, work)
+        return {"cpu_s": (time.process_time() - cpu) / count, "clock_s": (time.perf_counter() - clock) / count}
 
-def _timed(count: int, work: Callable[[], object]) -> dict[str, float]:
-    clock, cpu = time.perf_counter(), time.process_time()
-    work()
-    return {"cpu_s": (time.process_time() - cpu) / count, "clock_s": (time.perf_counter() - clock) / count}
+
+def _deeper(frames: int, work: Callable[[], object]) -> object:
+    return _deeper(frames - 1, work) if frames else work()
 
 
 def _last(texts: Iterator[str]) -> None:
@@ -168,6 +186,7 @@ def main() -> None:
     tasks = Tasks(subject(sys.argv[1]))
     for line in sys.stdin:
         told = json.loads(line)
+        tasks.depth = told.pop("depth", 0)
         answer = getattr(tasks, told.pop("task"))(**told)
         print(json.dumps(answer), file=_ANSWERS, flush=True)
 
