@@ -61,9 +61,7 @@ MIN_SECRET_CHARS = 8
 _REDACTED = "[redacted]"
 
 # A key, a bearer token, an account id: providers echo them in their messages, and messages end in logs.
-_SECRETS = re.compile(
-    r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})",
-)
+_SECRETS = r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})"
 
 
 def redact(text: str) -> str:
@@ -72,7 +70,7 @@ def redact(text: str) -> str:
     >>> redact("key sk-or-v1-0123456789abcdef of user_2wT5abcdefgh")
     'key [redacted] of [redacted]'
     """
-    clean = _SECRETS.sub(_REDACTED, text)
+    clean = re.sub(_SECRETS, _REDACTED, text)
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain import blocks
-from lfm_adapter.langchain.exceptions import langchain_errors
+from lfm_adapter.langchain.boundary import langchain_errors
 from lfm_adapter.langchain.facts import ChatFacts
 from lfm_adapter.langchain.messages import to_wire
 from lfm_adapter.langchain.options import ChatOptions
-from lfm_adapter.langchain.replies import closing_chunk, to_chunk, to_message
-from lfm_adapter.langchain.structured_output import default_method, structured
+from lfm_adapter.langchain.replies import to_message
 from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
     from pydantic import BaseModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lfm_adapter.client.asynchronous import AsyncLFMClient
     from lfm_adapter.client.blocking import LFMClient
     from lfm_adapter.langchain.structured_output import Method
-    from lfm_adapter.openrouter.values import Delta, Reply
+    from lfm_adapter.openrouter.values import Reply
 
 __all__ = ["ChatLFM"]
 
@@ -170,9 +170,11 @@ class ChatLFM(ChatFacts, ChatOptions):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        from lfm_adapter.langchain.chunks import to_chunk
+
         with langchain_errors, self._client(kwargs).stream(to_wire(messages), **self._streamed(stop, kwargs)) as deltas:
             for delta in deltas:
-                chunk = _chunk(delta)
+                chunk = to_chunk(delta)
                 if run_manager:
                     run_manager.on_llm_new_token(delta.text, chunk=chunk)
                 yield chunk
@@ -184,11 +186,13 @@ class ChatLFM(ChatFacts, ChatOptions):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        from lfm_adapter.langchain.chunks import to_chunk
+
         with langchain_errors:
             stream = self._async_client(kwargs).stream(to_wire(messages), **self._streamed(stop, kwargs))
             async with stream as deltas:
                 async for delta in deltas:
-                    chunk = _chunk(delta)
+                    chunk = to_chunk(delta)
                     if run_manager:
                         await run_manager.on_llm_new_token(delta.text, chunk=chunk)
                     yield chunk
@@ -248,6 +252,8 @@ class ChatLFM(ChatFacts, ChatOptions):
         Raises:
             ConfigurationError: `method` is none of these.
         """
+        from lfm_adapter.langchain.structured_output import default_method, structured
+
         chosen = method or default_method(self._settings({}), self.model)
         return structured(self, schema, method=chosen, include_raw=include_raw, strict=strict, **kwargs)
 
@@ -268,7 +274,3 @@ def _result(reply: Reply) -> ChatResult:
             for choice in reply.choices
         ],
     )
-
-
-def _chunk(delta: Delta) -> ChatGenerationChunk:
-    return to_chunk(delta) if delta.reply is None else closing_chunk(delta.reply)

@@ -6,16 +6,11 @@ So `except lfm_adapter.errors.RateLimitError` and `except langchain_core.excepti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from langchain_core import exceptions as langchain_exceptions
 
 from lfm_adapter import errors
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-__all__ = ["langchain_errors", "twin"]
+__all__ = ["twin"]
 
 _LANGCHAIN: dict[type[errors.APIError], tuple[type[Exception], ...]] = {
     errors.APIError: (langchain_exceptions.ModelAPIError,),
@@ -49,7 +44,9 @@ globals().update({cls.__name__: cls for cls in _TWINS.values()})
 
 
 def twin(error: errors.APIError) -> errors.APIError:
-    """Return `error` as an instance of a class that is LangChain's too."""
+    """Return `error` as an instance of a class that is LangChain's too; one that is already stays as it is."""
+    if isinstance(error, langchain_exceptions.ModelError):
+        return error
     cls = next(_TWINS[ours] for ours in type(error).__mro__ if ours in _TWINS)
     double = cls(error.message)
     double.__dict__.update(error.__dict__)
@@ -61,19 +58,3 @@ def twin(error: errors.APIError) -> errors.APIError:
             "send_to_llm": False,
         }
     return double
-
-
-class _LangChainErrors:
-    """Raises the twin of an API error that passes through the `with` block."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, errors.APIError) and not isinstance(error, langchain_exceptions.ModelError):
-            raise twin(error).with_traceback(traceback) from error.__cause__
-
-
-langchain_errors = _LangChainErrors()

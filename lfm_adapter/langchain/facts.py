@@ -10,7 +10,6 @@ from langchain_core.messages.utils import count_tokens_approximately
 from lfm_adapter.langchain.blocks import PROVIDER
 from lfm_adapter.langchain.messages import to_wire
 from lfm_adapter.langchain.options import ChatOptions, is_setting
-from lfm_adapter.langchain.profile import profile_of
 from lfm_adapter.langchain.tools import openai_tool
 
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ class ChatFacts(_Options):
         return tokens + (self.get_num_tokens(json.dumps(formatted)) if formatted else 0)
 
     def _resolve_model_profile(self) -> ModelProfile | None:
+        from lfm_adapter.langchain.profile import profile_of
+
         settings = self._settings({})
         card = settings.card(settings.served(self.model))
         return profile_of(card, prompts_tools=settings.tool_calling != "native")

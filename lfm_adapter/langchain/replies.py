@@ -1,19 +1,15 @@
-"""Replies to LangChain's messages, whole or in chunks."""
+"""Replies to LangChain's messages."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.messages import AIMessage, ai
+from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk
-from pydantic import ConfigDict
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from lfm_adapter.langchain.blocks import PROVIDER, settled_blocks
-from lfm_adapter.langchain.copies import Copies
+from lfm_adapter.langchain.blocks import PROVIDER
 from lfm_adapter.openrouter.lenient import as_dict, as_number
 
 if TYPE_CHECKING:
@@ -22,112 +18,27 @@ if TYPE_CHECKING:
     from langchain_core.messages import InvalidToolCall
     from langchain_core.messages import ToolCall as LangChainToolCall
 
-    from lfm_adapter.openrouter.values import Choice, Delta, Reply
+    from lfm_adapter.openrouter.values import Choice, Reply
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["AIMessageChunk", "closing_chunk", "to_chunk", "to_message"]
-
-
-class _Whole:
-    """Stands where LangChain's `message_chunk_to_message` looks for the class of a whole message: right after ours."""
-
-    def __new__(cls, *_: Any, **fields: Any) -> Any:
-        return AIMessage(**fields) if cls is _Whole else super().__new__(cls)
-
-
-class AIMessageChunk(_Whole, ai.AIMessageChunk):
-    """A chunk whose sum ends like the message of `invoke`.
-
-    LangChain completes the arguments of a tool call while they arrive, and leaves them so at the end of the stream: a
-    call cut off at `max_tokens` would look whole, and an agent would run it with half of its arguments
-    (https://github.com/langchain-ai/langchain/issues/39275). Here the end of the stream settles what was called.
-    """
-
-    model_config = ConfigDict(defer_build=True)
-
-    def __add__(self, other: Any) -> ai.AIMessageChunk:  # type: ignore[override]  # BaseMessage adds up to a prompt
-        """Return the sum, which is a plain chunk of LangChain's once it holds the last one."""
-        total = cast("ai.AIMessageChunk", super().__add__(other))
-        return _settled(total) if total.chunk_position == "last" else total
-
-    @classmethod
-    def lc_id(cls) -> list[str]:
-        """Serialize as LangChain's own class."""
-        return ai.AIMessageChunk.lc_id()
-
-
-def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
-    whole = ai.AIMessageChunk(**dict(total))
-    errors = as_dict(whole.response_metadata.get("tool_call_errors"))
-    whole.tool_calls, whole.invalid_tool_calls = _parsed_calls(
-        (call["id"], call["name"], call["args"] or "", errors.get(call["id"] or "")) for call in whole.tool_call_chunks
-    )
-    if whole.response_metadata.get("output_version") == "v1" and isinstance(whole.content, list):
-        whole.content = [*settled_blocks(whole.content, whole.invalid_tool_calls)]
-    return whole
+__all__ = ["additional_kwargs", "parsed_calls", "response_metadata", "to_message", "usage_metadata"]
 
 
 def to_message(reply: Reply, choice: Choice) -> AIMessage:
     """Return one choice of a reply as a message."""
-    calls, invalid = _parsed_calls((call.id, call.name, call.arguments, call.error) for call in choice.tool_calls)
+    calls, invalid = parsed_calls((call.id, call.name, call.arguments, call.error) for call in choice.tool_calls)
     return AIMessage(
         content=[choice.text, *choice.parts] if choice.parts else choice.text,
         tool_calls=calls,
         invalid_tool_calls=invalid,
-        additional_kwargs=_additional(choice, streamed=False),
-        response_metadata=_metadata(reply, choice, streamed=False),
-        usage_metadata=_usage(reply.usage),
+        additional_kwargs=additional_kwargs(choice, streamed=False),
+        response_metadata=response_metadata(reply, choice, streamed=False),
+        usage_metadata=usage_metadata(reply.usage),
     )
 
 
-def to_chunk(delta: Delta) -> ChatGenerationChunk:
-    """Return a piece of a reply as a chunk. What belongs to the whole reply comes with `closing_chunk`."""
-    additional: JSONDict = {}
-    if delta.reasoning:
-        additional["reasoning_content"] = delta.reasoning
-    if delta.refusal:
-        additional["refusal"] = delta.refusal
-    metadata: JSONDict = {"model_provider": PROVIDER}
-    if delta.logprobs:
-        metadata["logprobs"] = delta.logprobs
-    if not delta.tool_calls:
-        messages, chunks = _copies()
-        message = messages.make(content=delta.text, additional_kwargs=additional, response_metadata=metadata)
-        return chunks.make(text=delta.text, message=message)
-    calls = [
-        tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index) for call in delta.tool_calls
-    ]
-    return ChatGenerationChunk(
-        message=AIMessageChunk(
-            content=delta.text, additional_kwargs=additional, response_metadata=metadata, tool_call_chunks=calls
-        )
-    )
-
-
-@cache
-def _copies() -> tuple[Copies[AIMessageChunk], Copies[ChatGenerationChunk]]:
-    message = AIMessageChunk(content="", additional_kwargs={}, response_metadata={}, tool_call_chunks=[])
-    return Copies(message), Copies(ChatGenerationChunk(message=message))
-
-
-def closing_chunk(reply: Reply) -> ChatGenerationChunk:
-    """Return the last chunk of a stream.
-
-    Adding chunks joins their strings, so what is said once of a reply (its id, model, finish reason, cost) is said in
-    this chunk alone.
-    """
-    choice = reply.choices[0]
-    message = AIMessageChunk(
-        content=cast("list[str | dict[str, Any]]", choice.parts) or "",
-        additional_kwargs=_additional(choice, streamed=True),
-        response_metadata=_metadata(reply, choice, streamed=True),
-        usage_metadata=_usage(reply.usage),
-        chunk_position="last",
-    )
-    return ChatGenerationChunk(message=message)
-
-
-def _additional(choice: Choice, *, streamed: bool) -> JSONDict:
+def additional_kwargs(choice: Choice, *, streamed: bool) -> JSONDict:
+    """Return what a message keeps beside its text; `streamed` leaves out what came piece by piece."""
     fields = {
         "reasoning_content": None if streamed else choice.reasoning,
         "reasoning_details": choice.reasoning_details,
@@ -139,7 +50,8 @@ def _additional(choice: Choice, *, streamed: bool) -> JSONDict:
     return {**choice.extra, **{name: value for name, value in fields.items() if value}}
 
 
-def _metadata(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDict:
+def response_metadata(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDict:
+    """Return what is said of a reply as a whole; `streamed` leaves out what came piece by piece."""
     usage = reply.usage or {}
     fit = reply.fit
     fields = {
@@ -166,7 +78,7 @@ def _metadata(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDict:
     return {**reply.extra, **{name: value for name, value in fields.items() if value is not None}}
 
 
-def _parsed_calls(
+def parsed_calls(
     calls: Iterable[tuple[str | None, str | None, str, str | None]],
 ) -> tuple[list[LangChainToolCall], list[InvalidToolCall]]:
     """Return the calls (id, name, arguments, what is wrong with it) that can be made, and those that cannot."""
@@ -190,7 +102,7 @@ def _parsed(arguments: str) -> Any:
         return None
 
 
-def _usage(usage: JSONDict | None) -> UsageMetadata | None:
+def usage_metadata(usage: JSONDict | None) -> UsageMetadata | None:
     """Return the token counts that the reply has; none is made up. LangChain can add whole numbers only."""
     if not usage:
         return None

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGenerationChunk
 
-from lfm_adapter.langchain.replies import AIMessageChunk, to_chunk
+from lfm_adapter.langchain.chunks import AIMessageChunk, to_chunk
 from lfm_adapter.openrouter.values import Delta
 
 
