@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lfm_adapter.catalog import ModelCard
 
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "ENVIRONMENT", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings",
+__all__ = ["DEFAULT_MODEL", "DEFAULT_TIMEOUT_S", "LOCAL_MODEL", "MAX_REPLY_BYTES", "ApiKey", "Settings",
            "TokenCounter", "ToolCalling", "WhenRetired", "WhenUnfit", "default_model",
            "takes_the_environments_key"]  # fmt: skip
 
@@ -28,10 +28,6 @@ LOCAL_MODEL = "local"
 """What a server on this machine is asked for where nobody named one of its models. llama.cpp takes any name."""
 
 DEFAULT_TIMEOUT_S = 120.0
-
-ENVIRONMENT = ("LFM_MODEL", "OPENROUTER_API_BASE", "OPENROUTER_API_KEY", "OPENROUTER_APP_CATEGORIES",
-               "OPENROUTER_APP_TITLE", "OPENROUTER_APP_URL", "OPENROUTER_BASE_URL")  # fmt: skip
-"""The variables that settings are made from."""
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 """A reply larger than this is refused. An event of a stream has some 350 bytes, so this is room for 95,000 of them."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.outputs import ChatGeneration, ChatResult
-
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain import blocks
 from lfm_adapter.langchain.boundary import langchain_errors
 from lfm_adapter.langchain.facts import ChatFacts
 from lfm_adapter.langchain.messages import to_wire
 from lfm_adapter.langchain.options import ChatOptions
-from lfm_adapter.langchain.replies import to_message
+from lfm_adapter.langchain.replies import to_result
 from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.outputs import ChatGenerationChunk
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
     from pydantic import BaseModel
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from lfm_adapter.client.asynchronous import AsyncLFMClient
     from lfm_adapter.client.blocking import LFMClient
     from lfm_adapter.langchain.structured_output import Method
-    from lfm_adapter.openrouter.values import Reply
 
 __all__ = ["ChatLFM"]
 
@@ -151,7 +148,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            return _result(self._client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
+            return to_result(self._client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
 
     async def _agenerate(
         self,
@@ -161,7 +158,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors:
-            return _result(await self._async_client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
+            return to_result(await self._async_client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
 
     def _stream(
         self,
@@ -265,12 +262,3 @@ if ChatLFM.__doc__ and ChatOptions.__doc__:
 # In every call LangChain looks whether these take a `run_manager`. Written down here, their signatures take 20 µs less.
 setattr(ChatLFM._generate, "__signature__", signature(ChatLFM._generate))  # noqa: B010 # mypy knows no such attribute
 setattr(ChatLFM._agenerate, "__signature__", signature(ChatLFM._agenerate))  # noqa: B010
-
-
-def _result(reply: Reply) -> ChatResult:
-    return ChatResult(
-        generations=[
-            ChatGeneration(message=to_message(reply, choice), generation_info={"finish_reason": choice.finish_reason})
-            for choice in reply.choices
-        ],
-    )

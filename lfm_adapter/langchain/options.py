@@ -3,10 +3,10 @@
 # Annotations are no strings here: Pydantic would compile and evaluate 59 of them, 2 ms of the 12 that the import of
 # `ChatLFM` took.
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -16,13 +16,13 @@ from pydantic import ConfigDict, Field, SecretStr, model_validator
 from lfm_adapter._version import __version__
 from lfm_adapter.client.settings import (
     DEFAULT_MODEL,
-    ENVIRONMENT,
     MAX_REPLY_BYTES,
     Settings,
     default_model,
     takes_the_environments_key,
 )
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.langchain.settings import setting_values, settings_of
 from lfm_adapter.openrouter.request import Attribution
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ _BODY_FIELDS = (
     "reasoning_effort", "provider", "fallback_models", "plugins", "transforms", "route", "user", "session_id", "trace",
     "service_tier", "prediction", "verbosity", "prompt_cache_key", "cache_control",
 )  # fmt: skip
+
+_body_values = itemgetter(*_BODY_FIELDS)
+
+_FROM_ENVIRONMENT = {"api_key", "base_url", "app_url", "app_title", "app_categories"}
 
 # Fields of the request that the user does not set, but `invoke` and `stream`.
 _OWN_FIELDS = {"messages", "stream"}
@@ -134,9 +138,9 @@ class ChatOptions(BaseChatModel):
     stream_chunk_timeout: float | None = 120.0
     total_timeout: float | None = None
     max_retries: int = 2
-    app_url: str | None = None
-    app_title: str | None = None
-    app_categories: list[str] | None = None
+    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
+    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
+    app_categories: list[str] | None = Field(default_factory=lambda: [*Attribution.of().categories] or None)
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
     when_retired: Literal["raise", "successor"] = "raise"
     tool_calling: Literal["auto", "native", "prompted"] = "auto"
@@ -213,13 +217,19 @@ class ChatOptions(BaseChatModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_a_model(cls, values: Any) -> Any:
-        """Keep LFM-3B's limits and capabilities from a server on this machine, which has other models."""
-        if isinstance(values, dict) and values.keys().isdisjoint({"model", "model_name"}):
-            base_url = values.get("base_url") or values.get("openrouter_api_base")
+    def _leave_defaults(cls, values: Any) -> Any:
+        """Take None for left out where the environment has the default, and name the model of a server on this machine.
+
+        That one has others than LFM-3B, whose limits and capabilities would be in the way.
+        """
+        if not isinstance(values, dict):
+            return values
+        given = {name: value for name, value in values.items() if not _is_left_out(name, value)}
+        if given.keys().isdisjoint({"model", "model_name"}):
+            base_url = given.get("base_url") or given.get("openrouter_api_base")
             if isinstance(base_url, str):
-                return {**values, "model": default_model(base_url)}
-        return values
+                given["model"] = default_model(base_url)
+        return given
 
     @model_validator(mode="after")
     def _check(self) -> "Self":
@@ -230,7 +240,9 @@ class ChatOptions(BaseChatModel):
     def _settings(self, call: Mapping[str, Any]) -> Settings:
         """Return the client's settings for a call with these arguments."""
         changes = {
-            name: value for given, value in call.items() if (name := _ALIASES.get(given, given)) in _CLIENT_FIELDS
+            name: value
+            for given, value in call.items()
+            if (name := _ALIASES.get(given, given)) in _CLIENT_FIELDS and not _is_left_out(name, value)
         }
         if changes.get("default_headers"):
             changes["default_headers"] = {**(self.default_headers or {}), **changes["default_headers"]}
@@ -241,25 +253,12 @@ class ChatOptions(BaseChatModel):
         # A key from the environment is not told to an unencrypted address from elsewhere: see `Settings.of`.
         told = "api_key" in self.model_fields_set or "base_url" not in self.model_fields_set
         key = self.api_key if told or takes_the_environments_key(self.base_url or "") else None
-        return _settings_of(
-            tuple(map(os.environ.get, ENVIRONMENT)),
-            attribution=(self.app_url, self.app_title, _hashable(self.app_categories)),
-            headers=tuple((self.default_headers or {}).items()),
-            model=self.model,
-            api_key=key.get_secret_value() if isinstance(key, SecretStr) else key,
-            base_url=self.base_url,
-            timeout=self.timeout,
-            stream_chunk_timeout_s=self.stream_chunk_timeout,
-            total_timeout_s=self.total_timeout,
-            max_retries=self.max_retries,
-            when_retired=self.when_retired,
-            tool_calling=self.tool_calling,
-            recover_tool_calls=self.recover_tool_calls,
-            max_repairs=self.max_repairs,
-            when_unfit=self.when_unfit,
-            token_counter=self.token_counter,
-            allow_http=self.allow_http,
-            max_reply_bytes=self.max_reply_bytes,
+        headers, categories = self.default_headers, self.app_categories
+        return settings_of(
+            setting_values(self.__dict__),
+            key,
+            tuple(headers.items()) if headers else (),
+            tuple(categories) if categories else (),
         )
 
     def _parameters(self, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False) -> dict[str, Any]:
@@ -267,7 +266,8 @@ class ChatOptions(BaseChatModel):
 
         The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields.
         """
-        fields = {name: value for name in _BODY_FIELDS if (value := getattr(self, name)) is not None}
+        values = zip(_BODY_FIELDS, _body_values(self.__dict__), strict=True)
+        fields = {name: value for name, value in values if value is not None}
         if stream and not call.get("stream_usage", self.stream_usage):
             fields["stream_options"] = None
         settings_of_this_side = _settings_of_this_side(type(self))
@@ -279,7 +279,8 @@ class ChatOptions(BaseChatModel):
             self.extra_body or {},
             call.get("extra_body") or {},
         ):
-            fields |= {_ALIASES.get(name, name): value for name, value in more.items() if name not in _OWN_FIELDS}
+            if more:
+                fields |= {_ALIASES.get(name, name): value for name, value in more.items() if name not in _OWN_FIELDS}
         if "fallback_models" in fields:
             fields["models"] = fields.pop("fallback_models")
         if fields.get("n") == 1:
@@ -287,26 +288,13 @@ class ChatOptions(BaseChatModel):
         return {"model": self.model, **fields}
 
 
-# A model makes its settings anew for every call, since its fields may change in between. Twice in each `invoke`, that
-# took a tenth of it.
-@lru_cache(maxsize=256, typed=True)
-def _settings_of(
-    _environment: tuple[str | None, ...],
-    *,
-    attribution: tuple[str | None, str | None, tuple[str, ...] | None],
-    headers: tuple[tuple[str, str], ...],
-    **others: Any,
-) -> Settings:
-    return Settings.of(attribution=Attribution.of(*attribution), headers=dict(headers), **others)
-
-
-def _hashable(values: list[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
-
-
 @lru_cache
 def _settings_of_this_side(model: type[ChatOptions]) -> AbstractSet[str]:
     return model.model_fields.keys() - {"model", *_BODY_FIELDS}
+
+
+def _is_left_out(name: str, value: object) -> bool:
+    return value is None and _ALIASES.get(name, name) in _FROM_ENVIRONMENT
 
 
 def is_setting(name: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
+from langchain_core.outputs import ChatGeneration, ChatResult
 
 from lfm_adapter.langchain.blocks import PROVIDER
 from lfm_adapter.openrouter.lenient import as_dict, as_number
@@ -18,23 +20,55 @@ if TYPE_CHECKING:
     from langchain_core.messages import InvalidToolCall
     from langchain_core.messages import ToolCall as LangChainToolCall
 
+    from lfm_adapter.langchain.copies import Copies
     from lfm_adapter.openrouter.values import Choice, Reply
     from lfm_adapter.openrouter.wire import JSONDict
 
-__all__ = ["additional_kwargs", "parsed_calls", "response_metadata", "to_message", "usage_metadata"]
+__all__ = ["additional_kwargs", "parsed_calls", "response_metadata", "to_result", "usage_metadata"]
 
 
-def to_message(reply: Reply, choice: Choice) -> AIMessage:
-    """Return one choice of a reply as a message."""
+def to_result(reply: Reply) -> ChatResult:
+    """Return a reply as what `_generate` returns: a generation for each choice."""
+    generations = [_generation(reply, choice) for choice in reply.choices]
+    return _copies().result.make(generations=generations)
+
+
+def _generation(reply: Reply, choice: Choice) -> ChatGeneration:
+    info = {"finish_reason": choice.finish_reason}
     calls, invalid = parsed_calls((call.id, call.name, call.arguments, call.error) for call in choice.tool_calls)
-    return AIMessage(
-        content=[choice.text, *choice.parts] if choice.parts else choice.text,
-        tool_calls=calls,
-        invalid_tool_calls=invalid,
-        additional_kwargs=additional_kwargs(choice, streamed=False),
-        response_metadata=response_metadata(reply, choice, streamed=False),
-        usage_metadata=usage_metadata(reply.usage),
+    fields: dict[str, Any] = {
+        "additional_kwargs": additional_kwargs(choice, streamed=False),
+        "response_metadata": response_metadata(reply, choice, streamed=False),
+        "usage_metadata": usage_metadata(reply.usage),
+    }
+    if not (choice.parts or calls or invalid):
+        message = _copies().message.make(content=choice.text, **fields)
+        return _copies().generation.make(text=choice.text, message=message, generation_info=info)
+    content: str | list[str | JSONDict] = [choice.text, *choice.parts] if choice.parts else choice.text
+    message = AIMessage(content=content, tool_calls=calls, invalid_tool_calls=invalid, **fields)
+    return ChatGeneration(message=message, generation_info=info)
+
+
+class _Copies(NamedTuple):
+    message: Copies[AIMessage]
+    generation: Copies[ChatGeneration]
+    result: Copies[ChatResult]
+
+
+@cache
+def _copies() -> _Copies:
+    from lfm_adapter.langchain.copies import Copies
+
+    message = AIMessage(
+        content="",
+        tool_calls=[],
+        invalid_tool_calls=[],
+        additional_kwargs={},
+        response_metadata={},
+        usage_metadata=None,
     )
+    generation = ChatGeneration(message=message, generation_info={})
+    return _Copies(Copies(message), Copies(generation), Copies(ChatResult(generations=[generation])))
 
 
 def additional_kwargs(choice: Choice, *, streamed: bool) -> JSONDict:
@@ -127,7 +161,10 @@ def usage_metadata(usage: JSONDict | None) -> UsageMetadata | None:
 
 
 def _count(counts: JSONDict, name: str) -> int | None:
-    number = as_number(counts.get(name))
+    value = counts.get(name)
+    if type(value) is int:
+        return value
+    number = as_number(value)
     return None if number is None else int(number)
 
 

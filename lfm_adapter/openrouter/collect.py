@@ -135,7 +135,7 @@ class _ChoiceCollector:
         content = message.get("content")
         if content:
             self._add_content(content, delta)
-        if not message.keys() <= _PLAIN:
+        if any(value is not None and key not in _PLAIN for key, value in message.items()):
             self._add_rest(message, delta, generation_id, whole=whole)
         logprobs = choice.get("logprobs")
         if logprobs and isinstance(logprobs, dict):

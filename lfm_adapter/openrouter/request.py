@@ -23,6 +23,7 @@ __all__ = ["OPENROUTER_URL", "Attribution", "base_url_of", "body_of", "encode", 
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _CATEGORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -182,7 +183,7 @@ def encode(body: Mapping[str, Any]) -> bytes:
         ConfigurationError: A value has no JSON form: NaN, an object, half a surrogate pair.
     """
     try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _to_json(body).encode()
     except UnicodeEncodeError as error:
         raise ConfigurationError(
             "A text to be sent holds half of a surrogate pair, which is no Unicode text. "

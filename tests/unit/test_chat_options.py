@@ -362,6 +362,31 @@ def test_address_may_be_called_api_base(server: ScriptedOpenRouter, monkeypatch:
     assert len(server.requests) == 1
 
 
+def test_none_stands_for_the_default_of_the_environment(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "key-of-the-environment")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_APP_URL", "https://app.example")
+    model = ChatLFM(openrouter_api_key=None, base_url=None, app_url=None, app_title=None, app_categories=None)
+    for call in ({}, {"api_key": None, "openrouter_api_base": None, "app_url": None}):
+        body_of(server, model, **call)
+        headers = server.requests[-1].headers
+        assert headers["authorization"] == "Bearer key-of-the-environment"
+        assert headers["http-referer"] == "https://app.example"
+
+
+def test_the_environment_is_read_once(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "first")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    model = ChatLFM()
+    monkeypatch.setenv("OPENROUTER_API_KEY", "second")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", "https://elsewhere.example")
+    monkeypatch.setenv("OPENROUTER_APP_URL", "https://app.example")
+    body_of(server, model)
+    headers = server.requests[-1].headers
+    assert headers["authorization"] == "Bearer first"
+    assert "http-referer" not in headers
+
+
 def test_without_anything_the_default_model_is_asked_on_openrouter():
     model = ChatLFM()
     assert model.model == "liquid/lfm-3b"
