@@ -11,6 +11,7 @@ from lfm_adapter.langchain.blocks import PROVIDER
 from lfm_adapter.langchain.messages import to_wire
 from lfm_adapter.langchain.options import ChatOptions, is_setting
 from lfm_adapter.langchain.tools import openai_tool
+from lfm_adapter.openrouter.request import OPENROUTER_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +112,7 @@ class ChatFacts(_Options):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"base_url": self._settings({}).base_url, **self._parameters(None, {})}
+        return {"base_url": self.base_url or OPENROUTER_URL, **self._parameters(None, {})}
 
     @property
     def lc_secrets(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.transport import failures
 from lfm_adapter.transport.headers import check_headers, lower_names
 from lfm_adapter.transport.inflate import PIECE_BYTES, UnknownEncodingError, inflater_for
-from lfm_adapter.transport.pools import close_pools, manager_for
+from lfm_adapter.transport.pools import close_pools, urlopen
 from lfm_adapter.transport.route import Route, route_to
 
 if TYPE_CHECKING:
@@ -58,18 +58,14 @@ class Urllib3Transport:
         """
         route = route_to(request.url)
         check_headers(request.headers)
-        manager = manager_for(route)
         try:
-            response = manager.urlopen(
+            response = urlopen(
+                route,
                 request.method,
                 request.url,
                 body=request.body,
                 headers=_for_wire(request.headers),
                 timeout=Timeout(total=_for_socket(request.timeout_s)),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
             )
         except _FAILURES as error:
             raise _before_reply(error, route, request.timeout_s) from failures.origin(error)

@@ -342,7 +342,7 @@ class TestEveryException:
             monkeypatch.setattr(urllib3.HTTPResponse, "read1", fail)
             with pytest.raises(LFMError):
                 answer.read()
-            monkeypatch.setattr(urllib3.PoolManager, "urlopen", fail)
+            monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", fail)
             with pytest.raises(LFMError):
                 client.send(server.url)
 

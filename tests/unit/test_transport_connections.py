@@ -21,7 +21,7 @@ from loopback import CUT, PATIENCE_S, UNTIL_CLOSED, Loopback, chunked, reply
 from urllib3 import HTTPResponse
 
 from lfm_adapter.errors import StreamInterruptedError
-from lfm_adapter.transport import sessions
+from lfm_adapter.transport import pools, sessions
 from lfm_adapter.transport.blocking import Urllib3Transport, close_pools
 from lfm_adapter.transport.streams import AiohttpTransport, aclose_pools
 
@@ -55,6 +55,21 @@ class TestConnections:
             copied = type(client)(pickle.loads(pickled), client.run)  # noqa: S301 - made here
             assert copied.fetch(server.url) == b"c"
         assert [request.connection for request in server.requests] == [0, 0, 0, 0]
+
+    def test_of_the_host_first_asked_are_closed_when_there_are_too_many_hosts(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pools, "_MAX_POOLS", 2)
+        close_pools()
+        with client_of("urllib3") as client, Loopback(reply(b"")) as one, Loopback(reply(b"")) as two:
+            for server in (one, two, one, two):
+                client.fetch(server.url)
+            assert [request.connection for request in (*one.requests, *two.requests)] == [0, 0, 0, 0]
+            with Loopback(reply(b"")) as three:
+                client.fetch(three.url)
+            for server in (two, one):
+                client.fetch(server.url)
+            assert [request.connection for request in (*one.requests, *two.requests)] == [0, 0, 1, 0, 0, 0]
 
     def test_that_are_closed_before_the_end_are_closed_at_once_and_not_used_again(self, client: Client) -> None:
         script = [*chunked(*EVENTS)[:-1], UNTIL_CLOSED]
