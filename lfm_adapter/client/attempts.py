@@ -57,7 +57,7 @@ class Attempts:
     def watch(self, reader: StreamReader) -> StreamReader:
         """Take note of what reads the streamed reply of this try, and return it."""
         self._reader = reader
-        self._await_event()
+        self._await_event(time.monotonic())
         return reader
 
     def silence_s(self) -> float:
@@ -66,11 +66,11 @@ class Attempts:
         Raises:
             APITimeoutError: The time is already up.
         """
+        now = time.monotonic()
         if self._reader is not None and self._reader.events != self._events:
             # Only now, so that the time in which the caller dealt with the event does not count.
             self._events = self._reader.events
-            self._await_event()
-        now = time.monotonic()
+            self._await_event(now)
         left_s = min(self._settings.timeout_s, self._event_deadline - now, self._deadline - now)
         if left_s <= 0:
             raise APITimeoutError(self._overdue(now))
@@ -101,10 +101,10 @@ class Attempts:
         logger.debug("%s: try %d in %.2f s", type(error).__name__, self._retries_done + 1, wait)
         return wait
 
-    def _await_event(self) -> None:
+    def _await_event(self, now: float) -> None:
         between_s = self._settings.stream_chunk_timeout_s
         if between_s is not None:
-            self._event_deadline = time.monotonic() + between_s
+            self._event_deadline = now + between_s
 
     def _overdue(self, now: float) -> str:
         """Say which bound of the call is reached; nothing if none is."""

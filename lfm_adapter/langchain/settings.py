@@ -26,8 +26,8 @@ setting_values = itemgetter(*_FIELDS)
 """Returns the values of a model's fields that `settings_of` takes first."""
 
 
-# A model asks for its settings in each call, since its fields may change in between. Made anew, they took a twentieth of
-# an `invoke`.
+# A model asks for its settings in each call, since its fields may change in between. Made anew, they took a twentieth
+# of an `invoke`.
 @lru_cache(maxsize=256)
 def settings_of(
     values: tuple[Any, ...],

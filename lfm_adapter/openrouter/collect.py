@@ -135,7 +135,8 @@ class _ChoiceCollector:
         content = message.get("content")
         if content:
             self._add_content(content, delta)
-        if any(value is not None and key not in _PLAIN for key, value in message.items()):
+        # Most events have text and nothing else, most whole messages nothing but nulls beside it.
+        if not message.keys() <= _PLAIN and any(message[key] is not None for key in message.keys() - _PLAIN):
             self._add_rest(message, delta, generation_id, whole=whole)
         logprobs = choice.get("logprobs")
         if logprobs and isinstance(logprobs, dict):

@@ -32,6 +32,7 @@ from lfm_adapter.errors import (
     StreamInterruptedError,
 )
 from lfm_adapter.transport import streams
+from lfm_adapter.transport.http_reply import HTTPReply
 from lfm_adapter.transport.streams import AiohttpTransport, aclose_pools
 
 if TYPE_CHECKING:
@@ -345,6 +346,20 @@ class TestEveryException:
             monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", fail)
             with pytest.raises(LFMError):
                 client.send(server.url)
+
+    @pytest.mark.parametrize("kind", PYTHON)
+    def test_of_http_client_in_a_stream_becomes_one_of_ours(
+        self, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise make(kind)
+
+        with Loopback([*chunked(b"x")[:-1], UNTIL_CLOSED]) as server, client_of("urllib3") as client:
+            answer = client.send(server.url)
+            assert answer.read() == b"x"
+            monkeypatch.setattr(HTTPReply, "read1", fail)
+            with pytest.raises(APITimeoutError if issubclass(kind, TimeoutError) else StreamInterruptedError):
+                answer.read()
 
     @pytest.mark.parametrize("kind", [*AIOHTTP, TimeoutError, ssl.SSLError, socket.gaierror, OSError])
     def test_of_aiohttp_becomes_one_of_ours(self, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:

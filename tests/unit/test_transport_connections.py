@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 from both_transports import KINDS, client_of, request_to
 from loopback import CUT, PATIENCE_S, UNTIL_CLOSED, Loopback, chunked, reply
-from urllib3 import HTTPResponse
 
 from lfm_adapter.errors import StreamInterruptedError
 from lfm_adapter.transport import pools, sessions
 from lfm_adapter.transport.blocking import Urllib3Transport, close_pools
+from lfm_adapter.transport.http_reply import HTTPReply
 from lfm_adapter.transport.streams import AiohttpTransport, aclose_pools
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class TestUrllib3Transport:
     def test_reply_is_closed_whatever_goes_wrong(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with Loopback([chunked()[0], UNTIL_CLOSED]) as server:
             answer = Urllib3Transport().send(request_to(server.url))
-            monkeypatch.setattr(HTTPResponse, "read1", lambda *_: 1 // 0)
+            monkeypatch.setattr(HTTPReply, "read1", lambda *_: 1 // 0)
             with pytest.raises(ZeroDivisionError):
                 answer.read(10)
             assert server.was_closed.wait(PATIENCE_S)
@@ -277,6 +277,7 @@ PREAMBLE = """
 import asyncio, os, sys, threading
 from lfm_adapter.transport import Request
 from lfm_adapter.transport.blocking import Urllib3Transport
+from lfm_adapter.transport.http_reply import HTTPReply
 from lfm_adapter.transport.streams import AiohttpTransport
 
 def request(name):
