@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from both_transports import KINDS, client_of, request_to
 from loopback import CUT, PATIENCE_S, UNTIL_CLOSED, Loopback, chunked, reply
+from urllib3 import HTTPResponse
 
 from lfm_adapter.errors import StreamInterruptedError
 from lfm_adapter.transport import pools, sessions
