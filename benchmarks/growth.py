@@ -72,9 +72,14 @@ def _grown(work: str, sizes: tuple[int, ...], prepare: Callable[[int], Callable[
 
 
 def _cpu_ms(do: Callable[[], object]) -> float:
-    start = time.process_time()
-    do()
-    return (time.process_time() - start) * 1_000
+    gc.collect()
+    gc.disable()
+    try:
+        start = time.process_time()
+        do()
+        return (time.process_time() - start) * 1_000
+    finally:
+        gc.enable()
 
 
 def _prompt(server: str) -> Callable[[int], Callable[[], object]]:

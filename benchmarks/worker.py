@@ -148,10 +148,12 @@ class Tasks:
         gc.collect()
         return rss_bytes()
 
-    def load(self, url: str, streams: int) -> dict[str, Any]:
+    def load(self, url: str, streams: int, gc_threshold: list[int] | None) -> dict[str, Any]:
         """Read many paced streams at once; see `benchmarks.load`."""
         from benchmarks.load import read_streams, sockets
 
+        if gc_threshold:
+            gc.set_threshold(*gc_threshold)
         before = sockets()
         held = asyncio.run(read_streams(self._subject, url, streams))
         gc.collect()
