@@ -12,30 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from lfm_adapter.cli.answerer import DEMO_MAX_TOKENS, check_choice, has_openrouter, serve_here
 from lfm_adapter.cli.screen import note
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.openrouter.request import base_url_of, is_loopback
 
 if TYPE_CHECKING:
     from lfm_adapter import ChatLFM
 
-__all__ = ["DEMO_MAX_TOKENS", "NO_KEY", "chat", "has_openrouter"]
-
-# The demo model does not always find an end, and its context would hold a minute of it.
-DEMO_MAX_TOKENS = 512
+__all__ = ["chat"]
 
 STDIN = "-"
 STDIN_WAIT_S = 2.0
-
-NO_KEY = (
-    "OPENROUTER_API_KEY is not set, so {model} answers, on this machine: small, often wrong, and no LFM. "
-    "For Liquid's models set it to a key of https://openrouter.ai/settings/keys."
-)
-
-NOBODY = (
-    "Nobody can answer. For Liquid's models, set OPENROUTER_API_KEY to a key of https://openrouter.ai/settings/keys. "
-    "{why}"
-)
 
 
 def chat(
@@ -62,10 +49,7 @@ def chat(
     The answer goes to stdout and all else to stderr, so `lfm chat "..." > answer.txt` keeps the answer alone.
     """
     on_this_machine = on_this_machine or gguf is not None
-    if on_this_machine and (base_url or model):
-        raise typer.BadParameter("`--local` and `--gguf` choose the model; leave `--base-url` and `--model` out.")
-    if base_url and not (model or os.environ.get("LFM_MODEL") or is_loopback(base_url_of(base_url))):
-        raise typer.BadParameter("`--base-url` needs `--model`: which of the server's models to ask.")
+    check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
     question = _with_stdin(question)
     if question is not None and not question.strip():
         raise typer.BadParameter("The question is empty.")
@@ -75,7 +59,9 @@ def chat(
     options = {"model": model, "base_url": base_url, "temperature": temperature, "max_tokens": max_tokens}
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or has_openrouter()):
-            options |= _serve(gguf, max_tokens, asked_for=on_this_machine, stack=stack)
+            server = serve_here(gguf, asked_for=on_this_machine, stack=stack, parallel=1)
+            limit = max_tokens or (None if gguf else DEMO_MAX_TOKENS)
+            options |= {"model": server.model, "base_url": server.base_url, "max_tokens": limit}
             on_this_machine = True
         conversation = Conversation(_chat_model(options), system, free=on_this_machine)
         if question is None:
@@ -102,31 +88,6 @@ def _piped(stdin: TextIO) -> str:
         if not select.select([stdin], [], [], STDIN_WAIT_S)[0]:
             note("Waiting for the end of what is piped in. Without any: < /dev/null")
     return stdin.read()
-
-
-def has_openrouter() -> bool:
-    """Tell whether the environment says how to reach OpenRouter, or what stands in for it."""
-    return any(os.environ.get(name) for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"))
-
-
-def _serve(gguf: Path | None, max_tokens: int | None, *, asked_for: bool, stack: ExitStack) -> dict[str, Any]:
-    """Start a model in this process, to be closed with `stack`; return the arguments of `ChatLFM` that lead to it."""
-    from lfm_adapter import local
-
-    name = gguf.name if gguf else "SmolLM2-135M-Instruct"
-    if asked_for:
-        note(f"Starting {name} on this machine.")
-    try:
-        server = local.serve(gguf, parallel=1)
-    except ConfigurationError as error:
-        if asked_for:
-            raise
-        raise ConfigurationError(NOBODY.format(why=error.message)) from error
-    stack.callback(server.close)
-    if not asked_for:
-        note(NO_KEY.format(model=name))
-    limit = max_tokens or (None if gguf else DEMO_MAX_TOKENS)
-    return {"model": server.model, "base_url": server.base_url, "max_tokens": limit}
 
 
 def _chat_model(options: dict[str, Any]) -> ChatLFM:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lfm_adapter.cli.chat import DEMO_MAX_TOKENS, has_openrouter
+from lfm_adapter.cli.answerer import DEMO_MAX_TOKENS, has_openrouter, serve_here
 from lfm_adapter.cli.client_setups import client_setups, exports
 from lfm_adapter.cli.gateway_key import checked, stored_key
 from lfm_adapter.cli.screen import note
@@ -28,14 +28,6 @@ FIRST_PORT = 4000
 PORTS_TRIED = 50
 LOCAL_CONTEXT_LENGTH = 8192
 
-NO_KEY = (
-    "OPENROUTER_API_KEY is not set, so {model} on this machine answers to all names. "
-    "For Liquid's models set it to a key of https://openrouter.ai/settings/keys."
-)
-NOBODY = (
-    "Nobody can answer. Set OPENROUTER_API_KEY to a key of https://openrouter.ai/settings/keys for Liquid's models, or "
-    "let a model on this machine answer. {why}"
-)
 OPEN_TO_ALL = "It listens on more than this machine: whoever reaches it and has the key can ask, and spend."
 
 
@@ -120,18 +112,9 @@ def _on_this_machine(
     gguf: Path | None, model: str | None, *, asked_for: bool, stack: ExitStack
 ) -> tuple[str, str | None]:
     """Start a model in this process, to be closed with `stack`; return the Proxy's configuration, and `model`."""
-    from lfm_adapter import local
     from lfm_adapter.litellm.local_config import local_config
 
-    try:
-        server = local.serve(gguf, context_length=LOCAL_CONTEXT_LENGTH)
-    except ConfigurationError as error:
-        if asked_for:
-            raise
-        raise ConfigurationError(NOBODY.format(why=error.message)) from error
-    stack.callback(server.close)
-    if not asked_for:
-        note(NO_KEY.format(model=server.model))
+    server = serve_here(gguf, asked_for=asked_for, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)
     text = local_config(
         server.model,
         server.base_url,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lfm_adapter.cli.chat import DEMO_MAX_TOKENS, NO_KEY, has_openrouter
+from lfm_adapter.cli.answerer import DEMO_MAX_TOKENS, check_choice, has_openrouter, serve_here
 from lfm_adapter.cli.screen import note
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.extras import how_to_install
@@ -37,7 +37,9 @@ def mcp(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="What to ask: see `lfm models`. Default: LFM_MODEL.")
     ] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another server with OpenAI's API. Needs --model.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Another server with OpenAI's API. Needs --model, unless on this machine.")
+    ] = None,
     on_this_machine: Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")] = False,
     gguf: Annotated[Path | None, typer.Option(help="Ask a GGUF file of yours on this machine.")] = None,
     root: Annotated[
@@ -63,10 +65,7 @@ def mcp(
     model on this machine. With --http, clients need a token: that of LFM_MCP_TOKEN, or one that is made and shown.
     """
     on_this_machine = on_this_machine or gguf is not None
-    if on_this_machine and (base_url or model):
-        raise typer.BadParameter("`--local` and `--gguf` choose the model; leave `--base-url` and `--model` out.")
-    if base_url and not (model or os.environ.get("LFM_MODEL")):
-        raise typer.BadParameter("`--base-url` needs `--model`: which of the server's models to ask.")
+    check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
     _forget_placeholder()
     limit_usd = None if max_cost_usd is None else _amount(max_cost_usd)
     try:
@@ -114,12 +113,7 @@ def _serve_http(server: MCPServer, port: int) -> None:
 
 
 def _local_session(gguf: Path | None, *, asked_for: bool, stack: ExitStack) -> Session:
-    from lfm_adapter import local
-
-    name = gguf.name if gguf else "SmolLM2-135M-Instruct"
-    note(f"Asking {name} on this machine." if asked_for else NO_KEY.format(model=name))
-    server = local.serve(gguf, context_length=LOCAL_CONTEXT_TOKENS)
-    stack.callback(server.close)
+    server = serve_here(gguf, asked_for=asked_for, stack=stack, context_length=LOCAL_CONTEXT_TOKENS)
     patient: dict[str, Any] = {"timeout": LOCAL_TIMEOUT_S, "stream_chunk_timeout": None}
     session = _session({"model": server.model, "base_url": server.base_url, **patient})
     session.free = True

@@ -28,6 +28,10 @@ from lfm_adapter.client import call
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 COMPRESSION = {"id": "context-compression"}
+TOO_MUCH = (
+    "This endpoint's maximum context length is 32768 tokens. However, you requested about {requested} tokens "
+    "(of text input, and in the output). Please reduce the length of either one."
+)
 TOO_LONG = "word " * 33_000  # for the 32,768 tokens of LFM-3B
 
 
@@ -328,6 +332,34 @@ class TestLimits:
         server.add(completion())
         fit = make(server).chat("Hi", max_tokens=100).fit
         assert (fit.max_tokens, fit.clamped_from) == (100, None)
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_ask_for_what_the_server_has_room_for(self, make, server, streamed):
+        too_much = error(400, TOO_MUCH.format(requested="42,768"))
+        server.add(too_much, stream() if streamed else completion())
+        client = make(server)
+        if streamed:
+            with client.stream("Hi", max_tokens=20_000) as deltas:
+                list(deltas)
+            reply = deltas.reply
+        else:
+            reply = client.chat("Hi", max_tokens=20_000)
+        assert [request.json["max_tokens"] for request in server.requests] == [20_000, 10_000]
+        assert (reply.fit.max_tokens, reply.fit.clamped_from) == (10_000, 20_000)
+
+    @pytest.mark.parametrize("requested", ["60,000", "20,000"])
+    def test_are_told_where_less_of_an_answer_is_no_help(self, make, server, requested):
+        server.add(error(400, TOO_MUCH.format(requested=requested)))
+        with pytest.raises(errors.ContextWindowExceededError) as caught:
+            make(server).chat("Hi", max_tokens=20_000)
+        assert (caught.value.limit, caught.value.requested) == (32_768, int(requested.replace(",", "")))
+        assert len(server.requests) == 1
+
+    def test_that_the_server_counts_anew_are_asked_about_once(self, make, server):
+        server.add(error(400, TOO_MUCH.format(requested="42768")), error(400, TOO_MUCH.format(requested="33000")))
+        with pytest.raises(errors.ContextWindowExceededError):
+            make(server).chat("Hi", max_tokens=20_000)
+        assert len(server.requests) == 2
 
     def test_count_with_the_counter_given(self, make, server):
         counted = []
