@@ -215,12 +215,22 @@ class ContextWindowExceededError(BadRequestError):
 
     Attributes:
         estimate: Tokens that the prompt has at least, counted here; None where the server said so.
+        requested: Tokens of the prompt and of `max_tokens` together, as the server counted them, where it says.
         limit: The model's context in tokens, where known.
     """
 
-    def __init__(self, message: str, *, estimate: int | None = None, limit: int | None = None, **facts: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        estimate: int | None = None,
+        requested: int | None = None,
+        limit: int | None = None,
+        **facts: Any,
+    ) -> None:
         super().__init__(message, **facts)
         self.estimate = estimate
+        self.requested = requested
         self.limit = limit
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -122,6 +123,10 @@ class ChatCall(Call[Reply]):
         messages: In wire form.
         parameters: The request's other fields.
         stream: Whether the answer is read while it is written.
+        room: Tokens that an answer may have, where the server has said so.
+
+    Attributes:
+        max_tokens: What is asked for at most; None for the server's default.
 
     Raises:
         ConfigurationError: The request is not one that can be sent.
@@ -136,6 +141,7 @@ class ChatCall(Call[Reply]):
         parameters: Mapping[str, Any],
         *,
         stream: bool,
+        room: int | None = None,
     ) -> None:
         super().__init__(settings, "POST", "/chat/completions", model=model)
         self._stream = stream
@@ -146,17 +152,20 @@ class ChatCall(Call[Reply]):
             )
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
+        asked = newer_name if asked is None else asked
         self._fit = limits.fit(
             messages,
-            newer_name if asked is None else asked,
+            asked,
             settings.card(model),
             model=model,
             token_counter=settings.token_counter,
             check_context=not _may_be_cut(fields),
         )
+        if room is not None and self._fit.max_tokens is not None and room < self._fit.max_tokens:
+            self._fit = replace(self._fit, max_tokens=room, clamped_from=asked)
         if self._fit.clamped_from is not None:
             logger.info("max_tokens %s does not fit; asking for %s", self._fit.clamped_from, self._fit.max_tokens)
-        fields["max_tokens"] = self._fit.max_tokens
+        self.max_tokens = fields["max_tokens"] = self._fit.max_tokens
         _check_models(fields.get("models"))
         if stream:
             fields["stream"] = True

@@ -70,6 +70,7 @@ class Exchange:
         self._parameters = parameters
         self._stream = stream
         self._repairs = 0
+        self._room: int | None = None
         self._waits = False
         self._before: Reply | None = None
         self._begin(self._plan(refuses_tools=self._is_known_to_refuse_tools()))
@@ -112,9 +113,29 @@ class Exchange:
                 _without_tools[self._settings.base_url, self._model] = time.monotonic()
             self._begin(self._plan(refuses_tools=True), self.call.deadline)
             return
+        room = self._room_by(error)
+        if room is not None:
+            self._room = room
+            self._begin(self._current, self.call.deadline)
+            return
         if error.partial is None:
             error.partial = self._before
         raise error
+
+    def _room_by(self, error: APIError) -> int | None:
+        """Return how much of `max_tokens` fits by the server's own count, which ours is only a lower bound of."""
+        asked = self.call.max_tokens
+        if (
+            self._room is not None
+            or asked is None
+            or not isinstance(error, ContextWindowExceededError)
+            or error.partial is not None
+            or error.limit is None
+            or error.requested is None
+        ):
+            return None
+        room = error.limit - (error.requested - asked)
+        return room if 0 < room < asked else None
 
     def _plan(self, *, refuses_tools: bool) -> Plan:
         return plan_of(self._messages, self._parameters, self._model, self._settings, refuses_tools=refuses_tools)
@@ -124,7 +145,9 @@ class Exchange:
         return found_out is not None and time.monotonic() - found_out < _FORGET_AFTER_S
 
     def _begin(self, plan: Plan, deadline: float | None = None) -> None:
-        self.call = ChatCall(self._settings, self._model, plan.messages, plan.fields, stream=self._stream)
+        self.call = ChatCall(
+            self._settings, self._model, plan.messages, plan.fields, stream=self._stream, room=self._room
+        )
         self.call.deadline = deadline
         self._current = plan
         self._answers: Answers | None = None

@@ -72,6 +72,7 @@ _LIMIT = re.compile(
     r"(?i)(?:context length is(?: only)?|context (?:length|size) \(|context window of|model length of)"
     r"\s*([0-9][0-9,]{0,14})",
 )
+_REQUESTED = re.compile(r"(?i)requested (?:about )?([0-9][0-9,]{0,14}) tokens")
 _UNKNOWN_MODEL = re.compile(r"(?i)is not a valid model|no endpoints found for ")
 # What vLLM, Ollama and LM Studio say, of whose models the catalogue knows nothing.
 _UNKNOWN_ELSEWHERE = re.compile(r"(?i)model .{0,200}(?:not found|does not exist)|no such model")
@@ -173,7 +174,8 @@ def from_error(
     }
     if facts.status in (400, 413, 422, None) and (facts.code in _CONTEXT_CODES or _CONTEXT_TEXT.search(facts.message)):
         common["retryable"] = False
-        return errors.ContextWindowExceededError(facts.message, limit=_context_limit(error, facts), **common)
+        limit, requested = _context_limit(error, facts), _number_in(_REQUESTED.search(facts.message))
+        return errors.ContextWindowExceededError(facts.message, limit=limit, requested=requested, **common)
     if facts.status in (400, 404) and asked.model:
         missing = _missing_model(facts, asked.model, common)
         if missing is not None:
@@ -248,7 +250,10 @@ def _context_limit(error: object, facts: _Facts) -> int | None:
     told = as_number(as_dict(error).get("n_ctx"))
     if told is not None:
         return int(told)
-    found = _LIMIT.search(facts.message)
+    return _number_in(_LIMIT.search(facts.message))
+
+
+def _number_in(found: re.Match[str] | None) -> int | None:
     return int(found[1].replace(",", "")) if found else None
 
 
