@@ -15,15 +15,15 @@ __all__ = ["MEASURES", "Measured", "measure_calls"]
 ROUNDS = len(DEPTHS)
 
 MEASURES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "invoke": ("invoke", "whole", {"count": 40}),
-    "ainvoke": ("ainvoke", "whole", {"count": 40, "at_once": 1}),
-    "ainvoke, 10 at once": ("ainvoke", "whole", {"count": 100, "at_once": 10}),
-    "ainvoke, 100 at once": ("ainvoke", "whole", {"count": 100, "at_once": 100}),
+    "invoke": ("invoke", "whole", {"count": 100}),
+    "ainvoke": ("ainvoke", "whole", {"count": 100, "at_once": 1}),
+    "ainvoke, 10 at once": ("ainvoke", "whole", {"count": 200, "at_once": 10}),
+    "ainvoke, 100 at once": ("ainvoke", "whole", {"count": 200, "at_once": 100}),
     "ainvoke, 500 at once": ("ainvoke", "whole", {"count": 500, "at_once": 500}),
-    "16 threads": ("batch", "whole", {"count": 64, "threads": 16}),
-    "stream, an event": ("stream", f"stream/{EVENTS}", {"count": 2, "events": EVENTS}),
-    "astream, an event": ("astream", f"stream/{EVENTS}", {"count": 2, "events": EVENTS}),
-    "an instance": ("make", "whole", {"count": 10}),
+    "16 threads": ("batch", "whole", {"count": 128, "threads": 16}),
+    "stream, an event": ("stream", f"stream/{EVENTS}", {"count": 4, "events": EVENTS}),
+    "astream, an event": ("astream", f"stream/{EVENTS}", {"count": 4, "events": EVENTS}),
+    "an instance": ("make", "whole", {"count": 20}),
 }
 """By its name in the tables: the task of a worker, the way of the server, and the task's facts."""
 

@@ -27,7 +27,7 @@ __all__ = ["DEPTHS", "Worker", "running_worker"]
 # empty: a loop whose calls happen to cross the end of a chunk maps memory in each turn, and takes two to three times
 # as long (https://github.com/python/cpython/issues/142183). Whom that hits is chance, so each measure is taken at as
 # many depths as fill a chunk.
-DEPTHS = range(0, 128, 8)
+DEPTHS = range(0, 128, 16)
 """How many frames deeper than its own a worker works, in each round."""
 
 _ANSWERS = os.fdopen(os.dup(1), "w") if __name__ == "__main__" else sys.stdout

@@ -12,7 +12,6 @@ from lfm_adapter.langchain.facts import ChatFacts
 from lfm_adapter.langchain.messages import to_wire
 from lfm_adapter.langchain.options import ChatOptions
 from lfm_adapter.langchain.replies import to_result
-from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -221,6 +220,8 @@ class ChatLFM(ChatFacts, ChatOptions):
         Raises:
             ConfigurationError: `tool_choice` names no tool that is bound.
         """
+        from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
+
         formatted = [openai_tool(tool, strict=strict) for tool in tools]
         if tool_choice is not None and tool_choice is not False and tool_choice != "":
             kwargs["tool_choice"] = openai_tool_choice(tool_choice, formatted)

@@ -10,7 +10,6 @@ from langchain_core.messages.utils import count_tokens_approximately
 from lfm_adapter.langchain.blocks import PROVIDER
 from lfm_adapter.langchain.messages import to_wire
 from lfm_adapter.langchain.options import ChatOptions, is_setting
-from lfm_adapter.langchain.tools import openai_tool
 from lfm_adapter.openrouter.request import OPENROUTER_URL
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ class ChatFacts(_Options):
             messages: The messages.
             tools: Tools that will be bound, in any form that `bind_tools` takes.
         """
+        from lfm_adapter.langchain.tools import openai_tool
+
         formatted: list[Any] = [openai_tool(tool, strict=None) for tool in tools or ()]
         if self.token_counter is None:
             return count_tokens_approximately(messages, tools=formatted)
