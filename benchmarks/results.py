@@ -37,8 +37,8 @@ chunks of a stream to its end, and each full collection of Python's stops all st
 
 GROWTH_NOTE = """\
 The exponents are those of the last step: 1 is linear. Measured without Python's collector, as `timeit` does: its full
-collections look through all that is kept, and with them events of `ChatLFM.stream`, which LangChain keeps to the end, and
-calls at once came to 1.12 each (2026-11-26)."""
+collections look through all that is kept, and with them events of `ChatLFM.stream`, which LangChain keeps to the end,
+and calls at once came to 1.12 each (2026-11-26)."""
 
 
 class Results(NamedTuple):

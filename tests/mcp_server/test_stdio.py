@@ -135,7 +135,7 @@ def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter)
             process.kill()
 
 
-@pytest.mark.parametrize("options", [["--base-url", "http://127.0.0.1:9"], ["--local", "--model", "x"]])
+@pytest.mark.parametrize("options", [["--base-url", "https://llm.example/v1"], ["--local", "--model", "x"]])
 def test_options_that_cannot_be_meant_are_refused_before_it_serves(options: list[str]):
     ended = subprocess.run(  # noqa: S603
         [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=60, check=False

@@ -209,5 +209,5 @@ def test_nobody_to_answer_is_told_with_both_ways_out(tmp_path: Path, monkeypatch
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
     result = CliRunner().invoke(app, ["gateway"])
     assert result.exit_code == 1
-    assert "Set OPENROUTER_API_KEY" in result.stderr
+    assert "set OPENROUTER_API_KEY" in result.stderr
     assert 'pip install "lfm-adapter[local]"' in result.stderr

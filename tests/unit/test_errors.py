@@ -14,7 +14,7 @@ from lfm_adapter.openrouter.values import Choice, Reply
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LFMError)]
 OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
 OF_THEIR_OWN = {
-    errors.ContextWindowExceededError: {"estimate": 40_000, "limit": 32_768},
+    errors.ContextWindowExceededError: {"estimate": 40_000, "requested": 50_000, "limit": 32_768},
     errors.ModelRetiredError: {"successors": ("liquid/lfm-3-1.7b",)},
 }
 FACTS = {
