@@ -90,6 +90,7 @@ def fit(
     model: str,
     token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None,
     check_context: bool = True,
+    room: int | None = None,
 ) -> Fit:
     """Check that a prompt leaves room for an answer, and bring `max_tokens` within what the model can give.
 
@@ -103,6 +104,7 @@ def fit(
         check_context: False where the server may make a long prompt fit: the request has the plugin
             "context-compression", the older `transforms`, or fallback `models`. Only the model's bound on answers is
             then applied.
+        room: Tokens that an answer may have at most, where the server has said so.
 
     Returns:
         The tokens counted, and the `max_tokens` to send: at most the model's `max_output_tokens` and what the counted
@@ -114,7 +116,7 @@ def fit(
     """
     if max_tokens is not None and (not _is_count(max_tokens) or max_tokens < 1):
         raise ConfigurationError(f"`max_tokens` must be a whole number of at least 1, not {max_tokens!r}.")
-    wanted = _lesser(max_tokens, card.max_output_tokens)
+    wanted = _lesser(_lesser(max_tokens, card.max_output_tokens), room)
     context = card.context_length
     if context is None or context <= _CUT_TO_SIZE_TOKENS or not check_context:
         return _fit(None, max_tokens, wanted)

@@ -6,7 +6,6 @@ import logging
 import time
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -152,17 +151,15 @@ class ChatCall(Call[Reply]):
             )
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
-        asked = newer_name if asked is None else asked
         self._fit = limits.fit(
             messages,
-            asked,
+            newer_name if asked is None else asked,
             settings.card(model),
             model=model,
             token_counter=settings.token_counter,
             check_context=not _may_be_cut(fields),
+            room=room,
         )
-        if room is not None and self._fit.max_tokens is not None and room < self._fit.max_tokens:
-            self._fit = replace(self._fit, max_tokens=room, clamped_from=asked)
         if self._fit.clamped_from is not None:
             logger.info("max_tokens %s does not fit; asking for %s", self._fit.clamped_from, self._fit.max_tokens)
         self.max_tokens = fields["max_tokens"] = self._fit.max_tokens
