@@ -121,13 +121,18 @@ class Settings:
         url = base_url_of(base_url or from_environment or OPENROUTER_URL)
         if api_key is None and (not base_url or takes_the_environments_key(url)):
             api_key = os.environ.get("OPENROUTER_API_KEY") or None
-        settings = cls(
-            model=model or default_model(base_url),
-            api_key=api_key,
-            base_url=url,
-            timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout,
-            **others,
+        return cls.checked(
+            model=model or default_model(base_url), api_key=api_key, base_url=url, timeout=timeout, **others
         )
+
+    @classmethod
+    def checked(cls, *, timeout: float | None, **fields: Any) -> Settings:
+        """Return settings that the environment has no part in.
+
+        Raises:
+            ConfigurationError: A setting is out of its range.
+        """
+        settings = cls(timeout_s=DEFAULT_TIMEOUT_S if timeout is None else timeout, **fields)
         settings.check()
         return settings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from lfm_adapter.client.settings import DEFAULT_TIMEOUT_S, Settings, default_model
+from lfm_adapter.client.settings import Settings, default_model
 from lfm_adapter.openrouter.request import OPENROUTER_URL, Attribution, base_url_of
 
 if TYPE_CHECKING:
@@ -48,17 +48,14 @@ def settings_of(
     """
     fields = dict(zip(_FIELDS, values, strict=True))
     base_url: str | None = fields.pop("base_url")
-    timeout_s = fields.pop("timeout")
-    settings = Settings(
+    return Settings.checked(
         model=fields.pop("model") or default_model(base_url),
         api_key=api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key,
         base_url=base_url_of(base_url or OPENROUTER_URL),
-        timeout_s=DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s,
+        timeout=fields.pop("timeout"),
         stream_chunk_timeout_s=fields.pop("stream_chunk_timeout"),
         total_timeout_s=fields.pop("total_timeout"),
         attribution=Attribution(fields.pop("app_url"), fields.pop("app_title"), categories),
         headers=dict(headers),
         **fields,
     )
-    settings.check()
-    return settings
