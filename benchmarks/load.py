@@ -13,7 +13,7 @@ import os
 import statistics
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.server import running_server
 from benchmarks.worker import running_worker
@@ -32,35 +32,19 @@ RAMP_S = 2.0
 RARE_FULL_COLLECTIONS = (50_000, 50, 1_000)
 HELD_BACK = f"ChatLFM, `gc.set_threshold{RARE_FULL_COLLECTIONS}`"
 
-
-class Readers(NamedTuple):
-    """What reads streams.
-
-    Attributes:
-        subject: A name in `SUBJECTS`.
-        streams: How many at once.
-        gc_threshold: What its process tells the collector (`gc.set_threshold`).
-    """
-
-    subject: str
-    streams: tuple[int, ...]
-    gc_threshold: tuple[int, int, int] | None = None
-
-
-READERS = {
-    "ChatLFM": Readers("ChatLFM", (10, 100, 400, 1_000, 2_000)),
-    HELD_BACK: Readers("ChatLFM", (400, 700), RARE_FULL_COLLECTIONS),
-    "LFMClient": Readers("LFMClient", (10, 100, 400, 1_000, 2_000)),
-    "floor: an empty chat model": Readers("floor: an empty chat model", (10, 100, 400, 1_000)),
-    "aiohttp and json": Readers("aiohttp and json", (100, 1_000, 2_000)),
-    "ChatOpenAI": Readers("ChatOpenAI", (10, 100, 400)),
-    "ChatLiteLLM, openrouter/": Readers("ChatLiteLLM, openrouter/", (10, 100)),
-    "ChatOpenRouter": Readers("ChatOpenRouter", (10, 100)),
+STREAMS: dict[str, tuple[int, ...]] = {
+    "ChatLFM": (10, 100, 400, 1_000, 2_000),
+    HELD_BACK: (400, 700),
+    "LFMClient": (10, 100, 400, 1_000, 2_000),
+    "floor: an empty chat model": (10, 100, 400, 1_000),
+    "aiohttp and json": (100, 1_000, 2_000),
+    "ChatOpenAI": (10, 100, 400),
+    "ChatLiteLLM, openrouter/": (10, 100),
+    "ChatOpenRouter": (10, 100),
 }
-"""By the name in the table."""
 
 Loads = dict[str, dict[int, dict[str, Any]]]
-"""By the names in `READERS` and number of streams: what `read_streams` returns, and `sockets_after`."""
+"""By the names in `STREAMS` and number of streams: what `read_streams` returns, and `sockets_after`."""
 
 
 def measure_load(*, quick: bool = False) -> Loads:
@@ -71,13 +55,13 @@ def measure_load(*, quick: bool = False) -> Loads:
     """
     seconds = 2 if quick else SECONDS
     loads: Loads = {}
-    for name, readers in READERS.items():
+    for name, numbers in STREAMS.items():
         loads[name] = {}
-        for streams in readers.streams[:1] if quick else readers.streams:
-            with running_server(core=0) as server, running_worker(readers.subject, core=1) as worker:
-                loads[name][streams] = worker.do(
-                    "load", url=f"{server}/paced/{seconds}/v1", streams=streams, gc_threshold=readers.gc_threshold
-                )
+        subject, gc_threshold = ("ChatLFM", RARE_FULL_COLLECTIONS) if name == HELD_BACK else (name, None)
+        for streams in numbers[:1] if quick else numbers:
+            with running_server(core=0) as server, running_worker(subject, core=1) as worker:
+                url = f"{server}/paced/{seconds}/v1"
+                loads[name][streams] = worker.do("load", url=url, streams=streams, gc_threshold=gc_threshold)
             print(name, streams, loads[name][streams], flush=True)
     return loads
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-__all__ = ["IMPORTS", "LANGCHAIN", "measure_imports"]
+__all__ = ["IMPORTS", "measure_imports"]
 
 ROUNDS = 7
 LANGCHAIN = "langchain_core.language_models.chat_models"

@@ -69,9 +69,10 @@ def _pool(parts: Url) -> HTTPConnectionPool:
     key = (parts.scheme, parts.netloc)
     pool = _pools.get(key)
     if pool is None:
-        cls = _HTTPSPool if parts.scheme == "https" else _HTTPPool
+        tls = parts.scheme == "https"
+        cls = _HTTPSPool if tls else _HTTPPool
         # Two threads may both make one: the first stays, and the other has not opened anything yet.
-        pool = _pools.setdefault(key, cls(parts.host or "", parts.port, **_settings(tls=parts.scheme == "https")))
+        pool = _pools.setdefault(key, cls(parts.host or "", parts.port, **_settings(tls=tls)))
         while len(_pools) > _MAX_POOLS:
             with suppress(StopIteration, KeyError, RuntimeError):  # another thread was faster
                 _pools.pop(next(iter(_pools))).close()
