@@ -145,6 +145,18 @@ def test_options_that_cannot_be_meant_are_refused_before_it_serves(options: list
     assert "--model" in ended.stderr
 
 
+def test_a_server_on_this_machine_needs_no_model():
+    ended = subprocess.run(  # noqa: S603
+        [*LFM, "mcp", "--base-url", "http://127.0.0.1:9"],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 def test_without_the_sdk_it_says_how_to_install_it():
     program = "import sys; sys.modules['mcp'] = None; from lfm_adapter.cli import app; app()"
     ended = subprocess.run(  # noqa: S603

@@ -278,7 +278,6 @@ PREAMBLE = """
 import asyncio, os, sys, threading
 from lfm_adapter.transport import Request
 from lfm_adapter.transport.blocking import Urllib3Transport
-from lfm_adapter.transport.http_reply import HTTPReply
 from lfm_adapter.transport.streams import AiohttpTransport
 
 def request(name):
