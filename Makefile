@@ -48,7 +48,7 @@ test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy by `lfm gateway` and with
 test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
 
-bench: .venv-bench/ready ## Measure this package beside its peers, and write benchmarks/RESULTS.md: half an hour
+bench: .venv-bench/ready ## Measure this package beside its peers, and write benchmarks/RESULTS.md: some twenty minutes
 	.venv-bench/bin/python -m benchmarks
 
 # npm installs opencode and Claude Code, 700 MB together.
