@@ -29,8 +29,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import AsyncLFMClient, ChatLFM, LFMClient, errors
-from lfm_adapter.transport.blocking import close_pools
-from lfm_adapter.transport.streams import aclose_pools
+from lfm_adapter._transport.aiohttp import aclose_pools
+from lfm_adapter._transport.urllib3 import close_pools
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -11,8 +11,8 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from lfm_adapter.toolcalls.stream import CallReader
-from lfm_adapter.toolcalls.tools import Tools
+from lfm_adapter._toolcalls.stream import CallReader
+from lfm_adapter._toolcalls.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ MB = 1_000_000
 SIZES = (MB // 4, MB // 2, MB)
 PIECE_CHARS = 5
 
-TOOLS = Tools.of(
+TOOLS = Tools.from_openai(
     [
         {
             "type": "function",

@@ -11,7 +11,7 @@ async def capital(country: str) -> str:
     try:
         reply = await client.chat(f"What is the capital of {country}? One word.", max_tokens=2_000)
     except errors.RateLimitError as error:
-        return f"asked too often, try again in {error.retry_after_s} s"
+        return f"asked too often, try again in {error.retry_after} s"
     return f"{reply.text} ({reply.cost.total if reply.cost else '?'} US$)"
 
 

@@ -1,6 +1,6 @@
 """Liquid AI's LFM models for LangChain and Python, through OpenRouter or on your machine.
 
-Public names are loaded on first use (PEP 562): `import lfm_adapter` brings neither LangChain nor an HTTP client.
+Public names are loaded on first use (PEP 562): `import lfm_adapter` loads neither LangChain nor an HTTP client.
 """
 
 from __future__ import annotations
@@ -11,25 +11,35 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter._version import __version__
 
 if TYPE_CHECKING:
-    from lfm_adapter import catalog, errors, local
-    from lfm_adapter.client.asynchronous import AsyncLFMClient
-    from lfm_adapter.client.blocking import LFMClient
+    from lfm_adapter import catalog, errors, local, types
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.langchain.chat_model import ChatLFM
-    from lfm_adapter.openrouter.request import Attribution
 
-__all__ = ["AsyncLFMClient", "Attribution", "ChatLFM", "LFMClient", "__version__", "catalog", "errors", "local"]
+__all__ = [
+    "AsyncLFMClient",
+    "Attribution",
+    "ChatLFM",
+    "LFMClient",
+    "__version__",
+    "catalog",
+    "errors",
+    "local",
+    "types",
+]
 
-_HOMES = {
-    "AsyncLFMClient": "lfm_adapter.client.asynchronous",
-    "Attribution": "lfm_adapter.openrouter.request",
+_MODULES = {
+    "AsyncLFMClient": "lfm_adapter._client.async_client",
+    "Attribution": "lfm_adapter._openrouter.request",
     "ChatLFM": "lfm_adapter.langchain.chat_model",
-    "LFMClient": "lfm_adapter.client.blocking",
+    "LFMClient": "lfm_adapter._client.sync_client",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
     elif name in __all__:
         value = import_module(f"lfm_adapter.{name}")
     else:

@@ -7,7 +7,7 @@
         │   └── StreamInterruptedError      the reply stopped before its end
         ├── APITimeoutError                 silence for too long, here (`timeout`) or there (408, 504, 524)
         ├── ResponseError                   the reply is none: not JSON, no choices, a broken event
-        │   └── UnfitReplyError             the answer does not keep to `tool_choice` or to the schema asked for
+        │   └── OutputValidationError             the answer does not keep to `tool_choice` or to the schema asked for
         ├── BadRequestError                 400, 413, 422 and every other 4xx that is not named here
         │   └── ContextWindowExceededError  the prompt does not fit; raised before sending where that is certain
         ├── AuthenticationError             401
@@ -49,7 +49,7 @@ __all__ = [
     "ResponseError",
     "ServerError",
     "StreamInterruptedError",
-    "UnfitReplyError",
+    "OutputValidationError",
     "redact",
 ]
 
@@ -79,7 +79,7 @@ def _clean(fact: str | None) -> str | None:
 
 
 class PartialReply(Protocol):
-    """What had arrived when a request failed. `lfm_adapter.openrouter.reply.Reply` is one."""
+    """What had arrived when a request failed. `lfm_adapter._openrouter.response.Reply` is one."""
 
     @property
     def text(self) -> str:
@@ -118,39 +118,39 @@ class APIError(LFMError):
     """A request was refused, failed, or was found hopeless before it was sent.
 
     Attributes:
-        status: The HTTP status, or the status that OpenRouter wrote in the body in its place; None without a reply.
+        status_code: The HTTP status, or the status that OpenRouter wrote in the body in its place; None without a reply.
         code: The machine-readable name, as sent: `error_type`, a provider's error code, or None.
         model: The model that was asked for.
         provider: The provider that failed ("Liquid"), where OpenRouter names it.
         generation_id: OpenRouter's id of the generation ("gen-…"), to quote to its support.
-        retry_after_s: Seconds to wait before another try, where the reply says so.
-        retryable: Whether the same request may succeed later. The client has already used its own retries.
+        retry_after: Seconds to wait before another try, where the reply says so.
+        is_retryable: Whether the same request may succeed later. The client has already used its own retries.
         partial: What had arrived before the failure (a `Reply`), or None.
     """
 
-    default_retryable = False
+    _is_retryable_by_default = False
 
     def __init__(
         self,
         message: str,
         *,
-        status: int | None = None,
+        status_code: int | None = None,
         code: str | None = None,
         model: str | None = None,
         provider: str | None = None,
         generation_id: str | None = None,
-        retry_after_s: float | None = None,
-        retryable: bool | None = None,
+        retry_after: float | None = None,
+        is_retryable: bool | None = None,
         partial: PartialReply | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status_code = status_code
         self.code = _clean(code)
         self.model = _clean(model)
         self.provider = _clean(provider)
         self.generation_id = _clean(generation_id)
-        self.retry_after_s = retry_after_s
-        self.retryable = self.default_retryable if retryable is None else retryable
+        self.retry_after = retry_after
+        self.is_retryable = self._is_retryable_by_default if is_retryable is None else is_retryable
         self.partial = partial
 
     def hide(self, secret: str | None) -> None:
@@ -164,12 +164,12 @@ class APIError(LFMError):
 
     def __str__(self) -> str:
         facts = {
-            "status": self.status,
+            "status": self.status_code,
             "code": self.code,
             "model": self.model,
             "provider": self.provider,
             "generation": self.generation_id,
-            "retry after": None if self.retry_after_s is None else f"{self.retry_after_s:g} s",
+            "retry after": None if self.retry_after is None else f"{self.retry_after:g} s",
         }
         known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         return f"{self.message} ({redact(known)})" if known else self.message
@@ -181,7 +181,7 @@ class APIError(LFMError):
 class APIConnectionError(APIError):
     """No reply could be had: the name did not resolve, the connection was refused, reset or not trusted."""
 
-    default_retryable = True
+    _is_retryable_by_default = True
 
 
 class StreamInterruptedError(APIConnectionError):
@@ -191,18 +191,18 @@ class StreamInterruptedError(APIConnectionError):
 class APITimeoutError(APIError):
     """No byte (`timeout`) or no event with data (`stream_chunk_timeout`) for too long, or a 408, 504 or 524."""
 
-    default_retryable = True
+    _is_retryable_by_default = True
 
 
 class ResponseError(APIError):
     """The reply cannot be read as one: not JSON, no choices, a broken event, larger than the bound."""
 
 
-class UnfitReplyError(ResponseError):
+class OutputValidationError(ResponseError):
     """The model did not keep to `tool_choice` or to the schema of `response_format`.
 
     That is raised where they were asked for by prompt, and for a call that a model of which nothing is known did not
-    make. It was told so `max_repairs` times. `partial` holds its last answer, `usage` and cost of all of them included.
+    make. It was told so `max_output_retries` times. `partial` holds its last answer, `usage` and cost of all of them included.
     """
 
 
@@ -273,10 +273,10 @@ class ModelRetiredError(ModelNotFoundError):
 class RateLimitError(APIError):
     """Too many requests (429). Not retryable when a daily cap is reached."""
 
-    default_retryable = True
+    _is_retryable_by_default = True
 
 
 class ServerError(APIError):
     """OpenRouter or the provider failed (500, 502, 503, 529, or a status without a class of its own)."""
 
-    default_retryable = True
+    _is_retryable_by_default = True

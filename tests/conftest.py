@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cassette_format import VCR_SETTINGS, CassetteFiles
 from hypothesis import settings
-from leaks import Leaks
-from recording import MARKERS, Service, provenance_of, recording_service, replayed_service
-from scripted_openrouter import ScriptedOpenRouter
 
-from lfm_adapter.client import exchange
+from lfm_adapter._client import exchange
+from tests.support.cassette_format import VCR_SETTINGS, CassetteFiles
+from tests.support.leaks import Leaks
+from tests.support.recording import MARKERS, Service, provenance_of, recording_service, replayed_service
+from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

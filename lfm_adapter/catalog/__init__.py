@@ -8,21 +8,9 @@
 
 from __future__ import annotations
 
-from lfm_adapter.catalog import limits, pricing
-from lfm_adapter.catalog.cards import Capabilities, Endpoint, ModelCard, Pricing, get, models
-from lfm_adapter.catalog.listing import from_listing
-from lfm_adapter.catalog.live import arefresh, refresh
+from lfm_adapter.catalog._cards import get, models
+from lfm_adapter.catalog._limits import apply_context_limit, estimate_tokens
+from lfm_adapter.catalog._listing import from_listing
+from lfm_adapter.catalog._pricing import compute_cost
 
-__all__ = [
-    "Capabilities",
-    "Endpoint",
-    "ModelCard",
-    "Pricing",
-    "arefresh",
-    "from_listing",
-    "get",
-    "limits",
-    "models",
-    "pricing",
-    "refresh",
-]
+__all__ = ["apply_context_limit", "compute_cost", "estimate_tokens", "from_listing", "get", "models"]

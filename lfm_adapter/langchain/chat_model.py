@@ -6,12 +6,12 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.langchain import blocks
-from lfm_adapter.langchain.boundary import langchain_errors
-from lfm_adapter.langchain.facts import ChatFacts
-from lfm_adapter.langchain.messages import to_wire
-from lfm_adapter.langchain.options import ChatOptions
-from lfm_adapter.langchain.replies import to_result
+from lfm_adapter.langchain import _blocks as blocks
+from lfm_adapter.langchain._boundary import langchain_errors
+from lfm_adapter.langchain._facts import ChatFacts
+from lfm_adapter.langchain._messages import to_wire
+from lfm_adapter.langchain._options import ChatOptions
+from lfm_adapter.langchain._replies import to_result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from pydantic import BaseModel
 
-    from lfm_adapter.client.asynchronous import AsyncLFMClient
-    from lfm_adapter.client.blocking import LFMClient
-    from lfm_adapter.langchain.structured_output import Method
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter.langchain._output import Method
 
 __all__ = ["ChatLFM"]
 
@@ -88,7 +88,7 @@ class ChatLFM(ChatFacts, ChatOptions):
 
     Structured output:
         Works on every model, by the best way that it has. A refusal, an answer that was cut off, and one that does not
-        fit the schema, even after the model was told so (`max_repairs`), are an `OutputParserException`.
+        fit the schema, even after the model was told so (`max_output_retries`), are an `OutputParserException`.
 
         ```python
         from pydantic import BaseModel
@@ -122,7 +122,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         whether it may go away, and carries in `partial` what had arrived before.
 
     Local models:
-        Any server with an OpenAI-compatible API, without a key; `lfm_adapter.local` brings one.
+        Any server with an OpenAI-compatible API, without a key; `lfm_adapter.apps.local` brings one.
 
         ```python
         local = ChatLFM(base_url="http://localhost:8080/v1", model="lfm2-1.2b")
@@ -130,14 +130,14 @@ class ChatLFM(ChatFacts, ChatOptions):
     """
 
     def _client(self, call: dict[str, Any]) -> LFMClient:
-        from lfm_adapter.client.blocking import LFMClient
+        from lfm_adapter._client.sync_client import LFMClient
 
-        return LFMClient.of(self._settings(call))
+        return LFMClient.from_settings(self._settings(call))
 
     def _async_client(self, call: dict[str, Any]) -> AsyncLFMClient:
-        from lfm_adapter.client.asynchronous import AsyncLFMClient
+        from lfm_adapter._client.async_client import AsyncLFMClient
 
-        return AsyncLFMClient.of(self._settings(call))
+        return AsyncLFMClient.from_settings(self._settings(call))
 
     def _generate(
         self,
@@ -166,7 +166,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from lfm_adapter.langchain.chunks import to_chunk
+        from lfm_adapter.langchain._chunks import to_chunk
 
         with langchain_errors, self._client(kwargs).stream(to_wire(messages), **self._streamed(stop, kwargs)) as deltas:
             for delta in deltas:
@@ -182,7 +182,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        from lfm_adapter.langchain.chunks import to_chunk
+        from lfm_adapter.langchain._chunks import to_chunk
 
         with langchain_errors:
             stream = self._async_client(kwargs).stream(to_wire(messages), **self._streamed(stop, kwargs))
@@ -220,7 +220,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         Raises:
             ConfigurationError: `tool_choice` names no tool that is bound.
         """
-        from lfm_adapter.langchain.tools import openai_tool, openai_tool_choice
+        from lfm_adapter.langchain._tools import openai_tool, openai_tool_choice
 
         formatted = [openai_tool(tool, strict=strict) for tool in tools]
         if tool_choice is not None and tool_choice is not False and tool_choice != "":
@@ -250,7 +250,7 @@ class ChatLFM(ChatFacts, ChatOptions):
         Raises:
             ConfigurationError: `method` is none of these.
         """
-        from lfm_adapter.langchain.structured_output import default_method, structured
+        from lfm_adapter.langchain._output import default_method, structured
 
         chosen = method or default_method(self._settings({}), self.model)
         return structured(self, schema, method=chosen, include_raw=include_raw, strict=strict, **kwargs)

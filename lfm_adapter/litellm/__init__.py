@@ -14,19 +14,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter.extras import how_to_install
+from lfm_adapter._extras import how_to_install
 
 if TYPE_CHECKING:
-    from lfm_adapter.litellm.provider import LFMProvider
-    from lfm_adapter.litellm.registration import handler, register
+    from lfm_adapter.litellm._provider import LFMProvider
+    from lfm_adapter.litellm._registration import handler, register
 
 __all__ = ["LFMProvider", "handler", "register"]
 
 # Loaded on first use: `import litellm` takes seconds, which what only writes the Proxy's configuration is spared.
 _HOMES = {
-    "LFMProvider": "lfm_adapter.litellm.provider",
-    "handler": "lfm_adapter.litellm.registration",
-    "register": "lfm_adapter.litellm.registration",
+    "LFMProvider": "lfm_adapter.litellm._provider",
+    "handler": "lfm_adapter.litellm._registration",
+    "register": "lfm_adapter.litellm._registration",
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from client_programs import LFM
-from prompted_model import prompted_model
-from running_gateway import Gateway
-from scripted_openrouter import ScriptedOpenRouter
+
+from tests.support.client_programs import LFM
+from tests.support.prompted_model import prompted_model
+from tests.support.running_gateway import Gateway
+from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

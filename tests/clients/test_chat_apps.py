@@ -12,16 +12,16 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from client_programs import CHROMIUM, LFM, NODE, OPEN_WEBUI, PROGRAMS, ROOT, needs
-from prompted_model import PROMPTED
-from running_gateway import MADE_UP_KEY
+from tests.support.client_programs import CHROMIUM, LFM, NODE, OPEN_WEBUI, PROGRAMS, ROOT, needs
+from tests.support.prompted_model import PROMPTED
+from tests.support.running_gateway import MADE_UP_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from running_gateway import Gateway
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.running_gateway import Gateway
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 START_TIMEOUT_S = 400  # Open WebUI imports for a minute, and this machine may be busy
 CHAT_TIMEOUT_S = 300

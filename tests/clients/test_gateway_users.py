@@ -11,16 +11,17 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from client_programs import AGENTS, AIDER, NODE, PROGRAMS, needs
-from openrouter_replies import completion, stream, usage_of
-from prompted_model import PROMPTED
+
+from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, needs
+from tests.support.openrouter_replies import completion, stream, usage_of
+from tests.support.prompted_model import PROMPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from running_gateway import Gateway
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.running_gateway import Gateway
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 TIMEOUT_S = 240  # some import for 10 s, and this machine may be busy
 

@@ -10,14 +10,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from client_programs import AGENTS, AIDER, PROGRAMS, output_of
-from openrouter_replies import completion, error, stream, tool_call, usage_of
-from prompted_model import leaking_model, prompted_model
+
+from tests.support.client_programs import AGENTS, AIDER, PROGRAMS, output_of
+from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
+from tests.support.prompted_model import leaking_model, prompted_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 TIMEOUT_S = 180  # they import for 10 s, and this machine may be busy
 

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from client_programs import ROOT, output_of
-from openrouter_replies import completion, stream, tool_call
-from scripted_anthropic import ScriptedAnthropic
+
+from tests.support.client_programs import ROOT, output_of
+from tests.support.openrouter_replies import completion, stream, tool_call
+from tests.support.scripted_anthropic import ScriptedAnthropic
 
 if TYPE_CHECKING:
-    from http_reply import Reply
-    from scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+    from tests.support.http_reply import Reply
+    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
 
 LANGCHAIN = ROOT / ".venv-mcp-clients" / "bin" / "python"
 OPENCODE = ROOT / ".venv-opencode" / "node_modules" / ".bin" / "opencode"
 CLAUDE_CODE = ROOT / ".venv-claude-code" / "node_modules" / ".bin" / "claude"
-LFM_MCP = [sys.executable, "-c", "from lfm_adapter.cli import app; app()", "mcp", "--model", "liquid/lfm-3-1.7b"]
+LFM_MCP = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()", "mcp", "--model", "liquid/lfm-3-1.7b"]
 AGENT = "liquid/lfm-2.5-2.6b:free"
 TIMEOUT_S = 180  # this machine may be busy
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
-from prompted_model import PROMPTED, leaking_model, prompted_model
-from scripted_openrouter import ScriptedOpenRouter
 
 from lfm_adapter import ChatLFM
+from tests.support.prompted_model import PROMPTED, leaking_model, prompted_model
+from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

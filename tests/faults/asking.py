@@ -8,18 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from both_clients import KEY, clients
-from certificates import authority
-from loopback import Loopback
-
 from lfm_adapter import ChatLFM, errors
-from lfm_adapter.transport.blocking import close_pools
-from lfm_adapter.transport.streams import aclose_pools
+from lfm_adapter._transport.aiohttp import aclose_pools
+from lfm_adapter._transport.urllib3 import close_pools
+from tests.support.both_clients import KEY, clients
+from tests.support.certificates import authority
+from tests.support.loopback import Loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from faults.scenario import Scenario, Script
+    from tests.faults.scenario import Scenario, Script
 
 __all__ = ["OURS", "THEIRS", "Seen", "asking", "is_streamed", "play", "playing"]
 
@@ -156,7 +155,8 @@ def _chat(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[
 @contextmanager
 def _litellm(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
     import litellm
-    from litellm_ways import run
+
+    from tests.support.litellm_ways import run
 
     call = {"messages": QUESTION, "api_base": url, **options, "model": f"lfm/{options['model']}"}
     is_async = "acompletion" in way

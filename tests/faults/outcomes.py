@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from both_clients import KEY
-from faults.asking import asking, is_streamed, play
-from faults.scenario import LANGCHAIN
-
 from lfm_adapter import errors
+from tests.faults.asking import asking, is_streamed, play
+from tests.faults.scenario import LANGCHAIN
+from tests.support.both_clients import KEY
 
 if TYPE_CHECKING:
-    from faults.asking import Seen
-    from faults.scenario import Scenario
-    from loopback import Received
+    from tests.faults.asking import Seen
+    from tests.faults.scenario import Scenario
+    from tests.support.loopback import Received
 
 __all__ = ["differences"]
 
@@ -45,8 +44,8 @@ def _expected(scenario: Scenario, way: str) -> dict[str, Any]:
     return common | {
         "raised": [kind, *theirs(scenario)],
         "status": scenario.status,
-        "retryable": scenario.retried if scenario.retryable is None else scenario.retryable,
-        "retry_after_s": scenario.wait_s,
+        "retryable": scenario.retried if scenario.is_retryable is None else scenario.is_retryable,
+        "retry_after": scenario.wait_s,
         "partial": scenario.kept,
         "handed on": (scenario.kept or "") if is_streamed(way) else "",
         "secrets in the error": [],
@@ -99,9 +98,9 @@ def _of_user(seen: Seen, way: str) -> dict[str, Any]:
     shown = f"{raised} {raised!r} {ours} {ours!r}"
     return {
         "raised": classes,
-        "status": ours.status,
-        "retryable": ours.retryable,
-        "retry_after_s": ours.retry_after_s,
+        "status": ours.status_code,
+        "retryable": ours.is_retryable,
+        "retry_after": ours.retry_after,
         "partial": ours.partial and ours.partial.text,
         "handed on": seen.text,
         "secrets in the error": [secret for secret in SECRETS if secret in shown],

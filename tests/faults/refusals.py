@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from faults.scenario import DOCS, Scenario, both
-from http_reply import Reply, html, json_reply, raw
-from openrouter_replies import error
-
 from lfm_adapter import errors
+from tests.faults.scenario import DOCS, Scenario, both
+from tests.support.http_reply import Reply, html, json_reply, raw
+from tests.support.openrouter_replies import error
 
 __all__ = ["REFUSALS"]
 
@@ -142,7 +141,7 @@ REFUSALS = (
     ),
     refused(
         "`Retry-After` is longer than two minutes", 429, "Slow down", errors.RateLimitError, LIMITS,
-        headers={"Retry-After": "600"}, wait_s=600, retryable=True,
+        headers={"Retry-After": "600"}, wait_s=600, is_retryable=True,
     ),
     refused(
         "the limit of a minute, whose end has passed", 429, "Rate limit exceeded: free-models-per-min",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from openrouter_replies import chunk, events, tool_call, usage_of
+from tests.support.openrouter_replies import chunk, events, tool_call, usage_of
 
 if TYPE_CHECKING:
-    from http_reply import Reply
+    from tests.support.http_reply import Reply
 
 __all__ = ["repeated_finish"]
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from http_reply import Break, Reply
-from loopback import CUT, RESET, chunk
-from scripted_openrouter import head_of
-
 from lfm_adapter import errors
+from tests.support.http_reply import Break, Reply
+from tests.support.loopback import CUT, RESET, chunk
+from tests.support.scripted_openrouter import head_of
 
 __all__ = ["LANGCHAIN", "LITELLM", "Scenario", "Script", "both", "on_the_wire", "plain", "streamed"]
 
@@ -66,9 +65,9 @@ class Scenario:
         answers: What the server plays for each request (see `loopback`): to "plain" ones, to "streamed" ones.
         source: Where it is documented or was seen.
         raises: The class of ours; None if the answer is whole in spite of it.
-        status: `error.status`.
+        status: `error.status_code`.
         retried: Whether the client sends the request again.
-        retryable: `error.retryable`, where it says something else than `retried`.
+        is_retryable: `error.is_retryable`, where it says something else than `retried`.
         wait_s: Seconds that the reply asks to wait.
         kept: The text of `error.partial`, or of the whole answer; None where nothing is kept.
         litellm: LiteLLM's class, where it tells apart what we do not.
@@ -84,7 +83,7 @@ class Scenario:
     raises: type[errors.APIError] | None = None
     status: int | None = None
     retried: bool = False
-    retryable: bool | None = None
+    is_retryable: bool | None = None
     wait_s: float | None = None
     kept: str | None = None
     litellm: str = ""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from faults.asking import is_streamed
-from faults.refusals import REFUSALS
-from faults.streams import STREAMS
-from faults.wholes import WHOLES
-from faults.wires import WIRES
+
+from tests.faults.asking import is_streamed
+from tests.faults.refusals import REFUSALS
+from tests.faults.streams import STREAMS
+from tests.faults.wholes import WHOLES
+from tests.faults.wires import WIRES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from faults.scenario import Scenario
+    from tests.faults.scenario import Scenario
 
 __all__ = ["SCENARIOS", "THEMES", "rows"]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from faults.scenario import DOCS, Scenario, Script, on_the_wire, streamed
-from loopback import UNTIL_CLOSED
-from openrouter_replies import COMMENT, DONE, chunk, completion, events, midstream_error, stream, usage_of
-
 from lfm_adapter import errors
+from tests.faults.scenario import DOCS, Scenario, Script, on_the_wire, streamed
+from tests.support.loopback import UNTIL_CLOSED
+from tests.support.openrouter_replies import COMMENT, DONE, chunk, completion, events, midstream_error, stream, usage_of
 
 if TYPE_CHECKING:
-    from http_reply import Reply
+    from tests.support.http_reply import Reply
 
 __all__ = ["STREAMS"]
 
@@ -25,7 +24,7 @@ HEL = chunk({"role": "assistant", "content": "Hel"})
 ROLE = chunk({"role": "assistant", "content": ""})
 FINISH = chunk({"content": ""}, finish_reason="stop")
 WHOLE = stream(["Hel", "lo."])
-HALF: dict[str, Any] = {"retryable": True, "kept": "Hel"}
+HALF: dict[str, Any] = {"is_retryable": True, "kept": "Hel"}
 SHORT = {"timeout": 0.4}  # seconds
 
 

@@ -9,19 +9,19 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from both_clients import KINDS, Client, clients
-from chat_ways import ALL_WAYS, ask, chat
-from loopback import CUT, Loopback, chunk, reply
-from openrouter_replies import completion, stream
 
 from lfm_adapter import errors
-from lfm_adapter.client.settings import MAX_REPLY_BYTES
-from lfm_adapter.openrouter.sse import MAX_EVENT_BYTES
+from lfm_adapter._client.settings import MAX_REPLY_BYTES
+from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
+from tests.support.both_clients import KINDS, Client, clients
+from tests.support.chat_ways import ALL_WAYS, ask, chat
+from tests.support.loopback import CUT, Loopback, chunk, reply
+from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 MB = 1_000_000
 MAX_PEAK_BYTES = 4 * MAX_REPLY_BYTES

@@ -12,12 +12,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from both_clients import KEY, KINDS, clients, every_connection_ends
-from openrouter_replies import completion, error, stream
 
 from lfm_adapter import AsyncLFMClient, LFMClient
+from lfm_adapter._transport.urllib3 import close_pools
 from lfm_adapter.errors import BadRequestError
-from lfm_adapter.transport.blocking import close_pools
+from tests.support.both_clients import KEY, KINDS, clients, every_connection_ends
+from tests.support.openrouter_replies import completion, error, stream
 
 
 @pytest.fixture(params=KINDS)
@@ -61,7 +61,7 @@ class TestConnections:
         client = make(server)
         for _ in range(3):
             client.chat("Hi")
-        client.models()
+        client.list_models()
         assert {request.connection for request in server.requests} == {1}
 
     def test_are_shared_by_clients_of_one_server(self, make, server):

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from failure_table import render
-from openrouter_replies import error, midstream_error
+
+from tests.support.failure_table import render
+from tests.support.openrouter_replies import error, midstream_error
 
 if TYPE_CHECKING:
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 TEXT = (Path(__file__).parents[2] / "docs" / "failures.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from both_clients import record_waits
-from faults.asking import OURS, asking, is_streamed, playing
-from faults.repeats import repeated_finish
-from faults.scenario import on_the_wire
-from faults.scenarios import SCENARIOS, rows
-from openrouter_replies import chunk, completion, error, events, stream, tool_call
+
+from tests.faults.asking import OURS, asking, is_streamed, playing
+from tests.faults.repeats import repeated_finish
+from tests.faults.scenario import on_the_wire
+from tests.faults.scenarios import SCENARIOS, rows
+from tests.support.both_clients import record_waits
+from tests.support.openrouter_replies import chunk, completion, error, events, stream, tool_call
 
 if TYPE_CHECKING:
-    from faults.scenario import Scenario
+    from tests.faults.scenario import Scenario
 
 MODEL = "liquid/lfm-2.5-2.6b:free"  # has tools
 WHOLE, STREAMED = completion("Hello."), stream(["Hel", "lo."])
@@ -76,5 +77,5 @@ def test_a_call_that_is_said_again_at_the_end_is_made_once(way: str, arguments: 
 def test_each_call_has_all_its_tries() -> None:
     script = on_the_wire(error(503, "Not now", headers={"Retry-After": "0.01"}))
     with playing((), script) as server, asking("LFMClient.chat", server.url, max_retries=1) as ask:
-        assert [ask().error.status, ask().error.status] == [503, 503]
+        assert [ask().error.status_code, ask().error.status_code] == [503, 503]
     assert len(server.requests) == 4

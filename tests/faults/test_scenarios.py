@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from both_clients import record_waits
-from faults.asking import OURS
-from faults.outcomes import differences
-from faults.scenarios import SCENARIOS, rows
+
+from tests.faults.asking import OURS
+from tests.faults.outcomes import differences
+from tests.faults.scenarios import SCENARIOS, rows
+from tests.support.both_clients import record_waits
 
 if TYPE_CHECKING:
-    from faults.scenario import Scenario
+    from tests.faults.scenario import Scenario
 
 
 @pytest.mark.parametrize(("scenario", "way"), rows(OURS))

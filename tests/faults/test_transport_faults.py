@@ -21,9 +21,10 @@ import aiohttp
 import aiohttp.http_exceptions
 import pytest
 import urllib3.exceptions
-from both_transports import KEY, KINDS, client_of, request_to
-from loopback import CUT, PATIENCE_S, RESET, UNTIL_CLOSED, Loopback, chunked, dripping, reply
 
+from lfm_adapter._transport import aiohttp as streams
+from lfm_adapter._transport.aiohttp import AiohttpTransport, aclose_pools
+from lfm_adapter._transport.http_reply import HTTPReply
 from lfm_adapter.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -31,15 +32,14 @@ from lfm_adapter.errors import (
     ResponseError,
     StreamInterruptedError,
 )
-from lfm_adapter.transport import streams
-from lfm_adapter.transport.http_reply import HTTPReply
-from lfm_adapter.transport.streams import AiohttpTransport, aclose_pools
+from tests.support.both_transports import KEY, KINDS, client_of, request_to
+from tests.support.loopback import CUT, PATIENCE_S, RESET, UNTIL_CLOSED, Loopback, chunked, dripping, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from both_transports import Client
-    from loopback import Mark, Step
+    from tests.support.both_transports import Client
+    from tests.support.loopback import Mark, Step
 
 SQUEEZED = gzip.compress(b"hello world" * 20)
 GZIP = b"Content-Encoding: gzip"
@@ -73,7 +73,7 @@ class TestCut:
                 with pytest.raises(APIConnectionError) as caught:
                     client.fetch(server.url)
                 assert isinstance(caught.value, StreamInterruptedError) is (at >= head), (at, caught.value)
-                assert caught.value.retryable
+                assert caught.value.is_retryable
                 assert f"127.0.0.1:{server.port}" in str(caught.value)
 
     def test_loses_nothing_that_came_before(self, client: Client) -> None:
@@ -96,7 +96,7 @@ class TestCut:
             assert client.fetch(server.url) == b"a"
             with pytest.raises(APIConnectionError, match="closed the connection before it replied") as caught:
                 client.send(server.url)
-            assert caught.value.retryable
+            assert caught.value.is_retryable
             assert not isinstance(caught.value, StreamInterruptedError)
             assert client.fetch(server.url) == b"b"
         assert [request.connection for request in server.requests] == [0, 0, 1]
@@ -120,7 +120,7 @@ class TestNoConnection:
             port = unused.getsockname()[1]
         with pytest.raises(APIConnectionError, match=f"127.0.0.1:{port} refused the connection") as caught:
             client.send(f"http://127.0.0.1:{port}/")
-        assert caught.value.retryable
+        assert caught.value.is_retryable
 
     def test_where_the_name_is_unknown(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         def getaddrinfo(*_: object, **__: object) -> None:
@@ -129,7 +129,7 @@ class TestNoConnection:
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         with pytest.raises(APIConnectionError, match=r"No address was found for nowhere\.test") as caught:
             client.send("https://nowhere.test/api")
-        assert caught.value.retryable
+        assert caught.value.is_retryable
 
     def test_where_the_system_says_why(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         def getaddrinfo(*_: object, **__: object) -> None:
@@ -139,15 +139,15 @@ class TestNoConnection:
         with pytest.raises(APIConnectionError, match=r"No connection to nowhere\.test \(Network is unreachable\)"):
             client.send("https://nowhere.test/api")
 
-    @pytest.mark.parametrize(("status", "retryable"), [(b"407 Auth Required", False), (b"503 Busy", True)])
+    @pytest.mark.parametrize(("status", "is_retryable"), [(b"407 Auth Required", False), (b"503 Busy", True)])
     def test_where_the_proxy_refuses(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch, status: bytes, *, retryable: bool
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, status: bytes, *, is_retryable: bool
     ) -> None:
         with Loopback([reply(b"", status=status), CUT]) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@127.0.0.1:{proxy.port}")
             with pytest.raises(APIConnectionError, match=f"proxy refuses .*status {int(status[:3])}") as caught:
                 client.send("https://openrouter.test/api")
-        assert caught.value.retryable is retryable
+        assert caught.value.is_retryable is is_retryable
         assert "hunter2" not in everything_about(caught.value)
 
     def test_where_the_proxy_is_down(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ class TestSilence:
         with Loopback([b"HTTP/1.1 200", UNTIL_CLOSED]) as server:
             with pytest.raises(APITimeoutError, match=r"127.0.0.1:\d+ did not reply within 0.05 s") as caught:
                 client.send(server.url, timeout_s=0.05)
-            assert caught.value.retryable
+            assert caught.value.is_retryable
             client.settle()
             assert server.was_closed.wait(PATIENCE_S)
 
@@ -276,7 +276,7 @@ class TestNonsense:
     def test_instead_of_headers(self, client: Client, script: list[Step]) -> None:
         with Loopback(script) as server, pytest.raises(APIConnectionError, match="is not HTTP") as caught:
             client.send(server.url)
-        assert not caught.value.retryable
+        assert not caught.value.is_retryable
 
     def test_instead_of_compressed_data(self, client: Client) -> None:
         broken = SQUEEZED[:-8] + bytes(8)  # a checksum of something else
@@ -425,4 +425,4 @@ class TestSecrets:
         with Loopback([CUT]) as server, pytest.raises(APIConnectionError) as caught:
             client.send(server.url)
         copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - made here
-        assert (str(copied), copied.retryable) == (str(caught.value), True)
+        assert (str(copied), copied.is_retryable) == (str(caught.value), True)

@@ -6,11 +6,10 @@ import gzip
 from dataclasses import replace
 from typing import Any
 
-from faults.scenario import DOCS, Scenario, both, plain
-from http_reply import Reply, compact_json, html, json_reply, raw
-from openrouter_replies import GENERATION_ID, PADDING, completion, error_in_200, error_in_choice
-
 from lfm_adapter import errors
+from tests.faults.scenario import DOCS, Scenario, both, plain
+from tests.support.http_reply import Reply, compact_json, html, json_reply, raw
+from tests.support.openrouter_replies import GENERATION_ID, PADDING, completion, error_in_200, error_in_choice
 
 __all__ = ["WHOLES"]
 
@@ -66,7 +65,7 @@ WHOLES = (
     ),
     in_200(
         "an error in the choice, with half an answer", error_in_choice(502, "Provider disconnected", text="Hel"),
-        errors.ServerError, 502, retryable=True, kept="Hel", litellm="BadGatewayError",
+        errors.ServerError, 502, is_retryable=True, kept="Hel", litellm="BadGatewayError",
     ),
     in_200(
         "an error in the choice, with nothing", error_in_choice(502, "Provider disconnected"), errors.ServerError, 502,
@@ -74,7 +73,7 @@ WHOLES = (
     ),
     in_200(
         "`finish_reason: error` without a word", completion("Hel", finish_reason="error"), errors.ServerError, None,
-        retryable=True, kept="Hel", source=THREADS + "pydantic/pydantic-ai/issues/2844",
+        is_retryable=True, kept="Hel", source=THREADS + "pydantic/pydantic-ai/issues/2844",
     ),
     no_reply("an object without anything", {}, retried=True),
     no_reply("no choices", {"id": GENERATION_ID, "choices": []}, retried=True,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from faults.scenario import Scenario, Script, both, on_the_wire, plain, streamed
-from http_reply import Break, Reply
-from loopback import CUT, RESET, UNTIL_CLOSED, chunk, dripping, reply
-from openrouter_replies import PADDING, completion, stream
-
 from lfm_adapter import errors
+from tests.faults.scenario import Scenario, Script, both, on_the_wire, plain, streamed
+from tests.support.http_reply import Break, Reply
+from tests.support.loopback import CUT, RESET, UNTIL_CLOSED, chunk, dripping, reply
+from tests.support.openrouter_replies import PADDING, completion, stream
 
 __all__ = ["WIRES"]
 
@@ -23,7 +22,7 @@ EVENT_STREAM = b"Content-Type: text/event-stream"
 TIMEOUT_S = 0.2
 GONE: dict[str, Any] = {"raises": errors.APIConnectionError, "retried": True}
 NO_HTTP: dict[str, Any] = {"raises": errors.APIConnectionError}
-BROKEN_OFF: dict[str, Any] = {"raises": errors.StreamInterruptedError, "retryable": True}
+BROKEN_OFF: dict[str, Any] = {"raises": errors.StreamInterruptedError, "is_retryable": True}
 SILENT: dict[str, Any] = {"raises": errors.APITimeoutError, "options": {"timeout": TIMEOUT_S}}
 
 
@@ -89,7 +88,7 @@ WIRES = (
     wire("The headers come byte by byte, for too long", both(dripping(b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n")), **SILENT,
          retried=True),
     wire("No body comes", both(silent(WHOLE, 0)), **SILENT, retried=True),
-    wire("Half a body comes", both(silent(WHOLE.in_pieces(60), 1)), retryable=True,
+    wire("Half a body comes", both(silent(WHOLE.in_pieces(60), 1)), is_retryable=True,
          **SILENT | {"options": {"timeout": 2 * TIMEOUT_S}}),
     wire("Another protocol", both([b"SSH-2.0-OpenSSH_9.2\r\n", CUT]), **NO_HTTP),
     wire("A status that is no number", both([b"HTTP/1.1 OK OK\r\n\r\n", CUT]), **NO_HTTP),

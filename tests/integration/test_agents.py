@@ -10,12 +10,12 @@ from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from prompted_model import PROMPTED, leaking_model, prompted_model
 from pydantic import BaseModel
-from scripted_model import openrouter_like
-from scripted_openrouter import ScriptedOpenRouter
 
 from lfm_adapter import ChatLFM
+from tests.support.prompted_model import PROMPTED, leaking_model, prompted_model
+from tests.support.scripted_model import openrouter_like
+from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2]))
 
 from benchmarks.growth import Growth
 from benchmarks.load import read_streams

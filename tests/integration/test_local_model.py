@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from lfm_adapter import ChatLFM, LFMClient, errors, local
-from lfm_adapter.cli import app
+from lfm_adapter.apps.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,9 @@ def test_answer_is_streamed_piece_by_piece(local_model: str):
 
 
 def test_demo_model_never_passes_for_an_lfm(small: local.LocalServer):
-    assert [model["id"] for model in LFMClient(base_url=small.base_url).models()] == ["local/smollm2-135m-instruct"]
+    assert [model["id"] for model in LFMClient(base_url=small.base_url).list_models()] == [
+        "local/smollm2-135m-instruct"
+    ]
 
 
 def test_each_request_gets_the_whole_context_length(small: local.LocalServer):

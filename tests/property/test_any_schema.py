@@ -7,14 +7,14 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reply_strategies import unhurried
 
+from lfm_adapter._toolcalls.coercion import Coercion, coerced
+from lfm_adapter._toolcalls.objects import schema_problem
+from lfm_adapter._toolcalls.parse import read_calls
+from lfm_adapter._toolcalls.schemas import Checker
+from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.toolcalls.coercion import Coercion, coerced
-from lfm_adapter.toolcalls.objects import schema_problem
-from lfm_adapter.toolcalls.parse import read_calls
-from lfm_adapter.toolcalls.schemas import Checker
-from lfm_adapter.toolcalls.tools import Tools
+from tests.support.reply_strategies import unhurried
 
 WORDS = st.sampled_from(
     [
@@ -73,7 +73,7 @@ def test_any_schema_and_any_value_raise_nothing(schema: Any, value: Any):
 @given(st.dictionaries(KEYS, JSON, max_size=5), JSON, st.booleans())
 def test_any_parameters_are_refused_or_used(parameters: dict[str, Any], value: Any, check: bool):
     try:
-        tools = Tools.of(
+        tools = Tools.from_openai(
             [{"type": "function", "function": {"name": "f", "parameters": parameters}}], check_schemas=check
         )
     except ConfigurationError:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from call_texts import CALL_TEXTS, TOOLS
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reply_strategies import unhurried
-from stream_reading import cut_at
 
-from lfm_adapter.openrouter.lenient import parse
-from lfm_adapter.openrouter.values import ToolCall
-from lfm_adapter.toolcalls.parse import read_calls
-from lfm_adapter.toolcalls.render import with_tools
-from lfm_adapter.toolcalls.stream import CallReader
-from lfm_adapter.toolcalls.tools import Tools
+from lfm_adapter._json import parse
+from lfm_adapter._toolcalls.parse import read_calls
+from lfm_adapter._toolcalls.render import with_tools
+from lfm_adapter._toolcalls.stream import CallReader
+from lfm_adapter._toolcalls.tools import Tools
+from lfm_adapter.types import ToolCall
+from tests.support.call_texts import CALL_TEXTS, TOOLS
+from tests.support.reply_strategies import unhurried
+from tests.support.stream_reading import cut_at
 
-BOUND = Tools.of(TOOLS)
-LOOSE = Tools.of([{"type": "function", "function": {"name": name}} for name in ("f", "get.it-now", "größe", "a b.c")])
+BOUND = Tools.from_openai(TOOLS)
+LOOSE = Tools.from_openai(
+    [{"type": "function", "function": {"name": name}} for name in ("f", "get.it-now", "größe", "a b.c")]
+)
 
 FRAGMENTS = [
     "<|tool_call_start|>",
@@ -127,7 +129,7 @@ def test_any_cut_of_any_text_gives_what_the_whole_gives(text: str, cuts: list[in
 def test_text_without_a_call_comes_out_as_it_was(text: str, cuts: list[int]):
     left, calls = read_calls(text, BOUND, make_id=str)
     assert left == text or calls
-    reader = CallReader(Tools.of([{"type": "function", "function": {"name": "no_such"}}]), make_id=str)
+    reader = CallReader(Tools.from_openai([{"type": "function", "function": {"name": "no_such"}}]), make_id=str)
     pieces = [new for piece in cut_at(text, cuts) for new in reader.feed(piece)] + reader.close()
     assert "".join(map(str, pieces)) == text
 
@@ -141,7 +143,7 @@ def test_text_without_a_call_comes_out_as_it_was(text: str, cuts: list[int]):
 def test_what_is_written_is_read(calls: list[tuple[str, dict[str, Any]]], dialect: Any, said: str):
     wire = [{"function": {"name": name, "arguments": json.dumps(given)}} for name, given in calls]
     messages = [{"role": "assistant", "content": said or None, "tool_calls": wire}]
-    (written,) = with_tools(messages, Tools.of([]), dialect=dialect, choice="auto", parallel=True)
+    (written,) = with_tools(messages, Tools.from_openai([]), dialect=dialect, choice="auto", parallel=True)
     left, read = read_calls(written["content"], LOOSE, make_id=str)
     assert left == said
     assert [(call.name, json.loads(call.arguments), call.error) for call in read] == [(*call, None) for call in calls]
@@ -154,7 +156,7 @@ MARKERS = st.sampled_from([fragment for fragment in FRAGMENTS if fragment.starts
 def test_no_marker_stands_in_a_result(content: str, dialect: Any, is_json: bool):
     content = json.dumps({"said": content}) if is_json else content
     messages = [{"role": "tool", "tool_call_id": "1", "content": content}]
-    (written,) = with_tools(messages, Tools.of([]), dialect=dialect, choice="auto", parallel=True)
+    (written,) = with_tools(messages, Tools.from_openai([]), dialect=dialect, choice="auto", parallel=True)
     opening = "<|tool_response_start|>" if dialect == "lfm2" else "<tool_response>"
     inner = written["content"][len(opening) : written["content"].rfind("<")]
     assert "<" not in inner

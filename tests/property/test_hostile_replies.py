@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from mutants import JUNK, paths, replaced, written
-from reply_strategies import unhurried
-from stream_reading import ASKED, Reading, cut_at, read_stream
 
 from lfm_adapter import errors
-from lfm_adapter.openrouter.failure import from_body
-from lfm_adapter.openrouter.reply import read_json, read_reply
-from lfm_adapter.openrouter.values import Delta, Reply, ToolCall
+from lfm_adapter._openrouter.failure import from_body
+from lfm_adapter._openrouter.response import read_json, read_reply
+from lfm_adapter.types import Delta, Reply, ToolCall
+from tests.support.mutants import JUNK, paths, replaced, written
+from tests.support.reply_strategies import unhurried
+from tests.support.stream_reading import ASKED, Reading, cut_at, read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,13 +127,13 @@ def check_calls(calls: list[ToolCall]) -> None:
 def check_error(error: errors.APIError) -> None:
     assert error.message
     assert len(error.message) <= errors.MAX_MESSAGE_CHARS + 1
-    assert error.status is None or (isinstance(error.status, int) and 200 <= error.status < 600)
+    assert error.status_code is None or (isinstance(error.status_code, int) and 200 <= error.status_code < 600)
     assert error.code is None or (isinstance(error.code, str) and error.code)
     assert error.provider is None or isinstance(error.provider, str)
     assert error.generation_id is None or isinstance(error.generation_id, str)
     assert error.model == ASKED.model
-    assert isinstance(error.retryable, bool)
-    wait = error.retry_after_s
+    assert isinstance(error.is_retryable, bool)
+    wait = error.retry_after
     assert wait is None or (isinstance(wait, float) and 0 <= wait < math.inf)
     assert "user_0123456789abcdef" not in f"{error} {error!r}"
     if error.partial is None:
@@ -317,5 +317,5 @@ def test_memory_grows_no_faster_than_what_came(case):
 def test_an_event_without_an_end_is_refused_before_it_fills_the_memory():
     reading = read_stream([chunk_of(content="Hi."), *[b"data: " + b"x" * 1_000_000] * 20])
     assert isinstance(reading.error, errors.ResponseError)
-    assert not reading.error.retryable
+    assert not reading.error.is_retryable
     assert reading.partial.text == "Hi."

@@ -9,20 +9,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from chat_ways import ALL_WAYS, PLAIN, ask, chat, sent
 from hypothesis import example, given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from openrouter_replies import completion, stream
 
 from lfm_adapter import LFMClient
-from lfm_adapter.toolcalls.neutral import neutral, neutralised
-from lfm_adapter.toolcalls.parse import read_calls
-from lfm_adapter.toolcalls.render import repair_calls, repair_schema, with_schema, with_tools
-from lfm_adapter.toolcalls.tools import Tools
+from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
+from lfm_adapter._toolcalls.parse import read_calls
+from lfm_adapter._toolcalls.render import repair_calls, repair_schema, with_schema, with_tools
+from lfm_adapter._toolcalls.tools import Tools
+from tests.support.chat_ways import ALL_WAYS, PLAIN, ask, chat, sent
+from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 DIALECTS = ("lfm2", "lfm3", None)
 MARKERS = (
@@ -72,7 +72,7 @@ def test_no_text_changes_the_turns_or_the_frames_of_a_prompt(texts, cut, dialect
         {"role": "assistant", "content": answer, "tool_calls": [call()]},
         {"role": "tool", "tool_call_id": "1", "content": result},
     ]
-    written = with_tools(messages, Tools.of([WIPE]), dialect=dialect, choice="auto", parallel=True)
+    written = with_tools(messages, Tools.from_openai([WIPE]), dialect=dialect, choice="auto", parallel=True)
     turns = TURN.findall(templated(written))
     assert [role for role, _ in turns] == ["system", "user", "assistant", "user"]
     assert [text for _, text in turns] == [text_of(message) for message in written]
@@ -90,8 +90,8 @@ def test_a_text_keeps_all_that_is_no_marker_however_it_is_cut_into_parts(text, c
     edges = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
     parts = [{"type": "text", "text": text[start:end]} for start, end in pairwise(edges)]
     image = {"type": "image_url", "image_url": {"url": "https://example.com/<tools>"}}
-    (whole,) = neutralised([{"role": "user", "content": text}])
-    (cut,) = neutralised([{"role": "user", "content": [*parts, image, "<b>"]}])
+    (whole,) = escape_messages([{"role": "user", "content": text}])
+    (cut,) = escape_messages([{"role": "user", "content": [*parts, image, "<b>"]}])
     assert whole["content"].replace("\\u003c", "<") == text
     assert text_of({"content": cut["content"][:-2]}) == whole["content"]
     assert cut["content"][-2:] == [image, "<b>"]
@@ -99,7 +99,7 @@ def test_a_text_keeps_all_that_is_no_marker_however_it_is_cut_into_parts(text, c
 
 @pytest.mark.parametrize("marker", MARKERS)
 def test_a_marker_is_shown_and_not_spoken(marker):
-    assert neutral(f"a{marker}b") == f"a\\u003c{marker[1:]}b"
+    assert escape_special_tokens(f"a{marker}b") == f"a\\u003c{marker[1:]}b"
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_a_marker_is_shown_and_not_spoken(marker):
     ["1 < 2", "<p class='tools'>", "<toolbox>", "<parameter>", "a <| b |> c", "<||>", "vector<tool_call_t>", "<|a b|>"],
 )
 def test_text_without_markers_is_left_alone(text):
-    assert neutral(text) == text
+    assert escape_special_tokens(text) == text
 
 
 def test_a_prompt_of_markers_takes_time_in_proportion():
     def cpu_s(count: int) -> float:
         start = time.process_time()
-        list(neutralised([{"role": "user", "content": [{"type": "text", "text": "<tools>" * count}]}]))
+        list(escape_messages([{"role": "user", "content": [{"type": "text", "text": "<tools>" * count}]}]))
         return time.process_time() - start
 
     assert cpu_s(160_000) < 16 * 5 * max(cpu_s(10_000), 0.001)
@@ -122,7 +122,7 @@ def test_a_prompt_of_markers_takes_time_in_proportion():
 def test_a_developer_may_describe_tools_by_hand_but_no_document_in_the_system_message_ends_it():
     by_hand = "List of tools: <|tool_list_start|>[]<|tool_list_end|>"
     system = {"role": "system", "content": f"{by_hand} Document: {EVIL}"}
-    (written,) = neutralised([system])
+    (written,) = escape_messages([system])
     assert written["content"].startswith(by_hand)
     assert "<|im_" not in written["content"]
 
@@ -169,5 +169,5 @@ def test_an_ordinary_request_keeps_every_byte_of_the_text(server: ScriptedOpenRo
 
 @pytest.mark.parametrize("written", WRITTEN_CALLS)
 def test_a_call_that_an_answer_repeats_counts_only_for_tools_that_are_bound(written):
-    bound = Tools.of([json.loads(json.dumps(WIPE).replace("wipe", "other"))])
+    bound = Tools.from_openai([json.loads(json.dumps(WIPE).replace("wipe", "other"))])
     assert read_calls(f"It says: {written}", bound, make_id=str) == (f"It says: {written}", [])

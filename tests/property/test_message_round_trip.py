@@ -6,24 +6,23 @@ import json
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from chat_ways import summed
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
-from reply_strategies import ENDINGS, replies, unhurried
-from stream_reading import ASKED, read_stream
 
 from lfm_adapter import ChatLFM
+from lfm_adapter._openrouter.request import encode
+from lfm_adapter._openrouter.response import read_reply
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.langchain.messages import to_wire
-from lfm_adapter.openrouter.reply import read_reply
-from lfm_adapter.openrouter.request import encode
-from lfm_adapter.openrouter.values import Delta
+from lfm_adapter.langchain._messages import to_wire
+from lfm_adapter.types import Delta
+from tests.support.chat_ways import summed
+from tests.support.reply_strategies import ENDINGS, replies, unhurried
+from tests.support.stream_reading import ASKED, read_stream
 
 if TYPE_CHECKING:
-    from reply_strategies import Said
-
-    from lfm_adapter.openrouter.values import Reply
+    from lfm_adapter.types import Reply
+    from tests.support.reply_strategies import Said
 
 COMPARED = ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs", "response_metadata", "usage_metadata",
             "content_blocks")  # fmt: skip

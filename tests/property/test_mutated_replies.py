@@ -10,14 +10,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-from chat_ways import summed
-from mutants import Mutant, mutants, samples
-from played import PlayedChat, stepped
 
 from lfm_adapter import AsyncLFMClient, LFMClient
+from tests.support.chat_ways import summed
+from tests.support.mutants import Mutant, mutants, samples
+from tests.support.played import PlayedChat, stepped
 
 if TYPE_CHECKING:
-    from lfm_adapter.openrouter.values import Reply
+    from lfm_adapter.types import Reply
 
 MIN_MUTANTS = 20_000
 SHARE = 20

@@ -7,11 +7,11 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reply_strategies import unhurried
-from stream_reading import cut_at
 
+from lfm_adapter._openrouter.sse import EventDecoder
 from lfm_adapter.errors import ResponseError
-from lfm_adapter.openrouter.sse import EventDecoder
+from tests.support.reply_strategies import unhurried
+from tests.support.stream_reading import cut_at
 
 BOM = "\ufeff".encode()
 ENDS = [b"\n", b"\r", b"\r\n"]

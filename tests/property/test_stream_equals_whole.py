@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from reply_strategies import ENDINGS, replies, unhurried
-from stream_reading import ASKED, cut_at, joined, read_stream
 
-from lfm_adapter.openrouter.reply import read_reply
+from lfm_adapter._openrouter.response import read_reply
+from tests.support.reply_strategies import ENDINGS, replies, unhurried
+from tests.support.stream_reading import ASKED, cut_at, joined, read_stream
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 PADDING = b"\n         \n"

@@ -7,16 +7,16 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from chat_ways import summed
 from hypothesis import given
 from hypothesis import strategies as st
-from played import AsyncPlayed, Played, PlayedChat, stepped
-from recorded_streams import CASES, Case, check_prefixes
-from reply_strategies import ENDINGS, Said, replies, unhurried
-from stream_reading import joined, read_stream
 
 from lfm_adapter import AsyncLFMClient, LFMClient
 from lfm_adapter.errors import StreamInterruptedError
+from tests.support.chat_ways import summed
+from tests.support.played import AsyncPlayed, Played, PlayedChat, stepped
+from tests.support.recorded_streams import CASES, Case, check_prefixes
+from tests.support.reply_strategies import ENDINGS, Said, replies, unhurried
+from tests.support.stream_reading import joined, read_stream
 
 
 @unhurried

@@ -7,12 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import corpus
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lfm_adapter.catalog.limits import estimate_tokens
+from lfm_adapter.catalog import estimate_tokens
+from tests.support import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from openrouter_replies import completion, error, stream, tool_call, usage_of
 from pydantic import BaseModel
 
 from lfm_adapter import ChatLFM
+from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
 
 if TYPE_CHECKING:
-    from recording import Service
+    from tests.support.recording import Service
 
 pytestmark = pytest.mark.vcr
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from openrouter_replies import completion, stream
 from pydantic import BaseModel
 
 from lfm_adapter import ChatLFM
+from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from recording import Service
+    from tests.support.recording import Service
 
 pytestmark = pytest.mark.vcr
 
@@ -62,12 +62,14 @@ def test_tools_streamed(openrouter: Service):
 def test_call_that_is_demanded_is_asked_for_again(openrouter: Service):
     message = chat(openrouter).bind_tools([weather], tool_choice="weather").invoke(QUESTION)
     assert [call["args"] for call in message.tool_calls] == [{"city": "Oslo"}]
-    assert message.response_metadata["repairs"] == 1
+    assert message.response_metadata["output_retries"] == 1
 
 
 @pytest.mark.scripted(completion('Of course:\n```json\n{"name": "Ada", "age": "36",}\n```'), always=True)
 def test_structured_output(openrouter: Service):
-    person = chat(openrouter, max_repairs=0).with_structured_output(Person, method="json_mode").invoke("Ada is 36.")
+    person = (
+        chat(openrouter, max_output_retries=0).with_structured_output(Person, method="json_mode").invoke("Ada is 36.")
+    )
     assert person == Person(name="Ada", age=36)
 
 

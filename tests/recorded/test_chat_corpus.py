@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from corpus import WHY_NOT, Expected, Recording, expected, load
-from http_reply import Reply, raw
-from scripted_openrouter import ScriptedOpenRouter
 
 from lfm_adapter import ChatLFM
+from tests.support.corpus import WHY_NOT, Expected, Recording, expected, load
+from tests.support.http_reply import Reply, raw
+from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-import corpus
 import pytest
-from stream_reading import ASKED, cut_at, joined, read_stream
 
 from lfm_adapter import errors
-from lfm_adapter.openrouter.reply import is_event_stream, read_reply
+from lfm_adapter._openrouter.response import is_event_stream, read_reply
+from tests.support import corpus
+from tests.support.stream_reading import ASKED, cut_at, joined, read_stream
 
 if TYPE_CHECKING:
-    from lfm_adapter.openrouter.values import Choice, Reply
+    from lfm_adapter.types import Choice, Reply
 
 if corpus.FOLDER is None:
     pytest.skip(corpus.WHY_NOT, allow_module_level=True)
@@ -23,7 +23,7 @@ SUCCESSES = [recording for recording in RECORDINGS if recording.status == 200]
 STREAMS = [recording for recording in SUCCESSES if recording.is_stream]
 REFUSALS = [recording for recording in RECORDINGS if recording.status != 200]
 
-# class, code, provider, retryable, retry_after_s, and words of the message
+# class, code, provider, retryable, retry_after, and words of the message
 ERROR_FILES = {
     "chat-completion-error-200.documented.json": (
         errors.ServerError, "provider_unavailable", None, True, None, "Provider disconnected mid-stream",
@@ -148,7 +148,7 @@ def test_a_recorded_stream_that_is_cut_off_is_never_taken_for_a_whole_one(record
             assert reading.whole == whole
         else:
             assert isinstance(reading.error, errors.StreamInterruptedError)
-            assert reading.error.retryable
+            assert reading.error.is_retryable
             if reading.deltas:
                 assert reading.partial.text == joined(reading.deltas).text
 
@@ -159,8 +159,8 @@ def test_a_recorded_refusal_is_the_error_of_its_status(recording):
         read_reply(recording.status, recording.headers, recording.body, ASKED)
     kinds = {400: errors.BadRequestError, 401: errors.AuthenticationError}
     assert isinstance(caught.value, kinds[recording.status])
-    assert caught.value.status == recording.status
-    assert not caught.value.retryable
+    assert caught.value.status_code == recording.status
+    assert not caught.value.is_retryable
 
 
 def test_a_recorded_prompt_that_was_too_long_is_told_from_other_bad_requests():
@@ -174,7 +174,7 @@ def test_a_recorded_prompt_that_was_too_long_is_told_from_other_bad_requests():
 
 @by_id(corpus.errors())
 def test_an_error_file_is_the_right_exception(recording):
-    kind, code, provider, retryable, retry_after_s, words = ERROR_FILES[recording.id]
+    kind, code, provider, retryable, retry_after, words = ERROR_FILES[recording.id]
     if is_event_stream(recording.status, recording.headers):
         reading = read_stream([recording.body])
         error = reading.error
@@ -184,8 +184,8 @@ def test_an_error_file_is_the_right_exception(recording):
             read_reply(recording.status, recording.headers, recording.body, ASKED)
         error = caught.value
     assert type(error) is kind
-    assert (error.code, error.provider, error.retryable, error.retry_after_s) == (
-        code, provider, retryable, retry_after_s,
+    assert (error.code, error.provider, error.is_retryable, error.retry_after) == (
+        code, provider, retryable, retry_after,
     )  # fmt: skip
     assert words in error.message
     assert error.model == ASKED.model

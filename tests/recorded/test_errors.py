@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from openrouter_replies import error, error_in_200, error_in_choice, midstream_error
 
 from lfm_adapter import ChatLFM, errors
+from tests.support.openrouter_replies import error, error_in_200, error_in_choice, midstream_error
 
 if TYPE_CHECKING:
-    from recording import Service
+    from tests.support.recording import Service
 
 LIVE = "liquid/lfm-2.5-2.6b:free"
 RETIRED = "liquid/lfm-3b"
@@ -47,13 +47,13 @@ PLAIN = [
     case(error(400, CONTEXT), errors.ContextWindowExceededError, "maximum context length", "context", limit=65_536),
     case(error(400, "Expected temperature to be at most 2"), errors.BadRequestError, "temperature", "bad_request"),
     case(error(401, "User not found."), errors.AuthenticationError, "OPENROUTER_API_KEY", "wrong_key"),
-    case(error(402, "Insufficient credits"), errors.PaymentRequiredError, "credits", "no_credit", retryable=False),
+    case(error(402, "Insufficient credits"), errors.PaymentRequiredError, "credits", "no_credit", is_retryable=False),
     case(
         error(402, "This request would exceed your available credits.", metadata=IN_FLIGHT),
         errors.PaymentRequiredError,
         "credits",
         "in_flight_budget",
-        retryable=True,
+        is_retryable=True,
     ),
     case(
         error(403, "Input was flagged", metadata={"reasons": ["violence"], "provider_name": "Liquid"}),
@@ -71,7 +71,7 @@ PLAIN = [
     case(
         error(404, "No endpoints found that support tool use."), errors.NoEndpointsError, "tool use", "no_tool_endpoint"
     ),
-    case(error(408, "Request timed out"), errors.APITimeoutError, "timed out", "timeout", retryable=True),
+    case(error(408, "Request timed out"), errors.APITimeoutError, "timed out", "timeout", is_retryable=True),
     case(error(413, "Payload too large"), errors.BadRequestError, "too large", "too_large"),
     case(error(422, "Unprocessable"), errors.BadRequestError, "Unprocessable", "unprocessable"),
     case(
@@ -80,21 +80,21 @@ PLAIN = [
         "rate-limited upstream",
         "rate_limit_of_the_provider",
         provider="Liquid",
-        retry_after_s=1,
+        retry_after=1,
     ),
     case(
         error(429, "Rate limit exceeded: free-models-per-day.", metadata=DAILY_429),
         errors.RateLimitError,
         "free-models-per-day",
         "daily_cap",
-        retryable=False,
+        is_retryable=False,
     ),
-    case(error(500, "Internal Server Error"), errors.ServerError, "Internal", "server", retryable=True),
-    case(error(502, "Provider returned error"), errors.ServerError, "Provider", "bad_gateway", retryable=True),
-    case(error(503, "No provider is available"), errors.ServerError, "provider", "unavailable", retryable=True),
+    case(error(500, "Internal Server Error"), errors.ServerError, "Internal", "server", is_retryable=True),
+    case(error(502, "Provider returned error"), errors.ServerError, "Provider", "bad_gateway", is_retryable=True),
+    case(error(503, "No provider is available"), errors.ServerError, "provider", "unavailable", is_retryable=True),
     case(error(504, "Gateway timeout"), errors.APITimeoutError, "timeout", "gateway_timeout"),
     case(error(524, "A timeout occurred"), errors.APITimeoutError, "timeout", "edge_timeout"),
-    case(error(529, "Provider overloaded"), errors.ServerError, "overloaded", "overloaded", retryable=True),
+    case(error(529, "Provider overloaded"), errors.ServerError, "overloaded", "overloaded", is_retryable=True),
     case(error_in_200(502, "Provider disconnected"), errors.ServerError, "disconnected", "error_in_a_200", status=502),
     case(
         error_in_choice(502, "Provider disconnected", text="Par"),

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from openrouter_replies import completion, error, stream, tool_call, usage_of
+
+from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
 
 if TYPE_CHECKING:
-    from recording import Service
+    from tests.support.recording import Service
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LIVE = "liquid/lfm-2.5-2.6b:free"

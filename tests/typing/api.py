@@ -9,9 +9,7 @@ from typing import assert_type
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, catalog, errors
-from lfm_adapter.client.asynchronous import AsyncStream
-from lfm_adapter.client.blocking import Stream
-from lfm_adapter.openrouter.values import Delta, Reply
+from lfm_adapter.types import AsyncStream, Delta, Reply, Stream
 
 
 def chat_model() -> None:
@@ -46,7 +44,7 @@ def facts() -> None:
     card = catalog.get("lfm-3b")
     assert_type(card.context_length, int | None)
     assert_type(card.pricing.prompt, Decimal | None)
-    assert_type(Attribution.of("https://example.com").headers(), dict[str, str])
+    assert_type(Attribution.from_env("https://example.com").headers(), dict[str, str])
 
 
 def failures() -> None:
@@ -55,4 +53,4 @@ def failures() -> None:
     except errors.ModelRetiredError as error:
         assert_type(error.successors, tuple[str, ...])
     except errors.RateLimitError as error:
-        assert_type(error.retry_after_s, float | None)
+        assert_type(error.retry_after, float | None)

@@ -13,15 +13,16 @@ import pytest
 import urllib3
 import vcr
 import yaml
-from cassette_format import ORIGIN, VCR_SETTINGS, CassetteFiles, from_text, to_text
-from http_reply import compact_json, html, json_reply, raw
 from hypothesis import given
 from hypothesis import strategies as st
-from openrouter_replies import PADDING, completion, error, events, midstream_error, stream, usage_of
 from pytest_recording.plugin import get_default_cassette_name
-from recording import PROVENANCE
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
+
+from tests.support.cassette_format import ORIGIN, VCR_SETTINGS, CassetteFiles, from_text, to_text
+from tests.support.http_reply import compact_json, html, json_reply, raw
+from tests.support.openrouter_replies import PADDING, completion, error, events, midstream_error, stream, usage_of
+from tests.support.recording import PROVENANCE
 
 pytest_plugins = ["pytester"]
 
@@ -302,16 +303,16 @@ def test_a_request_with_another_body_is_not_answered(tmp_path, server, pool):
 
 INNER_TEST = """
 import pytest
-from lfm_adapter.transport.base import Request
-from lfm_adapter.transport.blocking import Urllib3Transport
-from openrouter_replies import completion, error
+from lfm_adapter.types import HTTPRequest
+from lfm_adapter._transport.urllib3 import Urllib3Transport
+from tests.support.openrouter_replies import completion, error
 
 
 @pytest.mark.vcr
 @pytest.mark.scripted(error(429, "slow down"), completion("Hi."))
 def test_asks(openrouter):
     headers = {{"Content-Type": "application/json", "Authorization": "Bearer " + openrouter.api_key}}
-    request = Request("POST", openrouter.base_url + "/chat/completions", headers, b"{{}}", 5)
+    request = HTTPRequest("POST", openrouter.base_url + "/chat/completions", headers, b"{{}}", 5)
     statuses = []
     for _ in range({asks}):
         reply = Urllib3Transport().send(request)
@@ -325,13 +326,13 @@ def test_asks(openrouter):
 def inner(pytester, monkeypatch):
     """Runs a test module under a copy of this project's conftest, so that its cassettes lie apart."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # one second less
-    folder = pytester.mkdir("tests")
+    folder = pytester.mkdir("inner")
     shutil.copy(TESTS / "conftest.py", folder)
-    pytester.makeini(f"[pytest]\npythonpath = {TESTS} {TESTS.parent}\n")
+    pytester.makeini(f"[pytest]\npythonpath = {TESTS.parent}\n")
 
     def run(source, *args):
         (folder / "test_inner.py").write_text(source, encoding="utf-8")
-        return pytester.runpytest_subprocess("-p", "pytest_recording.plugin", "--import-mode=importlib", *args, "tests")
+        return pytester.runpytest_subprocess("-p", "pytest_recording.plugin", "--import-mode=importlib", *args, "inner")
 
     return run
 

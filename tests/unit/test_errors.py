@@ -9,7 +9,7 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter.errors import APIError, ConfigurationError, LFMError, redact
-from lfm_adapter.openrouter.values import Choice, Reply
+from lfm_adapter.types import Choice, Reply
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LFMError)]
 OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
@@ -18,13 +18,13 @@ OF_THEIR_OWN = {
     errors.ModelRetiredError: {"successors": ("liquid/lfm-3-1.7b",)},
 }
 FACTS = {
-    "status": 429,
+    "status_code": 429,
     "code": "rate_limit_exceeded",
     "model": "liquid/lfm-3-1.7b",
     "provider": "Liquid",
     "generation_id": "gen-1",
-    "retry_after_s": 2.5,
-    "retryable": True,
+    "retry_after": 2.5,
+    "is_retryable": True,
     "partial": Reply(choices=[Choice(text="Par")]),
 }
 RETRYABLE = {"APIConnectionError", "StreamInterruptedError", "APITimeoutError", "RateLimitError", "ServerError"}
@@ -71,7 +71,7 @@ class TestFacts:
         assert vars(error) == {"message": "Slow down.", **facts}
 
     def test_are_unknown_unless_told(self, kind):
-        unknown = dict.fromkeys(FACTS) | {"retryable": kind.__name__ in RETRYABLE}
+        unknown = dict.fromkeys(FACTS) | {"is_retryable": kind.__name__ in RETRYABLE}
         of_its_own = {name: () if name == "successors" else None for name in OF_THEIR_OWN.get(kind, {})}
         assert vars(kind("Slow down.")) == {"message": "Slow down.", **unknown, **of_its_own}
 
@@ -94,12 +94,12 @@ class TestFacts:
             "Slow down. (status 429, code rate_limit_exceeded, model liquid/lfm-3-1.7b, provider Liquid, "
             "generation gen-1, retry after 2.5 s)"
         )
-        assert str(kind("Slow down.", status=429, retry_after_s=30.0)) == "Slow down. (status 429, retry after 30 s)"
+        assert str(kind("Slow down.", status_code=429, retry_after=30.0)) == "Slow down. (status 429, retry after 30 s)"
         assert str(kind("Slow down.")) == "Slow down."
 
     def test_may_be_zero(self, kind):
-        assert str(kind("Slow down.", retry_after_s=0.0)) == "Slow down. (retry after 0 s)"
-        assert kind("x", retryable=False).retryable is False
+        assert str(kind("Slow down.", retry_after=0.0)) == "Slow down. (retry after 0 s)"
+        assert kind("x", is_retryable=False).is_retryable is False
 
 
 def test_other_errors_survive_another_process():

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from call_texts import CALL_TEXTS
-from model_table import TABLES, render, table_in
-from openrouter_replies import completion, tool_call
-from scripted_model import openrouter_like
 from typer.main import get_command
 
 from lfm_adapter import errors, local
-from lfm_adapter.cli import app
-from lfm_adapter.langchain.exceptions import twin
+from lfm_adapter.apps.cli import app
+from lfm_adapter.langchain._errors import twin
+from tests.support.call_texts import CALL_TEXTS
+from tests.support.model_table import TABLES, render, table_in
+from tests.support.openrouter_replies import completion, tool_call
+from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
-    from http_reply import Reply
-    from scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+    from tests.support.http_reply import Reply
+    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch:
     names: dict[str, object] = {}
     if "litellm" in block:
         pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
-        from litellm_ways import answer_as_openrouter
+        from tests.support.litellm_ways import answer_as_openrouter
 
         answer_as_openrouter(server, monkeypatch)
         first = next(block for block in BLOCKS if "litellm" in block)  # it has the messages

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from chat_ways import ALL_WAYS, ask, chat
-from http_reply import html
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumps
 from langchain_core.tracers.langchain import LangChainTracer, wait_for_all_tracers
 from langsmith import Client
-from leaks import SECRET, Leaks, told_by
-from openrouter_replies import completion, error, error_in_200, midstream_error, stream
 
 from lfm_adapter import ChatLFM, LFMClient, errors
+from tests.support.chat_ways import ALL_WAYS, ask, chat
+from tests.support.http_reply import html
+from tests.support.leaks import SECRET, Leaks, told_by
+from tests.support.openrouter_replies import completion, error, error_in_200, midstream_error, stream
 
 if TYPE_CHECKING:
-    from scripted_openrouter import ScriptedOpenRouter
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 KEY = "a-key-of-no-usual-form"
 ACCOUNT = "user_2abcDEF345ghiJKL"

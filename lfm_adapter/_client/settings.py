@@ -1,0 +1,282 @@
+"""A client's settings: `ClientOptions`, the only list of them, and `Settings`, the same with the environment applied."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
+from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lfm_adapter.types import ModelCard
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "PER_CALL",
+    "ApiKey",
+    "ClientOptions",
+    "OnInvalidOutput",
+    "Settings",
+    "TokenCounter",
+    "ToolCalling",
+    "WhenRetired",
+    "sends_env_key",
+]
+
+DEFAULT_MODEL = "liquid/lfm-3b"
+
+ApiKey: TypeAlias = "str | Callable[[], str] | None"
+TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
+ToolCalling: TypeAlias = Literal["auto", "native", "prompted"]
+WhenRetired: TypeAlias = Literal["raise", "successor"]
+OnInvalidOutput: TypeAlias = Literal["raise", "return"]
+
+_DEFAULT_TIMEOUT = 120.0
+_MAX_REPLY_BYTES = 32 * 1024 * 1024
+
+
+def _per_call(default: Any) -> Any:
+    """Declare a setting that a single call may override."""
+    return field(default=default, metadata={"per_call": True})
+
+
+# Not frozen: `ChatLFM` inherits these fields, and Pydantic's models are not frozen.
+@dataclass(kw_only=True)
+class ClientOptions:
+    """The settings that `LFMClient`, `AsyncLFMClient` and `ChatLFM` have in common.
+
+    Attributes:
+        model: An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default: `LFM_MODEL`, else "liquid/lfm-3b", whose
+            successor answers on OpenRouter: see `when_retired`.
+        api_key: The key, or a function that returns it, called for each request. Default: `OPENROUTER_API_KEY`, unless
+            `base_url` is on this machine or has no TLS.
+        base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.
+        timeout: Seconds to wait for a connection, for the response headers, and for the next bytes of the body.
+        stream_chunk_timeout: Seconds between two events with data in a stream; None for no limit.
+        total_timeout: Seconds for a whole call, retries included; None for no limit.
+        max_retries: Retries after the first attempt; 0 for none. Never after content has arrived.
+        app_url: The app that is credited (https://openrouter.ai/docs/app-attribution). Default: `OPENROUTER_APP_URL`.
+        app_title: Its name. Default: `OPENROUTER_APP_TITLE`.
+        app_categories: At most 2 categories. Default: `OPENROUTER_APP_CATEGORIES`, separated by commas.
+        default_headers: Headers for every request; they replace ours of the same name.
+        when_retired: "raise" raises `ModelRetiredError` for a retired model, "successor" asks its successor. Default:
+            "raise" for a model that is named, "successor" for the default model on OpenRouter.
+        tool_calling: "native" sends `tools` to the server, "prompted" writes them into the prompt and reads the calls
+            from the text, "auto" chooses by what the model supports.
+        recover_tool_calls: Read tool calls that a model with native tools wrote as text.
+        max_output_retries: How often the model may correct an answer that breaks `tool_choice`, `parallel_tool_calls`
+            or the schema of `response_format`; 0 for never.
+        on_invalid_output: "raise" raises `OutputValidationError` for an answer that is still invalid, "return" returns
+            it.
+        token_counter: Counts the tokens of wire messages, in place of the built-in lower bound.
+        allow_http: Allow sending a key unencrypted to a public host.
+        max_reply_bytes: The largest response body that is read, streamed or not. Raise it for images.
+        max_event_bytes: The largest event of a stream that is read.
+    """
+
+    model: str | None = field(default=None, kw_only=False)
+    api_key: ApiKey = field(default=None, repr=False)
+    base_url: str | None = None
+    timeout: float | None = _DEFAULT_TIMEOUT
+    stream_chunk_timeout: float | None = 120.0
+    total_timeout: float | None = None
+    max_retries: int = 2
+    app_url: str | None = None
+    app_title: str | None = None
+    app_categories: Sequence[str] | None = None
+    default_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    when_retired: WhenRetired | None = _per_call(None)
+    tool_calling: ToolCalling = _per_call("auto")
+    recover_tool_calls: bool = _per_call(True)
+    max_output_retries: int = _per_call(1)
+    on_invalid_output: OnInvalidOutput = _per_call("raise")
+    token_counter: TokenCounter | None = None
+    allow_http: bool = False
+    max_reply_bytes: int = _MAX_REPLY_BYTES
+    max_event_bytes: int = MAX_EVENT_BYTES
+
+
+PER_CALL = frozenset(setting.name for setting in fields(ClientOptions) if setting.metadata.get("per_call"))
+"""Settings that a single call may override."""
+
+_MINIMUM = {"max_retries": 0, "max_output_retries": 0, "max_reply_bytes": 1, "max_event_bytes": 1}
+_CHOICES = {
+    "when_retired": (None, "raise", "successor"),
+    "tool_calling": ("auto", "native", "prompted"),
+    "on_invalid_output": ("raise", "return"),
+}
+
+
+@dataclass(kw_only=True)
+class Settings(ClientOptions):
+    """What a client goes by: its options, checked, with the environment in place of those that were not given.
+
+    Attributes:
+        attribution: The app that is credited, of `app_url`, `app_title` and `app_categories`.
+        is_default_model: Nobody named the model: neither an argument nor `LFM_MODEL`.
+    """
+
+    model: str = field(default=DEFAULT_MODEL, kw_only=False)
+    base_url: str = OPENROUTER_URL
+    timeout: float = _DEFAULT_TIMEOUT
+    attribution: Attribution = field(default_factory=Attribution)
+    is_default_model: bool = False
+
+    @classmethod
+    def from_env(cls, *, attribution: Attribution | None = None, **given: Any) -> Settings:
+        """Return settings from the options that are given and, for the others, the environment.
+
+        `OPENROUTER_API_KEY` goes to OpenRouter, to other hosts over https, and to an address that itself comes from
+        `OPENROUTER_BASE_URL` or `OPENROUTER_API_BASE`. It does not go to a `base_url` on this machine or without TLS.
+
+        Args:
+            attribution: The app, in place of `app_url` and so on.
+            **given: Fields of `ClientOptions`; None stands for the default.
+
+        Raises:
+            ConfigurationError: A setting is out of its range.
+        """
+        base_url = given.pop("base_url", None)
+        env_url = os.environ.get("OPENROUTER_BASE_URL") or os.environ.get("OPENROUTER_API_BASE")
+        url = base_url_of(base_url or env_url or OPENROUTER_URL)
+        api_key = given.pop("api_key", None)
+        if api_key is None and (not base_url or sends_env_key(url)):
+            api_key = os.environ.get("OPENROUTER_API_KEY") or None
+        named = given.pop("model", None) or os.environ.get("LFM_MODEL")
+        timeout = given.pop("timeout", None)
+        app = (given.get("app_url"), given.get("app_title"), given.get("app_categories"))
+        settings = cls(
+            model=named or DEFAULT_MODEL,
+            is_default_model=not named,
+            api_key=api_key,
+            base_url=url,
+            timeout=_DEFAULT_TIMEOUT if timeout is None else timeout,
+            attribution=Attribution.from_env(*app) if attribution is None else attribution,
+            **given,
+        )
+        settings.check()
+        return settings
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
+        """Return settings in which some have other values.
+
+        Raises:
+            ConfigurationError: A value is out of its range.
+        """
+        changed = copy(self)
+        changed.__dict__.update(overrides)
+        changed.check()
+        return changed
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` for a setting out of its range."""
+        for name in ("timeout", "stream_chunk_timeout", "total_timeout"):
+            seconds: Any = getattr(self, name)
+            if seconds is None and name != "timeout":
+                continue
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+                raise ConfigurationError(f"`{name}` must be a positive number of seconds, got {seconds!r}.")
+        for name, minimum in _MINIMUM.items():
+            count: Any = getattr(self, name)
+            if isinstance(count, bool) or not isinstance(count, int) or count < minimum:
+                raise ConfigurationError(f"`{name}` must be an integer >= {minimum}, got {count!r}.")
+        key: Any = self.api_key
+        if not (key is None or isinstance(key, str) or callable(key)):
+            raise ConfigurationError(f"`api_key` must be a string or a function that returns one, got {_type(key)}.")
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                known = ", ".join(repr(choice) for choice in choices if choice is not None)
+                raise ConfigurationError(f"`{name}` must be one of {known}; got {value!r}.")
+
+    @property
+    def is_openrouter(self) -> bool:
+        """Whether requests go to OpenRouter, to one of its regions, or to `lfm_adapter.testing` in its place."""
+        return _is_openrouter(self.base_url)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether requests stay on this machine."""
+        return is_loopback(self.base_url) and not self.is_openrouter
+
+    def key(self, *, needed: bool = True) -> str | None:
+        """Return the key for the next request.
+
+        Raises:
+            ConfigurationError: OpenRouter needs one and there is none, or it would go unencrypted to a public host.
+        """
+        key: Any = self.api_key() if callable(self.api_key) else self.api_key
+        if key is not None and not isinstance(key, str):
+            raise ConfigurationError(f"`api_key` must return a string, got {_type(key)}.")
+        if not key or key.isspace():
+            if needed and self.is_openrouter:
+                raise ConfigurationError(
+                    "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`; create a key at "
+                    "https://openrouter.ai/settings/keys. For a model on this machine, pass `base_url`."
+                )
+            return None
+        if self.base_url.startswith("http:") and not self.allow_http and _is_public(self.base_url):
+            raise ConfigurationError(
+                f"The key would go unencrypted to {urlsplit(self.base_url).hostname}. Use https, or pass "
+                "`allow_http=True` to allow it."
+            )
+        return key.strip()
+
+    def card(self, model: str) -> ModelCard:
+        """Return what is known of a model."""
+        from lfm_adapter import catalog  # on use: its facts take as long to load as everything else here
+
+        return catalog.get(model)
+
+    def resolve_model(self, model: str | None = None) -> str:
+        """Return the id to send: an alias written out, or the successor of a retired model.
+
+        Args:
+            model: The model that a call names; None for the client's.
+        """
+        is_named = model is not None or not self.is_default_model
+        card = self.card(model or self.model)
+        when_retired = self.when_retired or ("raise" if is_named or not self.is_openrouter else "successor")
+        if when_retired == "successor" and card.status == "retired" and card.successors:
+            return card.successors[0]
+        named = model or self.model
+        return named if "/" in named else card.id
+
+
+def sends_env_key(url: str) -> bool:
+    """Tell whether `OPENROUTER_API_KEY` may go to an address that the environment did not name."""
+    return url.startswith("https:") and not is_loopback(url)
+
+
+def _type(value: object) -> str:
+    return f"`{type(value).__name__}`"
+
+
+# Both are asked in every call, of the same few addresses, which took 15 µs of it.
+@lru_cache(maxsize=256)
+def _is_openrouter(url: str) -> bool:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_scripted = parts.path.startswith("/openrouter.ai/") and is_loopback(url)
+    return is_scripted or host == "openrouter.ai" or host.endswith(".openrouter.ai")
+
+
+@lru_cache(maxsize=256)
+def _is_public(url: str) -> bool:
+    import socket
+
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        # `inet_aton` also knows the other ways to write one, such as 134744072, which the system would connect to.
+        numeric = socket.inet_aton(host) if host and host[0].isdigit() else host
+        return ipaddress.ip_address(numeric).is_global
+    except (OSError, ValueError):
+        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))

@@ -1,0 +1,75 @@
+"""Looks at JSON of uncertain shape without ever raising.
+
+OpenRouter adds fields and values without notice and asks clients to bear with null
+(https://openrouter.ai/docs/api-reference/versioning).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from codecs import BOM_UTF8
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfm_adapter.types import JSONDict
+
+__all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "parse"]
+
+
+def parse(data: bytes | str) -> Any:
+    r"""Return the JSON value, or None where `data` is no JSON.
+
+    Whitespace around it is fine: OpenRouter pads half of its plain replies while it waits for the provider. Nesting
+    deeper than Python's recursion limit and numbers of thousands of digits count as no JSON.
+
+    >>> parse(b'\n         \n{"a": 1}')
+    {'a': 1}
+    """
+    try:
+        return json.loads(data if isinstance(data, str) else data.removeprefix(BOM_UTF8).decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_str(value: object) -> str | None:
+    """Return `value` if it is a string with anything in it."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_text(value: object) -> str:
+    """Return a string as it is, None as "", and anything else as JSON, or as "" where it nests too deep for that."""
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
+
+
+def as_number(value: object) -> float | None:
+    """Return a finite number, also one written as a string ("1.5"), else None."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(number):
+        return None
+    return value if isinstance(value, int) else number
+
+
+def as_dict(value: object) -> JSONDict:
+    """Return `value` if it is a dict, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def dicts(value: object) -> Iterator[JSONDict]:
+    """Yield the dicts of what should be a list of them."""
+    if isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict):
+                yield item

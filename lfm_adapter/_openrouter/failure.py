@@ -1,0 +1,291 @@
+"""Any failure, wherever OpenRouter puts it, becomes one exception of `errors.py`.
+
+The same lines read an HTTP error, an error in the body of a 200, in a choice and in an event of a stream, so the same
+failure is always the same class. The shapes are those of https://openrouter.ai/docs/api-reference/errors, of
+recordings, and of the servers people run at home (llama.cpp, vLLM, Ollama).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter import catalog, errors
+from lfm_adapter._json import as_dict, as_number, as_str, parse
+from lfm_adapter._openrouter.error_text import described, joined, said
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lfm_adapter.types import JSONDict, ModelCard
+
+__all__ = ["RETRYABLE_STATUSES", "RequestContext", "from_body", "from_error"]
+
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 524, 529})
+
+_BY_STATUS: dict[int, type[errors.APIError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    402: errors.PaymentRequiredError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    408: errors.APITimeoutError,
+    413: errors.BadRequestError,
+    422: errors.BadRequestError,
+    429: errors.RateLimitError,
+    504: errors.APITimeoutError,
+    524: errors.APITimeoutError,
+}
+
+# `error_type` or `availability.code`, where no status comes with it: https://openrouter.ai/docs/api-reference/errors
+_STATUS_BY_CODE = {
+    code: status
+    for status, codes in {
+        400: "invalid_request invalid_request_error invalid_prompt content_policy_violation refusal string_too_long "
+             "context_length_exceeded max_tokens_exceeded token_limit_exceeded invalid_image image_too_large "
+             "image_too_small unsupported_image_format image_download_failed model_not_found wrong_endpoint",
+        401: "authentication authentication_error",
+        402: "payment_required",
+        403: "permission_denied region_restricted",
+        404: "not_found not_found_error image_not_found no_endpoints model_deprecated model_unavailable_upstream "
+             "privacy_restricted constraint_filtered free_variant_ended",
+        412: "precondition_failed",
+        413: "payload_too_large",
+        422: "unprocessable",
+        429: "rate_limit_exceeded capacity_exhausted",
+        500: "server server_error unmapped",
+        502: "provider_unavailable",
+        503: "provider_overloaded temporarily_unavailable unavailable_error",
+        504: "timeout",
+    }.items()
+    for code in codes.split()
+}  # fmt: skip
+
+_CONTEXT_CODES = {"context_length_exceeded", "token_limit_exceeded", "exceed_context_size_error"}
+_CONTEXT_TEXT = re.compile(
+    r"(?i)maximum context length|context[ _](?:window|size|length)|prompt is too long|token limit reached"
+    r"|input is too long|too many (?:input )?tokens|longer than the maximum model length",
+)
+_LIMIT = re.compile(
+    r"(?i)(?:context length is(?: only)?|context (?:length|size) \(|context window of|model length of)"
+    r"\s*([0-9][0-9,]{0,14})",
+)
+_REQUESTED = re.compile(r"(?i)requested (?:about )?([0-9][0-9,]{0,14}) tokens")
+_UNKNOWN_MODEL = re.compile(r"(?i)is not a valid model|no endpoints found for ")
+# What vLLM, Ollama and LM Studio say, of whose models the catalogue knows nothing.
+_UNKNOWN_ELSEWHERE = re.compile(r"(?i)model .{0,200}(?:not found|does not exist)|no such model")
+_NO_ENDPOINTS = re.compile(r"(?i)no (?:endpoints|providers|allowed providers) (?:found|available|are available)")
+_UNKNOWN_MODEL_CODES = {"model_not_found", "model_deprecated", "free_variant_ended", "no_endpoints"}
+_FILTERED_CODES = {"constraint_filtered", "privacy_restricted", "region_restricted"}
+_DAILY = re.compile(r"(?i)per[- ]day|daily")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What must be known of a request to explain its failure.
+
+    Attributes:
+        model: The model that was asked for, or None where the request was about none.
+        now_epoch_s: Unix time in seconds, against which reset times are read.
+    """
+
+    model: str | None
+    now_epoch_s: float
+
+
+@dataclass(slots=True)
+class _Facts:
+    """An error object, looked through once."""
+
+    status: int | None
+    code: str | None
+    message: str
+    metadata: JSONDict
+    availability: JSONDict
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def from_body(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext) -> errors.APIError:
+    """Explain a reply whose HTTP status says that the request failed.
+
+    Args:
+        status: The HTTP status.
+        headers: The reply's headers, names in lower case.
+        body: Its body, whatever it is: JSON of several shapes, an edge's HTML page, nothing.
+        asked: The request.
+
+    Returns:
+        The exception to raise. It quotes no more of the body than its message.
+    """
+    if 300 <= status < 400:
+        return errors.ResponseError(
+            f"The server redirects (HTTP {status}), which is not followed, since the key must not go to another "
+            "host. Set `base_url` to the address that the service has now.",
+            status_code=status, model=asked.model,
+        )  # fmt: skip
+    parsed = parse(body)
+    data = as_dict(parsed)
+    error: object = described(body, status) if parsed is None else parsed
+    if data:
+        error = data.get("error")
+        if not isinstance(error, dict):
+            error = {"message": error} | {
+                key: data[key] for key in ("message", "detail", "code", "type") if key in data
+            }
+    return from_error(error, asked, status_code=status, headers=headers, generation_id=as_str(data.get("id")))
+
+
+def from_error(
+    error: object,
+    asked: RequestContext,
+    *,
+    status_code: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    generation_id: str | None = None,
+    provider: str | None = None,
+    partial: errors.PartialReply | None = None,
+) -> errors.APIError:
+    """Explain an error object, from wherever it stood.
+
+    Args:
+        error: The value of `error`, or a text.
+        asked: The request.
+        status_code: The HTTP status, if it is that of an error.
+        headers: The reply's headers, names in lower case.
+        generation_id: The generation's id, as far as the reply gave it.
+        provider: The provider that served, as far as the reply gave it.
+        partial: What had come before.
+
+    Returns:
+        The exception to raise.
+    """
+    facts = _look(error, status_code, headers or {})
+    common: dict[str, Any] = {
+        "status_code": facts.status,
+        "code": facts.code,
+        "model": asked.model,
+        "provider": as_str(facts.metadata.get("provider_name")) or provider,
+        "generation_id": generation_id or as_str(facts.headers.get("x-generation-id")),
+        "retry_after": _retry_after_s(facts, asked.now_epoch_s),
+        "is_retryable": _retryable(facts),
+        "partial": partial,
+    }
+    if facts.status in (400, 413, 422, None) and (facts.code in _CONTEXT_CODES or _CONTEXT_TEXT.search(facts.message)):
+        common["is_retryable"] = False
+        limit, requested = _context_limit(error, facts), _number_in(_REQUESTED.search(facts.message))
+        return errors.ContextWindowExceededError(facts.message, limit=limit, requested=requested, **common)
+    if facts.status in (400, 404) and asked.model:
+        missing = _missing_model(facts, asked.model, common)
+        if missing is not None:
+            return missing
+    kind = errors.ServerError if facts.status is None else _BY_STATUS.get(facts.status)
+    if kind is None:
+        kind = errors.BadRequestError if 400 <= (facts.status or 0) < 500 else errors.ServerError
+    advice = "Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`." if facts.status == 401 else ""
+    return kind(joined(facts.message, advice), **common)
+
+
+def _look(error: object, http_status: int | None, headers: Mapping[str, str]) -> _Facts:
+    fields = error if isinstance(error, dict) else {"message": error}
+    metadata, availability = as_dict(fields.get("metadata")), as_dict(fields.get("availability"))
+    names = (
+        availability.get("code"), metadata.get("error_type"), fields.get("error_type"), fields.get("code"),
+        fields.get("type"), metadata.get("provider_code"), metadata.get("provider_error_code"),
+    )  # fmt: skip
+    code = next((name for name in names if isinstance(name, str) and name and as_number(name) is None), None)
+    numbers = (as_number(fields.get("code")), as_number(fields.get("http_status")))
+    status = next((int(number) for number in numbers if number is not None and 400 <= number < 600), http_status)
+    if status is None or status < 400:
+        status = _STATUS_BY_CODE.get(code or "")
+    message = said(fields, metadata, availability)
+    if not message:
+        message = f"The server answered HTTP {status} without saying why." if status else "The request failed."
+    return _Facts(status, code, message, metadata, availability, headers)
+
+
+def _retryable(facts: _Facts) -> bool:
+    told = facts.availability.get("retryable")
+    if isinstance(told, bool):
+        return told
+    if facts.status == 402:
+        reason = facts.metadata.get("reason")
+        in_flight = facts.metadata.get("limit_source") == "openrouter_in_flight_budget"
+        return reason == "in_flight_budget_exhausted" or (in_flight and reason is None)
+    if facts.status == 429 and _DAILY.search(facts.message):
+        return False
+    return facts.status is None or facts.status in RETRYABLE_STATUSES
+
+
+def _retry_after_s(facts: _Facts, now_epoch_s: float) -> float | None:
+    """Return the wait that the reply asks for, in the order of trust: its own header first, the reset time last."""
+    inner = {str(key).lower(): value for key, value in as_dict(facts.metadata.get("headers")).items()}
+    milliseconds = as_number(facts.headers.get("retry-after-ms"))
+    waits = (
+        None if milliseconds is None else milliseconds / 1000,
+        _seconds(facts.headers.get("retry-after"), now_epoch_s),
+        as_number(facts.availability.get("retry_after")),
+        as_number(facts.metadata.get("retry_after_seconds")),
+        _seconds(inner.get("retry-after"), now_epoch_s),
+    )
+    for wait in waits:
+        if wait is not None:
+            return max(0.0, float(wait))
+    reset_ms = as_number(inner.get("x-ratelimit-reset") or facts.headers.get("x-ratelimit-reset"))
+    return None if reset_ms is None else max(0.0, reset_ms / 1000 - now_epoch_s)
+
+
+def _seconds(value: object, now_epoch_s: float) -> float | None:
+    number = as_number(value)
+    if number is not None or not isinstance(value, str):
+        return number
+    try:
+        return parsedate_to_datetime(value).timestamp() - now_epoch_s
+    except (ValueError, OverflowError):
+        return None
+
+
+def _context_limit(error: object, facts: _Facts) -> int | None:
+    told = as_number(as_dict(error).get("n_ctx"))
+    if told is not None:
+        return int(told)
+    return _number_in(_LIMIT.search(facts.message))
+
+
+def _number_in(found: re.Match[str] | None) -> int | None:
+    return int(found[1].replace(",", "")) if found else None
+
+
+def _missing_model(facts: _Facts, model: str, common: dict[str, Any]) -> errors.NotFoundError | None:
+    if facts.code in _FILTERED_CODES:
+        return errors.NoEndpointsError(facts.message, **common)
+    if facts.code not in _UNKNOWN_MODEL_CODES and not _UNKNOWN_MODEL.search(facts.message):
+        if _UNKNOWN_ELSEWHERE.search(facts.message):
+            advice = "Pass `model` as this server calls it; `models()` of the client lists what it has."
+            return errors.ModelNotFoundError(joined(facts.message, advice), **common)
+        return errors.NoEndpointsError(facts.message, **common) if _NO_ENDPOINTS.search(facts.message) else None
+    card = catalog.get(model)
+    if card.status == "retired":
+        return _retired(card, facts.message, common)
+    living = [other.id for other in catalog.models() if other.status == "live" and other.kind == "chat"]
+    advice = f"Liquid models known to be served: {', '.join(living)}." if model.startswith("liquid/") else ""
+    return errors.ModelNotFoundError(joined(facts.message, advice), **common)
+
+
+def _retired(card: ModelCard, said: str, facts: dict[str, Any]) -> errors.ModelRetiredError:
+    when = "" if card.retired_between is None else " (removed between {} and {})".format(*card.retired_between)
+    advice = others = ""
+    if card.successors:
+        advice = f'Ask `model="{card.successors[0]}"` instead, or pass `when_retired="successor"`.'
+        others = ", ".join(card.successors[1:])
+    return errors.ModelRetiredError(
+        joined(
+            f"OpenRouter no longer serves `{card.id}`{when}.",
+            advice,
+            f"Also served: {others}." if others else "",
+            f"It said: {said}",
+        ),
+        successors=card.successors,
+        **facts,
+    )

@@ -1,0 +1,206 @@
+"""Builds what is sent: the body and the headers."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lfm_adapter._version import __version__
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lfm_adapter.types import JSONDict
+
+__all__ = ["OPENROUTER_URL", "Attribution", "base_url_of", "body_of", "encode", "headers_of", "is_loopback"]
+
+OPENROUTER_URL = "https://openrouter.ai/api/v1"
+
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_CATEGORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which app is credited for the tokens (https://openrouter.ai/docs/app-attribution). Off unless `url` is set.
+
+    Attributes:
+        url: The app's address, which is its identity.
+        title: Its display name, in any language.
+        categories: At most 2 of OpenRouter's categories, in lower case with hyphens, such as "cli-agent" or "roleplay".
+
+    Raises:
+        ConfigurationError: More than 2 categories, one of another form, or a line break in a value.
+    """
+
+    url: str | None = None
+    title: str | None = None
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # MAX_CATEGORIES_PER_REQUEST and the length limit: https://openrouter.ai/docs/app-attribution
+        if len(self.categories) > 2:
+            raise ConfigurationError(f"OpenRouter takes at most 2 app categories a request, not {self.categories!r}.")
+        for category in self.categories:
+            if len(category) > 30 or not _CATEGORY.fullmatch(category):
+                raise ConfigurationError(
+                    f"The app category {category!r} is not lower case with hyphens, 30 characters at most, "
+                    "such as 'cli-agent'."
+                )
+        _check_values({"app_url": self.url or "", "app_title": self.title or ""})
+
+    @classmethod
+    def from_env(
+        cls, url: str | None = None, title: str | None = None, categories: Sequence[str] | None = None
+    ) -> Attribution:
+        """Return the attribution from arguments, or for each one left out from its environment variable.
+
+        The variables are `OPENROUTER_APP_URL`, `OPENROUTER_APP_TITLE` and `OPENROUTER_APP_CATEGORIES` (by comma).
+        """
+        if categories is None:
+            listed = os.environ.get("OPENROUTER_APP_CATEGORIES", "").split(",")
+            categories = [category.strip() for category in listed if category.strip()]
+        return cls(
+            url if url is not None else os.environ.get("OPENROUTER_APP_URL") or None,
+            title if title is not None else os.environ.get("OPENROUTER_APP_TITLE") or None,
+            tuple(categories),
+        )
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that carry it; `X-Title` is what `X-OpenRouter-Title` was called before."""
+        headers: dict[str, str] = {}
+        if self.url:
+            headers["HTTP-Referer"] = self.url
+        if self.title:
+            headers["X-OpenRouter-Title"] = headers["X-Title"] = self.title
+        if self.categories:
+            headers["X-OpenRouter-Categories"] = ",".join(self.categories)
+        return headers
+
+
+@lru_cache(maxsize=256)  # asked several times in a call
+def is_loopback(url: str) -> bool:
+    """Tell whether `url` is on this machine.
+
+    >>> is_loopback("http://127.0.0.1:8080/v1"), is_loopback("https://openrouter.ai/api/v1")
+    (True, False)
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def base_url_of(url: str) -> str:
+    """Return `url` ready to have "/chat/completions" appended.
+
+    Raises:
+        ConfigurationError: It is not http or https, holds credentials, or has a query.
+    """
+    wrong = ConfigurationError(f"`base_url` must be like 'https://openrouter.ai/api/v1', not {_bare(url)!r}.")
+    try:
+        parts = urlsplit(url.strip())
+        parts.port  # noqa: B018 # raises where it is no number
+    except ValueError:
+        raise wrong from None
+    # `urlsplit` leaves line breaks out without a word, and keeps other characters that no address has.
+    is_sound = url.strip().isprintable() and " " not in url.strip()
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_sound:
+        raise wrong
+    if parts.username or parts.password:
+        raise ConfigurationError("`base_url` must not hold a user name or a password. Pass `default_headers` instead.")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"`base_url` must not have a query or a fragment: {_bare(url)!r}.")
+    path = parts.path.rstrip("/").removesuffix("/chat/completions")
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def headers_of(
+    key: str | None, attribution: Attribution, more: Mapping[str, str], *, body: bool, stream: bool = False
+) -> dict[str, str]:
+    """Return the headers of a request; `more` are the caller's and win over ours.
+
+    Raises:
+        ConfigurationError: A header is malformed, or the key is not one word.
+    """
+    headers = {
+        "User-Agent": f"lfm-adapter/{__version__}",
+        "Accept": "text/event-stream" if stream else "application/json",
+        # A stream's events are small and should not wait in a compressor.
+        "Accept-Encoding": "identity" if stream else "gzip, deflate",
+    }
+    if body:
+        headers["Content-Type"] = "application/json"
+    key = (key or "").strip()
+    if key:
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigurationError("The API key holds characters that no key has. Check what was pasted.")
+        headers["Authorization"] = f"Bearer {key}"
+    headers |= attribution.headers()
+    if more:
+        _check_values(more)
+        replaced = {name.lower() for name in more}
+        headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | dict(more)
+    return headers
+
+
+def body_of(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> JSONDict:
+    """Return the body of a chat request.
+
+    Args:
+        model: The model's id.
+        messages: In wire form, at least one.
+        parameters: Any fields of `wire.ChatRequest`, and any others, which go through as they are. What is None or an
+            empty list or dict is left out: to OpenRouter an absent field is "not set", while some providers take an
+            empty `stop` or `tools` for an error.
+
+    Raises:
+        ConfigurationError: There is no message.
+    """
+    if not messages:
+        raise ConfigurationError("There is no message to send. Pass at least one.")
+    body: JSONDict = {"model": model, "messages": list(messages)}
+    for name, value in parameters.items():
+        if value is not None and not (isinstance(value, list | tuple | dict) and not value):
+            body[name] = value
+    return body
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Return the body as compact UTF-8 JSON, the same bytes for the same body.
+
+    Raises:
+        ConfigurationError: A value has no JSON form: NaN, an object, half a surrogate pair.
+    """
+    try:
+        return _to_json(body).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            "A text to be sent holds half of a surrogate pair, which is no Unicode text. "
+            'Clean it with text.encode("utf-8", "replace").decode().'
+        ) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"The request cannot be written as JSON: {error}.") from error
+
+
+def _check_values(headers: Mapping[str, Any]) -> None:
+    for name, value in headers.items():
+        if not isinstance(value, str) or _CONTROL.search(value):
+            raise ConfigurationError(f"The header {name!r} must be a string without line breaks or control characters.")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{name!r} is no name of a header.")
+
+
+def _bare(url: str) -> str:
+    """Return `url` without what may be secret in it."""
+    return re.sub(r"//.*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])

@@ -1,0 +1,215 @@
+"""Values in the types that a JSON schema wants, where nothing is lost by it.
+
+Small models write `"3"` for 3 and `"a"` for `["a"]`. What is changed here would mean the same to a reader.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter._json import as_dict, parse
+from lfm_adapter._toolcalls.schemas import Budget, Checker, TooMuchError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["Coercion", "coerced", "is_of"]
+
+_WORDS: dict[str, dict[str, bool | None]] = {
+    "boolean": {"true": True, "false": False},
+    "null": {"null": None, "none": None},
+}
+
+_MAX_REFERENCES = 16
+
+
+def coerced(value: Any, schema: Any) -> Any:
+    """Return a value in the types of a JSON schema, where nothing is lost by it.
+
+    Args:
+        value: A JSON value.
+        schema: The whole schema. One that is broken changes nothing.
+
+    >>> coerced({"age": "36"}, {"type": "object", "properties": {"age": {"type": "integer"}}})
+    {'age': 36}
+    """
+    return Coercion(schema).coerced(value, schema)
+
+
+class Coercion:
+    """Brings values into the types of one schema.
+
+    Args:
+        schema: The schema, of which every schema asked about is a part.
+
+    >>> Coercion({}).coerced({"n": "3", "tags": "a"}, {"properties": {
+    ...     "n": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}}})
+    {'n': 3, 'tags': ['a']}
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+
+    @cached_property
+    def checker(self) -> Checker:
+        """What holds values against the schema."""
+        return Checker(self.schema)
+
+    def coerced(self, value: Any, schema: Any, budget: Budget | None = None) -> Any:
+        """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one.
+
+        Where it offers too many ways to read it, it stays as it is too.
+
+        Args:
+            value: A JSON value.
+            schema: A part of the whole schema.
+            budget: The steps that may be taken.
+        """
+        try:
+            return self._coerced(value, schema, budget or Budget())
+        except (RecursionError, TooMuchError):
+            return value
+
+    def types(self, schema: Any) -> frozenset[str]:
+        """Return the JSON types that `schema` admits; none where it says nothing of types."""
+        try:
+            return self._types(schema, Budget())
+        except (RecursionError, TooMuchError):
+            return frozenset()
+
+    def resolved(self, schema: Any) -> Mapping[str, Any]:
+        """Return the schema that `$ref` stands for, if it is a part of the whole; where there is none, `schema`."""
+        for _ in range(_MAX_REFERENCES):
+            reference = as_dict(schema).get("$ref")
+            if not isinstance(reference, str):
+                break
+            schema = self._at(reference)
+        return as_dict(schema)
+
+    def _at(self, reference: str) -> Any:
+        part: Any = self.schema
+        if reference[:1] != "#":
+            return {}
+        for name in reference[1:].split("/")[1:]:
+            part = as_dict(part).get(name.replace("~1", "/").replace("~0", "~"))
+        return part
+
+    def _types(self, schema: Any, budget: Budget) -> frozenset[str]:
+        budget.spend()
+        schema = self.resolved(schema)
+        named = schema.get("type")
+        if isinstance(named, str):
+            return frozenset((named,))
+        if isinstance(named, list):
+            return frozenset(name for name in named if isinstance(name, str))
+        if "const" in schema:
+            return frozenset((_type_of(schema["const"]),))
+        if isinstance(schema.get("enum"), list):
+            return frozenset(map(_type_of, schema["enum"]))
+        for choice in ("anyOf", "oneOf"):
+            options = _options(schema, choice)
+            if options:
+                types = [self._types(option, budget) for option in options]
+                return frozenset().union(*types) if all(types) else frozenset()
+        parts = [self._types(part, budget) for part in _options(schema, "allOf")]
+        return next((types for types in parts if types), frozenset())
+
+    def _coerced(self, value: Any, schema: Any, budget: Budget) -> Any:
+        budget.spend()
+        schema = self.resolved(schema)
+        if not schema:
+            return value
+        for choice in ("anyOf", "oneOf"):
+            options = _options(schema, choice)
+            if options:
+                value = self._by_option(value, options, budget)
+        for part in _options(schema, "allOf"):
+            value = self._coerced(value, part, budget)
+        types = self._types(schema, budget)
+        if types and not is_of(value, types):
+            value = self._converted(value, types, schema, budget)
+        if isinstance(value, dict):
+            return self._members(value, schema, budget)
+        if isinstance(value, list):
+            return self._items(value, schema, budget)
+        return value
+
+    def _by_option(self, value: Any, options: list[Any], budget: Budget) -> Any:
+        if any(self.checker.fits(value, option, budget) for option in options):
+            return value
+        for option in options:
+            candidate = self._coerced(value, option, budget)
+            if self.checker.fits(candidate, option, budget):
+                return candidate
+        return value
+
+    def _members(self, value: dict[str, Any], schema: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+        properties = as_dict(schema.get("properties"))
+        others = schema.get("additionalProperties")
+        return {key: self._coerced(member, properties.get(key, others), budget) for key, member in value.items()}
+
+    def _items(self, value: list[Any], schema: Mapping[str, Any], budget: Budget) -> list[Any]:
+        first, others = _options(schema, "prefixItems"), schema.get("items")
+        if isinstance(others, list):  # as tuples were written before draft 2020-12
+            first, others = others, schema.get("additionalItems")
+        return [self._coerced(item, first[at] if at < len(first) else others, budget) for at, item in enumerate(value)]
+
+    def _converted(self, value: Any, types: frozenset[str], schema: Mapping[str, Any], budget: Budget) -> Any:
+        if isinstance(value, str):
+            found = _read(value, types)
+            if found is not None:
+                return found[0]
+        elif isinstance(value, float) and "integer" in types and value.is_integer():
+            return int(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and types == {"string"}:
+            return str(value)
+        if "array" in types and not isinstance(value, list):
+            items = schema.get("items")
+            item = self._coerced(value, items, budget)
+            if items is None or self.checker.fits(item, items, budget):
+                return [item]
+        return value
+
+
+def _read(text: str, types: frozenset[str]) -> tuple[Any] | None:
+    """Return what a string says in another type, in a tuple, for it may say None."""
+    for name in _WORDS.keys() & types:
+        word = text.strip().lower()
+        if word in _WORDS[name]:
+            return (_WORDS[name][word],)
+    value = parse(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, float) and value.is_integer() and "number" not in types:
+        value = int(value)
+    return (value,) if value is not None and is_of(value, types) else None
+
+
+def is_of(value: Any, types: Collection[str]) -> bool:
+    """Tell whether a JSON value is of one of `types`; an integer is a number too."""
+    name = _type_of(value)
+    return name in types or (name == "integer" and "number" in types)
+
+
+def _type_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"
+
+
+def _options(schema: Mapping[str, Any], name: str) -> list[Any]:
+    options = schema.get(name)
+    return options if isinstance(options, list) else []

@@ -1,0 +1,144 @@
+"""How each family of LFM writes tools and calls, and how text in its dialect is made.
+
+LFM2 and LFM2.5: https://docs.liquid.ai/lfm/key-concepts/tool-use. LFM3 writes XML. What LFM-3B and the other first LFMs
+were trained on was never published; they are shown calls in JSON between tags, which many models know.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from lfm_adapter._toolcalls.strings import json_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lfm_adapter.types import JSONDict, ToolDialect
+
+__all__ = ["Arguments", "Dialect", "dialect_of", "escaped"]
+
+Arguments: TypeAlias = "dict[str, Any] | str"
+"""The arguments of a call, or the text of such as are no JSON object."""
+
+_KEYWORD = re.compile(r"[^\W\d]\w*")
+_TAG_NAME = re.compile(r"[\w.-]+")
+_PLAIN_WORD = re.compile(r"[^\W\d](?:[^<]*[^<\s])?")
+_LITERALS = frozenset({"true", "false", "null", "none", "nan", "infinity", "inf"})
+
+
+def escaped(text: str) -> str:
+    r"""Return JSON in which no marker can stand: "<" is written `\u003c`."""
+    return text.replace("<", "\\u003c")
+
+
+class Dialect(Protocol):
+    """One way to write tools, calls and results.
+
+    Attributes:
+        manual: What tells a model how to write a call.
+    """
+
+    manual: str
+
+    def tools(self, definitions: Sequence[JSONDict]) -> str:
+        """Return the definitions of tools as text."""
+        ...
+
+    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
+        """Return calls as text, each given by the tool's name and the arguments."""
+        ...
+
+    def result(self, data: str) -> str:
+        """Return the result of a call, given as JSON, as text."""
+        ...
+
+
+class _JSONInTags:
+    manual = (
+        'To call a tool, write <tool_call>{"name": "name", "arguments": {"argument": "value"}}</tool_call>. '
+        "Results follow in <tool_response></tool_response>."
+    )
+
+    def tools(self, definitions: Sequence[JSONDict]) -> str:
+        lines = "\n".join(escaped(json_of(definition)) for definition in definitions)
+        return f"You have these tools, one on each line:\n<tools>\n{lines}\n</tools>"
+
+    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
+        return "\n".join(f"<tool_call>{_json_call(name, arguments)}</tool_call>" for name, arguments in calls)
+
+    def result(self, data: str) -> str:
+        return f"<tool_response>{data}</tool_response>"
+
+
+class _XML(_JSONInTags):
+    manual = (
+        "To call a tool, write <tool_call><function=name><parameter=argument>value</parameter></function></tool_call>, "
+        "with a parameter for each argument. Results follow in <tool_response></tool_response>."
+    )
+
+    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
+        return "\n".join(f"<tool_call>{_xml_call(name, arguments)}</tool_call>" for name, arguments in calls)
+
+
+class _Pythonic:
+    manual = (
+        'To call a tool, write <|tool_call_start|>[name(argument="value")]<|tool_call_end|>. '
+        "Results follow in <|tool_response_start|><|tool_response_end|>."
+    )
+
+    def tools(self, definitions: Sequence[JSONDict]) -> str:
+        listed = ", ".join(escaped(json_of(definition)) for definition in definitions)
+        return f"List of tools: <|tool_list_start|>[{listed}]<|tool_list_end|>"
+
+    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
+        listed = ", ".join(_python_call(name, arguments) for name, arguments in calls)
+        return f"<|tool_call_start|>[{listed}]<|tool_call_end|>"
+
+    def result(self, data: str) -> str:
+        return f"<|tool_response_start|>{data}<|tool_response_end|>"
+
+
+_DIALECTS: dict[str, Dialect] = {"lfm2": _Pythonic(), "lfm3": _XML(), "none": _JSONInTags()}
+
+
+def dialect_of(dialect: ToolDialect | None) -> Dialect:
+    """Return the dialect that a model's card names, or JSON in tags where it names none."""
+    return _DIALECTS[dialect or "none"]
+
+
+def _json_call(name: str, arguments: Arguments) -> str:
+    return escaped(f'{{"name": {json_of(name)}, "arguments": {json_of(arguments)}}}')
+
+
+def _python_call(name: str, arguments: Arguments) -> str:
+    if isinstance(arguments, str) or not _TAG_NAME.fullmatch(name) or not all(map(_KEYWORD.fullmatch, arguments)):
+        return _json_call(name, arguments)
+    given = ", ".join(f"{key}={_python(value)}" for key, value in arguments.items())
+    return f"{name}({given})"
+
+
+def _python(value: Any) -> str:
+    """Return a JSON value as Python writes it."""
+    match value:
+        case str():
+            return json_of(value).replace("<", "\\x3c")
+        case list():
+            return f"[{', '.join(map(_python, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{_python(key)}: {_python(member)}' for key, member in value.items())}}}"
+    return repr(value)
+
+
+def _xml_call(name: str, arguments: Arguments) -> str:
+    if isinstance(arguments, str) or not all(map(_TAG_NAME.fullmatch, (name, *arguments))):
+        return _json_call(name, arguments)
+    given = "".join(f"<parameter={key}>{_xml(value)}</parameter>" for key, value in arguments.items())
+    return f"<function={name}>{given}</function>"
+
+
+def _xml(value: Any) -> str:
+    """Return a value for a tag: a string as it is, where nobody could take it for anything else, all else as JSON."""
+    if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and value.lower() not in _LITERALS:
+        return value
+    return escaped(json_of(value))

@@ -1,0 +1,146 @@
+"""The tools that a model may call: `Tools`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lfm_adapter._json import as_dict
+from lfm_adapter._toolcalls.coercion import Coercion
+from lfm_adapter._toolcalls.schemas import schema_error
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lfm_adapter._toolcalls.schemas import Budget
+    from lfm_adapter.types import JSONDict
+
+__all__ = ["Tools"]
+
+_NOT_IN_AN_IDENTIFIER = re.compile(r"\W")
+
+
+_Argument: TypeAlias = "tuple[Any, frozenset[str]]"
+"""The schema of an argument, and the JSON types that it admits."""
+
+
+class Tools:
+    """The tools of a request, by name.
+
+    Attributes:
+        names: The names of the functions.
+        definitions: Each function as `{"name": …, "description": …, "parameters": …}`.
+        server_tools: Tools without a function, which the server runs itself ("openrouter:web_search"), as they came.
+        longest_name: Characters of the longest name.
+    """
+
+    def __init__(self, definitions: Sequence[JSONDict], server_tools: Sequence[JSONDict] = ()) -> None:
+        self.definitions = tuple(definitions)
+        self.server_tools = tuple(server_tools)
+        self.names = frozenset(tool["name"] for tool in definitions)
+        self.longest_name = max(map(len, self.names), default=0)
+        self._coercions = {tool["name"]: Coercion(tool["parameters"]) for tool in definitions}
+        self._arguments: dict[str, tuple[dict[str, _Argument], _Argument]] = {}
+        # Python's identifiers have no hyphen, so that LFMs write `resolve_library_id(…)` for "resolve-library-id":
+        # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1358
+        self._identifiers: dict[str, str | None] = {}
+        for name in self.names:
+            identifier = _NOT_IN_AN_IDENTIFIER.sub("_", name)
+            self._identifiers[identifier] = None if identifier in self._identifiers else name
+
+    @classmethod
+    def from_openai(cls, tools: Sequence[Mapping[str, Any]], *, check_schemas: bool = True) -> Tools:
+        """Take tools in OpenAI's form.
+
+        Args:
+            tools: `{"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}`, or a tool of
+                another type, which the server runs.
+            check_schemas: Whether to hold each `parameters` against the rules of JSON Schema, not only to see that it
+                is that of an object. The first check loads `jsonschema`, which takes a tenth of a second.
+
+        Raises:
+            ConfigurationError: A function has no name or that of another, or its `parameters` are no schema of an
+                object.
+        """
+        definitions: dict[str, JSONDict] = {}
+        server_tools = []
+        for tool in tools:
+            if "function" not in tool and tool.get("type") != "function":
+                server_tools.append(dict(tool))
+                continue
+            definition = _definition(as_dict(tool.get("function")), check_schema=check_schemas)
+            if definition["name"] in definitions:
+                raise ConfigurationError(f"Two tools are named {definition['name']!r}: give each its own name.")
+            definitions[definition["name"]] = definition
+        return cls(list(definitions.values()), server_tools)
+
+    def __bool__(self) -> bool:
+        return bool(self.definitions)
+
+    def only(self, name: str) -> Tools:
+        """Return these tools with no function but the one of this name.
+
+        Raises:
+            ConfigurationError: There is none of this name.
+        """
+        if name not in self.names:
+            raise ConfigurationError(f"`tool_choice` names {name!r}, but the tools are {sorted(self.names)}.")
+        return Tools([tool for tool in self.definitions if tool["name"] == name], self.server_tools)
+
+    def called(self, written: str) -> str | None:
+        """Return the name of the tool that a name in Python's form stands for, or None where there is none."""
+        return written if written in self.names else self._identifiers.get(written)
+
+    def has_argument(self, name: str, key: str) -> bool:
+        """Tell whether the schema of a tool names an argument."""
+        return key in self._arguments_of(name)[0]
+
+    def argument_types(self, name: str, key: str) -> frozenset[str]:
+        """Return the JSON types that an argument may have; none where the schema does not say."""
+        known, others = self._arguments_of(name)
+        return known[key][1] if key in known else others[1]
+
+    def coerced(self, name: str, key: str, value: Any, budget: Budget) -> Any:
+        """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""
+        known, others = self._arguments_of(name)
+        schema, types = known.get(key, others)
+        if isinstance(value, str) and "string" in types:
+            return value
+        return self._coercions[name].coerced(value, schema, budget) if schema else value
+
+    def problem(self, name: str, arguments: dict[str, Any], budget: Budget) -> str | None:
+        """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
+        return self._coercions[name].checker.problem(arguments, budget)
+
+    def _arguments_of(self, name: str) -> tuple[dict[str, _Argument], _Argument]:
+        """Return what is known of each argument of a tool, and of such as have no property."""
+        found = self._arguments.get(name)
+        if found is None:
+            coercion = self._coercions[name]
+            schema = coercion.resolved(coercion.schema)
+            others = schema.get("additionalProperties")
+            known = {key: (part, coercion.types(part)) for key, part in as_dict(schema.get("properties")).items()}
+            found = self._arguments[name] = known, (others, coercion.types(others))
+        return found
+
+
+def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
+    name = function.get("name")
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError('A tool has no name. Its form is {"type": "function", "function": {"name": "…", …}}.')
+    parameters = function.get("parameters")
+    parameters = {"type": "object", "properties": {}} if parameters is None else parameters
+    if not isinstance(parameters, dict):
+        raise ConfigurationError(f"The `parameters` of the tool {name!r} must be a JSON schema, not {parameters!r}.")
+    kind = parameters.get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise ConfigurationError(
+            f"The `parameters` of the tool {name!r} must be the schema of an object, with a property for each "
+            f"argument; this one is of the type {kind!r}."
+        )
+    problem = schema_error(parameters) if check_schema else None
+    if problem is not None:
+        raise ConfigurationError(f"The `parameters` of the tool {name!r} are no JSON schema: {problem}.")
+    described = {"description": function["description"]} if function.get("description") else {}
+    return {"name": name, **described, "parameters": parameters}

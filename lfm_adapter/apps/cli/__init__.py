@@ -1,0 +1,53 @@
+"""The command `lfm`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lfm_adapter._version import __version__
+from lfm_adapter.apps.cli.chat import chat
+from lfm_adapter.apps.cli.doctor import doctor
+from lfm_adapter.apps.cli.gateway import gateway
+from lfm_adapter.apps.cli.local import local
+from lfm_adapter.apps.cli.mcp import mcp
+from lfm_adapter.apps.cli.models import models
+from lfm_adapter.apps.cli.proxy_config import proxy_config
+from lfm_adapter.apps.cli.run import run
+from lfm_adapter.apps.cli.screen import Commands
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=Commands,
+    help="Liquid AI's LFM models, through OpenRouter or on your machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(chat)
+app.command()(models)
+app.command()(local)
+app.command()(gateway)
+app.command()(mcp)
+app.command()(proxy_config)
+app.command()(doctor)
+app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lfm-adapter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _lfm(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,169 @@
+"""`lfm models`: the catalogue."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from difflib import get_close_matches
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lfm_adapter import catalog
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lfm_adapter.types import ModelCard
+
+__all__ = ["models"]
+
+_ORDER = ("live", "preview", "unknown", "retired")
+
+_CAPABILITIES = {
+    "tools": "tools",
+    "tool_choice": "tool choice",
+    "response_format": "JSON mode",
+    "structured_outputs": "JSON schema",
+    "logprobs": "logprobs",
+    "reasoning": "reasoning",
+}
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="One model, by id or alias. Default: all of them.")] = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Ask OpenRouter for today's facts. Needs no key.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List Liquid's models with their limits and prices, or show one of them."""
+    cards = _live_cards() if live else catalog.models()
+    if name is not None:
+        card = _find(name, cards)
+        typer.echo(_json(asdict(card)) if as_json else _card(card))
+        return
+    newest_first = cards[::-1]
+    listed = sorted(newest_first, key=lambda card: _ORDER.index(card.status))
+    if as_json:
+        typer.echo(_json([asdict(card) for card in listed]))
+    else:
+        _print_table(listed)
+
+
+def _live_cards() -> tuple[ModelCard, ...]:
+    from lfm_adapter._client.sync_client import LFMClient
+
+    return LFMClient().refresh_catalog()
+
+
+def _find(name: str, cards: tuple[ModelCard, ...]) -> ModelCard:
+    wanted = catalog.get(name).id
+    found = next((card for card in cards if card.id == wanted), None)
+    if found is None:
+        near = get_close_matches(name, [known for card in cards for known in (card.id, *card.aliases)], n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "See `lfm models`, or `lfm models --live` for newer ones."
+        raise ConfigurationError(f"The catalogue has no model {name!r}. {hint}")
+    return found
+
+
+def _print_table(cards: list[ModelCard]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    for header in ("Model", "Kind", "Status"):
+        table.add_column(header, no_wrap=True)
+    for header in ("Context", "US$/M\nin", "US$/M\nout"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("Tools")
+    for card in cards:
+        table.add_row(
+            card.id,
+            card.kind,
+            card.status,
+            _count(card.context_length),
+            _per_million(card.pricing.prompt),
+            _per_million(card.pricing.completion),
+            _yes_no(card.capabilities.tools),
+            style="dim" if card.status == "retired" else None,
+        )
+    # Where there is no terminal, nothing wraps.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _card(card: ModelCard) -> str:
+    width = get_terminal_size().columns if sys.stdout.isatty() else None
+    return "\n".join(_line(fact, value, width) for fact, value in _facts(card))
+
+
+def _line(fact: str, value: str, width: int | None) -> str:
+    line = f"{fact:16}{value}"
+    if width is None:
+        return line
+    return fill(line, width, subsequent_indent=" " * 16, break_long_words=False, break_on_hyphens=False)
+
+
+def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
+    yield "Model", card.id
+    yield "Name", card.name
+    yield "Aliases", ", ".join(card.aliases) or "none"
+    yield "Kind", card.kind
+    yield "Status", _status(card)
+    if card.successors:
+        yield "Ask instead", ", ".join(card.successors)
+    yield "Context", f"{_count(card.context_length)} tokens"
+    yield "Longest answer", f"{_count(card.max_output_tokens)} tokens"
+    prices = (_per_million(card.pricing.prompt), _per_million(card.pricing.completion))
+    yield "US$ per million", "{} in, {} out".format(*prices)
+    yield (
+        "Capabilities",
+        ", ".join(f"{label}: {_yes_no(getattr(card.capabilities, field))}" for field, label in _CAPABILITIES.items()),
+    )
+    yield "Parameters", ", ".join(sorted(card.supported_parameters)) if card.supported_parameters else "?"
+    yield "Tool dialect", card.tool_dialect or "?"
+    yield "Provider", card.provider or "?"
+    yield "License", card.license or "?"
+    for offer in card.endpoints:
+        uptime = "?" if offer.uptime_1d_percent is None else f"{offer.uptime_1d_percent:.1f} %"
+        yield "Endpoint", f"{offer.provider or '?'}, {_count(offer.context_length)} tokens, up {uptime} of the last day"
+    for source in card.sources:
+        yield "Source", f"{source.url} ({source.read}): {source.says}"
+    yield "Checked", str(card.checked or "?")
+
+
+def _status(card: ModelCard) -> str:
+    if card.retired_between is None:
+        return card.status
+    return "{}, between {} and {}".format(card.status, *card.retired_between)
+
+
+def _per_million(price_usd_per_token: Decimal | None) -> str:
+    return "?" if price_usd_per_token is None else f"{(price_usd_per_token * 1_000_000).normalize():f}"
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _yes_no(fact: bool | None) -> str:
+    return {True: "yes", False: "no", None: "?"}[fact]
+
+
+def _json(facts: object) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False, default=_jsonable)
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

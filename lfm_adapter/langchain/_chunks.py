@@ -1,0 +1,106 @@
+"""Pieces of a reply to LangChain's chunks, and what a sum of chunks ends as."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.messages import AIMessage, ai
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+from pydantic import ConfigDict
+
+from lfm_adapter._json import as_dict
+from lfm_adapter.langchain._blocks import PROVIDER, settled_blocks
+from lfm_adapter.langchain._replies import additional_kwargs, parsed_calls, response_metadata, usage_metadata
+from lfm_adapter.langchain._unvalidated import Copies
+
+if TYPE_CHECKING:
+    from lfm_adapter.types import Delta, JSONDict, Reply
+
+__all__ = ["AIMessageChunk", "to_chunk"]
+
+
+class _Whole:
+    """Stands where LangChain's `message_chunk_to_message` looks for the class of a whole message: right after ours."""
+
+    def __new__(cls, *_: Any, **fields: Any) -> Any:
+        return AIMessage(**fields) if cls is _Whole else super().__new__(cls)
+
+
+class AIMessageChunk(_Whole, ai.AIMessageChunk):
+    """A chunk whose sum ends like the message of `invoke`.
+
+    LangChain completes the arguments of a tool call while they arrive, and leaves them so at the end of the stream: a
+    call cut off at `max_tokens` would look whole, and an agent would run it with half of its arguments
+    (https://github.com/langchain-ai/langchain/issues/39275). Here the end of the stream settles what was called.
+    """
+
+    model_config = ConfigDict(defer_build=True)
+
+    def __add__(self, other: Any) -> ai.AIMessageChunk:  # type: ignore[override]  # BaseMessage adds up to a prompt
+        """Return the sum, which is a plain chunk of LangChain's once it holds the last one."""
+        total = cast("ai.AIMessageChunk", super().__add__(other))
+        return _settled(total) if total.chunk_position == "last" else total
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """Serialize as LangChain's own class."""
+        return ai.AIMessageChunk.lc_id()
+
+
+def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
+    whole = ai.AIMessageChunk(**dict(total))
+    errors = as_dict(whole.response_metadata.get("tool_call_errors"))
+    whole.tool_calls, whole.invalid_tool_calls = parsed_calls(
+        (call["id"], call["name"], call["args"] or "", errors.get(call["id"] or "")) for call in whole.tool_call_chunks
+    )
+    if whole.response_metadata.get("output_version") == "v1" and isinstance(whole.content, list):
+        whole.content = [*settled_blocks(whole.content, whole.invalid_tool_calls)]
+    return whole
+
+
+def to_chunk(delta: Delta) -> ChatGenerationChunk:
+    """Return a piece of a reply as a chunk. What belongs to the whole reply comes with the last one."""
+    if delta.reply is not None:
+        return _closing_chunk(delta.reply)
+    additional: JSONDict = {}
+    if delta.reasoning:
+        additional["reasoning_content"] = delta.reasoning
+    if delta.refusal:
+        additional["refusal"] = delta.refusal
+    metadata: JSONDict = {"model_provider": PROVIDER}
+    if delta.logprobs:
+        metadata["logprobs"] = delta.logprobs
+    if not delta.tool_calls:
+        messages, chunks = _copies()
+        message = messages.make(content=delta.text, additional_kwargs=additional, response_metadata=metadata)
+        return chunks.make(text=delta.text, message=message)
+    calls = [
+        tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index) for call in delta.tool_calls
+    ]
+    return ChatGenerationChunk(
+        message=AIMessageChunk(
+            content=delta.text, additional_kwargs=additional, response_metadata=metadata, tool_call_chunks=calls
+        )
+    )
+
+
+@cache
+def _copies() -> tuple[Copies[AIMessageChunk], Copies[ChatGenerationChunk]]:
+    message = AIMessageChunk(content="", additional_kwargs={}, response_metadata={}, tool_call_chunks=[])
+    return Copies(message), Copies(ChatGenerationChunk(message=message))
+
+
+# Adding chunks joins their strings, so what is said once of a reply (its id, model, finish reason, cost) is said in the
+# last chunk alone.
+def _closing_chunk(reply: Reply) -> ChatGenerationChunk:
+    choice = reply.choices[0]
+    message = AIMessageChunk(
+        content=cast("list[str | dict[str, Any]]", choice.parts) or "",
+        additional_kwargs=additional_kwargs(choice, streamed=True),
+        response_metadata=response_metadata(reply, choice, streamed=True),
+        usage_metadata=usage_metadata(reply.usage),
+        chunk_position="last",
+    )
+    return ChatGenerationChunk(message=message)

@@ -1,0 +1,148 @@
+"""The shapes that go over the wire to `POST /chat/completions`.
+
+What we send is typed whole (OpenRouter's OpenAPI as published by its SDK 1.3.84, https://pypi.org/project/openrouter/).
+What we read is a plain `dict`: fields come, go and turn null without notice
+(https://openrouter.ai/docs/api-reference/versioning), so `reply.py` looks at each with care instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, Required, TypeAlias, TypedDict
+
+__all__ = [
+    "ChatRequest",
+    "FunctionCall",
+    "JSONDict",
+    "Message",
+    "Percentiles",
+    "ProviderPreferences",
+    "Reasoning",
+    "ToolCallParam",
+]
+
+JSONDict: TypeAlias = dict[str, Any]
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+class FunctionCall(TypedDict):
+    """The function that a tool call names; `arguments` is JSON in a string."""
+
+    name: str
+    arguments: str
+
+
+class ToolCallParam(TypedDict):
+    """A call that the assistant made."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class Message(TypedDict, total=False):
+    """One message of the conversation."""
+
+    role: Required[Role]
+    content: str | list[JSONDict] | None
+    name: str
+    tool_call_id: str
+    tool_calls: list[ToolCallParam]
+    refusal: str
+    reasoning: str
+    reasoning_details: list[JSONDict]
+
+
+class Reasoning(TypedDict, total=False):
+    """How much a model may reason. `effort` and `max_tokens` exclude each other."""
+
+    effort: str
+    max_tokens: int
+    exclude: bool
+    enabled: bool
+    summary: str
+
+
+class Percentiles(TypedDict, total=False):
+    """A wish at one or more percentiles of the last minutes."""
+
+    p50: float
+    p75: float
+    p90: float
+    p99: float
+
+
+class ProviderPreferences(TypedDict, total=False):
+    """Which endpoints may serve (https://openrouter.ai/docs/features/provider-routing).
+
+    `max_price` is in US$ per million tokens. Liquid's models mostly have one endpoint: a filter easily leaves none.
+    """
+
+    order: list[str]
+    only: list[str]
+    ignore: list[str]
+    allow_fallbacks: bool
+    require_parameters: bool
+    data_collection: Literal["allow", "deny"]
+    zdr: bool
+    enforce_distillable_text: bool
+    quantizations: list[str]
+    sort: str | JSONDict
+    preferred_min_throughput: float | Percentiles
+    preferred_max_latency: float | Percentiles
+    max_price: dict[str, float | str]
+    options: dict[str, JSONDict]
+
+
+class ChatRequest(TypedDict, total=False):
+    """The body of `POST /chat/completions`. Fields not named here are passed through as they are."""
+
+    model: Required[str]
+    messages: Required[list[Message]]
+    models: list[str]
+    stream: bool
+    max_tokens: int
+    max_completion_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    top_a: float
+    frequency_penalty: float
+    presence_penalty: float
+    repetition_penalty: float
+    seed: int
+    n: int
+    stop: str | list[str]
+    logit_bias: dict[str, float]
+    logprobs: bool
+    top_logprobs: int
+    response_format: JSONDict
+    tools: list[JSONDict]
+    tool_choice: str | JSONDict
+    parallel_tool_calls: bool
+    reasoning: Reasoning
+    reasoning_effort: str
+    include_reasoning: bool
+    provider: ProviderPreferences
+    plugins: list[JSONDict]
+    transforms: list[str]
+    route: str
+    prediction: JSONDict
+    modalities: list[str]
+    image_config: JSONDict
+    service_tier: str
+    prompt_cache_key: str
+    prompt_cache_options: JSONDict
+    cache_control: JSONDict
+    user: str
+    session_id: str
+    trace: JSONDict
+    metadata: dict[str, str]
+    verbosity: str
+    web_search_options: JSONDict
+    deferred_tools: list[JSONDict]
+    stop_server_tools_when: list[JSONDict]
+    usage: JSONDict
+    stream_options: JSONDict
+    debug: NotRequired[JSONDict]

@@ -1,0 +1,221 @@
+"""LiteLLM's Proxy as `lfm proxy-config` sets it up, alone on a machine: no database, no Redis, no internet."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
+from tests.support.openrouter_replies import error
+from tests.support.prompted_model import prompted_model
+from tests.support.scripted_model import openrouter_like
+from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.http_reply import Reply
+    from tests.support.scripted_openrouter import RecordedRequest
+
+pytestmark = pytest.mark.skipif(not INSTALLED, reason=NOT_INSTALLED)
+
+ADD = {
+    "type": "function",
+    "function": {
+        "name": "add",
+        "description": "Add two numbers.",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "required": ["a", "b"],
+        },
+    },
+}
+HELLO = [{"role": "user", "content": "Hello"}]
+QUESTION = [{"role": "user", "content": "Use add with 1 and 2."}]
+MODELS = ["lfm-3-1.7b", "lfm-3b"]
+
+
+def resolve_model(request: RecordedRequest) -> Reply:
+    """OpenRouter as it is today, but for LFM-3B, which is there for those who tell it of tools by prompt."""
+    is_prompted = request.json["model"] == "liquid/lfm-3b" and "<tools>" in str(request.json["messages"])
+    return prompted_model(request) if is_prompted else openrouter_like(request)
+
+
+@pytest.fixture(scope="module")
+def openrouter() -> Iterator[ScriptedOpenRouter]:
+    with ScriptedOpenRouter(default=served) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proxy(openrouter: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with Proxy(openrouter.base_url, tmp_path_factory.mktemp("proxy")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def asked(openrouter: ScriptedOpenRouter) -> list:
+    """The requests of one test."""
+    openrouter.requests.clear()
+    return openrouter.requests
+
+
+def test_models_have_their_names_and_limits_and_ids_are_not_listed_twice(proxy: Proxy):
+    listed = {model.id: model.model_dump() for model in proxy.client.models.list()}
+    assert set(listed) == {"lfm-3b", "lfm-3-1.7b", "lfm-3-1.7b:free", "lfm-2.5-2.6b:free"}
+    assert listed["lfm-3b"]["max_input_tokens"] == 32768
+    assert listed["lfm-2.5-2.6b:free"]["max_output_tokens"] == 8192
+
+
+def test_nobody_is_let_in_without_the_key(proxy: Proxy, asked: list):
+    body = json.dumps({"model": "lfm-3-1.7b", "messages": HELLO}).encode()
+    assert proxy.request("POST", "/v1/chat/completions", body, key="")[0] == 401
+    assert proxy.request("GET", "/metrics/", key="")[0] == 401
+    assert asked == []
+
+
+def test_chat_has_openrouters_cost_and_id(proxy: Proxy, asked: list):
+    raw = proxy.client.chat.completions.with_raw_response.create(model="lfm-3-1.7b", messages=HELLO)
+    reply = raw.parse()
+    assert reply.choices[0].message.content == "Thank you for your message: Hello"
+    assert reply.id.startswith("gen-")
+    assert asked[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert float(raw.headers["x-litellm-response-cost"]) == reply.usage.model_dump()["cost"] > 0
+
+
+def test_openrouters_ids_lead_to_the_same_models(proxy: Proxy, asked: list):
+    proxy.client.chat.completions.create(model="liquid/lfm-3-1.7b", messages=HELLO)
+    assert asked[0].json["model"] == "liquid/lfm-3-1.7b"
+
+
+def test_stream_has_its_text_and_usage(proxy: Proxy):
+    usage = {"include_usage": True}
+    chunks = list(
+        proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=HELLO, stream=True, stream_options=usage)
+    )
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert text == "Thank you for your message: Hello"
+    assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [15]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_tools_are_called_in_chat(proxy: Proxy, model: str, stream: bool):
+    reply = proxy.client.chat.completions.create(model=model, messages=QUESTION, tools=[ADD], stream=stream)
+    if stream:
+        calls = [call.function for chunk in reply for call in chunk.choices[0].delta.tool_calls or []]
+    else:
+        calls = [call.function for call in reply.choices[0].message.tool_calls]
+    assert calls[0].name == "add"
+    assert json.loads("".join(call.arguments or "" for call in calls)) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_tools_are_called_in_responses(proxy: Proxy, model: str, stream: bool):
+    tool = {"type": "function", **ADD["function"]}
+    reply = proxy.client.responses.create(model=model, input=QUESTION[0]["content"], tools=[tool], stream=stream)
+    if stream:
+        reply = [event for event in reply if event.type == "response.completed"][0].response  # noqa: RUF015
+    (call,) = [item for item in reply.output if item.type == "function_call"]
+    assert (call.name, json.loads(call.arguments)) == ("add", {"a": 1, "b": 2})
+    assert reply.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tools_are_called_in_messages(proxy: Proxy, model: str):
+    tool = {"name": "add", "description": "Add two numbers.", "input_schema": ADD["function"]["parameters"]}
+    body = {"model": model, "max_tokens": 100, "messages": QUESTION, "tools": [tool]}
+    status, text = proxy.request("POST", "/v1/messages", json.dumps(body).encode())
+    reply = json.loads(text)
+    assert status == 200
+    (call,) = [block for block in reply["content"] if block["type"] == "tool_use"]
+    assert (call["name"], call["input"], reply["stop_reason"]) == ("add", {"a": 1, "b": 2}, "tool_use")
+
+
+def test_messages_are_streamed(proxy: Proxy):
+    body = {"model": "lfm-3-1.7b", "max_tokens": 100, "messages": HELLO, "stream": True}
+    status, text = proxy.request("POST", "/v1/messages", json.dumps(body).encode())
+    events = [json.loads(line.removeprefix("data:")) for line in text.splitlines() if line.startswith("data:")]
+    pieces = [event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"]
+    assert (status, "".join(pieces)) == (200, "Thank you for your message: Hello")
+    assert events[-1]["type"] == "message_stop"
+
+
+def test_retired_model_is_answered_by_its_successor(proxy: Proxy, asked: list):
+    raw = proxy.client.chat.completions.with_raw_response.create(model="lfm-3b", messages=HELLO)
+    assert raw.parse().choices[0].message.content == "Thank you for your message: Hello"
+    assert raw.headers["x-litellm-model-id"] == "lfm-3-1.7b"
+    assert asked[-1].json["model"] == "liquid/lfm-3-1.7b"
+
+
+def test_prompt_that_is_too_long_goes_to_a_model_with_a_larger_context(proxy: Proxy, asked: list):
+    long = [{"role": "user", "content": "word " * 80_000}]
+    raw = proxy.client.chat.completions.with_raw_response.create(model="lfm-2.5-2.6b:free", messages=long)
+    assert raw.headers["x-litellm-model-id"] == "lfm-3-1.7b:free"
+    assert asked[-1].json["model"] == "liquid/lfm-3-1.7b:free"
+
+
+def test_client_may_ask_for_the_error(proxy: Proxy, openrouter: ScriptedOpenRouter):
+    from openai import APIStatusError
+
+    openrouter.add(error(402, "Insufficient credits"))
+    with pytest.raises(APIStatusError, match="Insufficient credits") as caught:
+        proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=HELLO, extra_body={"disable_fallbacks": True})
+    assert caught.value.status_code == 402
+
+
+def test_what_a_model_lacks_is_dropped(proxy: Proxy, asked: list):
+    proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=HELLO, logit_bias={"1": 5}, temperature=0.5)
+    assert asked[0].json["temperature"] == 0.5
+
+
+def test_free_models_take_20_requests_a_minute(proxy: Proxy, asked: list):
+    """LiteLLM counts by the minute of the clock, so that 21 may fit into two of them, and 42 do not."""
+    body = json.dumps({"model": "lfm-3-1.7b:free", "messages": HELLO, "disable_fallbacks": True}).encode()
+    replies = []
+    while len(replies) < 42 and (not replies or replies[-1][0] == 200):
+        replies.append(proxy.request("POST", "/v1/chat/completions", body))
+    assert replies[-1][0] == 429
+    assert "RPM limit=20" in replies[-1][1]
+    assert 0 < len(asked) == len(replies) - 1
+
+
+def test_budget_holds_without_a_database(openrouter: ScriptedOpenRouter, tmp_path: Path):
+    """Once it is spent a free model answers, or nobody where the client wants no other."""
+    with Proxy(openrouter.base_url, tmp_path, ("--budget-usd", "0.000003")) as proxy:
+        ask = proxy.client.chat.completions.with_raw_response.create
+        first = ask(model="lfm-3-1.7b", messages=HELLO)
+        assert first.headers["x-litellm-model-id"] == "lfm-3-1.7b"
+        answered_by = ["lfm-3-1.7b"]
+        # LiteLLM counts an answer a moment after it was given, so that some go beyond the budget.
+        while answered_by[-1] == "lfm-3-1.7b" and len(answered_by) < 50:
+            answered_by.append(ask(model="lfm-3-1.7b", messages=HELLO).headers["x-litellm-model-id"])
+        assert answered_by[-1] == "lfm-3-1.7b:free"
+        alone = {"model": "lfm-3-1.7b", "messages": HELLO, "disable_fallbacks": True}
+        status, text = proxy.request("POST", "/v1/chat/completions", json.dumps(alone).encode())
+        assert status == 429
+        assert "budget" in text
+
+
+def test_metrics_count_tokens_and_cost_of_each_model(proxy: Proxy):
+    proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=HELLO)
+    status, text = proxy.request("GET", "/metrics/")
+    assert status == 200
+    spent = [line for line in text.splitlines() if line.startswith("litellm_spend_metric_total{")]
+    assert any("lfm-3-1.7b" in line and float(line.split()[-1]) > 0 for line in spent)
+
+
+def test_no_key_is_logged(proxy: Proxy):
+    assert proxy.key not in proxy.log()
+    assert "sk-or-v1-made-up-for-tests" not in proxy.log()
+
+
+def test_config_can_be_read_by_its_owner_alone(proxy: Proxy):
+    config: Path | None = proxy.config
+    assert config is not None
+    assert config.stat().st_mode & 0o077 == 0

@@ -1,0 +1,49 @@
+"""A server of `lfm mcp` in this process, and clients of either generation of the protocol for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp import Client
+
+from lfm_adapter import AsyncLFMClient
+from lfm_adapter.apps.mcp.budget import Budget
+from lfm_adapter.apps.mcp.server import create_server
+from lfm_adapter.apps.mcp.session import Session
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+__all__ = ["KEY", "MODEL", "MODES", "connect", "error_of", "mcp_server", "session_of", "usage_of"]
+
+KEY = "sk-or-v1-made-up-for-tests"
+MODEL = "liquid/lfm-3-1.7b"
+
+MODES = ("legacy", "auto")
+"""With the handshake of 2025, which most clients still speak, and without, as of 2026."""
+
+
+def session_of(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Session:
+    budget = options.pop("budget", Budget())
+    client = AsyncLFMClient(model=model, api_key=KEY, base_url=openrouter.base_url, timeout=20, **options)
+    return Session(client, budget)
+
+
+def mcp_server(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> MCPServer:
+    return create_server(session_of(openrouter, model, **options))
+
+
+def usage_of(result: Any) -> dict[str, Any]:
+    return result.meta["lfm-adapter/usage"]
+
+
+def error_of(result: Any) -> str:
+    """The text of a call that failed."""
+    assert result.is_error, result
+    return result.content[0].text
+
+
+def connect(server: Any, mode: str = "legacy", **options: Any) -> Client:
+    return Client(server, mode=mode, read_timeout_seconds=30, **options)

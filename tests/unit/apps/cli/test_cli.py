@@ -1,0 +1,498 @@
+"""The command `lfm`, against a scripted OpenRouter."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessageChunk
+from typer.testing import CliRunner
+
+from lfm_adapter import catalog, local
+from lfm_adapter.apps.cli import app, screen
+from lfm_adapter.apps.cli.chat import chat
+from lfm_adapter.apps.cli.conversation import Conversation, summary
+from lfm_adapter.errors import ConfigurationError, RateLimitError
+from lfm_adapter.types import ModelCard
+from tests.support.openrouter_replies import error, stream, usage_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+
+def lfm(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(app, arguments, input=stdin)
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs the tests may ask for colours."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def openrouter(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
+    """The scripted server, in the place of OpenRouter, with a key."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    return server
+
+
+@dataclass
+class FakeLocalServer:
+    """What `local.serve` returns, in front of a scripted server."""
+
+    base_url: str
+    model: str = local.DEMO_MODEL
+    asked_for: list[object] = field(default_factory=list)
+    closed: bool = False
+
+    def serve(self, gguf: Path | None = None, **options: object) -> FakeLocalServer:
+        self.asked_for += [gguf, options]
+        return self
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> str:
+        return self.base_url
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@pytest.fixture
+def local_server(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> FakeLocalServer:
+    fake = FakeLocalServer(server.base_url)
+    monkeypatch.setattr(local, "serve", fake.serve)
+    return fake
+
+
+def test_answer_goes_to_stdout_and_all_else_to_stderr(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream(["Water ", "is\n", "[bold]wet[/bold].\u2028"], usage=usage_of(9, 5, cost=4.5e-06)))
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "What is water?")
+    assert result.exit_code == 0
+    assert result.stdout == "Water is\n[bold]wet[/bold].\u2028\n"
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("9 tokens in, 5 out · ")
+    assert " tokens/s) · US$ 0.0000045 · " in line
+    assert line.endswith(" · Liquid")
+
+
+def test_options_reach_the_request(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream())
+    options = ["--system", "Be brief.", "--max-tokens", "7", "--temperature", "0.2", "--model", "liquid/lfm-3-1.7b"]
+    assert lfm("chat", *options, "Hello").exit_code == 0
+    body = openrouter.requests[0].json
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    assert (body["max_tokens"], body["temperature"], body["model"]) == (7, 0.2, "liquid/lfm-3-1.7b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "asked"),
+    [
+        (["Summarise"], "Rain.\n", "Summarise\n\nRain.\n"),
+        (["Summarise"], "\n", "Summarise"),
+        (["-"], "Rain?", "Rain?"),
+        ([], "Rain?", "Rain?"),
+    ],
+    ids=["question and text", "question and nothing", "dash", "text alone"],
+)
+def test_what_is_piped_in_follows_the_question(
+    openrouter: ScriptedOpenRouter, arguments: list[str], stdin: str, asked: str
+):
+    openrouter.add(stream())
+    lfm("chat", "-m", "liquid/lfm-3-1.7b", *arguments, stdin=stdin)
+    assert openrouter.requests[0].json["messages"] == [{"role": "user", "content": asked}]
+
+
+def test_piped_text_of_another_encoding_is_no_failure(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream())
+    result = CliRunner().invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Summarise"], input=b"Caf\xe9")
+    assert result.exit_code == 0
+    assert openrouter.requests[0].json["messages"][0]["content"] == "Summarise\n\nCaf\ufffd"
+
+
+def test_silent_pipe_is_said_to_be_waited_for(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("select.select", lambda *_: ([], [], []))
+    openrouter.add(stream())
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Summarise", stdin="Rain.")
+    assert result.stderr.startswith("Waiting for the end of what is piped in.")
+    assert openrouter.requests[0].json["messages"][0]["content"] == "Summarise\n\nRain."
+
+
+@pytest.mark.parametrize("question", ["-", None])
+def test_closed_stdin_is_an_empty_one(monkeypatch: pytest.MonkeyPatch, question: str | None):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(typer.BadParameter, match="empty"):
+        chat(question)
+
+
+def test_retired_default_model_is_replaced_with_a_note(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lfm_adapter._client.request._warned", set())  # it is said once in a process
+    openrouter.add(stream())
+    result = lfm("chat", "Hello")
+    assert openrouter.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert result.stdout == "Hello.\n"
+    assert result.stderr.startswith("`liquid/lfm-3b` is retired; asking its successor `liquid/lfm-3-1.7b`.")
+
+
+def test_reasoning_is_shown_apart_from_the_answer(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("4", reasoning=["2 and ", "2."], usage=usage_of(9, 5, reasoning_tokens=4)))
+    result = lfm("chat", "-m", "liquid/lfm-2.5-2.6b:free", "2 + 2?")
+    assert result.stdout == "4\n"
+    assert result.stderr.startswith("2 and 2.\n")
+    assert "5 out (4 for reasoning)" in result.stderr
+
+
+def test_answer_ends_with_one_newline(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("Hello.\n"))
+    assert lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello").stdout == "Hello.\n"
+
+
+def test_letters_that_the_encoding_lacks_do_not_lose_the_answer(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("1 \u2192 2"))
+    result = CliRunner(charset="latin-1").invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Hello"])
+    assert (result.exit_code, result.stdout) == (0, "1 ? 2\n")
+
+
+def test_answer_that_was_cut_off_is_said_to_be(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("Once upon", finish_reason="length"))
+    assert "cut off at its limit of tokens: see --max-tokens" in lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hi").stderr
+
+
+def test_failure_is_one_line_without_a_traceback(openrouter: ScriptedOpenRouter):
+    openrouter.add(error(401, "User [/bold] not found."))
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello")
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert "User [/bold] not found." in line
+
+
+def test_setting_that_is_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    result = lfm("chat", "--base-url", "ftp://example.com", "--model", "any", "Hello")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: `base_url` must be like")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--local", "--base-url", "http://127.0.0.1:1", "Hello"],
+        ["--gguf", "lfm.gguf", "--model", "liquid/lfm-3b", "Hello"],
+        ["--base-url", "https://example.com/v1", "Hello"],
+        ["--max-tokens", "0", "Hello"],
+        ["--temperature", "3", "Hello"],
+        [""],
+        [],
+    ],
+    ids=["two servers", "two models", "server without model", "no tokens", "too hot", "empty", "empty stdin"],
+)
+def test_wrong_usage_ends_with_2_and_asks_nobody(openrouter: ScriptedOpenRouter, arguments: list[str]):
+    assert lfm("chat", *arguments).exit_code == 2
+    assert openrouter.requests == []
+
+
+def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenRouter, local_server: FakeLocalServer):
+    server.add(stream("Hello.", model=local.DEMO_MODEL, provider=None, usage=usage_of(9, 5, cost=None)))
+    result = lfm("chat", "Hello")
+    assert (result.exit_code, result.stdout) == (0, "Hello.\n")
+    first, last = result.stderr.splitlines()
+    assert first.startswith("OPENROUTER_API_KEY is not set, so SmolLM2-135M-Instruct answers, on this machine")
+    assert "no LFM" in first
+    assert "https://openrouter.ai/settings/keys" in first
+    assert "no cost · local/smollm2-135m-instruct" in last
+    assert server.requests[0].json["model"] == local.DEMO_MODEL
+    assert server.requests[0].json["max_tokens"] == 512
+    assert local_server.closed
+
+
+def test_without_a_key_and_a_local_model_nobody_is_said_to_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    result = lfm("chat", "Hello")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: Nobody can answer.")
+    assert "set OPENROUTER_API_KEY to a key of https://openrouter.ai/settings/keys" in line
+    assert 'pip install "lfm-adapter[local]"' in line
+
+
+def test_without_a_key_a_model_of_the_environment_does_not_matter(
+    server: ScriptedOpenRouter, local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
+    server.add(stream())
+    assert lfm("chat", "Hello").exit_code == 0
+    assert server.requests[0].json["model"] == local.DEMO_MODEL
+
+
+def test_model_of_the_environment_is_asked_and_not_replaced(
+    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LFM_MODEL", "liquid/lfm-7b")
+    openrouter.add(stream())
+    lfm("chat", "Hello")
+    assert openrouter.requests[0].json["model"] == "liquid/lfm-7b"
+
+
+def test_local_model_can_be_asked_for_beside_a_key(openrouter: ScriptedOpenRouter, local_server: FakeLocalServer):
+    openrouter.add(stream())
+    result = lfm("chat", "--local", "Hello")
+    assert result.stderr.startswith("Starting SmolLM2-135M-Instruct on this machine.\n")
+    assert openrouter.requests[0].json["model"] == local.DEMO_MODEL
+    assert "authorization" not in openrouter.requests[0].headers
+
+
+def test_file_of_ones_own_is_served_without_the_demo_models_bound(
+    server: ScriptedOpenRouter, local_server: FakeLocalServer, tmp_path: Path
+):
+    server.add(stream())
+    lfm("chat", "--gguf", str(tmp_path / "lfm2.gguf"), "Hello")
+    assert local_server.asked_for[0] == tmp_path / "lfm2.gguf"
+    assert "max_tokens" not in server.requests[0].json
+
+
+def test_liquids_models_are_never_replaced_by_the_local_one(local_server: FakeLocalServer):
+    result = lfm("chat", "--model", "liquid/lfm-3-1.7b", "Hello")
+    assert result.exit_code == 1
+    assert "OPENROUTER_API_KEY" in result.stderr
+    assert local_server.asked_for == []
+
+
+def test_key_is_not_sent_to_another_server_on_this_machine(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
+    server.add(stream())
+    assert lfm("chat", "--base-url", server.base_url, "--model", "any", "Hello").exit_code == 0
+    assert "authorization" not in server.requests[0].headers
+
+
+def test_server_on_this_machine_needs_no_model_named(server: ScriptedOpenRouter):
+    server.add(stream())
+    assert lfm("chat", "--base-url", server.base_url, "Hello").exit_code == 0
+    assert server.requests[0].json["model"] == "local"
+
+
+def test_ctrl_c_ends_a_single_question(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Conversation, "ask", interrupt)
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello")
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class ScriptedChat(GenericFakeChatModel):
+    """Streams what it is given, or fails; remembers what it was asked."""
+
+    asked: list[list[str]] = []  # noqa: RUF012 - pydantic copies it for each instance
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        self.asked.append([message.text for message in messages])
+        turn = next(self.messages)
+        for piece in turn if isinstance(turn, list) else [turn]:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield from super()._stream(messages) if piece is None else [_generation(piece)]
+
+
+def _generation(text: str):
+    from langchain_core.outputs import ChatGenerationChunk
+
+    return ChatGenerationChunk(message=AIMessageChunk(content=text))
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> list[str | type[BaseException]]:
+    """What is typed, line by line: a text, or what the terminal raises for a key."""
+    lines: list[str | type[BaseException]] = []
+
+    def read(prompt: str = "") -> str:
+        line = lines.pop(0)
+        if isinstance(line, str):
+            return line
+        raise line
+
+    monkeypatch.setattr("builtins.input", read)
+    return lines
+
+
+def conversation(*turns: object) -> Conversation:
+    return Conversation(ScriptedChat(messages=iter(turns)), "Be brief.")
+
+
+def test_conversation_remembers_what_was_said(typed: list, capsys: pytest.CaptureFixture[str]):
+    typed += ["My name is Ada.", "", "  ", "What is my name?", "/exit", "never read"]
+    talk = conversation("Hello, Ada.", "Ada.")
+    talk.run()
+    assert talk.model.asked == [
+        ["Be brief.", "My name is Ada."],
+        ["Be brief.", "My name is Ada.", "Hello, Ada.", "What is my name?"],
+    ]
+    assert capsys.readouterr().out == "Hello, Ada.\nAda.\n"
+    assert typed == ["never read"]
+
+
+def test_ctrl_d_ends_a_conversation_and_ctrl_c_at_the_prompt_does_not(typed: list):
+    typed += [KeyboardInterrupt, "Hello", EOFError]
+    talk = conversation("Hello.")
+    talk.run()
+    assert len(talk.model.asked) == 1
+
+
+def test_ctrl_c_stops_an_answer_and_what_had_come_is_remembered(typed: list, capsys: pytest.CaptureFixture[str]):
+    typed += ["Tell a story.", "Go on.", EOFError]
+    talk = conversation(["Once ", "upon", KeyboardInterrupt()], "a time.")
+    talk.run()
+    assert talk.model.asked[1] == ["Be brief.", "Tell a story.", "Once upon", "Go on."]
+    assert "(stopped)" in capsys.readouterr().err
+
+
+def test_failure_does_not_end_a_conversation_and_its_question_is_forgotten(
+    typed: list, capsys: pytest.CaptureFixture[str]
+):
+    typed += ["One", "Two", EOFError]
+    talk = conversation(RateLimitError("Too many requests.", status_code=429), "2")
+    talk.run()
+    assert talk.model.asked[1] == ["Be brief.", "Two"]
+    assert "Error: Too many requests. (status 429)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metadata", "free", "expected"),
+    [
+        ({"cost": 4.5e-09, "cost_source": "openrouter"}, False, "US$ 0.0000000045"),
+        ({"cost": 0.0, "cost_source": "openrouter"}, False, "US$ 0"),
+        ({"cost": 12.3456, "cost_source": "catalog"}, False, "US$ 12.3 by the catalogue's prices"),
+        ({}, False, "cost unknown"),
+        ({}, True, "no cost"),
+    ],
+)
+def test_cost_is_written_out(metadata: dict, free: bool, expected: str):
+    message = AIMessageChunk(content="Hello.", response_metadata=metadata)
+    assert summary(message, 2.0, free=free) == f"2.0 s · {expected}"
+
+
+def test_speed_is_output_tokens_by_the_whole_time():
+    usage = {"input_tokens": 10, "output_tokens": 50, "total_tokens": 60}
+    message = AIMessageChunk(content="Hello.", usage_metadata=usage)
+    assert summary(message, 2.0, free=True) == "10 tokens in, 50 out · 2.0 s (25 tokens/s) · no cost"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("screen_type", [Terminal, io.StringIO])
+def test_answer_cannot_control_the_terminal(screen_type: type[io.StringIO], monkeypatch: pytest.MonkeyPatch):
+    text = "\x1b]0;title\x07\x1b[2J\x9b1mwet\t\n\r\u200b水"
+    monkeypatch.setattr(sys, "stdout", screen_type())
+    screen.answer(text)
+    assert sys.stdout.getvalue() == ("]0;title[2J1mwet\t\n\u200b水" if screen_type is Terminal else text)
+
+
+def test_every_model_of_the_catalogue_is_listed_with_its_price():
+    lines = lfm("models").stdout.splitlines()
+    listed = {line.split()[0]: line.split() for line in lines[2:]}
+    assert set(listed) == {card.id for card in catalog.models()}
+    assert listed["liquid/lfm-3-1.7b"][1:6] == ["chat", "live", "262,144", "0.08", "0.2"]
+    assert "?" in listed["liquid/d1-ultra"]
+
+
+def test_living_models_are_listed_first_and_the_newest_of_them_first(monkeypatch: pytest.MonkeyPatch):
+    names = {"old": "live", "new": "live", "newer": "retired", "newest": "unknown"}
+    cards = tuple(ModelCard(id=name, name=name, status=status) for name, status in names.items())
+    monkeypatch.setattr(catalog, "models", lambda: cards)
+    assert [line.split()[0] for line in lfm("models").stdout.splitlines()[2:]] == ["new", "old", "newest", "newer"]
+
+
+def test_one_model_is_shown_with_successors_and_sources():
+    shown = lfm("models", "lfm-3b").stdout
+    assert "Model           liquid/lfm-3b\n" in shown
+    assert "US$ per million 0.02 in, 0.02 out\n" in shown
+    assert "Ask instead     liquid/lfm-3-1.7b, " in shown
+    assert "tools: no" in shown
+    assert shown.count("\nSource ") == len(catalog.get("lfm-3b").sources)
+
+
+def test_model_that_is_not_known_is_an_error_with_a_suggestion():
+    result = lfm("models", "lfm-3c")
+    assert result.exit_code == 1
+    assert "Did you mean 'lfm-3b'?" in result.stderr
+    assert "lfm models --live" in lfm("models", "gpt-5").stderr
+
+
+def test_json_holds_the_whole_cards():
+    cards = json.loads(lfm("models", "--json").stdout)
+    assert {card["id"] for card in cards} == {card.id for card in catalog.models()}
+    card = json.loads(lfm("models", "lfm-3b", "--json").stdout)
+    assert card["pricing"]["prompt"] == "0.00000002"
+    assert card["created"] == "2025-01-25"
+    assert "temperature" in card["supported_parameters"]
+
+
+def test_live_list_is_openrouters(openrouter: ScriptedOpenRouter):
+    shown = lfm("models", "--live", "liquid/lfm-3-1.7b").stdout
+    assert "Longest answer  8,192 tokens\n" in shown
+    assert "Endpoint        Liquid, 262,144 tokens, up ? of the last day\n" in shown
+    assert "Parameters      max_tokens, " in shown
+    assert openrouter.requests[0].path == "/models"
+
+
+def test_lfm_local_prints_how_to_reach_it_until_ctrl_c(
+    local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    template = tmp_path / "template.jinja"
+    template.write_text("{{ messages }}")
+    monkeypatch.setattr("time.sleep", interrupt)
+    options = ["--port", "18100", "--context-length", "4096", "--chat-template", str(template)]
+    result = lfm("local", str(tmp_path / "lfm2.gguf"), *options)
+    assert result.exit_code == 0
+    url = local_server.base_url
+    assert f'ChatLFM(base_url="{url}", model="{local.DEMO_MODEL}")' in result.stdout
+    assert f"lfm chat --base-url {url} --model {local.DEMO_MODEL} " in result.stdout
+    assert local_server.asked_for[0] == tmp_path / "lfm2.gguf"
+    assert local_server.asked_for[1].items() >= {
+        "port": 18100, "context_length": 4096, "chat_template": "{{ messages }}"
+    }.items()  # fmt: skip
+    assert local_server.closed
+
+
+def test_lfm_local_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_args: object, **_options: object) -> None:
+        raise ConfigurationError("The demo model is not installed.")
+
+    monkeypatch.setattr(local, "serve", fail)
+    result = lfm("local")
+    assert (result.exit_code, result.stderr) == (1, "Error: The demo model is not installed.\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models"], ["chat", "--help"]])
+def test_quick_commands_load_nothing_heavy(arguments: list[str]):
+    program = f"""
+import sys
+from lfm_adapter.apps.cli import app
+try:
+    app({arguments!r})
+finally:
+    heavy = {{"aiohttp", "langchain_core", "urllib3", "xllamacpp"}} & set(sys.modules)
+    print(*heavy, sep=", ", file=sys.stderr, end="")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert ended.stdout
+    assert ended.stderr == ""

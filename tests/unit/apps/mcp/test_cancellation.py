@@ -1,0 +1,49 @@
+"""A call that its client gives up stops the request, and leaves the server fit for the next."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfm_adapter.apps.mcp.budget import Budget
+from tests.support.mcp_session import MODES, connect, mcp_server
+from tests.support.openrouter_replies import stream
+
+if TYPE_CHECKING:
+    from tests.support.http_reply import Reply
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("parts_sent", [0, 2], ids=["before the first piece", "while it is written"])
+async def test_a_call_that_is_given_up_closes_its_connection(server: ScriptedOpenRouter, mode: str, parts_sent: int):
+    never = threading.Event()
+    server.add(stream(["Hel", "lo."]).held(parts_sent, never), stream(["Next."]))
+    budget = Budget(Decimal(1))
+    async with connect(mcp_server(server, budget=budget), mode) as client:
+        call = asyncio.ensure_future(client.call_tool("ask", {"prompt": "Hello"}))
+        await asyncio.to_thread(server.wait_for_requests, 1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(server.requests[0].abandoned.wait, 10)
+        assert (await client.call_tool("ask", {"prompt": "Again"})).content[0].text == "Next."
+    assert budget.reserved_usd == 0
+    assert budget.spent_usd > 0  # what was written until then may have been charged
+
+
+async def test_a_client_that_goes_away_stops_all_its_calls(server: ScriptedOpenRouter):
+    never = threading.Event()
+    held: list[Reply] = [stream(["Hel", "lo."]).held(1, never) for _ in range(3)]
+    server.add(*held)
+    calls: list[Any] = []
+    async with connect(mcp_server(server)) as client:
+        calls += [asyncio.ensure_future(client.call_tool("ask", {"prompt": "Hello"})) for _ in held]
+        await asyncio.to_thread(server.wait_for_requests, 3)
+    for request in server.requests:
+        assert await asyncio.to_thread(request.abandoned.wait, 10)
+    await asyncio.gather(*calls, return_exceptions=True)

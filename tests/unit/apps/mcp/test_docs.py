@@ -1,0 +1,78 @@
+"""`docs/mcp.md` and `examples/mcp/` say what is so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from typer.main import get_command
+
+from lfm_adapter.apps.cli import app
+from tests.support.mcp_session import connect, mcp_server
+
+if TYPE_CHECKING:
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+ROOT = Path(__file__).parents[4]
+PAGE = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    path.name: json.loads(path.read_text(encoding="utf-8"))["mcpServers"]["lfm"]
+    for path in sorted((ROOT / "examples" / "mcp").glob("*.json"))
+}
+LFM = Path(sys.executable).with_name("lfm")
+
+
+def table() -> dict[str, tuple[set[str], set[str]]]:
+    """The arguments and the results of each tool, as the page has them."""
+    lines = PAGE.partition("<!-- tools:")[2].partition("\n\n- ")[0].splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("| `")]
+    names = [[set(re.findall(r"`(\w+)`", cell)) for cell in row] for row in rows]
+    return {tool.pop(): (arguments, results) for tool, arguments, results in names}
+
+
+async def test_the_table_has_every_tool_with_its_arguments_and_results(server: ScriptedOpenRouter):
+    async with connect(mcp_server(server)) as client:
+        tools = (await client.list_tools()).tools
+    listed = {
+        tool.name: (set(tool.input_schema["properties"]), set(tool.output_schema["properties"])) for tool in tools
+    }
+    assert table() == listed
+
+
+def test_every_option_that_the_page_names_exists():
+    command: Any = get_command(app)
+    known = {option for parameter in command.commands["mcp"].params for option in parameter.opts}
+    assert known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
+
+
+def test_every_file_that_the_page_names_exists():
+    for path in re.findall(r"\]\((\.\./[^)]+)\)", PAGE):
+        assert (ROOT / "docs" / path).is_file(), path
+    assert len(EXAMPLES) == 3
+    assert all(f"examples/mcp/{name}" in PAGE for name in EXAMPLES)
+
+
+@pytest.mark.skipif(not LFM.exists(), reason="the command lfm is not installed beside this Python")
+@pytest.mark.parametrize("entry", EXAMPLES.values(), ids=EXAMPLES)
+async def test_the_command_of_each_example_starts_and_lists_the_tools(entry: Any, server: ScriptedOpenRouter):
+    assert set(entry["env"]) == {"OPENROUTER_API_KEY"}
+    environment = {**os.environ, "OPENROUTER_API_KEY": "sk-or-v1-made-up", "OPENROUTER_BASE_URL": server.base_url}
+    command = shutil.which(entry["command"], path=str(LFM.parent))
+    assert command
+    parameters = StdioServerParameters(command=command, args=entry["args"], env=environment)
+    async with Client(parameters, mode="legacy", read_timeout_seconds=60) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == set(table())
+        assert "US$ 1" in (client.instructions or "")
+
+
+@pytest.mark.parametrize("entry", EXAMPLES.values(), ids=EXAMPLES)
+def test_what_an_example_allows_without_asking_costs_nothing(entry: Any):
+    assert {*entry.get("alwaysAllow", ()), *entry.get("autoApprove", ())} <= {"models", "usage"}

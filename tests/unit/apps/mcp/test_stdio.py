@@ -1,0 +1,168 @@
+"""The command `lfm mcp` as assistants start it: a process that speaks the protocol on stdin and stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from typer.testing import CliRunner
+
+from lfm_adapter import local
+from lfm_adapter.apps.cli import app
+from tests.support.mcp_session import KEY, MODEL, MODES, error_of, usage_of
+from tests.support.openrouter_replies import completion, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lfm_adapter.apps.mcp.session import Session
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()"]
+
+
+@pytest.fixture
+def start(server: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Any]:
+    """Start `lfm mcp` with options; what it writes to stderr goes to `stderr.txt`."""
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    with (tmp_path / "stderr.txt").open("w") as errlog:
+
+        def start(*options: str, mode: str = "legacy", env: dict[str, str] | None = None, **more: Any) -> Client:
+            command, *arguments = [*LFM, "mcp", *options]
+            parameters = StdioServerParameters(command=command, args=arguments, env=environment if env is None else env)
+            return Client(stdio_client(parameters, errlog=errlog), mode=mode, read_timeout_seconds=60, **more)
+
+        yield start
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_an_assistant_starts_it_lists_the_tools_and_asks(
+    start: Any, server: ScriptedOpenRouter, tmp_path: Path, mode: str
+):
+    server.add(stream(["Hello."]))
+    async with start("--model", MODEL, mode=mode) as client:
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        result = await client.call_tool("ask", {"prompt": "Hi"})
+    assert {"ask", "models", "usage"} <= set(names)
+    assert result.content[0].text == "Hello."
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in (tmp_path / "stderr.txt").read_text()
+
+
+async def test_without_a_choice_the_successor_of_the_default_answers(start: Any, server: ScriptedOpenRouter):
+    server.add(stream(["Hello."]))
+    async with start() as client:
+        await client.call_tool("ask", {"prompt": "Hi"})
+        assert "because `liquid/lfm-3b` is retired" in client.instructions
+    assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+
+
+async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter):
+    server.add(stream(["Hello."], model=MODEL))
+    async with start("--model", MODEL, "--max-cost-usd", "0.0001") as client:
+        assert "US$ 0.0001" in client.instructions
+        refused = await client.call_tool("ask", {"prompt": "Hi"})
+        answered = await client.call_tool("ask", {"prompt": "Hi", "max_tokens": 100})
+    assert "spending limit of US$ 0.0001" in error_of(refused)
+    assert answered.content[0].text == "Hello."
+    assert len(server.requests) == 1
+
+
+def test_a_model_on_this_machine_may_read_for_minutes(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
+    monkeypatch.setattr(local, "serve", lambda *_, **__: running)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of the tests stay
+    served: list[Session] = []
+    monkeypatch.setattr(
+        "lfm_adapter.apps.mcp.server.create_server", lambda session: served.append(session) or MagicMock()
+    )
+    assert CliRunner().invoke(app, ["mcp", "--local"]).exit_code == 0
+    settings = served[0].client.settings
+    assert settings.timeout >= 1800
+    assert settings.stream_chunk_timeout is None
+
+
+@pytest.mark.local_model
+async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, start: Any, tmp_path: Path):
+    # What Claude Code and Roo Code pass on where the variable that a configuration names is not set.
+    environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
+    async with start(env=environment) as client:
+        assert "no LFM" in client.instructions
+        answer = await client.call_tool("ask", {"prompt": "What is water?"})
+        chosen = await client.call_tool("classify", {"text": "It is broken.", "labels": ["bug", "praise"]})
+        listed = (await client.call_tool("models", {})).structured_content
+    assert answer.content[0].text
+    assert usage_of(answer)["cost_usd"] == 0
+    assert chosen.structured_content["label"] in {"bug", "praise"}
+    assert listed["server"] == "this machine"
+    assert [(model["id"], model["context_length"]) for model in listed["models"]] == [(listed["default"], 8192)]
+    assert "OPENROUTER_API_KEY is not set" in (tmp_path / "stderr.txt").read_text()
+
+
+def test_nothing_but_the_protocol_is_written_to_stdout(server: ScriptedOpenRouter):
+    server.add(completion())
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    ended = subprocess.run(  # noqa: S603
+        [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter):
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    with subprocess.Popen(  # noqa: S603
+        [*LFM, "mcp"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n")
+        process.stdin.flush()
+        assert "serverInfo" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)  # its stdin is still open
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("options", [["--base-url", "https://llm.example/v1"], ["--local", "--model", "x"]])
+def test_options_that_cannot_be_meant_are_refused_before_it_serves(options: list[str]):
+    ended = subprocess.run(  # noqa: S603
+        [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert "--model" in ended.stderr
+
+
+def test_a_server_on_this_machine_needs_no_model():
+    ended = subprocess.run(  # noqa: S603
+        [*LFM, "mcp", "--base-url", "http://127.0.0.1:9"],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_without_the_sdk_it_says_how_to_install_it():
+    program = "import sys; sys.modules['mcp'] = None; from lfm_adapter.apps.cli import app; app()"
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program, "mcp"], input="", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert 'pip install "lfm-adapter[mcp]"' in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,250 @@
+"""Summaries, objects, labels and commit messages, of texts and of files, over both generations of the protocol."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp.types import ListRootsResult, Root
+
+from lfm_adapter.apps.mcp.server import create_server
+from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
+from tests.support.openrouter_replies import error, stream
+from tests.support.prompted_model import prompted_model
+from tests.support.scripted_model import openrouter_like
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.http_reply import Reply
+    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+SMALL = "liquid/lfm-2-24b-a2b"  # 32,768 tokens of context
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+async def call(server: Any, name: str, mode: str = "legacy", **arguments: Any) -> Any:
+    async with connect(server, mode) as client:
+        return await client.call_tool(name, arguments)
+
+
+def prompt_of(request: RecordedRequest) -> str:
+    return request.json["messages"][-1]["content"]
+
+
+def noted(request: RecordedRequest) -> Reply:
+    """Answer with the markers that stand in the text, so that a test sees what was read."""
+    return stream([" ".join(re.findall(r"mark-\d+", prompt_of(request))) or "nothing"], model=SMALL)
+
+
+class TestSummarize:
+    async def test_a_text_becomes_a_summary(self, server: ScriptedOpenRouter, mode: str):
+        server.add(stream(["In short."], model=MODEL))
+        result = await call(mcp_server(server), "summarize", mode, text="A long story.", instructions="One line.")
+        assert result.content[0].text == "In short."
+        assert result.structured_content == {"summary": "In short.", "model": MODEL, "parts": 1, "truncated": False}
+        assert "A long story." in prompt_of(server.requests[0])
+        assert "One line." in prompt_of(server.requests[0])
+
+    async def test_what_is_longer_than_the_context_is_read_in_parts(self, server: ScriptedOpenRouter, mode: str):
+        server.default = noted
+        marks = [f"mark-{number}" for number in range(40)]
+        text = "\n\n".join(f"{mark} " + "word " * 1000 for mark in marks)  # 50,000 tokens and more
+        told: list[str] = []
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            told.append(message or "")
+
+        async with connect(mcp_server(server, SMALL), mode) as client:
+            result = await client.call_tool("summarize", {"text": text}, progress_callback=hear)
+        parts = result.structured_content["parts"]
+        assert parts > 1
+        assert result.content[0].text.split() == marks
+        assert len(server.requests) == parts + 1
+        assert usage_of(result)["answers"] == parts + 1
+        assert f"{parts} of {parts} parts read" in told
+
+    async def test_a_part_that_the_server_finds_too_long_is_halved(self, server: ScriptedOpenRouter):
+        def strict(request: RecordedRequest) -> Reply:
+            if len(prompt_of(request)) > 6_000:
+                return error(400, "This endpoint's maximum context length is 2048 tokens. However, you requested 9999.")
+            return noted(request)
+
+        server.default = strict
+        marks = [f"mark-{number}" for number in range(10)]
+        text = "\n\n".join(f"{mark} " + "word " * 300 for mark in marks)
+        result = await call(mcp_server(server, "acme/unknown"), "summarize", text=text)
+        assert result.content[0].text.split() == marks
+        assert result.structured_content["parts"] > 2
+
+    async def test_a_part_of_which_nothing_was_noted_is_a_failure_and_not_left_out(self, server: ScriptedOpenRouter):
+        def silent_once(request: RecordedRequest) -> Reply:
+            if "mark-30 " in prompt_of(request):
+                return stream([], reasoning=["Hm."], finish_reason="length")
+            return noted(request)
+
+        server.default = silent_once
+        text = "\n\n".join(f"mark-{number} " + "word " * 1000 for number in range(40))
+        assert "wrote no answer" in error_of(await call(mcp_server(server, SMALL), "summarize", text=text))
+
+    async def test_a_failure_of_one_part_is_the_failure_of_the_call(self, server: ScriptedOpenRouter):
+        def fail_late(request: RecordedRequest) -> Reply:
+            return error(402, "Insufficient credits") if "mark-399 " in prompt_of(request) else noted(request)
+
+        server.default = fail_late
+        # More parts than are read side by side, so that some are answered before the last is asked for.
+        text = "\n\n".join(f"mark-{number} " + "word " * 1000 for number in range(400))
+        result = await call(mcp_server(server, SMALL), "summarize", text=text)
+        assert "credit" in error_of(result)
+        assert usage_of(result)["answers"] >= 1  # what was paid for is told all the same
+
+    async def test_a_text_that_would_take_hundreds_of_calls_is_refused(self, server: ScriptedOpenRouter):
+        result = await call(mcp_server(server, SMALL), "summarize", text="word " * 4_000_000)
+        assert "too long" in error_of(result)
+        assert not server.requests
+
+    @pytest.mark.parametrize("arguments", [{}, {"text": " "}, {"text": "x", "paths": ["y"]}])
+    async def test_it_takes_either_a_text_or_paths(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
+        assert "either" in error_of(await call(mcp_server(server), "summarize", **arguments))
+
+
+class TestFiles:
+    async def test_files_below_the_clients_roots_are_read(self, server: ScriptedOpenRouter, mode: str, tmp_path: Path):
+        server.add(stream(["Short."]))
+        (tmp_path / "a.txt").write_text("What is in A.")
+        (tmp_path / "b.txt").write_text("What is in B.")
+
+        async def list_roots(_: Any) -> ListRootsResult:
+            return ListRootsResult(roots=[Root(uri=tmp_path.as_uri())])
+
+        async with connect(mcp_server(server), mode, list_roots_callback=list_roots) as client:
+            result = await client.call_tool("summarize", {"paths": ["a.txt", str(tmp_path / "b.txt")]})
+            outside = await client.call_tool("extract", {"paths": ["../x"], "schema": PERSON})
+        assert not result.is_error, result
+        assert "What is in A." in prompt_of(server.requests[0])
+        assert "What is in B." in prompt_of(server.requests[0])
+        assert "outside" in error_of(outside)
+        assert outside.meta["lfm-adapter/error"] == {"type": "FileAccessError"}
+        assert len(server.requests) == 1
+
+    async def test_roots_are_not_asked_for_where_no_file_is(self, server: ScriptedOpenRouter, mode: str):
+        server.add(stream(["Short."]))
+
+        async def list_roots(_: Any) -> ListRootsResult:
+            raise AssertionError
+
+        async with connect(mcp_server(server), mode, list_roots_callback=list_roots) as client:
+            assert not (await client.call_tool("summarize", {"text": "A text."})).is_error
+
+    async def test_files_below_the_folders_of_the_user_are_read(
+        self, server: ScriptedOpenRouter, mode: str, tmp_path: Path
+    ):
+        server.add(stream(["Short."]))
+        (tmp_path / "a.txt").write_text("What is in A.")
+        session = session_of(server)
+        session.folders = (tmp_path,)
+        result = await call(create_server(session), "summarize", mode, paths=["a.txt"])
+        assert not result.is_error, result
+        assert "What is in A." in prompt_of(server.requests[0])
+
+    async def test_without_any_the_error_says_how_to_open_some(self, server: ScriptedOpenRouter, mode: str):
+        result = await call(mcp_server(server), "summarize", mode, paths=["/etc/passwd"])
+        assert "--root FOLDER" in error_of(result)
+
+
+class TestExtract:
+    @pytest.mark.parametrize(
+        ("model", "responder"),
+        [(MODEL, openrouter_like), ("liquid/lfm-3b", prompted_model)],
+        ids=["native", "by prompt"],
+    )
+    async def test_a_text_becomes_an_object_that_fits_the_schema(
+        self, server: ScriptedOpenRouter, mode: str, model: str, responder: Any
+    ):
+        server.default = responder
+        result = await call(mcp_server(server, model), "extract", mode, text="'Ada' is 36 years old.", schema=PERSON)
+        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
+        assert json.loads(result.content[0].text)["data"] == {"name": "Ada", "age": 36}
+
+    async def test_a_schema_may_come_as_a_string(self, server: ScriptedOpenRouter):
+        server.default = openrouter_like
+        result = await call(mcp_server(server), "extract", text="'Ada' is 36.", schema=json.dumps(PERSON))
+        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
+
+    async def test_a_server_that_ignores_the_schema_is_told_once(self, server: ScriptedOpenRouter):
+        server.add(stream(['{"name": "Ada"}']), stream(['Sorry: {"name": "Ada", "age": "36"}']))
+        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
+        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
+        assert "'age' is a required property" in prompt_of(server.requests[1])
+        assert usage_of(result)["answers"] == 2
+
+    async def test_what_does_not_fit_in_the_end_is_an_error(self, server: ScriptedOpenRouter):
+        server.add(stream(["No idea."]), stream(["No idea."]))
+        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
+        assert "no JSON object" in error_of(result)
+        assert result.structured_content is None
+        assert len(server.requests) == 2
+
+    async def test_an_object_that_was_cut_off_is_no_object(self, server: ScriptedOpenRouter):
+        server.add(stream(['{"name": "Ada", "age": 3'], finish_reason="length"))
+        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
+        assert "cut off" in error_of(result)
+
+    @pytest.mark.parametrize(
+        ("schema", "told"),
+        [
+            ({"type": "array"}, '"type": "object" at its root'),
+            ({"type": "object", "properties": 3}, "no valid JSON schema"),
+        ],
+    )
+    async def test_a_schema_that_cannot_be_kept_to_is_refused(self, server: ScriptedOpenRouter, schema: Any, told: str):
+        assert told in error_of(await call(mcp_server(server), "extract", text="x", schema=schema))
+        assert not server.requests
+
+
+class TestClassify:
+    async def test_one_of_the_labels_is_chosen(self, server: ScriptedOpenRouter, mode: str):
+        server.default = openrouter_like
+        result = await call(mcp_server(server), "classify", mode, text="Broken!", labels=["bug", "wish"])
+        assert result.structured_content["label"] in {"bug", "wish"}
+        assert result.content[0].text == result.structured_content["label"]
+
+    async def test_a_label_of_its_own_is_not_taken(self, server: ScriptedOpenRouter):
+        server.add(stream(['{"label": "Bug!"}']), stream(['{"label": "bug"}']))
+        result = await call(mcp_server(server, "acme/one"), "classify", text="Broken!", labels=["bug", "wish"])
+        assert result.structured_content["label"] == "bug"
+        assert len(server.requests) == 2
+
+    @pytest.mark.parametrize("labels", [["one"], ["one", "one"]])
+    async def test_labels_must_differ(self, server: ScriptedOpenRouter, labels: list[str]):
+        assert "labels" in error_of(await call(mcp_server(server), "classify", text="x", labels=labels))
+
+
+class TestCommitMessage:
+    async def test_a_diff_becomes_subject_and_body(self, server: ScriptedOpenRouter, mode: str):
+        server.add(stream(["```\nFix the parser\n\nIt dropped ", "the last line.\n```"]))
+        result = await call(mcp_server(server), "commit_message", mode, diff="-a\n+b\n", instructions="No emoji.")
+        written = result.structured_content
+        assert written["subject"] == "Fix the parser"
+        assert written["body"] == "It dropped the last line."
+        assert written["message"] == result.content[0].text == "Fix the parser\n\nIt dropped the last line."
+        assert "No emoji." in prompt_of(server.requests[0])
+
+    async def test_a_long_diff_is_read_file_by_file(self, server: ScriptedOpenRouter):
+        server.default = noted
+        diff = "".join(f"diff --git a/{n} b/{n}\n+mark-{n}\n" + "+line\n" * 3000 for n in range(20))
+        result = await call(mcp_server(server, SMALL), "commit_message", diff=diff)
+        assert result.structured_content["subject"].split() == [f"mark-{n}" for n in range(20)]
+        read = [prompt_of(request).removeprefix("<text>\n") for request in server.requests[:-1]]
+        assert all(part.startswith("diff --git") for part in read)

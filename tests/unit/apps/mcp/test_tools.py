@@ -1,0 +1,219 @@
+"""What the tools of `lfm mcp` do for an agent, over both generations of the protocol."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from lfm_adapter.apps.mcp import call
+from tests.support.mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, usage_of
+from tests.support.openrouter_replies import error, stream
+from tests.support.openrouter_replies import usage_of as usage
+from tests.support.prompted_model import prompted_model
+
+if TYPE_CHECKING:
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+pytestmark = pytest.mark.parametrize("mode", MODES)
+
+
+async def test_every_tool_is_described_for_an_agent_that_chooses(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server), mode) as client:
+        tools = (await client.list_tools()).tools
+    assert [tool.name for tool in tools[:1]] == ["ask"]
+    for tool in tools:
+        assert tool.title
+        assert len(tool.description or "") > 100, tool.name
+        Draft202012Validator.check_schema(tool.input_schema)
+        assert tool.output_schema
+        Draft202012Validator.check_schema(tool.output_schema)
+        assert tool.annotations
+        assert tool.annotations.read_only_hint is True
+        for name, schema in tool.input_schema["properties"].items():
+            assert schema.get("description"), f"{tool.name}: {name}"
+
+
+async def test_ask_returns_the_answer_as_text_and_as_an_object(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["Grass ", "is green."], model=MODEL, usage=usage(20, 5, cost=0.25)))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "What is grass?", "system": "Be brief.", "max_tokens": 100})
+    assert not result.is_error
+    assert result.content[0].text == "Grass is green."
+    assert result.structured_content == {"text": "Grass is green.", "model": MODEL, "truncated": False}
+    assert usage_of(result) == {"answers": 1, "prompt_tokens": 20, "completion_tokens": 5, "cost_usd": 0.25}
+    (request,) = server.requests
+    assert request.json["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What is grass?"},
+    ]
+    assert request.json["max_tokens"] == 100
+
+
+async def test_ask_takes_a_prompt_that_is_json_as_it_stands(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["Fine."]))
+    async with connect(mcp_server(server), mode) as client:
+        await client.call_tool("ask", {"prompt": '{"a": [1, 2]}', "system": '["x"]'})
+    assert [message["content"] for message in server.requests[0].json["messages"]] == ['["x"]', '{"a": [1, 2]}']
+
+
+async def test_an_answer_that_a_filter_stopped_is_an_error_that_says_so(server: ScriptedOpenRouter, mode: str):
+    server.add(stream([], finish_reason="content_filter"))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Hello"})
+    assert "content filter" in error_of(result)
+
+
+async def test_nothing_but_tools_is_offered(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server), mode) as client:
+        offered = client.server_capabilities
+    assert offered.tools
+    assert (offered.prompts, offered.resources) == (None, None)
+
+
+async def test_an_answer_that_was_cut_off_says_so(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["Once upon"], finish_reason="length"))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Tell me a story.", "max_tokens": 2})
+    assert result.structured_content["truncated"] is True
+    assert [block.text for block in result.content] == [
+        "Once upon",
+        "[The answer was cut off. Ask for less, or raise `max_tokens` where the tool takes it.]",
+    ]
+
+
+async def test_an_answer_without_words_is_an_error_that_says_why(server: ScriptedOpenRouter, mode: str):
+    server.add(
+        stream([], reasoning=["Let me ", "think."], finish_reason="length", usage=usage(cost=0.5)),
+        stream([], refusal=["I will not ", "say that"]),
+    )
+    async with connect(mcp_server(server), mode) as client:
+        used_up = await client.call_tool("ask", {"prompt": "Hello", "max_tokens": 2})
+        refused = await client.call_tool("ask", {"prompt": "Hello"})
+    assert "reasoning took all of `max_tokens`" in error_of(used_up)
+    assert usage_of(used_up)["cost_usd"] == 0.5
+    assert "refused: I will not say that." in error_of(refused)
+
+
+async def test_progress_is_told_while_a_long_answer_is_written(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["word "] * 300))
+    told: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    async with connect(mcp_server(server), mode) as client:
+        await client.call_tool("ask", {"prompt": "Write."}, progress_callback=hear)
+    assert len(told) >= 3
+    assert told == sorted(set(told))
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("ask", {"prompt": "Hi"}), ("classify", {"text": "Hi", "labels": ["a", "b"]})]
+)
+async def test_a_client_hears_of_a_call_that_waits_for_the_model(
+    server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch, tool: str, arguments: dict[str, Any]
+):
+    monkeypatch.setattr(call, "SIGN_OF_LIFE_S", 0.01)
+    heard_often = threading.Event()
+    told: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+        if len(told) == 3:
+            heard_often.set()
+
+    server.add(stream(['{"label": "a"}']).held(0, heard_often))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool(tool, arguments, progress_callback=hear)
+    assert not result.is_error
+    assert heard_often.is_set()
+    assert told == sorted(set(told))
+
+
+async def test_a_retired_model_is_an_error_that_names_what_to_ask_instead(server: ScriptedOpenRouter, mode: str):
+    server.add(error(404, "No endpoints found for liquid/lfm-3b."))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Hello", "model": "lfm-3b"})
+    assert 'Call again with model="liquid/lfm-3-1.7b"' in error_of(result)
+    assert result.meta["lfm-adapter/error"]["type"] == "ModelRetiredError"
+    assert result.meta["lfm-adapter/error"]["successors"][0] == "liquid/lfm-3-1.7b"
+
+
+@pytest.mark.filterwarnings("ignore:.*is retired")
+async def test_who_chose_no_model_is_answered_by_the_successor_of_the_default(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["Hi."]))
+    async with connect(mcp_server(server, "liquid/lfm-3b", when_retired="successor"), mode) as client:
+        await client.call_tool("ask", {"prompt": "Hello"})
+        assert "`liquid/lfm-3-1.7b` answers" in (client.instructions or "")
+    assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+
+
+async def test_who_chose_a_retired_model_is_told_so_from_the_start(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server, "liquid/lfm-3b"), mode) as client:
+        assert "no longer: where it is refused, name `liquid/lfm-3-1.7b`" in (client.instructions or "")
+
+
+async def test_an_error_tells_what_to_do_and_never_the_key(server: ScriptedOpenRouter, mode: str):
+    server.add(error(401, f"Bad key {KEY}"))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Hello"})
+    assert "Only the user can mend this" in error_of(result)
+    assert KEY not in repr(result)
+
+
+async def test_arguments_out_of_shape_are_an_error_that_names_them(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "", "max_tokens": -1})
+    assert "prompt" in error_of(result)
+    assert "max_tokens" in error_of(result)
+    assert not server.requests
+
+
+async def test_models_tells_prices_limits_and_the_default(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("models", {})
+    listed = {model["id"]: model for model in result.structured_content["models"]}
+    assert result.structured_content["default"] == MODEL
+    assert listed[MODEL]["is_default"]
+    assert Decimal(str(listed[MODEL]["input_usd_per_million"])) == Decimal("0.08")
+    assert listed[MODEL]["context_length"] == 262_144
+    assert listed["liquid/lfm-3-1.7b:free"]["output_usd_per_million"] == 0
+
+
+async def test_models_of_openrouter_come_from_the_catalogue_without_a_request(mode: str):
+    from lfm_adapter import AsyncLFMClient
+    from lfm_adapter.apps.mcp.server import create_server
+    from lfm_adapter.apps.mcp.session import Session
+
+    async with connect(create_server(Session(AsyncLFMClient(model=MODEL, api_key=KEY))), mode) as client:
+        living = (await client.call_tool("models", {})).structured_content["models"]
+        every = (await client.call_tool("models", {"include_retired": True})).structured_content["models"]
+    assert MODEL in {model["id"] for model in living}
+    assert "retired" not in {model["status"] for model in living}
+    retired = {model["id"]: model["successors"] for model in every if model["status"] == "retired"}
+    assert "liquid/lfm-3-1.7b" in retired["liquid/lfm-3b"]
+
+
+async def test_usage_adds_up_what_the_calls_have_used(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["A"], usage=usage(10, 1, cost=0.25)), stream(["B"], usage=usage(20, 2, cost=0.5)))
+    async with connect(mcp_server(server), mode) as client:
+        await client.call_tool("ask", {"prompt": "One"})
+        await client.call_tool("ask", {"prompt": "Two", "model": "liquid/lfm-2.5-2.6b:free"})
+        used = (await client.call_tool("usage", {})).structured_content
+    assert (used["answers"], used["prompt_tokens"], used["completion_tokens"]) == (2, 30, 3)
+    assert (used["cost_usd"], used["limit_usd"], used["left_usd"]) == (0.75, None, None)
+    assert {model["model"]: model["cost_usd"] for model in used["by_model"]} == {
+        MODEL: 0.25,
+        "liquid/lfm-2.5-2.6b:free": 0.5,
+    }
+
+
+async def test_it_works_on_a_model_that_has_nothing_but_text(server: ScriptedOpenRouter, mode: str):
+    server.default = prompted_model
+    async with connect(mcp_server(server, "liquid/lfm-3b"), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Hello."})
+    assert result.content[0].text == "Thank you for your message: Hello."

@@ -1,0 +1,497 @@
+"""What both clients send, and what they make of the answer. Each test runs with `LFMClient` and `AsyncLFMClient`."""
+
+from __future__ import annotations
+
+import socket
+import traceback
+from decimal import Decimal
+
+import pytest
+
+from lfm_adapter import errors
+from lfm_adapter._client import request as call
+from tests.support.both_clients import KEY, KINDS, clients, record_waits
+from tests.support.http_reply import Break, html, raw
+from tests.support.openrouter_replies import (
+    GENERATION_ID,
+    PADDING,
+    completion,
+    error,
+    error_in_200,
+    midstream_error,
+    stream,
+    tool_call,
+    usage_of,
+)
+from tests.support.scripted_model import openrouter_like
+from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+COMPRESSION = {"id": "context-compression"}
+TOO_MUCH = (
+    "This endpoint's maximum context length is 32768 tokens. However, you requested about {requested} tokens "
+    "(of text input, and in the output). Please reduce the length of either one."
+)
+TOO_LONG = "word " * 33_000  # for the 32,768 tokens of LFM-3B
+
+
+@pytest.fixture(params=KINDS)
+def make(request):
+    with clients(request.param) as make:
+        yield make
+
+
+class TestChat:
+    def test_returns_the_reply(self, make, server):
+        server.add(completion("Hello.", reasoning="Greet.", tool_calls=[tool_call("weather", {"city": "Bonn"})]))
+        reply = make(server).chat([{"role": "user", "content": "Hi"}])
+        assert (reply.text, reply.reasoning, reply.id) == ("Hello.", "Greet.", GENERATION_ID)
+        assert [(tool.name, tool.arguments) for tool in reply.tool_calls] == [("weather", '{"city":"Bonn"}')]
+
+    def test_takes_a_question_for_a_message_of_the_user(self, make, server):
+        server.add(completion())
+        make(server).chat("Grüß Gott\u2028!")
+        assert server.requests[0].json["messages"] == [{"role": "user", "content": "Grüß Gott\u2028!"}]
+
+    def test_reads_through_the_whitespace_that_keeps_a_connection_open(self, make, server):
+        server.add(completion("Hello.", padding=PADDING * 100))
+        assert make(server).chat("Hi").text == "Hello."
+
+    @pytest.mark.parametrize(
+        ("failure", "kind"),
+        [
+            (error(401, "User not found."), errors.AuthenticationError),
+            (error_in_200(403, "Moderated"), errors.PermissionDeniedError),
+            (html(403), errors.PermissionDeniedError),
+            (raw(200, {"Content-Type": "application/json"}, [b"Hello"]), errors.ResponseError),
+        ],
+    )
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_raises_what_went_wrong(self, make, server, failure, kind, streamed):
+        server.add(failure)
+        client = make(server, max_retries=0)
+        with pytest.raises(kind) as caught:
+            client.text() if streamed else client.chat("Hi")
+        assert caught.value.model == "liquid/lfm-3b"
+
+    def test_refuses_a_body_above_its_bound(self, make, server):
+        server.add(completion("word " * 1000))
+        with pytest.raises(errors.ResponseError, match=r"larger than 2,000 bytes"):
+            make(server).but(max_reply_bytes=2_000).chat("Hi")
+        assert len(server.requests) == 1
+
+    def test_takes_a_body_within_its_bound(self, make, server):
+        reply = completion("Hello.")
+        server.add(reply)
+        assert make(server).but(max_reply_bytes=len(reply.body)).chat("Hi").text == "Hello."
+
+    def test_is_no_stream(self, make, server):
+        with pytest.raises(errors.ConfigurationError, match="Call `stream`"):
+            make(server).chat("Hi", stream=True)
+        assert server.requests == []
+
+
+class TestLookups:
+    def test_models_are_listed_without_a_key(self, make, server):
+        models = make(server, api_key=None, as_openrouter=True).list_models()
+        assert "liquid/lfm-3-1.7b" in [model["id"] for model in models]
+        assert "authorization" not in server.requests[0].headers
+
+    @pytest.mark.parametrize("model", ["liquid/lfm-3-1.7b:free", "lfm-3-1.7b:free"])
+    def test_endpoints_are_those_of_the_model(self, make, server, model):
+        client = make(server, api_key=None, as_openrouter=True)
+        assert client.list_endpoints(model)["endpoints"][0]["provider_name"] == "Liquid"
+        assert server.requests[0].path == "/models/liquid/lfm-3-1.7b:free/endpoints"
+
+    def test_endpoints_of_an_unknown_model_are_not_found(self, make, server):
+        with pytest.raises(errors.NotFoundError):
+            make(server).list_endpoints("liquid/none")
+
+    def test_key_is_described(self, make, server):
+        assert "limit" in make(server).key_info()
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+    def test_key_that_is_missing_is_refused_by_the_server(self, make, server):
+        with pytest.raises(errors.AuthenticationError):
+            make(server, api_key=None).key_info()
+
+
+class TestBody:
+    def sent(self, client, server, **parameters):
+        server.add(completion())
+        client.chat("Hi", **parameters)
+        return server.requests[-1].json
+
+    def test_holds_what_was_asked_for_and_nothing_else(self, make, server):
+        assert self.sent(make(server), server) == {
+            "model": "liquid/lfm-3b",
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+
+    def test_has_no_field_that_is_null_or_empty(self, make, server):
+        body = self.sent(make(server), server, stop=None, tools=[], provider={}, max_tokens=None, temperature=0)
+        assert body.keys() == {"model", "messages", "temperature"}
+
+    def test_passes_on_what_the_client_does_not_know(self, make, server):
+        body = self.sent(make(server), server, top_p=0.5, brand_new={"a": [1]}, seed=7)
+        assert (body["top_p"], body["brand_new"], body["seed"]) == (0.5, {"a": [1]}, 7)
+
+    def test_says_max_tokens_by_the_name_that_every_model_knows(self, make, server):
+        body = self.sent(make(server), server, max_completion_tokens=100)
+        assert body["max_tokens"] == 100
+        assert "max_completion_tokens" not in body
+
+    def test_takes_max_tokens_before_its_other_name(self, make, server):
+        assert self.sent(make(server), server, max_tokens=50, max_completion_tokens=100)["max_tokens"] == 50
+
+    @pytest.mark.parametrize(("model", "sent"), [("lfm-3b", "liquid/lfm-3b"), ("gpt-oss", "gpt-oss"), ("a/b", "a/b")])
+    def test_names_the_model_in_full(self, make, server, model, sent):
+        assert self.sent(make(server, as_openrouter=True, model=model), server)["model"] == sent
+        assert self.sent(make(server, as_openrouter=True), server, model=model)["model"] == sent
+
+    def test_names_the_model_of_a_server_on_this_machine_as_it_is_given(self, make, server):
+        assert self.sent(make(server, model="lfm2-8b-a1b", when_retired="successor"), server)["model"] == "lfm2-8b-a1b"
+
+    def test_is_the_same_for_the_same_call(self, make, server):
+        client = make(server)
+        for _ in range(2):
+            self.sent(client, server, temperature=0.1, tools=[WEATHER], max_tokens=9, provider={"order": ["b", "a"]})
+        assert server.requests[0].body == server.requests[1].body
+
+    def test_asks_other_servers_for_the_usage_of_a_stream(self, make, server):
+        server.add(stream())
+        make(server).text()
+        body = server.requests[0].json
+        assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
+
+    def test_does_not_ask_openrouter_for_what_it_always_tells(self, make, server):
+        server.add(stream())
+        make(server, as_openrouter=True).text()
+        assert server.requests[0].json.keys() == {"model", "messages", "stream"}
+
+    def test_asks_no_server_for_usage_where_that_is_not_wanted(self, make, server):
+        server.add(stream())
+        make(server).text(stream_options=None)
+        assert "stream_options" not in server.requests[0].json
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {"temperature": float("nan")},
+            {"metadata": {"a": object()}},
+            {"max_tokens": 0},
+            {"models": ["a/1", "a/2", "a/3", "a/4"]},
+        ],
+    )
+    def test_that_cannot_be_sent_is_refused_at_once(self, make, server, parameters):
+        client = make(server)
+        with pytest.raises(errors.ConfigurationError):
+            client.chat("Hi", **parameters)
+        with pytest.raises(errors.ConfigurationError):
+            client.stream("Hi", **parameters)
+        assert server.requests == []
+
+    def test_needs_a_message(self, make, server):
+        with pytest.raises(errors.ConfigurationError, match="no message"):
+            make(server).chat([])
+
+
+class TestHeaders:
+    def sent(self, client, server):
+        server.add(completion())
+        client.chat("Hi")
+        return server.requests[-1].headers
+
+    def test_carry_the_key_and_the_app(self, make, server):
+        client = make(server, app_url="https://app.example", app_title="Grüße", app_categories=["cli-agent"])
+        headers = self.sent(client, server)
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert headers["http-referer"] == "https://app.example"
+        assert headers["x-openrouter-title"].encode("latin-1").decode() == "Grüße"
+        assert headers["x-openrouter-categories"] == "cli-agent"
+
+    def test_ask_for_a_stream_that_waits_in_no_compressor(self, make, server):
+        server.add(stream())
+        make(server).text()
+        headers = server.requests[0].headers
+        assert (headers["accept"], headers["accept-encoding"]) == ("text/event-stream", "identity")
+
+    def test_of_the_caller_win(self, make, server):
+        headers = self.sent(make(server, default_headers={"user-agent": "mine/1", "X-Trace": "7"}), server)
+        assert (headers["user-agent"], headers["x-trace"]) == ("mine/1", "7")
+
+    def test_have_no_key_where_there_is_none(self, make, server):
+        assert "authorization" not in self.sent(make(server, api_key=None), server)
+
+    def test_keep_the_environments_key_from_a_local_server(self, make, server, monkeypatch):
+        monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+        assert "authorization" not in self.sent(make(server, api_key=None), server)
+
+    def test_have_the_key_of_the_moment(self, make, server):
+        keys = iter(["sk-or-v1-first", "sk-or-v1-second"])
+        client = make(server, api_key=lambda: next(keys))
+        sent = [self.sent(client, server)["authorization"] for _ in range(2)]
+        assert sent == ["Bearer sk-or-v1-first", "Bearer sk-or-v1-second"]
+
+
+class TestKey:
+    def test_that_is_missing_is_reported_before_any_request(self, make, server):
+        client = make(server, api_key=None, as_openrouter=True)
+        for ask in (lambda: client.chat("Hi"), client.text, client.key_info):
+            with pytest.raises(errors.ConfigurationError, match="OPENROUTER_API_KEY"):
+                ask()
+        assert server.requests == []
+
+    def test_is_sent_without_the_whitespace_around_it(self, make, server):
+        server.add(completion())
+        make(server, api_key=f" {KEY}\r\n").chat("Hi")
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+    @pytest.mark.parametrize("key", [f"{KEY}\nX-Evil: 1", f"{KEY} {KEY}", f"{KEY}\N{ZERO WIDTH SPACE}", f"{KEY}\0"])
+    def test_that_is_no_key_is_refused_and_not_shown(self, make, server, key):
+        with pytest.raises(errors.ConfigurationError) as caught:
+            make(server, api_key=key).chat("Hi")
+        assert KEY not in str(caught.value)
+        assert server.requests == []
+
+    def test_does_not_go_unencrypted_to_a_public_host(self, make):
+        with pytest.raises(errors.ConfigurationError, match="unencrypted"):
+            make(base_url="http://api.example.com/v1").chat("Hi")
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_does_not_follow_a_redirect_to_another_host(self, make, server, streamed):
+        with ScriptedOpenRouter(default=openrouter_like) as other:
+            server.add(raw(307, {"Location": f"{other.base_url}/chat/completions"}, [b""]))
+            client = make(server)
+            with pytest.raises(errors.ResponseError, match=r"redirects \(HTTP 307\).*`base_url`"):
+                client.text() if streamed else client.chat("Hi")
+            assert other.requests == []
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            error(401, f"Incorrect API key provided: {KEY}."),
+            error(502, "Provider returned error", metadata={"raw": f"Authorization: Bearer {KEY}"}),
+            midstream_error([], 500, f"Bad key {KEY}"),
+            completion().broken(1, Break.RESET),
+            raw(200, {"Content-Type": "text/plain"}, [b"Hello"]),
+        ],
+    )
+    def test_is_neither_in_an_error_nor_in_a_log(self, make, server, caplog, monkeypatch, failure):
+        record_waits(monkeypatch)
+        caplog.set_level("DEBUG")
+        client = make(server, max_retries=1)
+        for ask in (lambda: client.chat("Hi"), client.text, client.list_models):
+            server.add(failure, failure)
+            server.add(failure, failure, path="/models")
+            with pytest.raises(errors.APIError) as caught:
+                ask()
+            assert KEY not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__)
+        assert KEY not in caplog.text
+
+    def test_of_an_unusual_form_is_masked_where_the_server_repeats_it(self, make, server):
+        key = "my-own-gateway-key"
+        server.add(error(401, f"Incorrect API key: {key}"))
+        with pytest.raises(errors.AuthenticationError) as raised:
+            make(server, api_key=key).chat("Hi")
+        assert key not in "".join(traceback.format_exception(raised.value))
+
+    def test_is_not_in_the_repr_of_a_request(self):
+        from lfm_adapter import LFMClient
+
+        settings = LFMClient(api_key=KEY, default_headers={"X-Secret": "hush-hush"}).settings
+        request = call.ChatCall(
+            settings, "lfm-3b", [{"role": "user", "content": "my question"}], {}, stream=False
+        ).request(1)
+        assert request.headers["Authorization"] == f"Bearer {KEY}"
+        assert not any(secret in repr(request) for secret in (KEY, "hush-hush", "my question"))
+
+
+class TestLimits:
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_refuse_a_prompt_that_cannot_fit_before_it_is_sent(self, make, server, streamed):
+        client = make(server)
+        with pytest.raises(errors.ContextWindowExceededError) as caught:
+            client.stream(TOO_LONG) if streamed else client.chat(TOO_LONG)
+        assert (caught.value.limit, caught.value.estimate) == (32_768, 33_000)
+        assert server.requests == []
+
+    def test_clamp_max_tokens_and_tell(self, make, server, caplog):
+        caplog.set_level("INFO", "lfm_adapter")
+        server.add(completion(), stream())
+        client = make(server, model="liquid/lfm-2.5-2.6b:free")
+        reply = client.chat("Hi", max_tokens=100_000)
+        with client.stream("Hi", max_tokens=100_000) as deltas:
+            list(deltas)
+        assert [request.json["max_tokens"] for request in server.requests] == [8_192, 8_192]
+        for fit in (reply.token_limits, deltas.reply.token_limits):
+            assert (fit.max_tokens, fit.clamped_from) == (8_192, 100_000)
+        assert "max_tokens 100000 does not fit" in caplog.text
+
+    def test_leave_max_tokens_that_fits(self, make, server):
+        server.add(completion())
+        fit = make(server).chat("Hi", max_tokens=100).token_limits
+        assert (fit.max_tokens, fit.clamped_from) == (100, None)
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_ask_for_what_the_server_has_room_for(self, make, server, streamed):
+        too_much = error(400, TOO_MUCH.format(requested="42,768"))
+        server.add(too_much, stream() if streamed else completion())
+        client = make(server)
+        if streamed:
+            with client.stream("Hi", max_tokens=20_000) as deltas:
+                list(deltas)
+            reply = deltas.reply
+        else:
+            reply = client.chat("Hi", max_tokens=20_000)
+        assert [request.json["max_tokens"] for request in server.requests] == [20_000, 10_000]
+        assert (reply.token_limits.max_tokens, reply.token_limits.clamped_from) == (10_000, 20_000)
+
+    @pytest.mark.parametrize("requested", ["60,000", "20,000"])
+    def test_are_told_where_less_of_an_answer_is_no_help(self, make, server, requested):
+        server.add(error(400, TOO_MUCH.format(requested=requested)))
+        with pytest.raises(errors.ContextWindowExceededError) as caught:
+            make(server).chat("Hi", max_tokens=20_000)
+        assert (caught.value.limit, caught.value.requested) == (32_768, int(requested.replace(",", "")))
+        assert len(server.requests) == 1
+
+    def test_that_the_server_counts_anew_are_asked_about_once(self, make, server):
+        server.add(error(400, TOO_MUCH.format(requested="42768")), error(400, TOO_MUCH.format(requested="33000")))
+        with pytest.raises(errors.ContextWindowExceededError):
+            make(server).chat("Hi", max_tokens=20_000)
+        assert len(server.requests) == 2
+
+    def test_count_with_the_counter_given(self, make, server):
+        counted = []
+
+        def count(messages):
+            counted.append(messages)
+            return 32_000
+
+        server.add(completion())
+        fit = make(server, token_counter=count).chat("Hi", max_tokens=1_000).token_limits
+        assert counted == [[{"role": "user", "content": "Hi"}]]
+        assert (fit.estimate, fit.max_tokens) == (32_000, 768)
+        with pytest.raises(errors.ContextWindowExceededError):
+            make(server, token_counter=lambda _: 32_768).chat("Hi")
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [
+            {"plugins": [{"id": "web"}, COMPRESSION]},
+            {"plugins": [COMPRESSION | {"enabled": True}]},
+            {"transforms": ["middle-out"]},
+            {"models": ["liquid/lfm-3-1.7b"]},
+            {"model": "somebody/unknown"},
+        ],
+    )
+    def test_are_left_to_a_server_that_may_make_it_fit(self, make, server, parameters):
+        server.add(completion())
+        assert make(server).chat(TOO_LONG, **parameters).text == "Hello."
+
+    @pytest.mark.parametrize(
+        "parameters",
+        [{"plugins": [COMPRESSION | {"enabled": False}]}, {"plugins": [{"id": "web"}]}, {"transforms": []}],
+    )
+    def test_hold_where_the_server_will_not_make_it_fit(self, make, server, parameters):
+        with pytest.raises(errors.ContextWindowExceededError):
+            make(server).chat(TOO_LONG, **parameters)
+
+
+class TestRetiredModel:
+    @pytest.fixture(autouse=True)
+    def nobody_was_warned(self, monkeypatch):
+        monkeypatch.setattr(call, "_warned", set())
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            error(404, "No endpoints found for liquid/lfm-3b."),
+            error(400, "liquid/lfm-3b is not a valid model ID"),
+            error_in_200(404, "No endpoints found for liquid/lfm-3b."),
+        ],
+    )
+    def test_is_asked_and_its_successors_named(self, make, server, refusal):
+        server.add(refusal)
+        with pytest.raises(errors.ModelRetiredError, match=r'model="liquid/lfm-3-1\.7b"') as caught:
+            make(server).chat("Hi")
+        assert caught.value.successors[0] == "liquid/lfm-3-1.7b"
+        assert server.requests[0].json["model"] == "liquid/lfm-3b"
+
+    def test_gives_way_to_its_successor_and_the_reply_says_so(self, make, server):
+        server.default = openrouter_like
+        client = make(server, as_openrouter=True, model="lfm-3b", when_retired="successor")
+        with pytest.warns(UserWarning, match=r"`liquid/lfm-3b` is retired; asking .* `liquid/lfm-3-1\.7b`"):
+            assert client.chat("Hi").model == "liquid/lfm-3-1.7b"
+        client.text()  # not warned about again: here a warning is an error
+        assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3-1.7b"] * 2
+
+    def test_warns_where_it_was_asked(self, make, server):
+        with pytest.warns(UserWarning, match="retired") as warned:
+            make(server, when_retired="successor").client.stream("Hi")
+        assert warned[0].filename == __file__
+
+    def test_is_measured_by_its_successors_limits(self, make, server):
+        server.add(completion())
+        with pytest.warns(UserWarning, match="retired"):
+            assert make(server, when_retired="successor").chat(TOO_LONG).text == "Hello."
+
+    def test_is_not_replaced_while_it_is_served(self, make, server):
+        server.add(completion())
+        make(server, model="liquid/lfm-3-1.7b", when_retired="successor").chat("Hi")
+        assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+
+
+class TestCost:
+    def test_is_what_was_charged(self, make, server):
+        server.add(completion(usage=usage_of(1000, 500, cost=0.1)))
+        cost = make(server, as_openrouter=True).chat("Hi").cost
+        assert (cost.total, cost.source) == (Decimal("0.1"), "openrouter")
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_is_computed_where_it_is_not_told(self, make, server, streamed):
+        usage = usage_of(1000, 500, cost=None)
+        server.add(stream(usage=usage) if streamed else completion(usage=usage))
+        client = make(server, as_openrouter=True)
+        if streamed:
+            with client.stream("Hi") as deltas:
+                list(deltas)
+            cost = deltas.reply.cost
+        else:
+            cost = client.chat("Hi").cost
+        assert (cost.total, cost.source) == (Decimal("0.00003"), "catalog")
+
+    def test_is_that_of_the_model_that_served(self, make, server):
+        server.add(completion(model="liquid/lfm-3-1.7b", usage=usage_of(1000, 500, cost=None)))
+        assert make(server, as_openrouter=True).chat("Hi").cost.total == Decimal("0.00018")
+
+    def test_of_an_unknown_model_is_unknown(self, make, server):
+        server.add(completion(model="somebody/unknown", usage=usage_of(cost=None)))
+        assert make(server, as_openrouter=True).chat("Hi").cost is None
+
+    def test_of_an_answer_without_usage_is_unknown(self, make, server):
+        server.add(completion(usage=None))
+        assert make(server, as_openrouter=True).chat("Hi").cost is None
+
+    def test_is_not_made_up_for_a_local_server(self, make, server):
+        server.add(completion(usage=usage_of(1000, 500, cost=None)))
+        assert make(server).chat("Hi").cost is None
+
+    def test_is_believed_to_a_local_server_that_tells_it(self, make, server):
+        server.add(completion(usage=usage_of(cost=0.1)))
+        assert make(server).chat("Hi").cost.total == Decimal("0.1")
+
+
+class TestProxy:
+    def test_of_the_environment_is_used(self, make, server, monkeypatch):
+        address = "http://lfm.internal/api/v1"
+        monkeypatch.setenv("HTTP_PROXY", server.base_url.removesuffix("/api/v1"))
+        server.add(completion("Through it."), path=f"{address}/chat/completions")
+        assert make(base_url=address).chat("Hi").text == "Through it."
+
+    def test_is_not_asked_for_this_machine(self, make, server, monkeypatch):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        server.add(completion("Without it."))
+        assert make(server).chat("Hi").text == "Without it."

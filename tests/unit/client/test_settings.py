@@ -1,0 +1,212 @@
+"""What a client takes from its arguments, what from the environment, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+
+import pytest
+
+from lfm_adapter import AsyncLFMClient, LFMClient
+from lfm_adapter._client.settings import Settings
+from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter.errors import ConfigurationError
+from tests.support.both_clients import KEY
+
+OPENROUTER = "https://openrouter.ai/api/v1"
+LOCAL = "http://127.0.0.1:8080/v1"
+
+
+@pytest.fixture
+def environment_key(monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+
+
+class TestAddress:
+    def test_is_openrouters_by_default(self):
+        assert Settings.from_env().base_url == OPENROUTER
+
+    @pytest.mark.parametrize("variable", ["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"])
+    def test_comes_from_the_environment(self, monkeypatch, variable):
+        monkeypatch.setenv(variable, "https://eu.openrouter.ai/api/v1/")
+        assert Settings.from_env().base_url == "https://eu.openrouter.ai/api/v1"
+
+    def test_of_the_argument_wins(self, monkeypatch):
+        monkeypatch.setenv("OPENROUTER_BASE_URL", "https://eu.openrouter.ai/api/v1")
+        assert Settings.from_env(base_url="https://gateway.example/v1").base_url == "https://gateway.example/v1"
+
+    @pytest.mark.parametrize(
+        ("base_url", "is_openrouter", "is_local"),
+        [
+            (OPENROUTER, True, False),
+            ("https://eu.openrouter.ai/api/v1", True, False),
+            ("https://openrouter.ai.example/v1", False, False),
+            ("https://notopenrouter.ai/v1", False, False),
+            (LOCAL, False, True),
+            ("http://localhost:11434/v1", False, True),
+            ("http://[::1]:8080/v1", False, True),
+        ],
+    )
+    def test_tells_what_stands_there(self, base_url, is_openrouter, is_local):
+        settings = Settings.from_env(base_url=base_url)
+        assert (settings.is_openrouter, settings.is_local) == (is_openrouter, is_local)
+
+
+class TestModel:
+    def test_is_lfm_3b_by_default(self):
+        assert Settings.from_env().model == "liquid/lfm-3b"
+
+    def test_comes_from_the_environment(self, monkeypatch):
+        monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
+        assert Settings.from_env().model == "liquid/lfm-3-1.7b"
+
+    def test_of_the_argument_wins(self, monkeypatch):
+        monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
+        assert Settings.from_env(model="lfm-7b").model == "lfm-7b"
+
+
+class TestKey:
+    def test_comes_from_the_environment(self, environment_key):
+        assert Settings.from_env().key() == KEY
+
+    def test_of_the_argument_wins(self, environment_key):
+        assert Settings.from_env(api_key="sk-or-v1-another").key() == "sk-or-v1-another"
+
+    def test_of_a_function_is_asked_for_each_time(self):
+        keys = iter(["first", "second"])
+        settings = Settings.from_env(api_key=lambda: next(keys))
+        assert (settings.key(), settings.key()) == ("first", "second")
+
+    @pytest.mark.parametrize("api_key", [None, "", " \n", lambda: ""])
+    def test_that_is_missing_is_reported_with_what_to_do(self, api_key):
+        with pytest.raises(ConfigurationError, match="OPENROUTER_API_KEY"):
+            Settings.from_env(api_key=api_key).key()
+
+    def test_is_not_needed_on_this_machine(self):
+        assert Settings.from_env(base_url=LOCAL).key() is None
+
+    def test_is_not_needed_where_openrouter_asks_for_none(self):
+        assert Settings.from_env().key(needed=False) is None
+
+    @pytest.mark.parametrize("base_url", [LOCAL, "https://localhost:8443/v1", "http://192.168.1.5/v1"])
+    def test_of_the_environment_is_kept_from_servers_of_ones_own(self, environment_key, base_url):
+        assert Settings.from_env(base_url=base_url).key() is None
+
+    def test_of_the_environment_goes_to_other_hosts_over_tls(self, environment_key):
+        assert Settings.from_env(base_url="https://gateway.example/v1").key() == KEY
+
+    @pytest.mark.parametrize("variable", ["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"])
+    def test_of_the_environment_goes_where_the_environment_says(self, monkeypatch, environment_key, variable):
+        monkeypatch.setenv(variable, LOCAL)
+        assert Settings.from_env().key() == KEY
+
+    @pytest.mark.parametrize("host", ["api.example.com", "8.8.8.8", "134744072", "0x08.2056", "openrouter.ai"])
+    def test_does_not_go_unencrypted_to_a_public_host(self, host):
+        settings = Settings.from_env(base_url=f"http://{host}/v1", api_key=KEY)
+        with pytest.raises(ConfigurationError, match=f"unencrypted to {host}.*allow_http") as caught:
+            settings.key()
+        assert KEY not in str(caught.value)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:1", "[::1]", "10.0.0.7", "gpu-box", "gpu.internal", "gpu.local"])
+    def test_may_go_unencrypted_to_a_private_host(self, host):
+        assert Settings.from_env(base_url=f"http://{host}/v1", api_key=KEY).key() == KEY
+
+    def test_may_go_unencrypted_where_that_is_wanted(self):
+        assert Settings.from_env(base_url="http://api.example.com/v1", api_key=KEY, allow_http=True).key() == KEY
+
+    def test_that_is_no_text_is_refused(self):
+        with pytest.raises(ConfigurationError, match=r"`api_key` is a string or a function .* not a `int`"):
+            Settings.from_env(api_key=12345)
+
+    def test_of_a_function_that_returns_no_text_is_refused(self):
+        with pytest.raises(ConfigurationError, match="`api_key` must return a string, not a `bytes`"):
+            Settings.from_env(api_key=KEY.encode).key()
+
+
+class TestRanges:
+    @pytest.mark.parametrize("name", ["timeout", "stream_chunk_timeout", "total_timeout"])
+    @pytest.mark.parametrize("seconds", [0, -1, math.nan, True, "10"])
+    def test_of_seconds_are_checked(self, name, seconds):
+        with pytest.raises(ConfigurationError, match=f"`{name}` is in seconds and above 0"):
+            LFMClient(**{name: seconds})
+
+    @pytest.mark.parametrize("name", ["stream_chunk_timeout", "total_timeout"])
+    def test_may_have_no_bound(self, name):
+        assert getattr(LFMClient(**{name: None}).settings, f"{name}_s") is None
+
+    def test_timeout_has_a_bound_even_if_none_is_given(self):
+        assert LFMClient(timeout=None).settings.timeout == LFMClient().settings.timeout == 120
+
+    @pytest.mark.parametrize("size", [0, -1, True, 1e6, None])
+    def test_of_the_largest_reply_are_checked(self, size):
+        with pytest.raises(ConfigurationError, match="`max_reply_bytes` counts reply bytes, from 1"):
+            LFMClient(max_reply_bytes=size)
+
+    @pytest.mark.parametrize("retries", [-1, True, 1.5, None])
+    def test_of_retries_are_checked(self, retries):
+        with pytest.raises(ConfigurationError, match="`max_retries` counts retries"):
+            LFMClient(max_retries=retries)
+
+    def test_of_when_retired_are_checked(self):
+        with pytest.raises(ConfigurationError, match="'raise' or 'successor', not 'warn'"):
+            LFMClient(when_retired="warn")
+
+
+@pytest.mark.parametrize("kind", [LFMClient, AsyncLFMClient])
+class TestClient:
+    def test_takes_its_settings_as_arguments(self, kind):
+        def count(messages):
+            return len(messages)
+
+        client = kind(
+            "liquid/lfm-3-1.7b",
+            api_key=KEY,
+            base_url="https://gateway.example/v1",
+            timeout=1,
+            stream_chunk_timeout=2,
+            total_timeout=3,
+            max_retries=4,
+            app_url="https://app.example",
+            app_title="An app",
+            app_categories=["cli-agent"],
+            default_headers={"X-Trace": "1"},
+            when_retired="successor",
+            token_counter=count,
+            allow_http=True,
+            max_reply_bytes=1_000,
+        )
+        assert client.settings == Settings(
+            model="liquid/lfm-3-1.7b",
+            api_key=KEY,
+            base_url="https://gateway.example/v1",
+            timeout_s=1,
+            stream_chunk_timeout_s=2,
+            total_timeout_s=3,
+            max_retries=4,
+            attribution=Attribution("https://app.example", "An app", ("cli-agent",)),
+            headers={"X-Trace": "1"},
+            when_retired="successor",
+            token_counter=count,
+            allow_http=True,
+            max_reply_bytes=1_000,
+        )
+
+    def test_shows_neither_its_key_nor_its_headers(self, kind):
+        client = kind(api_key=KEY, default_headers={"X-Secret": "hush-hush"})
+        shown = f"{client!r} {client} {client.settings!r}"
+        assert "liquid/lfm-3b" in shown
+        assert KEY not in shown
+        assert "hush-hush" not in shown
+
+    def test_can_be_pickled_and_copied(self, kind):
+        client = kind(api_key=KEY, max_retries=7, default_headers={"X-Trace": "1"})
+        for twin in (pickle.loads(pickle.dumps(client)), copy.deepcopy(client), copy.copy(client)):  # noqa: S301 # own
+            assert type(twin) is kind
+            assert twin.settings == client.settings
+
+    def test_does_not_change_with_the_headers_it_was_given(self, kind):
+        headers = {"X-Trace": "1"}
+        client = kind(default_headers=headers)
+        headers["X-Trace"] = "2"
+        assert client.settings.headers == {"X-Trace": "1"}

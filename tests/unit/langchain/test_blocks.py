@@ -1,0 +1,128 @@
+"""`content_blocks` and `output_version="v1"`: LangChain's standard blocks of what OpenRouter answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.messages import AIMessage
+
+from lfm_adapter.langchain._blocks import PROVIDER
+from tests.support.chat_ways import ask, chat
+from tests.support.openrouter_replies import chunk, completion, events, stream, tool_call, usage_of
+
+if TYPE_CHECKING:
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+WEATHER = tool_call("get_weather", {"city": "Paris"})
+WEATHER_BLOCK = {"type": "tool_call", "id": "call_1", "name": "get_weather", "args": {"city": "Paris"}}
+
+
+@pytest.mark.parametrize("output_version", ["v0", "v1"])
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+def test_reasoning_text_and_calls_are_blocks_in_this_order(server: ScriptedOpenRouter, way: str, output_version: str):
+    reply = (
+        stream(["I ", "look."], reasoning=["H", "m."], tool_calls=[WEATHER])
+        if "stream" in way
+        else completion("I look.", reasoning="Hm.", tool_calls=[WEATHER])
+    )
+    server.add(reply)
+    answer = ask(chat(server, output_version=output_version), way)
+    details = [{"type": "reasoning.text", "text": "Hm.", "format": "unknown", "index": 0}]
+    assert answer.content_blocks == [
+        {"type": "reasoning", "reasoning": "Hm.", "extras": {"reasoning_details": details}},
+        {"type": "text", "text": "I look."},
+        WEATHER_BLOCK,
+    ]
+    assert answer.content == (answer.content_blocks if output_version == "v1" else "I look.")
+    assert answer.text == "I look."
+
+
+def test_citations_stand_at_their_text(server: ScriptedOpenRouter):
+    cited = {"url": "https://example.com", "title": "Cats", "content": "A cat", "start_index": 0, "end_index": 5}
+    file = {"type": "file", "file": {"hash": "h", "name": "a.pdf", "content": []}}
+    annotations = [{"type": "url_citation", "url_citation": cited}, file]
+    server.add(completion("A cat.", message={"annotations": annotations}))
+    assert chat(server).invoke("Hi").content_blocks == [
+        {
+            "type": "text",
+            "text": "A cat.",
+            "annotations": [
+                {
+                    "type": "citation",
+                    "url": "https://example.com",
+                    "title": "Cats",
+                    "cited_text": "A cat",
+                    "start_index": 0,
+                    "end_index": 5,
+                },
+                {"type": "non_standard_annotation", "value": file},
+            ],
+        }
+    ]
+
+
+def test_refusal_image_and_broken_call_are_blocks(server: ScriptedOpenRouter):
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    server.add(
+        completion(
+            "",
+            refusal="I cannot.",
+            tool_calls=[tool_call("f", "{", call_id="call_0"), WEATHER],
+            message={"images": [image]},
+        )
+    )
+    assert chat(server).invoke("Hi").content_blocks == [
+        {"type": "image", "url": "data:image/png;base64,AAAA"},
+        {"type": "non_standard", "value": {"type": "refusal", "refusal": "I cannot."}},
+        WEATHER_BLOCK,
+        {
+            "type": "invalid_tool_call",
+            "id": "call_0",
+            "name": "f",
+            "args": "{",
+            "error": "The arguments are no JSON object.",
+        },
+    ]
+
+
+def test_content_in_parts_is_one_text_and_the_rest():
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    message = AIMessage(["Hel", image, {"type": "text", "text": "lo."}], response_metadata={"model_provider": PROVIDER})
+    assert message.content_blocks == [{"type": "text", "text": "Hello."}, {"type": "non_standard", "value": image}]
+
+
+def test_each_chunk_has_its_piece(server: ScriptedOpenRouter):
+    server.add(stream(["Hel", "lo."], reasoning=["Hm."], tool_calls=[WEATHER]))
+    chunks = list(chat(server).stream("Hi"))
+    kinds = [[block["type"] for block in chunk.content_blocks] for chunk in chunks]
+    assert kinds == [["reasoning"], ["text"], ["text"], *[["tool_call_chunk"]] * 4, ["reasoning"]]
+
+
+def test_blocks_of_a_stream_that_is_not_over_are_pieces(server: ScriptedOpenRouter):
+    server.add(stream([], tool_calls=[WEATHER]))
+    first, second, *_ = chat(server).stream("Hi")
+    (block,) = (first + second).content_blocks
+    assert block["type"] == "tool_call_chunk"
+
+
+def test_encrypted_reasoning_is_a_block_without_text(server: ScriptedOpenRouter):
+    secret: dict[str, Any] = {"type": "reasoning.encrypted", "data": "AAAA", "index": 0}
+    server.add(
+        events(
+            chunk({"content": "", "reasoning_details": [secret]}),
+            chunk({"content": "Hello."}),
+            chunk({"content": ""}, finish_reason="stop", usage=usage_of()),
+        )
+    )
+    assert ask(chat(server, output_version="v1"), "stream").content == [
+        {"type": "reasoning", "extras": {"reasoning_details": [secret]}},
+        {"type": "text", "text": "Hello."},
+    ]
+
+
+@pytest.mark.parametrize("answer", [completion(""), stream([])])
+def test_an_answer_without_anything_has_no_blocks(server: ScriptedOpenRouter, answer: Any):
+    server.add(answer)
+    way = "stream" if "event-stream" in answer.headers["Content-Type"] else "invoke"
+    assert ask(chat(server, output_version="v1"), way).content_blocks == []

@@ -1,0 +1,67 @@
+"""The docstring of `ChatLFM` is its manual: it has every section, and its examples run."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
+from lfm_adapter import ChatLFM
+from tests.support.scripted_model import openrouter_like
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+MANUAL = inspect.getdoc(ChatLFM) or ""
+
+# Those of LangChain's template for chat models, in its order, and the fields.
+SECTIONS = ("Setup", "Key init args", "Instantiate", "Invoke", "Stream", "Async", "Tool calling", "Structured output",
+            "Token usage", "Logprobs", "Response metadata", "Errors", "Local models",
+            "Attributes")  # fmt: skip
+
+
+def test_manual_has_every_section():
+    assert re.findall(r"^(\w[\w ]*):$", MANUAL, re.MULTILINE) == list(SECTIONS)
+
+
+def test_help_tells_the_meaning_of_every_field_in_their_order():
+    told = re.findall(r"^    (\w+): \S", MANUAL.partition("\nAttributes:\n")[2], re.MULTILINE)
+    assert told == [name for name in ChatLFM.model_fields if name not in BaseChatModel.model_fields]
+
+
+def test_examples_of_the_manual_run(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    server.default = openrouter_like
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
+    names: dict[str, Any] = {"ChatLFM": ChatLFM, "llm": ChatLFM(model="liquid/lfm-2.5-2.6b:free", max_tokens=500)}
+    results = [
+        run(textwrap.dedent(example), names) for example in re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
+    ]
+    assert isinstance(names["message"], AIMessage)
+    assert "Tell me a story." in capsys.readouterr().out
+    assert [{"name": "get_weather", "args": {"city": "Oslo"}, "id": "call_0", "type": "tool_call"}] in results
+    assert any(isinstance(result, names["Person"]) for result in results)
+    assert names["message"].response_metadata["cost"] in results
+    assert names["local"].profile == {}
+
+
+def run(source: str, names: dict[str, Any]) -> Any:
+    """Run an example and return the value of its last line, as a notebook would."""
+    module = ast.parse(source)
+    last = module.body[-1]
+    if isinstance(last, ast.Expr):
+        module.body[-1] = ast.copy_location(ast.Assign([ast.Name("_", ast.Store())], last.value), last)
+    code = compile(ast.fix_missing_locations(module), "manual", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names["_"] = None
+    coroutine = eval(code, names)  # noqa: S307  # our own docstring
+    if coroutine is not None:
+        asyncio.run(coroutine)
+    return names["_"]

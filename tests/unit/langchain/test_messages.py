@@ -1,0 +1,351 @@
+"""LangChain's messages on their way to the wire, from whatever model they came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    HumanMessageChunk,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.langchain._messages import to_wire
+from tests.support.chat_ways import ask, chat, native_chat, sent
+from tests.support.openrouter_replies import chunk, completion, events, stream, tool_call, usage_of
+
+if TYPE_CHECKING:
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+PNG = "data:image/png;base64,AAAA"
+
+
+def wire(message: BaseMessage) -> dict[str, Any]:
+    (only,) = to_wire([message])
+    return only
+
+
+def parts(*blocks: Any) -> Any:
+    return wire(HumanMessage(list(blocks)))["content"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (SystemMessage("Be brief."), {"role": "system", "content": "Be brief."}),
+        (
+            SystemMessage("Be brief.", additional_kwargs={"__openai_role__": "developer"}),
+            {"role": "developer", "content": "Be brief."},
+        ),
+        (HumanMessage("Hi"), {"role": "user", "content": "Hi"}),
+        (HumanMessageChunk("Hi"), {"role": "user", "content": "Hi"}),
+        (HumanMessage("Hi", name="ada"), {"role": "user", "content": "Hi", "name": "ada"}),
+        (AIMessage("Hello."), {"role": "assistant", "content": "Hello."}),
+        (AIMessage("Hello.", name="bot"), {"role": "assistant", "content": "Hello.", "name": "bot"}),
+        (AIMessage(""), {"role": "assistant", "content": ""}),
+        (
+            ToolMessage("22", tool_call_id="call_1", name="get_weather", status="error", artifact={"secret": 1}),
+            {"role": "tool", "content": "22", "tool_call_id": "call_1"},
+        ),
+        (ChatMessage("Hi", role="developer"), {"role": "developer", "content": "Hi"}),
+    ],
+)
+def test_each_kind_of_message_has_its_role(message: BaseMessage, expected: dict[str, Any]):
+    assert wire(message) == expected
+
+
+@pytest.mark.parametrize("message", [FunctionMessage("22", name="f"), RemoveMessage(id="1")])
+def test_message_without_a_wire_form_is_refused_by_its_name(server: ScriptedOpenRouter, message: BaseMessage):
+    with pytest.raises(ConfigurationError, match=f"A {type(message).__name__} cannot be sent"):
+        chat(server).invoke([message])
+    assert server.requests == []
+
+
+def test_plain_forms_of_input_are_understood(server: ScriptedOpenRouter):
+    server.add(completion())
+    chat(server).invoke([("system", "Be brief."), {"role": "developer", "content": "Now."}, "Hi"])
+    assert [message["role"] for message in sent(server)["messages"]] == ["system", "developer", "user"]
+
+
+@pytest.mark.parametrize(
+    ("block", "part"),
+    [
+        ("Hi", {"type": "text", "text": "Hi"}),
+        ({"type": "text", "text": "Hi", "id": "lc_1", "index": 0}, {"type": "text", "text": "Hi"}),
+        ({"type": "input_text", "text": "Hi"}, {"type": "text", "text": "Hi"}),
+        ({"type": "output_text", "text": "Hi"}, {"type": "text", "text": "Hi"}),
+        ({"type": "text-plain", "text": "Hi", "mime_type": "text/plain"}, {"type": "text", "text": "Hi"}),
+        (
+            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hi"}},
+            {"type": "text", "text": "Hi"},
+        ),
+        (
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}},
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}},
+        ),
+        (
+            {"type": "text", "text": "Hi", "extras": {"cache_control": {"type": "ephemeral"}}},
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}},
+        ),
+        ({"type": "new_in_2027", "x": 1}, {"type": "new_in_2027", "x": 1}),
+        ({"type": "non_standard", "value": {"type": "new_in_2027", "x": 1}}, {"type": "new_in_2027", "x": 1}),
+    ],
+)
+def test_text_and_unknown_blocks(block: Any, part: dict[str, Any]):
+    assert parts(block, {"type": "image_url", "image_url": {"url": PNG}})[0] == part
+
+
+@pytest.mark.parametrize(
+    ("block", "url"),
+    [
+        ({"type": "image_url", "image_url": {"url": PNG}}, PNG),
+        ({"type": "image_url", "image_url": PNG}, PNG),
+        ({"type": "image", "url": "https://example.com/a.png"}, "https://example.com/a.png"),
+        ({"type": "image", "base64": "AAAA", "mime_type": "image/png"}, PNG),
+        ({"type": "image", "source_type": "base64", "data": "AAAA", "mime_type": "image/png"}, PNG),
+        ({"type": "image", "source_type": "url", "url": "https://example.com/a.png"}, "https://example.com/a.png"),
+        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}, PNG),
+        ({"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}, "https://example.com/a.png"),
+    ],
+)
+def test_images_of_every_style(block: dict[str, Any], url: str):
+    """OpenAI's, LangChain's v1 and v0, and Anthropic's; in tool messages too."""
+    expected = {"type": "image_url", "image_url": {"url": url}}
+    assert parts("Look:", block) == [{"type": "text", "text": "Look:"}, expected]
+    assert wire(ToolMessage([block], tool_call_id="1"))["content"] == [expected]
+    assert wire(SystemMessage([block]))["content"] == [expected]
+
+
+def test_detail_of_an_image_stays():
+    block = {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}
+    assert parts(block) == [block]
+
+
+@pytest.mark.parametrize(
+    ("block", "format_"),
+    [
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/wav"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/mpeg"}, "mp3"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/x-wav"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/wave"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/vnd.wave"}, "wav"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/mp4"}, "m4a"),
+        ({"type": "audio", "base64": "AAAA", "mime_type": "audio/x-m4a"}, "m4a"),
+        ({"type": "audio", "base64": "AAAA"}, "wav"),
+        ({"type": "audio", "source_type": "base64", "data": "AAAA", "mime_type": "audio/flac"}, "flac"),
+        ({"type": "audio", "url": "data:audio/ogg;base64,AAAA"}, "ogg"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}, "mp3"),
+    ],
+)
+def test_audio_of_every_style(block: dict[str, Any], format_: str):
+    assert parts(block) == [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": format_}}]
+
+
+@pytest.mark.parametrize(
+    ("block", "url"),
+    [
+        ({"type": "video", "url": "https://example.com/a.mp4"}, "https://example.com/a.mp4"),
+        ({"type": "video", "base64": "AAAA", "mime_type": "video/mp4"}, "data:video/mp4;base64,AAAA"),
+    ],
+)
+def test_video(block: dict[str, Any], url: str):
+    assert parts(block) == [{"type": "video_url", "video_url": {"url": url}}]
+
+
+PDF = "data:application/pdf;base64,AAAA"
+
+
+@pytest.mark.parametrize(
+    ("block", "file"),
+    [
+        ({"type": "file", "base64": "AAAA", "mime_type": "application/pdf", "filename": "a.pdf"}, ("a.pdf", PDF)),
+        ({"type": "file", "base64": "AAAA", "mime_type": "application/pdf"}, ("document.pdf", PDF)),
+        ({"type": "file", "base64": "AAAA", "mime_type": "text/csv"}, ("document.csv", "data:text/csv;base64,AAAA")),
+        (
+            {"type": "file", "url": "https://example.com/a.pdf", "extras": {"filename": "a.pdf"}},
+            ("a.pdf", "https://example.com/a.pdf"),
+        ),
+        (
+            {"type": "document", "title": "A", "source": {"media_type": "application/pdf", "data": "AAAA"}},
+            ("A", PDF),
+        ),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}, ("a.pdf", PDF)),
+    ],
+)
+def test_files_of_every_style(block: dict[str, Any], file: tuple[str, str]):
+    assert parts(block) == [{"type": "file", "file": {"filename": file[0], "file_data": file[1]}}]
+
+
+def test_file_that_was_uploaded_is_named_by_its_id():
+    assert parts({"type": "file", "file_id": "file-1"}) == [{"type": "file", "file": {"file_id": "file-1"}}]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "file_id": "file-1"},
+        {"type": "audio", "url": "https://example.com/a.wav"},
+        {"type": "video", "file_id": "file-1"},
+        {"type": "document", "source": {"type": "content", "content": []}},
+    ],
+)
+def test_data_that_cannot_be_sent_is_refused_not_lost(block: dict[str, Any]):
+    with pytest.raises(ConfigurationError, match="base64"):
+        parts(block)
+
+
+def test_what_langchain_normalizes_reaches_the_wire_as_it_was(server: ScriptedOpenRouter):
+    blocks = [
+        {"type": "text", "text": "Listen and read:"},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}},
+        {"type": "image_url", "image_url": {"url": PNG}},
+    ]
+    server.add(completion())
+    chat(server).invoke([HumanMessage(blocks)])
+    assert sent(server)["messages"][0]["content"] == blocks
+
+
+def test_a_single_text_is_sent_as_text_and_empty_ones_are_not_sent():
+    assert parts({"type": "text", "text": "Hi"}) == "Hi"
+    assert parts({"type": "text", "text": "Hi"}, "") == "Hi"
+    assert parts("Hi", "you") == [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]
+    assert parts() == ""
+
+
+def test_answer_in_blocks_is_joined():
+    message = AIMessage([{"type": "text", "text": "Hel", "index": 0}, "lo."])
+    assert wire(message) == {"role": "assistant", "content": "Hello."}
+
+
+OTHER_PROVIDERS = [
+    {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+    {"type": "redacted_thinking", "data": "AAAA"},
+    {"type": "reasoning", "id": "rs_1", "summary": []},
+    {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "c2ln"}},
+    {"type": "text", "text": "I look."},
+    {"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {"city": "Paris"}},
+    {"type": "tool_call", "id": "call_1", "name": "get_weather", "args": {"city": "Paris"}},
+    {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": "{}"},
+    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+    {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+    {"type": "server_tool_call", "id": "s", "name": "web_search", "args": {}},
+    {"type": "non_standard", "value": {"type": "compaction", "x": 1}},
+]
+
+
+def test_other_providers_blocks_leave_only_what_was_said_and_called():
+    call = {"name": "get_weather", "args": {"city": "Paris"}, "id": "call_1"}
+    assert wire(AIMessage(OTHER_PROVIDERS, tool_calls=[call])) == {
+        "role": "assistant",
+        "content": "I look.",
+        "tool_calls": [
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'},
+            }
+        ],
+    }
+
+
+def test_tool_results_inside_a_human_message_become_tool_messages():
+    """As Anthropic's API has them."""
+    result = {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "22"}]}
+    assert to_wire([HumanMessage([result, {"type": "text", "text": "And now?"}])]) == [
+        {"role": "tool", "content": "22", "tool_call_id": "call_1"},
+        {"role": "user", "content": "And now?"},
+    ]
+    assert len(to_wire([HumanMessage([result])])) == 1
+    assert to_wire([HumanMessage([{"type": "tool_result", "tool_use_id": "call_1"}])])[0]["content"] == ""
+
+
+def test_calls_without_text_have_null_content():
+    message = AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}])
+    assert wire(message)["content"] is None
+
+
+def test_calls_without_an_id_and_broken_calls_are_replayed():
+    message = AIMessage(
+        "",
+        tool_calls=[{"name": "f", "args": {"x": "é"}, "id": None}],
+        invalid_tool_calls=[
+            {"name": None, "args": '{"x": ', "id": "2", "error": "broken", "type": "invalid_tool_call"}
+        ],
+    )
+    assert wire(message)["tool_calls"] == [
+        {"id": "", "type": "function", "function": {"name": "f", "arguments": '{"x": "é"}'}},
+        {"id": "2", "type": "function", "function": {"name": "", "arguments": '{"x": '}},
+    ]
+
+
+def test_half_a_surrogate_pair_in_arguments_goes_back_as_the_escape_it_was(server: ScriptedOpenRouter):
+    server.add(completion(None, tool_calls=[tool_call("say", '{"text": "\\ud83d"}')]), completion())
+    model = native_chat(server)
+    answer = model.invoke("Hi")
+    model.invoke([HumanMessage("Hi"), answer, ToolMessage("ok", tool_call_id="call_1")])
+    assert sent(server)["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"text": "\\ud83d"}'
+
+
+DETAILS = [
+    {"type": "reasoning.text", "text": "Hm… ", "signature": None, "format": "anthropic-claude-v1", "index": 0},
+    {"type": "reasoning.text", "text": "so.", "signature": "c2ln\n", "format": "anthropic-claude-v1", "index": 1},
+    {"type": "reasoning.encrypted", "data": "AAAA", "id": "rs_1", "format": "openai-responses-v1", "index": 2},
+    {"type": "reasoning.new", "x": {"y": [1, None]}, "index": 3},
+]
+
+
+@pytest.mark.parametrize("output_version", ["v0", "v1"])
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_reasoning_blocks_are_replayed_unmodified(server: ScriptedOpenRouter, way: str, output_version: str):
+    whole = completion("Hello.", message={"reasoning_details": DETAILS})
+    cut = [
+        {**DETAILS[1], "text": text, "signature": sign} for text, sign in (("s", None), ("o.", None), ("", "c2ln\n"))
+    ]
+    pieces = [DETAILS[0], *cut, *DETAILS[2:]]
+    streamed = events(
+        *(chunk({"content": "", "reasoning_details": [piece]}) for piece in pieces),
+        chunk({"content": "Hello."}),
+        chunk({"content": ""}, finish_reason="stop", usage=usage_of()),
+    )
+    server.add(streamed if way == "stream" else whole, completion())
+    model = chat(server, output_version=output_version)
+    answer = ask(model, way)
+    model.invoke([HumanMessage("Hi"), answer, HumanMessage("And now?")])
+    assert sent(server)["messages"][1] == {"role": "assistant", "content": "Hello.", "reasoning_details": DETAILS}
+
+
+def test_reasoning_blocks_survive_in_v1_content_alone():
+    block = {"type": "reasoning", "reasoning": "Hm… so.", "extras": {"reasoning_details": DETAILS}}
+    message = AIMessage([block, {"type": "text", "text": "Hello."}])
+    assert wire(message) == {"role": "assistant", "content": "Hello.", "reasoning_details": DETAILS}
+
+
+def test_reasoning_without_blocks_is_replayed_as_text():
+    message = AIMessage("Hello.", additional_kwargs={"reasoning_content": "Hm."})
+    assert wire(message) == {"role": "assistant", "content": "Hello.", "reasoning": "Hm."}
+
+
+@pytest.mark.parametrize("output_version", ["v0", "v1"])
+def test_refusal_is_replayed(server: ScriptedOpenRouter, output_version: str):
+    server.add(stream([], refusal=["I can", "not."]), completion())
+    model = chat(server, output_version=output_version)
+    answer = ask(model, "stream")
+    model.invoke([HumanMessage("Hi"), answer, HumanMessage("Please.")])
+    assert sent(server)["messages"][1] == {"role": "assistant", "content": "", "refusal": "I cannot."}
+
+
+def test_messages_are_not_changed_by_sending_them(server: ScriptedOpenRouter):
+    history = [HumanMessage(["Hi", {"type": "image", "url": PNG}]), AIMessage(OTHER_PROVIDERS)]
+    before = [message.model_copy(deep=True) for message in history]
+    server.add(completion())
+    chat(server).invoke(history)
+    assert history == before

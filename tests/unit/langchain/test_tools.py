@@ -1,0 +1,217 @@
+"""`bind_tools`: LangChain's tools on the wire, and which of them must be called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.tools import BaseTool, StructuredTool, tool
+from pydantic import BaseModel, Field
+
+from lfm_adapter.errors import ConfigurationError
+from tests.support.chat_ways import ALL_WAYS, STREAMED, ask, native_chat, sent
+from tests.support.openrouter_replies import completion, stream, tool_call
+
+if TYPE_CHECKING:
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+
+class GetWeather(BaseModel):
+    """Tell the weather."""
+
+    city: str = Field(description="Where.")
+
+
+class GetWeatherDict(TypedDict):
+    """Tell the weather."""
+
+    city: Annotated[str, ..., "Where."]
+
+
+def get_weather(city: str) -> str:
+    """Tell the weather.
+
+    Args:
+        city: Where.
+    """
+    return f"Sunny in {city}."
+
+
+@tool
+def get_time(zone: str) -> str:
+    """Tell the time."""
+    return zone
+
+
+PARAMETERS = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "description": "Where."}},
+    "required": ["city"],
+}
+OPENAI = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "Tell the weather.", "parameters": PARAMETERS},
+}
+
+
+def body_of(server: ScriptedOpenRouter, model: Any) -> dict[str, Any]:
+    server.add(completion())
+    model.invoke("Hi")
+    return sent(server)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (GetWeather, "GetWeather"),
+        (GetWeatherDict, "GetWeatherDict"),
+        (get_weather, "get_weather"),
+        (StructuredTool.from_function(get_weather, parse_docstring=True), "get_weather"),
+        (OPENAI, "get_weather"),
+        ({"title": "get_weather", "description": "Tell the weather.", **PARAMETERS}, "get_weather"),
+        ({"name": "get_weather", "description": "Tell the weather.", "input_schema": PARAMETERS}, "get_weather"),
+    ],
+)
+def test_tool_of_every_kind_is_sent_as_openai_has_it(server: ScriptedOpenRouter, given: Any, name: str):
+    body = body_of(server, native_chat(server).bind_tools([given]))
+    (sent_tool,) = body["tools"]
+    assert sent_tool == {"type": "function", "function": {**OPENAI["function"], "name": name}}
+    assert "tool_choice" not in body
+    assert "parallel_tool_calls" not in body
+
+
+def test_tools_that_openrouter_runs_stay_as_they_are(server: ScriptedOpenRouter):
+    search = {"type": "openrouter:web_search", "parameters": {"max_results": 3}}
+    body = body_of(
+        server, native_chat(server).bind_tools([search, get_time], tool_choice={"type": "openrouter:web_search"})
+    )
+    assert body["tools"][0] == search
+    assert body["tools"][1]["function"]["name"] == "get_time"
+    assert body["tool_choice"] == {"type": "openrouter:web_search"}
+
+
+BY_NAME = {"type": "function", "function": {"name": "get_time"}}
+BOTH = ["get_weather", "get_time"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected", "offered"),
+    [
+        ("auto", "auto", BOTH),
+        ("none", "none", BOTH),
+        ("any", "required", BOTH),
+        ("required", "required", BOTH),
+        (True, "required", BOTH),
+        # Not every server takes a name: see `client/plan.py`.
+        ("get_time", "required", ["get_time"]),
+        (BY_NAME, "required", ["get_time"]),
+    ],
+)
+def test_tool_choice_in_every_form(server: ScriptedOpenRouter, choice: Any, expected: Any, offered: list[str]):
+    body = body_of(server, native_chat(server).bind_tools([get_weather, get_time], tool_choice=choice))
+    assert body["tool_choice"] == expected
+    assert [tool["function"]["name"] for tool in body["tools"]] == offered
+
+
+def test_tool_choice_by_name_goes_to_openrouter_as_it_is(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lfm_adapter._client.settings.Settings.is_openrouter", True)
+    body = body_of(server, native_chat(server).bind_tools([get_weather, get_time], tool_choice="get_time"))
+    assert body["tool_choice"] == BY_NAME
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ({"type": "any"}, "required"),
+        ({"type": "auto"}, "auto"),
+        ({"type": "tool", "name": "get_time"}, "required"),
+        ({"name": "get_time"}, "required"),
+    ],
+)
+def test_tool_choice_as_anthropic_has_it(server: ScriptedOpenRouter, choice: Any, expected: Any):
+    assert body_of(server, native_chat(server).bind_tools([get_time], tool_choice=choice))["tool_choice"] == expected
+
+
+@pytest.mark.parametrize("choice", [None, False, ""])
+def test_no_tool_choice_is_not_sent(server: ScriptedOpenRouter, choice: Any):
+    assert "tool_choice" not in body_of(server, native_chat(server).bind_tools([get_time], tool_choice=choice))
+
+
+@pytest.mark.parametrize("choice", ["get_tiem", {"type": "function", "function": {"name": "x"}}, {"type": "function"}])
+def test_tool_choice_of_a_tool_that_is_not_bound_is_refused(server: ScriptedOpenRouter, choice: Any):
+    with pytest.raises(ConfigurationError, match=r"bound tools are \['get_time'\]"):
+        native_chat(server).bind_tools([get_time], tool_choice=choice)
+
+
+def test_strict_only_when_asked(server: ScriptedOpenRouter):
+    assert "strict" not in body_of(server, native_chat(server).bind_tools([GetWeather]))["tools"][0]["function"]
+    function = body_of(server, native_chat(server).bind_tools([GetWeather], strict=True))["tools"][0]["function"]
+    assert function["strict"] is True
+    assert function["parameters"]["additionalProperties"] is False
+    assert (
+        body_of(server, native_chat(server).bind_tools([GetWeather], strict=False))["tools"][0]["function"]["strict"]
+        is False
+    )
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_parallel_tool_calls_only_when_asked(server: ScriptedOpenRouter, parallel: bool):
+    bound = native_chat(server).bind_tools([GetWeather], parallel_tool_calls=parallel)
+    assert body_of(server, bound)["parallel_tool_calls"] is parallel
+
+
+def test_further_arguments_go_with_each_call(server: ScriptedOpenRouter):
+    format_ = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
+    assert (
+        body_of(server, native_chat(server).bind_tools([get_time], response_format=format_))["response_format"]
+        == format_
+    )
+
+
+def test_no_tools_send_no_tools(server: ScriptedOpenRouter):
+    assert "tools" not in body_of(server, native_chat(server).bind_tools([]))
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_tool_calls_come_back(server: ScriptedOpenRouter, way: str):
+    calls = [tool_call("get_weather", {"city": "Zürich"}), tool_call("get_time", "", call_id="call_2")]
+    server.add(stream([], tool_calls=calls) if way in STREAMED else completion(None, tool_calls=calls))
+    answer = ask(native_chat(server).bind_tools([get_weather, get_time]), way)
+    assert answer.tool_calls == [
+        {"name": "get_weather", "args": {"city": "Zürich"}, "id": "call_1", "type": "tool_call"},
+        {"name": "get_time", "args": {}, "id": "call_2", "type": "tool_call"},
+    ]
+    assert answer.invalid_tool_calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error"),
+    [
+        ("get_weather", '{"city": "Par', "The arguments are no JSON object."),
+        ("get_weather", '["Paris"]', "The arguments are no JSON object."),
+        ("get_weather", "[" * 100_000, "The arguments are no JSON object."),
+        ("", '{"city": "Paris"}', "The call names no tool."),
+    ],
+)
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_call_that_cannot_be_made_is_told_apart(
+    server: ScriptedOpenRouter, way: str, name: str, arguments: str, error: str
+):
+    """A call that was cut off must not look whole: an agent would make it with half of its arguments."""
+    call = tool_call(name, arguments)
+    server.add(stream([], tool_calls=[call]) if way == "stream" else completion(None, tool_calls=[call]))
+    answer = ask(native_chat(server), way)
+    assert answer.tool_calls == []
+    (broken,) = answer.invalid_tool_calls
+    assert (broken["name"] or "", broken["args"], broken["error"]) == (name, arguments, error)
+
+
+def test_a_tool_is_run_by_its_call_and_its_result_goes_back(server: ScriptedOpenRouter):
+    by_name: dict[str, BaseTool] = {"get_time": get_time}
+    server.add(completion(None, tool_calls=[tool_call("get_time", {"zone": "UTC"})]), completion("It is noon."))
+    model = native_chat(server).bind_tools([get_time])
+    asked = model.invoke("What time is it?")
+    results = [by_name[call["name"]].invoke(call) for call in asked.tool_calls]
+    assert model.invoke([("user", "What time is it?"), asked, *results]).text == "It is noon."
+    assert [message["role"] for message in sent(server)["messages"]] == ["user", "assistant", "tool"]
+    assert sent(server)["messages"][2] == {"role": "tool", "content": "UTC", "tool_call_id": "call_1"}

@@ -1,0 +1,78 @@
+"""LiteLLM keeps its settings in its module: every test finds them as they are at the start, and our provider in it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+# They need `pip install lfm-adapter[litellm]`, which `make test` does.
+collect_ignore_glob = [] if importlib.util.find_spec("litellm") else ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.is_relative_to(__file__.rpartition("/")[0])]
+    for item in here:
+        for warning in _warnings_of_litellm():
+            item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+def _warnings_of_litellm() -> list[str]:
+    # pydantic's word on LiteLLM's own types, when the first of them is made.
+    always = ["ignore:Items? '.*' on TypedDict class:UserWarning"]
+    # A Router that is asked synchronously does not await what it makes when a deployment cools down.
+    always += [
+        "ignore:coroutine 'router_cooldown_event_callback' was never awaited:RuntimeWarning",
+        "ignore:Exception ignored in. <coroutine object router_cooldown:pytest.PytestUnraisableExceptionWarning",
+    ]
+    if importlib.metadata.version("litellm").startswith("1.81."):
+        # Every reply that it dumps for its own log, of any provider, is of another class than its types say.
+        always.append("ignore:Pydantic serializer warnings:UserWarning")
+    return always
+
+
+@pytest.fixture(autouse=True)
+def litellm_with_our_provider(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    import litellm
+
+    from lfm_adapter._transport.aiohttp import aclose_pools
+    from lfm_adapter.litellm import handler, register
+    from tests.support.litellm_ways import run
+
+    for name in ("OR_API_KEY", "OR_APP_NAME", "OR_SITE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (
+        ("callbacks", []),
+        ("custom_provider_map", []),
+        ("drop_params", False),
+        ("headers", None),
+        ("openrouter_key", None),
+        ("success_callback", []),
+        ("suppress_debug_info", True),
+        ("_async_success_callback", []),
+        ("failure_callback", []),
+        ("_async_failure_callback", []),
+    ):
+        monkeypatch.setattr(litellm, name, value)
+    monkeypatch.setattr(handler, "attribution", None)
+    register()
+    yield
+    run(aclose_pools())  # the loop outlives the test, and its connections must not
+
+
+@pytest.fixture
+def openrouter_server(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedOpenRouter]:
+    """A scripted server that our provider takes for OpenRouter."""
+    from lfm_adapter._transport.urllib3 import close_pools
+    from tests.support.litellm_ways import answer_as_openrouter
+
+    answer_as_openrouter(server, monkeypatch)
+    yield server
+    close_pools()

@@ -1,0 +1,198 @@
+"""What LiteLLM raises where OpenRouter refuses or fails."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import traceback
+from typing import Any
+
+import litellm
+import pytest
+from litellm import exceptions as theirs
+
+from lfm_adapter import errors
+from lfm_adapter.litellm._errors import BY_STATUS, CLASSES, NoKeyError, litellm_error
+from tests.support.http_reply import Break, raw
+from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, chunks, failure
+from tests.support.openrouter_replies import (
+    completion,
+    error,
+    error_in_200,
+    error_in_choice,
+    events,
+    midstream_error,
+    stream,
+)
+
+KEY = "sk-or-v1-0123456789abcdef"
+NO_CREDIT = getattr(theirs, "PaymentRequiredError", theirs.APIError)  # LiteLLM has the class since 1.106
+CONTEXT = "This endpoint's maximum context length is 32768 tokens. However, you requested about 90000 tokens."
+
+REFUSALS = [
+    (error(400, "Expected temperature to be at most 2"), theirs.BadRequestError, 400),
+    (error(400, CONTEXT), theirs.ContextWindowExceededError, 400),
+    (error(401, "User not found."), theirs.AuthenticationError, 401),
+    (error(402, "Insufficient credits"), NO_CREDIT, 402),
+    (error(403, "Input was flagged"), theirs.PermissionDeniedError, 403),
+    (error(404, "No endpoints found for liquid/lfm-3b."), theirs.NotFoundError, 404),
+    (error(408, "Request timed out"), theirs.Timeout, 408),
+    (error(413, "Payload too large"), theirs.BadRequestError, 413),
+    (error(422, "Unprocessable"), theirs.UnprocessableEntityError, 422),
+    (error(429, "Rate limit exceeded"), theirs.RateLimitError, 429),
+    (error(500, "Internal Server Error"), theirs.InternalServerError, 500),
+    (error(502, "Provider returned error"), theirs.BadGatewayError, 502),
+    (error(503, "No provider is available"), theirs.ServiceUnavailableError, 503),
+    (error(504, "Gateway timeout"), theirs.Timeout, 504),
+    (error(524, "A timeout occurred"), theirs.Timeout, 524),
+    (error(529, "Provider overloaded"), theirs.ServiceUnavailableError, 529),
+    (error_in_200(429, "Slow down"), theirs.RateLimitError, 429),
+]
+FAILURES = [
+    (raw(200, {"Content-Type": "application/json"}, (b"<html>",)), theirs.APIResponseValidationError, 200),
+    (error_in_choice(502, "Provider disconnected", text="Par"), theirs.BadGatewayError, 502),
+    (completion().broken(0), theirs.APIConnectionError, 500),
+]
+
+
+def every_class() -> list[type[errors.LFMError]]:
+    return [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.LFMError)]
+
+
+@pytest.mark.parametrize("cls", every_class(), ids=lambda cls: cls.__name__)
+def test_every_class_of_ours_has_one_of_litellms(cls: Any):
+    assert cls in CLASSES, "say in `CLASSES` what LiteLLM calls it"
+    raised: Any = litellm_error(cls("It failed."), "lfm-3b")
+    assert type(raised) is CLASSES[cls]
+    assert type(raised) in litellm.exceptions.LITELLM_EXCEPTION_TYPES
+    assert (raised.llm_provider, raised.model) == ("lfm", "lfm-3b")
+    assert isinstance(raised.status_code, int)
+    assert "It failed." in raised.message
+
+
+@pytest.mark.parametrize(("error", "status"), [(errors.ConfigurationError("Wrong."), 400), (NoKeyError(), 401)])
+def test_what_is_wrong_before_anything_is_sent_is_the_callers_fault(error: errors.LFMError, status: int):
+    raised: Any = litellm_error(error, "lfm-3b")
+    assert (raised.status_code, raised.response.status_code) == (status, status)
+
+
+@pytest.mark.parametrize("status", BY_STATUS)
+def test_statuses_that_litellm_tells_apart(status: int):
+    ours = errors.BadRequestError if status < 500 else errors.ServerError
+    raised: Any = litellm_error(ours("It failed.", status_code=status), "lfm-3b")
+    assert type(raised) is BY_STATUS[status]
+    assert raised.status_code == status
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+@pytest.mark.parametrize(("reply", "expected", "status"), REFUSALS, ids=[str(s) + e.__name__ for _, e, s in REFUSALS])
+def test_a_refusal_is_litellms_exception(openrouter_server, way, reply, expected, status):
+    openrouter_server.add(reply)
+    raised = failure(way)
+    assert type(raised) is expected
+    assert (raised.status_code, raised.llm_provider, raised.model) == (status, "lfm", "lfm-3b")
+    assert isinstance(raised.__cause__, errors.APIError)
+    assert raised.__cause__.status_code == status
+    assert len(openrouter_server.requests) == 1
+
+
+@pytest.mark.parametrize("way", PLAIN)
+@pytest.mark.parametrize(("reply", "expected", "status"), FAILURES, ids=[e.__name__ for _, e, _ in FAILURES])
+def test_a_reply_that_is_none(openrouter_server, way, reply, expected, status):
+    openrouter_server.add(reply)
+    raised = failure(way)
+    assert type(raised) is expected
+    assert raised.status_code == status
+
+
+def test_what_had_come_is_not_lost(openrouter_server):
+    openrouter_server.add(error_in_choice(502, "Provider disconnected", text="Par"))
+    assert failure("completion").partial.text == "Par"
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_the_wait_that_openrouter_asks_for_is_where_litellm_looks(openrouter_server, way):
+    openrouter_server.add(error(429, "Slow down", headers={"Retry-After": "7"}))
+    raised = failure(way)
+    assert raised.response.headers["retry-after"] == "7"
+    assert litellm.utils._get_retry_after_from_exception_header(raised.response.headers) == 7
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_a_retired_model_names_its_successors(openrouter_server, way):
+    openrouter_server.add(error(404, "No endpoints found for liquid/lfm-3b."))
+    raised = failure(way)
+    assert "liquid/lfm-3-1.7b" in str(raised)
+    assert raised.__cause__.successors[0] == "liquid/lfm-3-1.7b"
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_a_prompt_that_cannot_fit_is_not_sent(openrouter_server, way):
+    raised = failure(way, messages=[{"role": "user", "content": "word " * 40_000}])
+    assert type(raised) is theirs.ContextWindowExceededError
+    assert "32,768" in str(raised)
+    assert not openrouter_server.requests
+
+
+@pytest.mark.parametrize("way", STREAMED)
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (stream(["Par", "is"]).broken(2), theirs.APIConnectionError),
+        (stream(["Par", "is"]).broken(2, Break.RESET), theirs.APIConnectionError),
+        (midstream_error(["Par"], 429, "Rate limit exceeded"), theirs.RateLimitError),
+        (midstream_error(["Par"], 502, "Provider disconnected"), theirs.BadGatewayError),
+    ],
+    ids=["cut", "reset", "rate limit", "provider"],
+)
+def test_a_stream_that_breaks_off_keeps_what_came(openrouter_server, way, reply, expected):
+    openrouter_server.add(reply)
+    raised = failure(way)
+    assert type(raised) is expected
+    assert raised.partial.text == "Par"
+
+
+@pytest.mark.parametrize("way", STREAMED)
+def test_an_empty_stream_is_a_failure(openrouter_server, way):
+    openrouter_server.add(events())
+    assert type(failure(way)) is theirs.APIResponseValidationError
+
+
+def test_a_refused_stream_fails_in_the_call_itself(openrouter_server):
+    openrouter_server.add(error(429, "Slow down"))
+    with pytest.raises(theirs.RateLimitError):
+        litellm.completion("lfm/lfm-3b", [{"role": "user", "content": "Hi"}], stream=True)
+
+
+def test_a_refused_asynchronous_stream_fails_when_it_is_read(openrouter_server):
+    # LiteLLM awaits nothing of a provider of one's own before it returns the stream. It wraps most of what then fails;
+    # its Router looks inside.
+    openrouter_server.add(error(429, "Slow down"))
+    wrapped = (theirs.RateLimitError, theirs.MidStreamFallbackError)
+    with pytest.raises(wrapped) as raised:
+        chunks("astream")
+    assert isinstance(getattr(raised.value, "original_exception", raised.value), theirs.RateLimitError)
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_no_key_stands_in_what_is_raised(openrouter_server, way):
+    openrouter_server.add(error(401, f"The key {KEY} is wrong, says org_0123456789abcdef."))
+    raised = failure(way, api_key=KEY, extra_headers={"X-Secret": "very-secret-word"})
+    told = f"{raised}{raised!r}{''.join(traceback.format_exception(raised))}{json.dumps(dict(raised.response.headers))}"
+    assert KEY not in told
+    assert "very-secret-word" not in told
+    assert "org_0123456789abcdef" not in told
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_bad_input_says_what_to_do(openrouter_server, way):
+    raised = failure(way, max_tokens=0)
+    assert type(raised) is theirs.BadRequestError
+    assert "`max_tokens` must be a whole number of at least 1" in str(raised)
+    assert not openrouter_server.requests
+
+
+def test_one_layer_retries(openrouter_server):
+    openrouter_server.add(*[error(500, "Internal Server Error")] * 5)
+    failure("completion", max_retries=3)
+    assert len(openrouter_server.requests) == 1

@@ -1,0 +1,82 @@
+"""LiteLLM against cassettes, by our provider (`lfm/`) and by its own (`openrouter/`)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import pytest
+
+from tests.support.litellm_ways import ALL_WAYS, MESSAGES, STREAMED, ask, failure
+from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
+
+if TYPE_CHECKING:
+    from tests.support.recording import Service
+
+LIVE = "liquid/lfm-2.5-2.6b:free"
+USAGE = usage_of(18, 12, reasoning_tokens=9, cost=0)
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "The weather in a city.",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+]
+PLAIN = completion("Paris", model=LIVE, reasoning="France's capital is Paris.", usage=USAGE)
+STREAM = stream(["Par", "is"], model=LIVE, reasoning=["France's", " capital."], usage=USAGE)
+
+
+def recorded(*replies: Any, id: str, always: bool = False) -> Any:  # noqa: A002 # pytest calls it so
+    return pytest.param(id, id=id, marks=[pytest.mark.vcr, pytest.mark.scripted(*replies, always=always)])
+
+
+def call(service: Service, route: str = "lfm") -> dict[str, Any]:
+    where = {"api_base": service.base_url} if route == "openrouter" else {}
+    return {"model": f"{route}/{LIVE}", "api_key": service.api_key, "max_tokens": 500, **where}
+
+
+@pytest.mark.parametrize("way", [recorded(STREAM if way in STREAMED else PLAIN, id=way) for way in ALL_WAYS])
+def test_answer(openrouter: Service, way: str):
+    response = ask(way, **call(openrouter))
+    assert response.choices[0].message.content == "Paris"
+    assert response.choices[0].message.reasoning_content
+    assert response.choices[0].finish_reason == "stop"
+    assert response.id.startswith("gen-")
+    assert response.usage.total_tokens == 30
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        recorded(completion(None, model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]), id="completion"),
+        recorded(stream([], model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]), id="stream"),
+    ],
+)
+def test_tools(openrouter: Service, way: str):
+    message = ask(way, tools=TOOLS, **call(openrouter)).choices[0].message
+    [asked] = message.tool_calls
+    assert (asked.function.name, json.loads(asked.function.arguments)) == ("weather", {"city": "Oslo"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        recorded(error(401, "User not found."), id="AuthenticationError", always=True),
+        recorded(error(404, f"No endpoints found for {LIVE}."), id="NotFoundError", always=True),
+        recorded(error(429, "Slow down", headers={"Retry-After": "3"}), id="RateLimitError", always=True),
+    ],
+)
+def test_error(openrouter: Service, name: str):
+    assert type(failure("completion", **call(openrouter))) is getattr(litellm, name)
+
+
+@pytest.mark.vcr
+@pytest.mark.scripted(PLAIN)
+def test_litellms_own_provider(openrouter: Service):
+    response = litellm.completion(messages=MESSAGES, **call(openrouter, "openrouter"))
+    assert response.choices[0].message.content == "Paris"
+    assert response._hidden_params["response_cost"] == 0

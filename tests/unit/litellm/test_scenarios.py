@@ -1,0 +1,32 @@
+"""Every failure of the table in `tests/faults`, through LiteLLM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.asking import THEIRS, asking, is_streamed, playing
+from tests.faults.outcomes import differences
+from tests.faults.repeats import repeated_finish
+from tests.faults.scenario import on_the_wire
+from tests.faults.scenarios import rows
+
+if TYPE_CHECKING:
+    from tests.faults.scenario import Scenario
+
+
+@pytest.mark.parametrize(("scenario", "way"), rows(THEIRS))
+def test_user_sees_what_the_table_says(scenario: Scenario, way: str) -> None:
+    assert not differences(scenario, way)
+
+
+@pytest.mark.parametrize("way", [way for way in THEIRS if is_streamed(way)])
+@pytest.mark.parametrize("arguments", ['{"city":"Oslo"}', "{}"])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_call_that_is_said_again_at_the_end_is_made_once(way: str, arguments: str, *, streamed: bool) -> None:
+    script = on_the_wire(repeated_finish(arguments, streamed=streamed))
+    with playing((), script) as server, asking(way, server.url) as ask:
+        seen = ask()
+    assert seen.error is None
+    assert seen.calls == [arguments]

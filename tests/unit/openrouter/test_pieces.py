@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lfm_adapter._openrouter.pieces import DictPieces, ReasoningPieces, ToolCallPieces
+from lfm_adapter.types import ToolCall
+
+MISSING = object()
+
+
+def piece(
+    arguments: Any = MISSING, *, name: Any = MISSING, call_id: Any = MISSING, index: Any = MISSING
+) -> dict[str, Any]:
+    function = {"arguments": arguments, "name": name}
+    fields = {"id": call_id, "index": index, "type": "function"}
+    return {key: value for key, value in fields.items() if value is not MISSING} | {
+        "function": {key: value for key, value in function.items() if value is not MISSING}
+    }
+
+
+def join(*events: list[dict[str, Any]]) -> list[tuple[str | None, str | None, str]]:
+    """The calls of a stream as id, name and arguments, after a look at what was handed on while it ran."""
+    pieces = ToolCallPieces()
+    handed_on: dict[int, ToolCall] = {}
+    for event in events:
+        for added in pieces.add(event, "gen-7", whole=False, finished=False):
+            known = handed_on.setdefault(added.index, ToolCall(added.index, added.id, None, ""))
+            assert added.id is None or added.id == known.id, "an id is handed on once"
+            assert added.name is None or known.name is None, "a name is handed on once"
+            known.name = known.name or added.name
+            known.arguments += added.arguments
+    calls = pieces.joined()
+    assert calls == [handed_on[index] for index in range(len(calls))]
+    return [(call.id, call.name, call.arguments) for call in calls]
+
+
+WEATHER = [("call_1", "weather", '{"city": "Oslo"}')]
+TWO = [("call_1", "weather", '{"city": "Oslo"}'), ("call_2", "clock", '{"zone": "CET"}')]
+
+
+class TestToolCalls:
+    def test_as_openrouter_streams_them(self):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1", index=0)],
+                [piece('{"city":', index=0)],
+                [piece(' "Oslo"}', index=0)],
+                [piece("", name="clock", call_id="call_2", index=1)],
+                [piece('{"zone": "CET"}', index=1)],
+            )
+            == TWO
+        )
+
+    def test_in_turns(self):
+        assert (
+            join(
+                [
+                    piece("", name="weather", call_id="call_1", index=0),
+                    piece("", name="clock", call_id="call_2", index=1),
+                ],
+                [piece('{"zone":', index=1), piece('{"city":', index=0)],
+                [piece(' "Oslo"}', index=0), piece(' "CET"}', index=1)],
+            )
+            == TWO
+        )
+
+    def test_with_everything_repeated_on_every_piece(self):
+        same = {"name": "weather", "call_id": "call_1", "index": 0}
+        assert join([piece("", **same)], [piece('{"city":', **same)], [piece(' "Oslo"}', **same)]) == WEATHER
+
+    @pytest.mark.parametrize("nothing", [None, "", MISSING])
+    def test_with_empty_ids_and_names_after_the_first(self, nothing):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1", index=0)],
+                [piece('{"city":', name=nothing, call_id=nothing, index=0)],
+                [piece(' "Oslo"}', name=nothing, call_id=nothing, index=0)],
+            )
+            == WEATHER
+        )
+
+
+class TestWithoutIndex:
+    @pytest.mark.parametrize("nothing", [None, "0", MISSING])
+    def test_pieces_belong_to_the_call_of_their_id(self, nothing):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1", index=nothing)],
+                [piece("", name="clock", call_id="call_2", index=nothing)],
+                [piece('{"city": "Oslo"}', call_id="call_1", index=nothing)],
+                [piece('{"zone": "CET"}', call_id="call_2", index=nothing)],
+            )
+            == TWO
+        )
+
+    def test_pieces_without_an_id_belong_to_the_call_last_opened(self):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1")],
+                [piece('{"city": "Oslo"}')],
+                [piece("", name="clock", call_id="call_2")],
+                [piece('{"zone":')],
+                [piece(' "CET"}')],
+            )
+            == TWO
+        )
+
+    def test_whole_calls_of_one_id_are_told_apart_by_name(self):
+        calls = join(
+            [piece("{}", name="weather", call_id="call_1"), piece("{}", name="clock", call_id="call_1")],
+        )
+        assert calls == [("call_1", "weather", "{}"), ("call_gen-7_1", "clock", "{}")]
+
+    def test_pieces_of_one_id_belong_to_the_call_last_opened(self):
+        calls = join(
+            [piece("{", name="weather", call_id="call_1")],
+            [piece("}", call_id="call_1")],
+            [piece("[", name="clock", call_id="call_1")],
+            [piece("]", call_id="call_1")],
+        )
+        assert calls == [("call_1", "weather", "{}"), ("call_gen-7_1", "clock", "[]")]
+
+    def test_whole_calls_without_an_id_are_one_each(self):
+        calls = join([piece("{}", name="weather"), piece("{}", name="weather")], [piece("{}", name="clock")])
+        assert calls == [
+            ("call_gen-7_0", "weather", "{}"), ("call_gen-7_1", "weather", "{}"), ("call_gen-7_2", "clock", "{}"),
+        ]  # fmt: skip
+
+
+class TestWrongIndex:
+    def test_the_same_for_calls_of_different_ids(self):
+        assert (
+            join(
+                [
+                    piece("", name="weather", call_id="call_1", index=0),
+                    piece("", name="clock", call_id="call_2", index=0),
+                ],
+                [piece('{"city": "Oslo"}', call_id="call_1", index=0)],
+                [piece('{"zone": "CET"}', call_id="call_2", index=0)],
+            )
+            == TWO
+        )
+
+    def test_the_same_for_calls_in_turn_whose_pieces_have_no_id(self):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1", index=0)],
+                [piece('{"city": "Oslo"}', index=0)],
+                [piece("", name="clock", call_id="call_2", index=0)],
+                [piece('{"zone": "CET"}', index=0)],
+            )
+            == TWO
+        )
+
+    def test_the_same_for_calls_of_different_names_without_ids(self):
+        assert [call[1:] for call in join(
+            [piece("{}", name="weather", index=0)],
+            [piece("{}", name="clock", index=0)],
+        )] == [("weather", "{}"), ("clock", "{}")]  # fmt: skip
+
+    def test_another_on_every_piece_of_one_call(self):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1", index=0)],
+                [piece('{"city":', call_id="call_1", index=1)],
+                [piece(' "Oslo"}', call_id="call_1", index=2)],
+            )
+            == WEATHER
+        )
+
+    def test_an_unknown_one_without_id_or_name_is_the_call_last_opened(self):
+        assert join([piece("", name="weather", call_id="call_1", index=0)], [piece('{"city": "Oslo"}', index=7)]) == (
+            WEATHER
+        )
+
+
+class TestWrongId:
+    @pytest.mark.parametrize("nothing", [None, "", MISSING, 7])
+    def test_none_is_made_up_once_and_unique(self, nothing):
+        calls = join(
+            [piece("", name="weather", call_id=nothing, index=0)],
+            [piece("{}", call_id=nothing, index=0)],
+            [piece("{}", name="clock", call_id=nothing, index=1)],
+        )
+        assert calls == [("call_gen-7_0", "weather", "{}"), ("call_gen-7_1", "clock", "{}")]
+
+    def test_none_is_made_up_without_a_generation_too(self):
+        pieces = ToolCallPieces()
+        pieces.add([piece("{}", name="weather")], None, whole=True, finished=False)
+        assert pieces.joined()[0].id == "call_reply_0"
+
+    def test_the_same_for_calls_at_different_indices(self):
+        calls = join(
+            [
+                piece("", name="weather", call_id="call_1", index=0),
+                piece("", name="weather", call_id="call_1", index=1),
+            ],
+            [piece("[1]", call_id="call_1", index=1)],
+            [piece("[0]", call_id="call_1", index=0)],
+            [piece(" ", index=1)],
+        )
+        assert calls == [("call_1", "weather", "[0]"), ("call_gen-7_1", "weather", "[1] ")]
+
+    def test_another_on_every_piece_of_one_call(self):
+        assert (
+            join(
+                [piece("", name="weather", call_id="call_1", index=0)],
+                [piece('{"city":', call_id="call_x", index=0)],
+                [piece(' "Oslo"}', call_id="call_y", index=0)],
+            )
+            == WEATHER
+        )
+
+    def test_a_late_one_opens_no_second_call(self):
+        for late in ({"call_id": "call_1"}, {"call_id": "call_1", "name": "weather"}):
+            calls = join(
+                [piece("", name="weather", index=0)],
+                [piece('{"city":', index=0, **late)],
+                [piece(' "Oslo"}', index=0, **late)],
+            )
+            assert calls == [("call_gen-7_0", "weather", '{"city": "Oslo"}')]
+
+
+class TestLateName:
+    def test_belongs_to_the_call_of_its_id_or_index(self):
+        for same in ({"call_id": "call_1", "index": 0}, {"call_id": "call_1"}):
+            assert join([piece('{"city":', **same)], [piece(' "Oslo"}', name="weather", **same)]) == WEATHER
+        assert join([piece("{", index=0)], [piece("}", name="weather", index=0)]) == [("call_gen-7_0", "weather", "{}")]
+
+    def test_may_never_come(self):
+        assert join([piece("{}", index=0)]) == [("call_gen-7_0", None, "{}")]
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("sent", "text"),
+        [
+            (None, ""),
+            (MISSING, ""),
+            ("", ""),
+            ("{}", "{}"),
+            ("{cut o", "{cut o"),
+            ({"a": "é"}, '{"a": "é"}'),
+            ([], "[]"),
+        ],
+    )
+    def test_are_text_whatever_was_sent(self, sent, text):
+        assert join([piece(sent, name="weather", call_id="call_1", index=0)]) == [("call_1", "weather", text)]
+
+
+class TestRepeatedFinish:
+    """Since June 2026 OpenRouter repeats the finish chunk, at times with the calls of the first."""
+
+    STREAMED = (
+        [piece("", name="weather", call_id="call_1", index=0)],
+        [piece('{"city": "Oslo"}', index=0)],
+        [piece('{"zone": "CET"}', name="clock", call_id="call_2", index=1)],
+    )
+
+    @pytest.mark.parametrize(
+        "fields", [("call_id", "name", "index"), ("call_id", "index"), ("call_id", "name"), ("index",), ("name",)]
+    )
+    def test_adds_no_call_twice(self, fields):
+        pieces = ToolCallPieces()
+        for event in self.STREAMED:
+            pieces.add(event, "gen-7", whole=False, finished=False)
+        repeated = [
+            piece(arguments, **{key: value for key, value in known.items() if key in fields})
+            for arguments, known in (
+                ('{"city": "Oslo"}', {"name": "weather", "call_id": "call_1", "index": 0}),
+                ('{"zone": "CET"}', {"name": "clock", "call_id": "call_2", "index": 1}),
+            )
+        ]
+        for _ in range(2):
+            assert pieces.add(repeated, "gen-7", whole=False, finished=True) == []
+        assert [(call.id, call.name, call.arguments) for call in pieces.joined()] == TWO
+
+    def test_adds_nothing_without_arguments(self):
+        pieces = ToolCallPieces()
+        for event in self.STREAMED:
+            pieces.add(event, "gen-7", whole=False, finished=False)
+        assert pieces.add([piece("", call_id="call_1", index=0)], "gen-7", whole=False, finished=True) == []
+
+    def test_loses_no_call_that_comes_only_then(self):
+        pieces = ToolCallPieces()
+        pieces.add([piece("{}", name="weather", call_id="call_1", index=0)], "gen-7", whole=False, finished=False)
+        late = [piece("{}", name="clock", call_id="call_2", index=1)]
+        assert [call.name for call in pieces.add(late, "gen-7", whole=False, finished=True)] == ["clock"]
+
+
+class TestWholeReply:
+    def test_each_call_is_one_of_its_own(self):
+        pieces = ToolCallPieces()
+        same = piece("{}", name="weather", call_id="call_1", index=0)
+        added = pieces.add([same, same, piece("{}")], "gen-7", whole=True, finished=False)
+        assert [(call.id, call.name) for call in added] == [
+            ("call_1", "weather"), ("call_gen-7_1", "weather"), ("call_gen-7_2", None),
+        ]  # fmt: skip
+        assert pieces.joined() == added
+
+    def test_nothing_is_no_call(self):
+        pieces = ToolCallPieces()
+        for nothing in (None, [], "call", {"id": "x"}, [None, "x"]):
+            assert pieces.add(nothing, "gen-7", whole=True, finished=False) == []
+        assert not pieces
+
+
+def text(words: str | None, index: Any = 0, **more: Any) -> dict[str, Any]:
+    return {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": index, "text": words, **more}
+
+
+def blocks(*events: list[dict[str, Any]], whole: bool = False) -> list[dict[str, Any]]:
+    pieces = ReasoningPieces()
+    for event in events:
+        pieces.add(event, whole=whole)
+    assert bool(pieces) == any(events)
+    return pieces.joined()
+
+
+class TestReasoningBlocks:
+    def test_are_joined_by_type_and_index(self):
+        summary = {"type": "reasoning.summary", "index": 0}
+        assert blocks(
+            [text("Hm")], [text(", well", 0), summary | {"summary": "A"}], [summary | {"summary": "B"}], [text("Oh", 1)]
+        ) == [text("Hm, well"), summary | {"summary": "AB"}, text("Oh", 1)]
+
+    def test_take_a_signature_that_comes_alone(self):
+        signed = {"type": "reasoning.text", "index": 0, "signature": "c2ln"}
+        assert blocks([text("Hm")], [signed]) == [text("Hm", signature="c2ln")]
+
+    def test_keep_a_value_that_a_later_piece_has_as_null(self):
+        assert blocks([text("Hm", id="r1", signature="c2ln")], [text(None, id=None, signature=None)]) == [
+            text("Hm", id="r1", signature="c2ln")
+        ]
+
+    def test_keep_null_where_nothing_else_came(self):
+        assert blocks([text("Hm", id=None)], [text("!", id=None)]) == [text("Hm!", id=None)]
+        assert blocks([text(None)]) == [text(None)]
+
+    def test_of_different_ids_are_different(self):
+        first, second = ({"type": "reasoning.encrypted", "index": 0, "id": f"rs_{n}", "data": "eA=="} for n in (1, 2))
+        assert blocks([first], [second]) == [first, second]
+
+    def test_without_an_index_are_whole(self):
+        assert blocks([text("Hm", None)], [text("Oh", None)]) == [text("Hm", None), text("Oh", None)]
+
+    def test_of_an_unknown_type_survive(self):
+        unknown = {"type": "reasoning.novel", "index": 0, "payload": {"a": [1]}, "format": None}
+        assert blocks([unknown], [{"what": "is this"}]) == [unknown, {"what": "is this"}]
+
+    def test_of_a_whole_reply_are_not_touched(self):
+        sent = [text("Hm"), text("Oh"), {"type": "reasoning.encrypted", "index": 0, "data": "eA==", "id": None}]
+        assert blocks(sent, whole=True) == sent
+
+
+def test_a_dict_in_pieces_joins_the_named_texts_and_keeps_the_last_of_others():
+    pieces = DictPieces(("data", "transcript"))
+    for part in ({"id": "a1", "data": "UklG"}, {"data": "Rg==", "transcript": "Hi"}, {"expires_at": 1}, {"id": None}):
+        pieces.add(part)
+    assert pieces.joined() == {"id": "a1", "data": "UklGRg==", "transcript": "Hi", "expires_at": 1}
+    assert pieces.get("id") == "a1"

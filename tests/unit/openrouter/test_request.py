@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from lfm_adapter import Attribution, __version__
+from lfm_adapter._openrouter.request import OPENROUTER_URL, base_url_of, body_of, encode, headers_of, is_loopback
+from lfm_adapter.errors import ConfigurationError
+
+KEY = "sk-or-v1-0123456789abcdef"
+NOBODY = Attribution()
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+class TestAttribution:
+    def test_credits_the_app(self):
+        app = Attribution("https://example.org", "Example", ("cli-agent", "roleplay"))
+        assert app.headers() == {
+            "HTTP-Referer": "https://example.org",
+            "X-OpenRouter-Title": "Example",
+            "X-Title": "Example",
+            "X-OpenRouter-Categories": "cli-agent,roleplay",
+        }
+
+    def test_credits_nobody_unless_asked(self):
+        assert Attribution.from_env().headers() == {}
+        assert not {"HTTP-Referer", "X-Title"} & headers_of(KEY, NOBODY, {}, body=True).keys()
+
+    def test_takes_what_is_not_passed_from_the_environment(self, monkeypatch):
+        monkeypatch.setenv("OPENROUTER_APP_URL", "https://example.org")
+        monkeypatch.setenv("OPENROUTER_APP_TITLE", "Example")
+        monkeypatch.setenv("OPENROUTER_APP_CATEGORIES", " cli-agent, roleplay ,")
+        assert Attribution.from_env() == Attribution("https://example.org", "Example", ("cli-agent", "roleplay"))
+        assert Attribution.from_env("https://example.com", "Other", []) == Attribution(
+            "https://example.com", "Other", ()
+        )
+        assert Attribution.from_env(url="", title="").headers() == {"X-OpenRouter-Categories": "cli-agent,roleplay"}
+
+    def test_takes_empty_variables_for_none(self, monkeypatch):
+        for name in ("URL", "TITLE", "CATEGORIES"):
+            monkeypatch.setenv(f"OPENROUTER_APP_{name}", "")
+        assert Attribution.from_env() == NOBODY
+
+    @pytest.mark.parametrize("categories", [("a", "b", "c"), ("Cli-Agent",), ("cli agent",), ("cli_agent",), ("-a",),
+                                            ("a-",), ("",), ("x" * 31,), ("a,b",)])  # fmt: skip
+    def test_refuses_categories_that_openrouter_would_drop(self, categories):
+        with pytest.raises(ConfigurationError, match="categor"):
+            Attribution(categories=categories)
+
+    @pytest.mark.parametrize("value", ["a\nb", "a\r\nX-Evil: 1", "a\x00b", "a\x7f"])
+    def test_refuses_a_break_in_a_value(self, value):
+        for app in ({"url": value}, {"title": value}):
+            with pytest.raises(ConfigurationError, match="without line breaks"):
+                Attribution(**app)
+
+
+class TestHeaders:
+    def test_of_a_plain_request(self):
+        assert headers_of(KEY, NOBODY, {}, body=True) == {
+            "User-Agent": f"lfm-adapter/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {KEY}",
+        }
+
+    def test_of_a_stream_ask_for_no_compression(self):
+        headers = headers_of(KEY, NOBODY, {}, body=True, stream=True)
+        assert (headers["Accept"], headers["Accept-Encoding"]) == ("text/event-stream", "identity")
+
+    def test_without_a_body_name_no_type_of_it(self):
+        assert "Content-Type" not in headers_of(KEY, NOBODY, {}, body=False)
+
+    @pytest.mark.parametrize("key", [None, "", " ", "\n"])
+    def test_without_a_key_have_no_authorization(self, key):
+        assert "Authorization" not in headers_of(key, NOBODY, {}, body=True)
+
+    def test_bear_space_around_a_pasted_key(self):
+        assert headers_of(f" {KEY}\n", NOBODY, {}, body=True)["Authorization"] == f"Bearer {KEY}"
+
+    @pytest.mark.parametrize("key", ["sk or", "sk-or\nX-Evil: 1", "sk-ör", "sk\x00or", "“sk-or”"])
+    def test_refuse_what_is_no_key_without_showing_it(self, key):
+        with pytest.raises(ConfigurationError, match="Check what was pasted") as caught:
+            headers_of(key, NOBODY, {}, body=True)
+        assert key not in str(caught.value)
+
+    def test_of_the_caller_win_whatever_their_case(self):
+        headers = headers_of(
+            KEY,
+            Attribution("https://example.org"),
+            {"user-agent": "mine", "HTTP-REFERER": "x", "X-New": "1"},
+            body=True,
+        )
+        assert [headers[name] for name in ("user-agent", "HTTP-REFERER", "X-New")] == ["mine", "x", "1"]
+        assert not {"User-Agent", "HTTP-Referer"} & headers.keys()
+        assert headers["Authorization"] == f"Bearer {KEY}"
+
+    @pytest.mark.parametrize(
+        "more", [{"X-A": "a\nb"}, {"X-A": 7}, {"X-A": None}, {"X A": "a"}, {"X-Ä": "a"}, {"": "a"}, {"X-A:": "a"}]
+    )
+    def test_refuse_malformed_ones_of_the_caller(self, more):
+        with pytest.raises(ConfigurationError, match="header"):
+            headers_of(KEY, NOBODY, more, body=True)
+
+
+class TestBaseURL:
+    @pytest.mark.parametrize(
+        ("url", "ready"),
+        [
+            (OPENROUTER_URL, OPENROUTER_URL),
+            ("https://openrouter.ai/api/v1/", OPENROUTER_URL),
+            (" https://openrouter.ai/api/v1/chat/completions\n", OPENROUTER_URL),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+        ],
+    )
+    def test_is_ready_for_a_path(self, url, ready):
+        assert base_url_of(url) == ready
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "", "openrouter.ai/api/v1", "ftp://openrouter.ai", "https://", "file:///etc/passwd", "https://[::1/v1",
+            "https://openrouter.ai:abc/v1", "https://openrouter.ai:99999/v1", "https://openrouter.ai/v1\r\nX-Evil: 1",
+            "https://openrouter.ai/v1 HTTP/1.1", "https://open\trouter.ai/v1", "https://openrouter.ai/\x00v1",
+        ],
+    )  # fmt: skip
+    def test_refuses_what_is_no_address(self, url):
+        with pytest.raises(ConfigurationError, match="`base_url` must be like"):
+            base_url_of(url)
+
+    @pytest.mark.parametrize("url", ["https://me:secret@example.org/v1", "https://secret@example.org/v1"])
+    def test_refuses_credentials(self, url):
+        with pytest.raises(ConfigurationError, match="user name or a password") as caught:
+            base_url_of(url)
+        assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize("url", ["https://example.org/v1?key=secret", "https://example.org/v1#secret"])
+    def test_refuses_a_query(self, url):
+        with pytest.raises(ConfigurationError, match="query or a fragment") as caught:
+            base_url_of(url)
+        assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "url", ["ftp://me:secret@example.org", "https://me:sec/ret@example.org", "ftp://x/#secret", "ftp://x?k=secret"]
+    )
+    def test_shows_no_secret_of_one_that_it_cannot_read(self, url):
+        with pytest.raises(ConfigurationError) as caught:
+            base_url_of(url)
+        assert "ret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:8080/v1", True),
+        ("http://127.8.8.8/v1", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost", True),
+        ("http://LOCALHOST.:8080", True),
+        ("http://model.localhost/v1", True),
+        ("http://10.0.0.1/v1", False),
+        ("http://0.0.0.0/v1", False),
+        ("http://localhost.example.org", False),
+        ("http://127.0.0.1.example.org", False),
+        ("https://openrouter.ai/api/v1", False),
+        ("", False),
+    ],
+)
+def test_this_machine_is_told_from_others(url, here):
+    assert is_loopback(url) is here
+
+
+class TestBody:
+    def test_holds_what_was_asked(self):
+        assert body_of("liquid/x", HELLO, {"max_tokens": 9, "provider": {"zdr": True}, "news": "x"}) == {
+            "model": "liquid/x", "messages": HELLO, "max_tokens": 9, "provider": {"zdr": True}, "news": "x",
+        }  # fmt: skip
+
+    def test_leaves_out_what_is_not_set(self):
+        nothing = {"stop": None, "tools": [], "models": (), "provider": {}, "top_p": None}
+        assert body_of("liquid/x", HELLO, nothing) == {"model": "liquid/x", "messages": HELLO}
+
+    def test_keeps_what_is_set_to_little(self):
+        little = {"temperature": 0, "seed": 0, "stream": False, "user": ""}
+        assert body_of("liquid/x", HELLO, little) == {"model": "liquid/x", "messages": HELLO, **little}
+
+    def test_does_not_change_what_it_was_given(self):
+        messages, parameters = [*HELLO], {"stop": None}
+        body_of("liquid/x", messages, parameters)["messages"].append("x")
+        assert (messages, parameters) == (HELLO, {"stop": None})
+
+    def test_needs_a_message(self):
+        with pytest.raises(ConfigurationError, match="no message"):
+            body_of("liquid/x", [], {})
+
+
+class TestEncoding:
+    def test_is_compact_and_keeps_letters(self):
+        data = encode(body_of("liquid/x", [{"role": "user", "content": "Grüße \u2028 😀"}], {"stop": ("a",)}))
+        assert data == (
+            '{"model":"liquid/x","messages":[{"role":"user","content":"Grüße \u2028 😀"}],"stop":["a"]}'.encode()
+        )
+        assert json.loads(data)["messages"][0]["content"] == "Grüße \u2028 😀"
+
+    def test_of_the_same_body_is_the_same(self):
+        assert encode({"b": 1, "a": 2}) == encode({"b": 1, "a": 2}) == b'{"b":1,"a":2}'
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, object(), {1, 2}, b"bytes"])
+    def test_refuses_what_is_no_json(self, value):
+        with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
+            encode({"a": value})
+
+    def test_refuses_half_a_letter(self):
+        with pytest.raises(ConfigurationError, match="surrogate"):
+            encode({"a": "\ud83d"})
+
+    def test_refuses_what_is_nested_without_end(self):
+        loop: list[object] = []
+        loop.append(loop)
+        deep: list[object] = []
+        for _ in range(100_000):
+            deep = [deep]
+        for value in (loop, deep):
+            with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
+                encode({"a": value})

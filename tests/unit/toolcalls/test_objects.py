@@ -1,0 +1,137 @@
+"""The JSON in an answer, however loosely the model wrote it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from lfm_adapter._toolcalls.objects import JSONReader, read_json, root_of, schema_problem
+
+CAT = {"name": "Tom", "age": 3}
+
+LOOSE: dict[str, tuple[str, Any]] = {
+    "bare": ('{"name": "Tom", "age": 3}', CAT),
+    "in a fence": ('```json\n{"name": "Tom", "age": 3}\n```', CAT),
+    "in a fence without a name": ('```\n{"name": "Tom", "age": 3}\n```', CAT),
+    "among prose": ('Sure! Here it is: {"name": "Tom", "age": 3}. Anything else?', CAT),
+    "behind a placeholder": ('For {name} in [1]: {"name": "Tom", "age": 3}', CAT),
+    "before another": ('{"name": "Tom", "age": 3}\n{"name": "Kit", "age": 1}', CAT),
+    "single quotes": ("{'name': 'Tom', 'age': 3}", CAT),
+    "quotes within quotes": ("""{'say': 'a "b" c', "said": "it\\'s"}""", {"say": 'a "b" c', "said": "it's"}),
+    "literals of Python": ("{'a': True, 'b': False, 'c': None}", {"a": True, "b": False, "c": None}),
+    "keys without quotes": ("{name: 'Tom', age: 3}", CAT),
+    "words without quotes": ('{"name": Tom, "age": 3}', CAT),
+    "trailing commas": ('{"list": [1, 2, ], "name": "Tom",}', {"list": [1, 2], "name": "Tom"}),
+    "doubled commas": ('{"name": "Tom",, "age": 3}', CAT),
+    "missing commas": ('{"name": "Tom"\n "age": 3}', CAT),
+    "missing colon": ('{"name" "Tom", "age": 3}', CAT),
+    "comments": ('{"name": "Tom", // his name\n "age": /* in years */ 3 # or so\n}', CAT),
+    "an ellipsis": ('{"list": [1, 2, ...]}', {"list": [1, 2]}),
+    "line breaks in a string": ('{"text": "one\ntwo\tthree"}', {"text": "one\ntwo\tthree"}),
+    "escapes that JSON lacks": (r'{"path": "C:\dir", "hex": "\x41", "cut": "\u00"}',
+                                {"path": "C:\\dir", "hex": "A", "cut": "\\u00"}),
+    "numbers that JSON lacks": ('{"a": .5, "b": +3, "c": -2}', {"a": 0.5, "b": 3, "c": -2}),
+    "doubled braces": ('{{"name": "Tom", "age": 3}}', CAT),
+    "missing closers": ('{"name": "Tom", "tags": ["a", "b"', {"name": "Tom", "tags": ["a", "b"]}),
+    "missing end quote": ('{"name": "Tom', {"name": "Tom"}),
+    "closers that do not match": ('{"tags": ["a", "b"}', {"tags": ["a", "b"]}),
+    "missing value": ('{"name": "Tom", "age": }', {"name": "Tom", "age": None}),
+    "unicode": ('{"naïve": "東京 🗼\u2028"}', {"naïve": "東京 🗼\u2028"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOSE)
+def test_object_is_found_and_mended(name: str):
+    text, expected = LOOSE[name]
+    found = read_json(text)
+    assert found is not None
+    assert json.loads(found) == expected
+
+
+@pytest.mark.parametrize("text", ["", "What cat?", "Use {name} for it.", "no { brace", "[1, 2]"])
+def test_no_object_is_none(text: str):
+    assert read_json(text) is None
+
+
+def test_list_where_one_is_wanted():
+    assert read_json('Here: ["a", {"b": 1}, ] Bye', root="[") == '["a", {"b": 1} ]'
+
+
+@pytest.mark.parametrize(
+    "text", ['{"name": "To', '{"name": ', '{"name": "Tom", "age": 3', '{"tags": ["a", ', '{"a": tr', '{"a": "\\']
+)
+def test_object_that_was_cut_off_does_not_look_whole(text: str):
+    found = read_json(text, cut_off=True)
+    assert found is not None
+    assert found.startswith('{"')
+    with pytest.raises(ValueError, match=r"."):
+        json.loads(found)
+
+
+def test_it_comes_while_it_is_written():
+    reader = JSONReader()
+    assert [reader.feed(text) for text in ("Well: ", "{", '"na', 'me": "T', "om", '"', "}", " Bye")] == [
+        "", "", '{"na', 'me": "T', "om", '"', "}", "",
+    ]  # fmt: skip
+
+
+def json_schema(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "Cat", "schema": schema}}
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"$ref": "#/$defs/age"}},
+    "required": ["name", "age"],
+    "$defs": {"age": {"type": "integer", "minimum": 0}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (json.dumps(CAT), None),
+        ('{"name": "Tom", "age": "3"}', None),
+        ('{"name": "Tom"}', "'age' is a required property"),
+        ('{"name": "Tom", "age": -1}', "less than the minimum"),
+        ('{"name": "Tom", "age": "three"}', r"'three' is not of type 'integer' \(at \$\.age\)"),
+        ("[]", "is not of type 'object'"),
+        ("What cat?", "the answer is no JSON"),
+    ],
+)
+def test_schema_problem_says_what_does_not_fit(text: str, problem: str | None):
+    found = schema_problem(text, json_schema(SCHEMA))
+    assert (found is None) if problem is None else re.search(problem, found or "")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": 3}, {"$ref": "https://example.invalid/cat.json"}, {"$ref": "#/$defs/none"}, {"$ref": "#"}, "cat", None],
+)
+def test_schema_that_is_none_finds_no_problem_and_fetches_nothing(schema: Any):
+    assert schema_problem('{"a": {}}', json_schema(schema)) is None
+
+
+def test_problem_with_a_long_value_is_cut():
+    problem = schema_problem(
+        json.dumps({"name": "x" * 10_000, "age": 1.5}), json_schema({**SCHEMA, "maxProperties": 1})
+    )
+    assert problem is not None
+    assert len(problem) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("{}", None), ("[]", "the answer is no JSON object"), ("3 cats", "no JSON")]
+)
+def test_any_object_is_one(text: str, problem: str | None):
+    found = schema_problem(text, {"type": "json_object"})
+    assert (found is None) if problem is None else problem in (found or "")
+
+
+def test_root_is_what_the_schema_says():
+    assert root_of(json_schema({"type": "array"})) == "["
+    assert root_of(json_schema(SCHEMA)) == "{"
+    assert root_of({"type": "json_object"}) == "{"

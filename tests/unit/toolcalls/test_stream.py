@@ -1,0 +1,231 @@
+"""Calls in text: what is one, what is text, and what comes when."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lfm_adapter._toolcalls.parse import read_calls
+from lfm_adapter._toolcalls.stream import CallReader
+from lfm_adapter._toolcalls.tools import Tools
+from lfm_adapter.types import ToolCall
+from tests.support.call_texts import CALL_TEXTS, TOOLS, CallText
+
+BOUND = Tools.from_openai(TOOLS)
+START, END = "<|tool_call_start|>", "<|tool_call_end|>"
+
+
+def reader(tools: Tools = BOUND) -> CallReader:
+    return CallReader(tools, make_id="call_{}".format)
+
+
+def shown(pieces: list[str | ToolCall]) -> list[Any]:
+    """Text as it is, of a piece of a call its arguments."""
+    return [piece if isinstance(piece, str) else (piece.arguments,) for piece in pieces]
+
+
+@pytest.mark.parametrize("case", CALL_TEXTS, ids=lambda case: case.name)
+def test_call_text(case: CallText):
+    text, calls = read_calls(case.text, BOUND, make_id="call_{}".format)
+    assert text == case.left
+    assert [call.name for call in calls] == [name for name, _ in case.calls]
+    for place, (call, (_, arguments)) in enumerate(zip(calls, case.calls, strict=True)):
+        assert call.index == place
+        assert call.id == f"call_{place}"
+        if place in case.errors:
+            assert case.errors[place] in (call.error or "")
+        else:
+            assert call.error is None
+            assert json.loads(call.arguments) == arguments
+
+
+@pytest.mark.parametrize("case", CALL_TEXTS, ids=lambda case: case.name)
+def test_call_text_character_by_character(case: CallText):
+    whole = read_calls(case.text, BOUND, make_id="call_{}".format)
+    streamed = reader()
+    pieces = [piece for char in case.text for piece in streamed.feed(char)] + streamed.close()
+    assert ("".join(piece for piece in pieces if isinstance(piece, str)), streamed.calls) == whole
+    for call in streamed.calls:
+        own = [piece for piece in pieces if isinstance(piece, ToolCall) and piece.index == call.index]
+        assert "".join(piece.arguments for piece in own) == call.arguments
+        assert [(piece.id, piece.name) for piece in own] == [(call.id, call.name)] + [(None, None)] * (len(own) - 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"city": "Oslo", "city": "Rome"}', '{"city": 1.10}', '"Oslo"', "[]", "null", r'"{\"city\": \"Oslo\"}"', "{}"],
+)
+@pytest.mark.parametrize("form", ['{%s, "type": "function"}', '{"type": "function", "function": {%s}}'])
+def test_call_is_the_same_with_its_name_before_and_behind_the_arguments(arguments: str, form: str):
+    name, given = '"name": "get_weather"', f'"arguments": {arguments}'
+    before, behind = (
+        read_calls(f"<tool_call>{form % keys}</tool_call>", BOUND, make_id=str)
+        for keys in (f"{name}, {given}", f"{given}, {name}")
+    )
+    assert before == behind
+    assert [call.name for call in behind[1]] == ["get_weather"]
+
+
+@pytest.mark.parametrize("value", ["x", "it's", "a, (b [c", '"', "a < b <", "</param"])
+@pytest.mark.parametrize("end", ["</parameter></function></tool_call>\n<tool_call>", "</parameter></function>", "\n"])
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+def test_call_is_found_behind_xml_of_a_tool_that_is_not_bound(value: str, end: str, size: int):
+    unbound = f"<tool_call><function=search><parameter=q>{value}{end}"
+    text = f"{unbound}<function=get_weather><parameter=city>Oslo</parameter></function></tool_call>"
+    streamed = reader()
+    pieces = [piece for at in range(0, len(text), size) for piece in streamed.feed(text[at : at + size])]
+    left = "".join(piece for piece in pieces + streamed.close() if isinstance(piece, str))
+    assert left.rstrip() == unbound.removesuffix("<tool_call>").rstrip()
+    assert streamed.unbound == ["search"]
+    assert [(call.name, call.arguments) for call in streamed.calls] == [("get_weather", '{"city": "Oslo"}')]
+
+
+@pytest.mark.parametrize("start", [START, "<tool_call>"])
+@pytest.mark.parametrize("behind", ["f(", "```f(x)", "\n```python\nf(x)\n```"])
+def test_fence_right_behind_a_fence_is_text(start: str, behind: str):
+    text = f"{start}``````{behind}"
+    assert read_calls(text, BOUND, make_id="call_{}".format) == (text, [])
+
+
+@pytest.mark.parametrize("unbound", ["<function=search><parameter=q>x", '{"name": "search", x', "search(x"])
+def test_fence_ends_a_call_of_a_tool_that_is_not_bound_however_it_comes(unbound: str):
+    text = f'{START}```\n{unbound} y```\n{{"name": "get_weather", "arguments": {{"city": "Oslo"}}}}'
+    whole = read_calls(text, BOUND, make_id="call_{}".format)
+    streamed = reader()
+    pieces = [piece for char in text for piece in streamed.feed(char)] + streamed.close()
+    assert ("".join(piece for piece in pieces if isinstance(piece, str)), streamed.calls) == whole
+    assert [call.arguments for call in streamed.calls] == ['{"city": "Oslo"}']
+
+
+class TestWhatComesWhen:
+    def test_text_comes_at_once(self):
+        streamed = reader()
+        assert [streamed.feed(piece) for piece in ("It", " is", " <b>", "sunny", ".")] == [
+            ["It"], [" is"], [" <b>"], ["sunny"], ["."]]  # fmt: skip
+
+    def test_no_more_than_a_marker_is_held_back(self):
+        streamed = reader()
+        text = f"a {START[:-1]}"
+        assert [streamed.feed(char) for char in text[:1]] == [["a"]]
+        assert [piece for char in text[1:] for piece in streamed.feed(char)] == []
+        assert streamed.feed("x") == [f" {START[:-1]}x"]
+
+    def test_name_comes_with_the_first_piece(self):
+        streamed = reader()
+        assert streamed.feed(f"{START}[get_weather") == []
+        assert streamed.feed("(") == [ToolCall(0, "call_0", "get_weather", "")]
+        assert streamed.feed('city="') == [ToolCall(0, None, None, '{"city": "')]
+
+    def test_string_comes_piece_by_piece(self):
+        streamed = reader()
+        streamed.feed(f'{START}[run(code="')
+        assert shown(streamed.feed("print(")) == [("print(",)]
+        assert shown(streamed.feed("'a\\")) == [("'a",)]
+        assert shown(streamed.feed("n')")) == [("\\n')",)]
+        assert shown(streamed.feed('")]')) == []
+        assert shown(streamed.feed(END)) == [('"}',)]
+
+    def test_other_values_come_when_they_are_whole(self):
+        streamed = reader()
+        streamed.feed(f"{START}[get_weather(city='x'")
+        assert shown(streamed.feed(", days='1")) == [('"',)]
+        assert shown(streamed.feed("2', ")) == [(', "days": 12',)]
+
+    def test_parameter_of_xml_comes_piece_by_piece(self):
+        streamed = reader()
+        streamed.feed("<tool_call><function=run><parameter=code>\n")
+        assert shown(streamed.feed("if a <")) == [('{"code": "if a ',)]
+        assert shown(streamed.feed(" b:\n")) == [("< b:",)]
+        assert shown(streamed.feed("</parameter>")) == [('"',)]
+
+    def test_beginning_of_json_is_held_to_the_name(self):
+        streamed = reader()
+        assert streamed.feed('{"name": "get_wea') == []
+        assert streamed.feed('pon"') == ['{"name": "get_weapon"']
+
+    def test_space_before_a_call_waits_for_it(self):
+        streamed = reader()
+        assert streamed.feed("Well.\n\n") == ["Well."]
+        assert streamed.feed("Then") == ["\n\nThen"]
+        assert streamed.feed(" \n") == []
+        assert shown(streamed.feed(f"{START}[ping()]{END}\n")) == [("{}",)]
+        assert streamed.close() == []
+
+    def test_calls_are_whole_when_they_are_listed(self):
+        streamed = reader()
+        streamed.feed(f'{START}[ping(), run(code="a')
+        assert [call.name for call in streamed.calls] == ["ping"]
+        streamed.close()
+        assert [(call.name, call.error) for call in streamed.calls] == [("ping", None), ("run", "it was cut off")]
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        "text", ["", " ", "\n\n", "a\r\n", "<", "```", "```json\n", "[", '{"name": "pin', START, f"{START}[p"]
+    )
+    def test_that_is_only_the_beginning_of_a_call_is_text(self, text):
+        assert read_calls(text, BOUND, make_id=str) == (text, [])
+
+    def test_without_tools_is_all_text(self):
+        text = f"{START}[ping()]{END}"
+        assert read_calls(text, Tools.from_openai([]), make_id=str) == (text, [])
+
+    def test_after_a_call_at_the_end_has_no_space(self):
+        assert read_calls(f"\n{START}[ping()]{END}\n\nSo.\n", BOUND, make_id=str)[0] == "So.\n"
+
+
+def test_what_was_called_and_is_not_bound_is_told():
+    told = reader()
+    for text in (
+        f"{START}[ping(), shutdown(now=True)]{END}",
+        '<tool_call>{"name": "halt", "arguments": {}}</tool_call>',
+        '<tool_call>{"arguments": {}, "name": "stop"}</tool_call>',
+        "<tool_call><function=end></function></tool_call>",
+        "exit(1)",
+    ):
+        told.feed(text + "\n")
+    told.close()
+    assert told.unbound == ["shutdown", "halt", "stop", "end"]
+
+
+def test_what_is_not_bound_is_handed_on_while_it_is_written():
+    text = f'{START}[shutdown(why="a long story")'
+    streamed = reader()
+    handed_on = ""
+    for count, char in enumerate(text, 1):
+        handed_on += "".join(map(str, streamed.feed(char)))
+        assert count - len(handed_on) <= len(f"{START}[shutdown")
+    assert handed_on == text
+
+
+def test_name_may_be_escaped_as_json_has_it():
+    tools = Tools.from_openai([{"type": "function", "function": {"name": name}} for name in ("größe", 'a"b\\c', "<x>")])
+    for name in sorted(tools.names):
+        written = json.dumps(name).replace("<", "\\u003c")
+        left, calls = read_calls(f'<tool_call>{{"name": {written}, "arguments": {{}}}}</tool_call>', tools, make_id=str)
+        assert (left, [call.name for call in calls]) == ("", [name])
+
+
+def test_arguments_that_cannot_be_read_stand_as_they_were_written():
+    (call,) = read_calls(f"{START}[run('ls', timeout=1)]{END}", BOUND, make_id=str)[1]
+    assert call.arguments == "'ls', timeout=1"
+    (call,) = read_calls(f"{START}[run(timeout=1, code=f'{{x}}')]{END}", BOUND, make_id=str)[1]
+    assert call.arguments == '{"timeout": 1, "code": f\'{x}\''
+
+
+def test_more_arguments_than_anybody_gives_are_kept_as_they_were_written():
+    text = "".join(f"a{number}=1, " for number in range(20_000))
+    (call,) = read_calls(f"{START}[anything({text})]{END}", BOUND, make_id=str)[1]
+    assert call.error == "it has more than 10,000 arguments"
+    assert call.arguments.endswith("a19999=1,")
+
+
+def test_lone_surrogates_are_written_as_escapes():
+    (call,) = read_calls(rf"{START}[run(code='\ud800', command='\udc00')]{END}", BOUND, make_id=str)[1]
+    assert json.loads(call.arguments.encode()) == {"code": "\ud800", "command": "\udc00"}
+
+
+def test_corpus_is_as_large_as_the_readme_says():
+    assert len(CALL_TEXTS) == len({case.name for case in CALL_TEXTS}) == 136

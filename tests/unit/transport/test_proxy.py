@@ -1,0 +1,246 @@
+"""Whom the transports trust, and through which proxy they go."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import truststore
+
+from lfm_adapter._transport import tls
+from lfm_adapter._transport.proxy import resolve_proxy
+from lfm_adapter._transport.urllib3 import close_pools
+from lfm_adapter.errors import APIConnectionError, ConfigurationError
+from tests.support.both_transports import KINDS, client_of
+from tests.support.certificates import authority
+from tests.support.loopback import REQUEST, Loopback, chunked, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.both_transports import Client
+    from tests.support.certificates import Authority
+
+HOST = "openrouter.test"  # no such host: it can be reached through a proxy only
+PARTS = [b"one", b"two"]
+
+
+@pytest.fixture(params=KINDS)
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    with client_of(request.param) as client:
+        yield client
+
+
+@pytest.fixture(name="authority")
+def certificate_of_no_one() -> Authority:
+    return authority()
+
+
+@pytest.fixture
+def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The TLS context is made anew, from what the test sets."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(tls, "_context", None)
+    close_pools()
+    yield monkeypatch
+    close_pools()
+
+
+class TestTls:
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+    def test_trusts_the_file_that_the_environment_names(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, variable: str
+    ) -> None:
+        trust.setenv(variable, str(authority.certificate))
+        with Loopback(chunked(*PARTS), tls=authority.server) as server:
+            assert [client.fetch(server.url) for _ in range(2)] == [b"".join(PARTS)] * 2
+        assert server.alpn == ["http/1.1"]
+
+    def test_trusts_the_directory_that_the_environment_names(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        command = ["openssl", "x509", "-in", str(authority.certificate), "-noout", "-subject_hash"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own words
+        subject = done.stdout.strip()
+        (tmp_path / f"{subject}.0").write_bytes(authority.certificate.read_bytes())
+        with Loopback(reply(b"x"), tls=authority.server) as server:
+            for variable in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
+                trust.setenv(variable, str(tmp_path))
+                assert client.fetch(server.url) == b"x"
+                trust.delenv(variable)
+                trust.setattr(tls, "_context", None)
+
+    @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
+    def test_finds_the_system_bundle_where_openssl_does_not_look(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
+        nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
+        trust.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+        trust.setattr(tls, "_SYSTEM_BUNDLES", ("/nowhere", str(authority.certificate)))
+        with Loopback(reply(b"x"), tls=authority.server) as server:
+            assert client.fetch(server.url) == b"x"
+
+    @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
+    def test_trusts_no_one_where_the_system_has_no_bundle(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
+        nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
+        trust.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+        trust.setattr(tls, "_SYSTEM_BUNDLES", ("/nowhere",))
+        with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError, match="not trusted"):
+            client.send(server.url)
+
+    @pytest.mark.parametrize("platform", ["darwin", "win32"])
+    def test_leaves_the_trust_to_the_system_that_has_a_store(self, trust: pytest.MonkeyPatch, platform: str) -> None:
+        with pytest.MonkeyPatch.context() as elsewhere:
+            elsewhere.setattr(sys, "platform", platform)
+            context = tls.context()
+        assert isinstance(context, truststore.SSLContext)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+    def test_trusts_no_one_else(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+        with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError) as caught:
+            client.send(server.url)
+        assert not caught.value.is_retryable
+        assert "certificate of 127.0.0.1" in str(caught.value)
+        assert "SSL_CERT_FILE" in str(caught.value)
+        assert server.requests == []
+
+    def test_wants_the_certificate_to_name_the_host(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
+        trust.setenv("SSL_CERT_FILE", str(authority.certificate))
+        with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError, match="localhost"):
+            client.send(server.url.replace("127.0.0.1", "localhost"))
+        assert server.requests == []
+
+    @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+    def test_says_which_variable_names_a_file_that_is_none(
+        self, client: Client, trust: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        if content is not None:
+            file.write_bytes(content)
+        trust.setenv("SSL_CERT_FILE", str(file))
+        with pytest.raises(ConfigurationError, match=r"`SSL_CERT_FILE` names '.*ca.pem', which cannot be read"):
+            client.send("https://127.0.0.1:9/")
+
+    def test_connection_is_closed_at_once_without_a_farewell(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
+        trust.setenv("SSL_CERT_FILE", str(authority.certificate))
+        stay_silent = threading.Event()
+        with Loopback([*chunked(*PARTS)[:-1], stay_silent], tls=authority.server) as server:
+            answer = client.send(server.url)
+            assert answer.read()
+            connection = answer.socket
+            answer.close()
+            client.settle()
+            assert connection.fileno() == -1
+            stay_silent.set()
+
+    def test_context_is_made_once_and_only_for_https(self, client: Client, trust: pytest.MonkeyPatch) -> None:
+        made: list[ssl.SSLContext] = []
+        build = tls._build
+        trust.setattr(tls, "_build", lambda: made.append(build()) or made[-1])
+        with Loopback(reply()) as server:
+            client.fetch(server.url)
+        assert made == []
+        with ThreadPoolExecutor(8) as pool:
+            contexts = set(pool.map(lambda _: tls.context(), range(8)))
+        assert contexts == set(made)
+        assert len(made) == 1
+        assert (made[0].verify_mode, made[0].check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+class TestProxy:
+    @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+    @pytest.mark.parametrize("scheme", ["", "http://"])
+    def test_forwards_http(self, client: Client, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str) -> None:
+        with Loopback(reply(b"hi")) as proxy:
+            monkeypatch.setenv(variable, f"{scheme}me:p%40ss@127.0.0.1:{proxy.port}")
+            assert [client.fetch(f"http://{HOST}/api?q=1") for _ in range(2)] == [b"hi", b"hi"]
+        assert proxy.connections == 1
+        for received in proxy.requests:
+            assert received.lines[0] == f"POST http://{HOST}/api?q=1 HTTP/1.1".encode()
+            assert f"Host: {HOST}".encode() in received.lines
+            assert b"proxy-authorization: Basic bWU6cEBzcw==".lower() in [line.lower() for line in received.lines]
+
+    def test_tunnels_https(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+        trust.setenv("SSL_CERT_FILE", str(authority.certificate))
+        tunnel = [b"HTTP/1.1 200 Connection established\r\n\r\n", authority.server, REQUEST, reply(b"hi")]
+        with Loopback(tunnel, reply(b"again")) as proxy:
+            trust.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{proxy.port}")
+            assert [client.fetch(f"https://{HOST}/api") for _ in range(2)] == [b"hi", b"again"]
+        connect, *requests = proxy.requests
+        assert proxy.connections == 1
+        assert connect.lines[0].startswith(f"CONNECT {HOST}:443 HTTP/1.".encode())
+        assert b"proxy-authorization: basic bwu6cebzcw==" in connect.head.lower()
+        assert b"sk-or" not in connect.head
+        for received in requests:
+            assert received.lines[0] == b"POST /api HTTP/1.1"
+            assert b"proxy-authorization" not in received.head.lower()
+
+    def test_can_be_reached_by_https(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+        trust.setenv("SSL_CERT_FILE", str(authority.certificate))
+        with Loopback(reply(b"hi"), tls=authority.server) as proxy:
+            trust.setenv("HTTP_PROXY", f"https://127.0.0.1:{proxy.port}")
+            assert client.fetch(f"http://{HOST}/api") == b"hi"
+        assert proxy.requests[0].lines[0] == f"POST http://{HOST}/api HTTP/1.1".encode()
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "api.localhost", "[::1]", "127.1.2.3"])
+    def test_is_not_asked_for_this_machine(self, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+        monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
+        assert resolve_proxy(f"http://{host}:8080/v1").proxy is None
+
+    @pytest.mark.parametrize(
+        ("exceptions", "url", "through_proxy"),
+        [
+            ("openrouter.test", "https://openrouter.test/api", False),
+            ("other.test, .test", "https://openrouter.test/api", False),
+            ("*", "https://openrouter.test/api", False),
+            ("openrouter.test:8443", "https://openrouter.test:8443/api", False),
+            ("10.0.0.0/8", "http://10.1.2.3:8000/v1", False),
+            ("other.test, 10.0.0.0/8", "http://10.1.2.3:8000/v1", False),
+            ("10.0.0.0/8", "http://11.1.2.3:8000/v1", True),
+            ("router.test", "https://openrouter.test/api", True),
+            ("", "https://openrouter.test/api", True),
+        ],
+    )
+    def test_is_not_asked_for_what_no_proxy_names(
+        self, monkeypatch: pytest.MonkeyPatch, exceptions: str, url: str, *, through_proxy: bool
+    ) -> None:
+        monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
+        monkeypatch.setenv("NO_PROXY", exceptions)
+        assert (resolve_proxy(url).proxy == "http://proxy.test:3128") is through_proxy
+
+    def test_may_change_from_one_request_to_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        proxies = []
+        for proxy in ("http://a.test:1", "http://b.test:2", ""):
+            monkeypatch.setenv("HTTPS_PROXY", proxy)
+            proxies.append(resolve_proxy("https://openrouter.test").proxy)
+        assert proxies == ["http://a.test:1", "http://b.test:2", None]
+
+    def test_for_its_own_scheme_goes_before_the_one_for_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ALL_PROXY", "socks5://other.test")
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+        assert resolve_proxy("https://openrouter.test").proxy == "http://proxy.test:3128"
+
+    @pytest.mark.parametrize(
+        ("proxy", "says"),
+        [("socks5h://me:hunter2@p.test", "SOCKS"), ("ftp://me:hunter2@p.test", "address"), ("http://p:x", "address")],
+    )
+    def test_that_cannot_be_used_is_an_error_that_shows_no_password(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, proxy: str, says: str
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        with pytest.raises(ConfigurationError, match=f"(?s){says}.*`HTTPS_PROXY`") as caught:
+            client.send("https://openrouter.test/api")
+        assert "hunter2" not in str(caught.value)
