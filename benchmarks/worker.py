@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from benchmarks.subjects import Subject
 
@@ -56,17 +57,20 @@ class Worker:
 
 
 @contextlib.contextmanager
-def running_worker(subject: str, core: int | None = None) -> Iterator[Worker]:
+def running_worker(subject: str, core: int | None = None, checkout: Path | None = None) -> Iterator[Worker]:
     """Start a process for a subject.
 
     Args:
         subject: A name in `SUBJECTS`.
-        core: The core to hold it to; by default any.
+        core: The core to pin it to; by default any.
+        checkout: The checkout of this package to measure; by default this one.
     """
     command = [sys.executable, "-m", "benchmarks.worker", subject, "" if core is None else str(core)]
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+    if checkout is not None:
+        environment["PYTHONPATH"] = str(checkout)
+    with subprocess.Popen(command, text=True, env=environment, cwd=checkout, **pipes) as process:
         try:
             yield Worker(process)
         finally:
