@@ -1,6 +1,6 @@
-"""Looks at JSON of uncertain shape without ever raising.
+"""Lenient readers of JSON whose shape is uncertain. They never raise.
 
-OpenRouter adds fields and values without notice and asks clients to bear with null
+OpenRouter adds fields and values without notice and asks clients to tolerate null
 (https://openrouter.ai/docs/api-reference/versioning).
 """
 
@@ -20,10 +20,9 @@ __all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "parse"]
 
 
 def parse(data: bytes | str) -> Any:
-    r"""Return the JSON value, or None where `data` is no JSON.
+    r"""Return the JSON value, or None for invalid JSON, too deep nesting and numbers of thousands of digits.
 
-    Whitespace around it is fine: OpenRouter pads half of its plain replies while it waits for the provider. Nesting
-    deeper than Python's recursion limit and numbers of thousands of digits count as no JSON.
+    Surrounding whitespace is fine: OpenRouter pads half of its plain responses while it waits for the provider.
 
     >>> parse(b'\n         \n{"a": 1}')
     {'a': 1}
@@ -35,12 +34,12 @@ def parse(data: bytes | str) -> Any:
 
 
 def as_str(value: object) -> str | None:
-    """Return `value` if it is a string with anything in it."""
+    """Return `value` if it is a string with at least one character."""
     return value if isinstance(value, str) and value else None
 
 
 def as_text(value: object) -> str:
-    """Return a string as it is, None as "", and anything else as JSON, or as "" where it nests too deep for that."""
+    """Return a string unchanged, None as "", and other values as JSON, or "" if they are nested too deep."""
     if isinstance(value, str):
         return value
     try:
@@ -68,7 +67,7 @@ def as_dict(value: object) -> JSONDict:
 
 
 def dicts(value: object) -> Iterator[JSONDict]:
-    """Yield the dicts of what should be a list of them."""
+    """Yield the dicts in a list; nothing for any other value."""
     if isinstance(value, list):
         for item in value:
             if isinstance(item, dict):

@@ -1,71 +1,57 @@
 """Every exception that this package raises.
 
     LFMError
-    ├── ConfigurationError                  an argument or environment variable is wrong; nothing was sent
+    ├── ConfigurationError                  an argument or environment variable is invalid; nothing was sent
     └── APIError                            a request was refused or failed
-        ├── APIConnectionError              no reply could be had
-        │   └── StreamInterruptedError      the reply stopped before its end
-        ├── APITimeoutError                 silence for too long, here (`timeout`) or there (408, 504, 524)
-        ├── ResponseError                   the reply is none: not JSON, no choices, a broken event
-        │   └── OutputValidationError             the answer does not keep to `tool_choice` or to the schema asked for
-        ├── BadRequestError                 400, 413, 422 and every other 4xx that is not named here
-        │   └── ContextWindowExceededError  the prompt does not fit; raised before sending where that is certain
+        ├── APIConnectionError              no response: resolving, connecting or reading failed
+        │   └── StreamInterruptedError      the response stopped before its end
+        ├── APITimeoutError                 a timeout here (`timeout` and others) or on the server (408, 504, 524)
+        ├── ResponseError                   the response could not be parsed
+        │   └── OutputValidationError       the answer breaks `tool_choice` or the schema of `response_format`
+        ├── BadRequestError                 400, 413, 422 and every 4xx not listed here
+        │   └── ContextWindowExceededError  the prompt is longer than the model's context
         ├── AuthenticationError             401
         ├── PaymentRequiredError            402
         ├── PermissionDeniedError           403
         ├── NotFoundError                   404
-        │   ├── NoEndpointsError            routing rules or parameters leave no endpoint of the model
-        │   └── ModelNotFoundError          no such model (OpenRouter says so with 400 or 404)
-        │       └── ModelRetiredError       no longer served; `successors` names the living ones
+        │   ├── NoEndpointsError            routing rules or parameters exclude every endpoint of the model
+        │   └── ModelNotFoundError          unknown model (400 or 404)
+        │       └── ModelRetiredError       the model is no longer served; `successors` lists others
         ├── RateLimitError                  429
-        └── ServerError                     500, 502, 503, 529 and every other status that is not named here
+        └── ServerError                     500, 502, 503, 529 and every status not listed here
 
-One class stands for one failure, wherever OpenRouter puts it: in the HTTP status, in the body of a 200,
-in a choice, or in an event of a stream (https://openrouter.ai/docs/api-reference/errors).
+A failure has the same class wherever OpenRouter reports it: in the HTTP status, in the body of a 200, in a choice, or
+in an event of a stream (https://openrouter.ai/docs/api-reference/errors).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lfm_adapter.types import Reply
 
 __all__ = [
-    "APIConnectionError",
-    "APIError",
-    "APITimeoutError",
-    "AuthenticationError",
-    "BadRequestError",
-    "ConfigurationError",
-    "ContextWindowExceededError",
-    "LFMError",
-    "ModelNotFoundError",
-    "ModelRetiredError",
-    "NoEndpointsError",
-    "NotFoundError",
-    "PartialReply",
-    "PaymentRequiredError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "ResponseError",
-    "ServerError",
-    "StreamInterruptedError",
-    "OutputValidationError",
-    "redact",
-]
+    "MAX_MESSAGE_CHARS", "APIConnectionError", "APIError", "APITimeoutError", "AuthenticationError",
+    "BadRequestError", "ConfigurationError", "ContextWindowExceededError", "LFMError", "ModelNotFoundError",
+    "ModelRetiredError", "NoEndpointsError", "NotFoundError", "OutputValidationError", "PaymentRequiredError",
+    "PermissionDeniedError", "RateLimitError", "ResponseError", "ServerError", "StreamInterruptedError", "redact",
+]  # fmt: skip
 
 MAX_MESSAGE_CHARS = 1_000
 
-MIN_SECRET_CHARS = 8
-"""A shorter "key", such as "x" for a server that wants any, is part of many words."""
-
 _REDACTED = "[redacted]"
 
-# A key, a bearer token, an account id: providers echo them in their messages, and messages end in logs.
+# A shorter "key", such as "x" for a local server, is part of many words.
+_MIN_SECRET_CHARS = 8
+
+# Keys, bearer tokens and account ids: providers repeat them in their messages. Compiled on first use.
 _SECRETS = r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})"
 
 
 def redact(text: str) -> str:
-    """Return `text` fit for an error or a log: keys and account ids masked, and cut to a readable length.
+    """Return `text` with keys and account ids masked, cut to `MAX_MESSAGE_CHARS`.
 
     >>> redact("key sk-or-v1-0123456789abcdef of user_2wT5abcdefgh")
     'key [redacted] of [redacted]'
@@ -74,58 +60,39 @@ def redact(text: str) -> str:
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
 
 
-def _clean(fact: str | None) -> str | None:
-    return redact(fact) if fact else fact
-
-
-class PartialReply(Protocol):
-    """What had arrived when a request failed. `lfm_adapter._openrouter.response.Reply` is one."""
-
-    @property
-    def text(self) -> str:
-        """The answer's text so far."""
-        ...
-
-    @property
-    def reasoning(self) -> str:
-        """The reasoning so far."""
-        ...
-
-
 class LFMError(Exception):
-    """Base of every exception raised here.
+    """Base class of all exceptions raised here.
 
     Attributes:
-        message: What went wrong and what to do about it, without the facts that `str(error)` adds to it.
+        message: What went wrong and what to do about it. `str(error)` adds the other attributes.
     """
 
     def __init__(self, message: str) -> None:
         self.message = redact(message)
         super().__init__(self.message)
 
-    def hide(self, secret: str | None) -> None:
-        """Mask `secret` in the message: servers echo keys, and not every key has the form of one."""
-        if secret and len(secret) >= MIN_SECRET_CHARS and secret in self.message:
-            self.message = self.message.replace(secret, _REDACTED)
-            self.args = (self.message,)
+    def mask_secret(self, secret: str | None) -> None:
+        """Mask `secret`, which a server may have repeated, in the message: not every key looks like one."""
+        self.message = _mask(self.message, secret)
+        self.args = (self.message,)
 
 
 class ConfigurationError(LFMError, ValueError):
-    """An argument, a message or an environment variable is wrong. Nothing was sent."""
+    """An argument, a message or an environment variable is invalid. Nothing was sent."""
 
 
 class APIError(LFMError):
-    """A request was refused, failed, or was found hopeless before it was sent.
+    """A request was refused or failed, or could not succeed and was not sent.
 
     Attributes:
-        status_code: The HTTP status, or the status that OpenRouter wrote in the body in its place; None without a reply.
-        code: The machine-readable name, as sent: `error_type`, a provider's error code, or None.
-        model: The model that was asked for.
-        provider: The provider that failed ("Liquid"), where OpenRouter names it.
+        status_code: The HTTP status, or the status in the body if that differs; None without a response.
+        code: The machine-readable name of the failure: `error_type`, a provider's error code, or None.
+        model: The requested model.
+        provider: The provider that failed ("Liquid"), if OpenRouter names it.
         generation_id: OpenRouter's id of the generation ("gen-…"), to quote to its support.
-        retry_after: Seconds to wait before another try, where the reply says so.
-        is_retryable: Whether the same request may succeed later. The client has already used its own retries.
-        partial: What had arrived before the failure (a `Reply`), or None.
+        retry_after: Seconds to wait before a retry, if the response gives them.
+        is_retryable: Whether the same request may succeed later. The client's own retries are already used up.
+        partial: What arrived before the failure (a `Reply`), or None.
     """
 
     _is_retryable_by_default = False
@@ -141,26 +108,24 @@ class APIError(LFMError):
         generation_id: str | None = None,
         retry_after: float | None = None,
         is_retryable: bool | None = None,
-        partial: PartialReply | None = None,
+        partial: Reply | None = None,
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
-        self.code = _clean(code)
-        self.model = _clean(model)
-        self.provider = _clean(provider)
-        self.generation_id = _clean(generation_id)
+        self.code = code and redact(code)
+        self.model = model and redact(model)
+        self.provider = provider and redact(provider)
+        self.generation_id = generation_id and redact(generation_id)
         self.retry_after = retry_after
         self.is_retryable = self._is_retryable_by_default if is_retryable is None else is_retryable
         self.partial = partial
 
-    def hide(self, secret: str | None) -> None:
-        """See `LFMError.hide`; the facts are masked too."""
-        super().hide(secret)
+    def mask_secret(self, secret: str | None) -> None:
+        """Mask `secret` in the message and in the attributes that come from the server."""
+        super().mask_secret(secret)
         for name in ("code", "provider", "generation_id"):
-            fact = _clean(getattr(self, name))
-            if fact and secret and len(secret) >= MIN_SECRET_CHARS:
-                fact = fact.replace(secret, _REDACTED)
-            setattr(self, name, fact)
+            fact = getattr(self, name)
+            setattr(self, name, fact and _mask(redact(fact), secret))
 
     def __str__(self) -> str:
         facts = {
@@ -179,59 +144,58 @@ class APIError(LFMError):
 
 
 class APIConnectionError(APIError):
-    """No reply could be had: the name did not resolve, the connection was refused, reset or not trusted."""
+    """There was no response: the host was not resolved, or the connection was refused, reset or not trusted."""
 
     _is_retryable_by_default = True
 
 
 class StreamInterruptedError(APIConnectionError):
-    """The reply stopped before its end. `partial` holds all that came."""
+    """The response stopped before its end. `partial` holds what arrived."""
 
 
 class APITimeoutError(APIError):
-    """No byte (`timeout`) or no event with data (`stream_chunk_timeout`) for too long, or a 408, 504 or 524."""
+    """A limit of time was reached: `timeout`, `stream_chunk_timeout` or `total_timeout`, or a 408, 504 or 524."""
 
     _is_retryable_by_default = True
 
 
 class ResponseError(APIError):
-    """The reply cannot be read as one: not JSON, no choices, a broken event, larger than the bound."""
+    """The response could not be parsed: not JSON, no choices, an invalid event, or too large."""
 
 
 class OutputValidationError(ResponseError):
-    """The model did not keep to `tool_choice` or to the schema of `response_format`.
+    """The answer breaks `tool_choice` or the schema of `response_format`, after `max_output_retries` retries.
 
-    That is raised where they were asked for by prompt, and for a call that a model of which nothing is known did not
-    make. It was told so `max_output_retries` times. `partial` holds its last answer, `usage` and cost of all of them included.
+    `partial` holds the last answer, with the usage and cost of all of them.
     """
 
 
 class BadRequestError(APIError):
-    """The request is invalid (400), too large (413), cannot be processed (422), or has another 4xx against it."""
+    """The request is invalid (400), too large (413), cannot be processed (422), or failed with another 4xx."""
 
 
 class ContextWindowExceededError(BadRequestError):
-    """The prompt does not fit the model's context.
+    """The prompt is longer than the model's context. Raised before sending if that is certain.
 
     Attributes:
-        estimate: Tokens that the prompt has at least, counted here; None where the server said so.
-        requested: Tokens of the prompt and of `max_tokens` together, as the server counted them, where it says.
-        limit: The model's context in tokens, where known.
+        estimated_tokens: Tokens that the prompt has at least, counted here; None if the server refused it.
+        requested_tokens: Tokens of the prompt and of `max_tokens` together, as counted by the server, if known.
+        context_length: The model's context in tokens, if known.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        estimate: int | None = None,
-        requested: int | None = None,
-        limit: int | None = None,
+        estimated_tokens: int | None = None,
+        requested_tokens: int | None = None,
+        context_length: int | None = None,
         **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
-        self.estimate = estimate
-        self.requested = requested
-        self.limit = limit
+        self.estimated_tokens = estimated_tokens
+        self.requested_tokens = requested_tokens
+        self.context_length = context_length
 
 
 class AuthenticationError(APIError):
@@ -239,7 +203,7 @@ class AuthenticationError(APIError):
 
 
 class PaymentRequiredError(APIError):
-    """The account or the key is out of credit (402). Retryable only when an in-flight budget is exhausted."""
+    """The account or the key is out of credit (402). Retryable only if an in-flight budget is exhausted."""
 
 
 class PermissionDeniedError(APIError):
@@ -247,22 +211,22 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """What was asked for does not exist (404)."""
+    """The requested resource does not exist (404)."""
 
 
 class NoEndpointsError(NotFoundError):
-    """The model exists, but routing rules, the data policy or a parameter leave none of its endpoints."""
+    """The model exists, but routing rules, the data policy or a parameter exclude all its endpoints."""
 
 
 class ModelNotFoundError(NotFoundError):
-    """OpenRouter knows no such model."""
+    """The server does not know the model."""
 
 
 class ModelRetiredError(ModelNotFoundError):
     """The model is no longer served.
 
     Attributes:
-        successors: Ids of living models to ask instead, the nearest first.
+        successors: Ids of models to use instead, the closest first.
     """
 
     def __init__(self, message: str, *, successors: tuple[str, ...] = (), **facts: Any) -> None:
@@ -271,7 +235,7 @@ class ModelRetiredError(ModelNotFoundError):
 
 
 class RateLimitError(APIError):
-    """Too many requests (429). Not retryable when a daily cap is reached."""
+    """Too many requests (429). Not retryable if a daily limit is reached."""
 
     _is_retryable_by_default = True
 
@@ -280,3 +244,7 @@ class ServerError(APIError):
     """OpenRouter or the provider failed (500, 502, 503, 529, or a status without a class of its own)."""
 
     _is_retryable_by_default = True
+
+
+def _mask(text: str, secret: str | None) -> str:
+    return text.replace(secret, _REDACTED) if secret and len(secret) >= _MIN_SECRET_CHARS else text

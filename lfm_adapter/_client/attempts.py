@@ -86,7 +86,7 @@ class Attempts:
         failure.model = failure.model or self._call.model
         if self._reader is not None:
             self._reader.attach_partial(failure)
-        failure.hide(self._call.key)
+        failure.mask_secret(self._call.key)
         begun = self._body is not None and self._body.broke_off
         wait = None if begun else wait_s(
             failure,

@@ -126,11 +126,11 @@ class Exchange:
             or asked is None
             or not isinstance(error, ContextWindowExceededError)
             or error.partial is not None
-            or error.limit is None
-            or error.requested is None
+            or error.context_length is None
+            or error.requested_tokens is None
         ):
             return None
-        room = error.limit - (error.requested - asked)
+        room = error.context_length - (error.requested_tokens - asked)
         return room if 0 < room < asked else None
 
     def _plan(self, *, refuses_tools: bool) -> Plan:

@@ -1,1 +1,1 @@
-"""OpenRouter's chat protocol without I/O: bytes and dicts in, values out."""
+"""OpenRouter's chat protocol, without I/O."""

@@ -1,12 +1,12 @@
-"""Gathers what a reply says, event by event or all at once, into one `Reply`.
+"""Collects a reply, event by event or all at once.
 
-A streamed and a whole reply pass through the same lines, so they cannot come out different. Every field may be
-missing, null or of another type than documented: what cannot be used is left out, never raised about.
+Streamed and whole replies take the same code, so that they cannot differ. Any field may be missing, null or of another
+type than documented: it is then left out, and nothing is raised.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_number, as_str, dicts
 from lfm_adapter._openrouter.pieces import DictPieces, ReasoningPieces, ToolCallPieces
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Collector"]
 
-_NAMED = {"id", "model", "provider", "created", "system_fingerprint", "service_tier"}
-_APART = {"choices", "usage", "error", "object", "user_id"}
-_MESSAGE = {
+_FIELDS = {"id", "model", "provider", "created", "system_fingerprint", "service_tier"}
+_NOT_EXTRA = {"choices", "usage", "error", "object", "user_id"}
+_MESSAGE_FIELDS = {
     "annotations", "audio", "content", "images", "reasoning", "reasoning_content", "reasoning_details", "refusal",
     "role", "tool_calls",
 }  # fmt: skip
@@ -27,14 +27,18 @@ _PLAIN = {"content", "role"}
 
 
 class Collector:
-    """Takes the chunks of a stream, or the one body of a plain reply."""
+    """Collects the chunks of a stream, or the body of a plain reply.
+
+    Attributes:
+        usage: The last usage object.
+        error: The error of the last chunk or of one of its choices, as sent.
+    """
 
     def __init__(self) -> None:
         self.usage: JSONDict | None = None
         self.error: object = None
-        """The error that OpenRouter put into the chunk or one of its choices, as sent."""
         self._head: JSONDict = {}
-        self._seen = set(_APART)
+        self._seen = set(_NOT_EXTRA)
         self._choices: dict[int, _ChoiceCollector] = {}
 
     @property
@@ -44,21 +48,21 @@ class Collector:
 
     @property
     def finished(self) -> bool:
-        """Whether every choice that began has its finish reason."""
-        return bool(self._choices) and all(choice.finish_reason for choice in self._choices.values())
+        """Whether every choice that has begun has its finish reason."""
+        return bool(self._choices) and all(c.choice.finish_reason for c in self._choices.values())
 
     @property
     def generation_id(self) -> str | None:
-        """OpenRouter's id of the generation, once it is known."""
+        """OpenRouter's id of the generation, once known."""
         return as_str(self._head.get("id"))
 
     @property
     def provider(self) -> str | None:
-        """The provider that serves, once it is known."""
+        """The provider that serves, once known."""
         return as_str(self._head.get("provider"))
 
     def add(self, chunk: JSONDict) -> list[Delta]:
-        """Take a chunk or a whole body and return what it adds, a delta for each choice that it adds to."""
+        """Add a chunk or a whole body, and return a delta for each choice that it adds to."""
         head = self._head
         if not chunk.keys() <= self._seen:
             for key, value in chunk.items():
@@ -70,26 +74,26 @@ class Collector:
             self.usage = usage
         self.error = chunk.get("error") or None
         deltas: list[Delta] = []
-        for place, choice in enumerate(dicts(chunk.get("choices"))):
+        for position, choice in enumerate(dicts(chunk.get("choices"))):
             index = choice.get("index")
             if not isinstance(index, int):
-                index = place
+                index = position
             collector = self._choices.get(index)
             if collector is None:
                 collector = self._choices[index] = _ChoiceCollector(index)
-            delta = collector.add(choice, head)
-            if collector.finish_reason == "error" or choice.get("error"):
+            delta = collector.add(choice, as_str(head.get("id")))
+            if collector.choice.finish_reason == "error" or choice.get("error"):
                 self.error = self.error or choice.get("error") or {}
             if delta is not None:
                 deltas.append(delta)
         return deltas
 
     def reply(self) -> Reply:
-        """Return all that came."""
+        """Return the reply as far as it arrived."""
         head = self._head
         created = as_number(head.get("created"))
         return Reply(
-            choices=[self._choices[index].choice() for index in sorted(self._choices)] or [Choice()],
+            choices=[self._choices[index].joined() for index in sorted(self._choices)] or [Choice()],
             id=as_str(head.get("id")),
             model=as_str(head.get("model")),
             provider=as_str(head.get("provider")),
@@ -97,54 +101,51 @@ class Collector:
             system_fingerprint=as_str(head.get("system_fingerprint")),
             service_tier=as_str(head.get("service_tier")),
             usage=self.usage,
-            extra={key: value for key, value in head.items() if key not in _NAMED},
+            extra={key: value for key, value in head.items() if key not in _FIELDS},
         )
 
 
 class _ChoiceCollector:
-    """Gathers one choice."""
+    """Collects one choice."""
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.finish_reason: str | None = None
-        self._native_finish_reason: str | None = None
+        self.choice = Choice()
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._details = ReasoningPieces()
         self._calls = ToolCallPieces()
-        self._lists: dict[str, list[JSONDict]] = {"annotations": [], "images": [], "parts": []}
         self._audio = DictPieces(("data", "transcript"))
-        self._logprobs: dict[str, list[Any]] = {}
-        self._extra: JSONDict = {}
 
     @property
     def has_content(self) -> bool:
+        choice = self.choice
         return bool(
-            self._text or self._reasoning or self._refusal or self._calls or self._details
-            or self._audio.joined() or self._logprobs or any(self._lists.values())
+            self._text or self._reasoning or self._refusal or self._calls or self._details or self._audio.joined()
+            or choice.logprobs or choice.annotations or choice.images or choice.parts
         )  # fmt: skip
 
-    def add(self, choice: JSONDict, head: JSONDict) -> Delta | None:
-        message = choice.get("delta")
+    def add(self, data: JSONDict, generation_id: str | None) -> Delta | None:
+        message = data.get("delta")
         whole = not isinstance(message, dict)
         if not isinstance(message, dict):
-            message = as_dict(choice.get("message"))
-        generation_id = as_str(head.get("id"))
+            message = as_dict(data.get("message"))
         delta = Delta(index=self.index, generation_id=generation_id)
         content = message.get("content")
         if content:
             self._add_content(content, delta)
-        # Most events have text and nothing else, most whole messages nothing but nulls beside it.
+        # Most events have only text; most whole messages have only nulls beside it.
         if not message.keys() <= _PLAIN and any(message[key] is not None for key in message.keys() - _PLAIN):
             self._add_rest(message, delta, generation_id, whole=whole)
-        logprobs = choice.get("logprobs")
+        logprobs = data.get("logprobs")
         if logprobs and isinstance(logprobs, dict):
             self._add_logprobs(logprobs, delta)
-        if choice.get("finish_reason"):
-            self.finish_reason = as_str(choice["finish_reason"]) or self.finish_reason
-        if choice.get("native_finish_reason"):
-            self._native_finish_reason = as_str(choice["native_finish_reason"]) or self._native_finish_reason
+        if data.get("finish_reason"):
+            self.choice.finish_reason = as_str(data["finish_reason"]) or self.choice.finish_reason
+        if data.get("native_finish_reason"):
+            native = as_str(data["native_finish_reason"])
+            self.choice.native_finish_reason = native or self.choice.native_finish_reason
         adds = delta.text or delta.reasoning or delta.tool_calls or delta.refusal or delta.logprobs
         return delta if adds else None
 
@@ -157,54 +158,50 @@ class _ChoiceCollector:
                 if isinstance(text, str):
                     delta.text += text
                 elif isinstance(part, dict):
-                    self._lists["parts"].append(part)
+                    self.choice.parts.append(part)
         if delta.text:
             self._text.append(delta.text)
 
     def _add_rest(self, message: JSONDict, delta: Delta, generation_id: str | None, *, whole: bool) -> None:
-        finished = bool(self.finish_reason)
+        finished = bool(self.choice.finish_reason)
         details = list(dicts(message.get("reasoning_details")))
         self._details.add(details, whole=whole)
-        reasoning = as_str(message.get("reasoning")) or as_str(message.get("reasoning_content"))
-        reasoning = reasoning or _detail_text(details)
-        if reasoning:
-            self._reasoning.append(reasoning)
-            delta.reasoning = reasoning
-        refusal = as_str(message.get("refusal"))
-        if refusal:
-            self._refusal.append(refusal)
-            delta.refusal = refusal
+        delta.reasoning = (
+            as_str(message.get("reasoning")) or as_str(message.get("reasoning_content")) or _detail_text(details)
+        )
+        if delta.reasoning:
+            self._reasoning.append(delta.reasoning)
+        delta.refusal = as_str(message.get("refusal")) or ""
+        if delta.refusal:
+            self._refusal.append(delta.refusal)
         if message.get("tool_calls"):
             delta.tool_calls = self._calls.add(message["tool_calls"], generation_id, whole=whole, finished=finished)
-        for name in ("annotations", "images"):
+        for name, known in (("annotations", self.choice.annotations), ("images", self.choice.images)):
             items = list(dicts(message.get(name)))
-            if items and not (finished and self._lists[name][-len(items) :] == items):
-                self._lists[name] += items
+            if items and not (finished and known[-len(items) :] == items):
+                known.extend(items)
         self._audio.add(as_dict(message.get("audio")))
-        self._extra.update({k: v for k, v in message.items() if k not in _MESSAGE and v is not None})
+        extra = {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS and value is not None}
+        self.choice.extra.update(extra)
 
     def _add_logprobs(self, logprobs: JSONDict, delta: Delta) -> None:
-        added = {key: value for key, value in logprobs.items() if isinstance(value, list) and value}
-        for key, value in added.items():
-            self._logprobs.setdefault(key, []).extend(value)
-        delta.logprobs = added or None
+        added = {name: tokens for name, tokens in logprobs.items() if isinstance(tokens, list) and tokens}
+        if added:
+            delta.logprobs = added
+            known = self.choice.logprobs = self.choice.logprobs or {}
+            for name, tokens in added.items():
+                known.setdefault(name, []).extend(tokens)
 
-    def choice(self) -> Choice:
-        return Choice(
-            text="".join(self._text),
-            reasoning="".join(self._reasoning),
-            reasoning_details=self._details.joined(),
-            tool_calls=self._calls.joined(),
-            refusal="".join(self._refusal) or None,
-            annotations=self._lists["annotations"],
-            parts=self._lists["parts"],
-            images=self._lists["images"],
-            audio=self._audio.joined() or None,
-            logprobs=self._logprobs or None,
-            finish_reason=self.finish_reason,
-            native_finish_reason=self._native_finish_reason,
-            extra=self._extra,
-        )
+    def joined(self) -> Choice:
+        """Return the choice as far as it arrived."""
+        choice = self.choice
+        choice.text = "".join(self._text)
+        choice.reasoning = "".join(self._reasoning)
+        choice.reasoning_details = self._details.joined()
+        choice.tool_calls = self._calls.joined()
+        choice.refusal = "".join(self._refusal) or None
+        choice.audio = self._audio.joined() or None
+        return choice
 
 
 def _detail_text(details: list[JSONDict]) -> str:

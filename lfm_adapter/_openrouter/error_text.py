@@ -1,4 +1,4 @@
-"""What a failed request's reply says, as sentences that a person can read and a log can keep."""
+"""The texts of error objects and of bodies that are not JSON, as sentences for people and logs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from lfm_adapter._json import as_dict, parse
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["described", "joined", "said"]
+__all__ = ["describe_body", "error_message", "join_sentences"]
 
 _GENERIC = {"", "provider returned error", "error"}
 _TITLE = re.compile(r"(?i)<title[^>]*>\s*([^<\s][^<]*)")
 _MAX_TEXT_CHARS = 4 * errors.MAX_MESSAGE_CHARS
 
 
-def said(error: JSONDict, metadata: JSONDict, availability: JSONDict) -> str:
-    """Return what an error object says in words, "" where it says nothing.
+def error_message(error: JSONDict, metadata: JSONDict, availability: JSONDict) -> str:
+    """Return the text of an error object, or "".
 
     Args:
         error: The object.
-        metadata: Its `metadata`, where the provider's own words, the step of the routing and a remedy stand.
-        availability: Its `availability`, where the setting stands that excluded every endpoint.
+        metadata: Its `metadata`, with the provider's own message, the failed routing step and a remedy.
+        availability: Its `availability`, with the setting that excludes every endpoint.
     """
     text = _text(error.get("message")) or _text(error.get("detail")) or _text(error.get("name"))
     upstream = _text(metadata.get("raw"))
@@ -40,28 +40,40 @@ def said(error: JSONDict, metadata: JSONDict, availability: JSONDict) -> str:
         text = ""
     for sentence in more:
         if sentence not in text:
-            text = joined(text, sentence)
+            text = join_sentences(text, sentence)
     return text[:_MAX_TEXT_CHARS]
 
 
-def joined(*sentences: str) -> str:
-    """Return sentences one after the other, each with its full stop."""
+def join_sentences(*sentences: str) -> str:
+    """Join sentences, each with a full stop."""
     texts = [sentence.strip() for sentence in sentences if sentence.strip()]
     return " ".join(sentence if sentence[-1] in ".!?" else f"{sentence}." for sentence in texts)
 
 
-def _text(value: object, depth: int = 4) -> str:
-    """Return what a message says: it is text, or a structure that holds the text, or JSON of one in a string.
+def describe_body(body: bytes, status: int) -> str:
+    """Describe a body that is not JSON. Of its content, only a page's title is quoted."""
+    title = _TITLE.search(body[:4_096].decode("utf-8", "replace"))
+    if title:
+        name = " ".join(title[1].split())[:100]
+        return (
+            f"The server returned HTTP {status} with a web page ({name!r}), not JSON; the response came from a proxy "
+            "or CDN in front of the API."
+        )
+    return f"The server returned HTTP {status} with {'a body that is not JSON' if body.strip() else 'an empty body'}."
 
-    Providers put all of these there: an object, a list of problems (Zod, FastAPI), a web page. What is none of them
-    is not quoted, since it may repeat the request.
+
+def _text(value: object, depth: int = 4) -> str:
+    """Return the message in a text, in a structure, or in JSON within a string.
+
+    Providers send all of these: an object, a list of problems (Zod, FastAPI), a web page. Anything else is not quoted,
+    because it may repeat the request.
     """
     if isinstance(value, str):
-        held = parse(value)
-        if not isinstance(held, dict | list):
+        parsed = parse(value)
+        if not isinstance(parsed, dict | list):
             text = value.strip()
             return "" if text.startswith(("<", "{", "[{", '["')) else text
-        value = held
+        value = parsed
     if depth == 0:
         return ""
     if isinstance(value, dict):
@@ -70,12 +82,3 @@ def _text(value: object, depth: int = 4) -> str:
     if isinstance(value, list):
         return "; ".join(text for item in value if (text := _text(item, depth - 1)))
     return ""
-
-
-def described(body: bytes, status: int) -> str:
-    """Describe a body that is no JSON, without quoting more of it than a page's title."""
-    title = _TITLE.search(body[:4_096].decode("utf-8", "replace"))
-    if title:
-        named = " ".join(title[1].split())[:100]
-        return f"The server answered HTTP {status} with a web page ({named!r}), not JSON: an edge or a proxy spoke."
-    return f"The server answered HTTP {status} {'with a body that is no JSON' if body.strip() else 'without a body'}."

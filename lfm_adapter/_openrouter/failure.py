@@ -1,45 +1,42 @@
-"""Any failure, wherever OpenRouter puts it, becomes one exception of `errors.py`.
+"""Turns every failure that OpenRouter reports into one exception of `lfm_adapter.errors`.
 
-The same lines read an HTTP error, an error in the body of a 200, in a choice and in an event of a stream, so the same
-failure is always the same class. The shapes are those of https://openrouter.ai/docs/api-reference/errors, of
-recordings, and of the servers people run at home (llama.cpp, vLLM, Ollama).
+The same code reads an HTTP error, an error in the body of a 200, in a choice and in an event of a stream, so that a
+failure always has the same class. The forms are those of https://openrouter.ai/docs/api-reference/errors, of
+recordings, and of local servers (llama.cpp, vLLM, Ollama).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import catalog, errors
 from lfm_adapter._json import as_dict, as_number, as_str, parse
-from lfm_adapter._openrouter.error_text import described, joined, said
+from lfm_adapter._openrouter.error_text import describe_body, error_message, join_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfm_adapter.types import JSONDict, ModelCard
+    from lfm_adapter.types import JSONDict, ModelCard, Reply
 
 __all__ = ["RETRYABLE_STATUSES", "RequestContext", "from_body", "from_error"]
 
 RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 524, 529})
 
 _BY_STATUS: dict[int, type[errors.APIError]] = {
-    400: errors.BadRequestError,
     401: errors.AuthenticationError,
     402: errors.PaymentRequiredError,
     403: errors.PermissionDeniedError,
     404: errors.NotFoundError,
     408: errors.APITimeoutError,
-    413: errors.BadRequestError,
-    422: errors.BadRequestError,
     429: errors.RateLimitError,
     504: errors.APITimeoutError,
     524: errors.APITimeoutError,
 }
 
-# `error_type` or `availability.code`, where no status comes with it: https://openrouter.ai/docs/api-reference/errors
+# The status for an `error_type` or `availability.code` without one: https://openrouter.ai/docs/api-reference/errors
 _STATUS_BY_CODE = {
     code: status
     for status, codes in {
@@ -74,8 +71,8 @@ _LIMIT = re.compile(
 )
 _REQUESTED = re.compile(r"(?i)requested (?:about )?([0-9][0-9,]{0,14}) tokens")
 _UNKNOWN_MODEL = re.compile(r"(?i)is not a valid model|no endpoints found for ")
-# What vLLM, Ollama and LM Studio say, of whose models the catalogue knows nothing.
-_UNKNOWN_ELSEWHERE = re.compile(r"(?i)model .{0,200}(?:not found|does not exist)|no such model")
+# The words of vLLM, Ollama and LM Studio, whose models the catalogue does not know.
+_UNKNOWN_TO_SERVER = re.compile(r"(?i)model .{0,200}(?:not found|does not exist)|no such model")
 _NO_ENDPOINTS = re.compile(r"(?i)no (?:endpoints|providers|allowed providers) (?:found|available|are available)")
 _UNKNOWN_MODEL_CODES = {"model_not_found", "model_deprecated", "free_variant_ended", "no_endpoints"}
 _FILTERED_CODES = {"constraint_filtered", "privacy_restricted", "region_restricted"}
@@ -84,11 +81,11 @@ _DAILY = re.compile(r"(?i)per[- ]day|daily")
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What must be known of a request to explain its failure.
+    """The facts about a request that explain its failure.
 
     Attributes:
-        model: The model that was asked for, or None where the request was about none.
-        now_epoch_s: Unix time in seconds, against which reset times are read.
+        model: The requested model, or None if the request concerns no model.
+        now_epoch_s: Unix time in seconds, to compute waits from reset times.
     """
 
     model: str | None
@@ -96,98 +93,103 @@ class RequestContext:
 
 
 @dataclass(slots=True)
-class _Facts:
-    """An error object, looked through once."""
+class _ErrorFacts:
+    """The facts in an error object."""
 
     status: int | None
     code: str | None
     message: str
     metadata: JSONDict
     availability: JSONDict
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
 
 
-def from_body(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext) -> errors.APIError:
-    """Explain a reply whose HTTP status says that the request failed.
+def from_body(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> errors.APIError:
+    """Return the exception for a response with an HTTP status that is not a success.
 
     Args:
         status: The HTTP status.
-        headers: The reply's headers, names in lower case.
-        body: Its body, whatever it is: JSON of several shapes, an edge's HTML page, nothing.
-        asked: The request.
+        headers: The response headers, with names in lower case.
+        body: The body: JSON of several forms, a proxy's HTML page, or nothing.
+        context: The request.
 
     Returns:
-        The exception to raise. It quotes no more of the body than its message.
+        The exception to raise. It quotes only the message from the body.
     """
     if 300 <= status < 400:
         return errors.ResponseError(
-            f"The server redirects (HTTP {status}), which is not followed, since the key must not go to another "
-            "host. Set `base_url` to the address that the service has now.",
-            status_code=status, model=asked.model,
-        )  # fmt: skip
+            f"The server redirects (HTTP {status}). Redirects are not followed, because the key must not go to another "
+            "host. Set `base_url` to the new address of the service.",
+            status_code=status,
+            model=context.model,
+        )
     parsed = parse(body)
     data = as_dict(parsed)
-    error: object = described(body, status) if parsed is None else parsed
+    error: object = describe_body(body, status) if parsed is None else parsed
     if data:
         error = data.get("error")
         if not isinstance(error, dict):
             error = {"message": error} | {
-                key: data[key] for key in ("message", "detail", "code", "type") if key in data
+                name: data[name] for name in ("message", "detail", "code", "type") if name in data
             }
-    return from_error(error, asked, status_code=status, headers=headers, generation_id=as_str(data.get("id")))
+    return from_error(error, context, status_code=status, headers=headers, generation_id=as_str(data.get("id")))
 
 
 def from_error(
     error: object,
-    asked: RequestContext,
+    context: RequestContext,
     *,
     status_code: int | None = None,
     headers: Mapping[str, str] | None = None,
     generation_id: str | None = None,
     provider: str | None = None,
-    partial: errors.PartialReply | None = None,
+    partial: Reply | None = None,
 ) -> errors.APIError:
-    """Explain an error object, from wherever it stood.
+    """Return the exception for an error object.
 
     Args:
         error: The value of `error`, or a text.
-        asked: The request.
-        status_code: The HTTP status, if it is that of an error.
-        headers: The reply's headers, names in lower case.
-        generation_id: The generation's id, as far as the reply gave it.
-        provider: The provider that served, as far as the reply gave it.
-        partial: What had come before.
+        context: The request.
+        status_code: The HTTP status, if it is an error's.
+        headers: The response headers, with names in lower case.
+        generation_id: The generation's id, if known.
+        provider: The provider that served, if known.
+        partial: What arrived before the failure.
 
     Returns:
         The exception to raise.
     """
-    facts = _look(error, status_code, headers or {})
+    facts = _facts(error, status_code, headers or {})
     common: dict[str, Any] = {
         "status_code": facts.status,
         "code": facts.code,
-        "model": asked.model,
+        "model": context.model,
         "provider": as_str(facts.metadata.get("provider_name")) or provider,
         "generation_id": generation_id or as_str(facts.headers.get("x-generation-id")),
-        "retry_after": _retry_after_s(facts, asked.now_epoch_s),
-        "is_retryable": _retryable(facts),
+        "retry_after": _retry_after_s(facts, context.now_epoch_s),
+        "is_retryable": _is_retryable(facts),
         "partial": partial,
     }
     if facts.status in (400, 413, 422, None) and (facts.code in _CONTEXT_CODES or _CONTEXT_TEXT.search(facts.message)):
-        common["is_retryable"] = False
-        limit, requested = _context_limit(error, facts), _number_in(_REQUESTED.search(facts.message))
-        return errors.ContextWindowExceededError(facts.message, limit=limit, requested=requested, **common)
-    if facts.status in (400, 404) and asked.model:
-        missing = _missing_model(facts, asked.model, common)
+        reported = as_number(as_dict(error).get("n_ctx"))
+        return errors.ContextWindowExceededError(
+            facts.message,
+            requested_tokens=_number_in(_REQUESTED.search(facts.message)),
+            context_length=_number_in(_LIMIT.search(facts.message)) if reported is None else int(reported),
+            **common | {"is_retryable": False},
+        )
+    if facts.status in (400, 404) and context.model:
+        missing = _model_error(facts, context.model, common)
         if missing is not None:
             return missing
-    kind = errors.ServerError if facts.status is None else _BY_STATUS.get(facts.status)
-    if kind is None:
-        kind = errors.BadRequestError if 400 <= (facts.status or 0) < 500 else errors.ServerError
+    cls = _BY_STATUS.get(facts.status or 0)
+    if cls is None:
+        cls = errors.BadRequestError if 400 <= (facts.status or 0) < 500 else errors.ServerError
     advice = "Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`." if facts.status == 401 else ""
-    return kind(joined(facts.message, advice), **common)
+    return cls(join_sentences(facts.message, advice), **common)
 
 
-def _look(error: object, http_status: int | None, headers: Mapping[str, str]) -> _Facts:
+def _facts(error: object, http_status: int | None, headers: Mapping[str, str]) -> _ErrorFacts:
     fields = error if isinstance(error, dict) else {"message": error}
     metadata, availability = as_dict(fields.get("metadata")), as_dict(fields.get("availability"))
     names = (
@@ -199,16 +201,16 @@ def _look(error: object, http_status: int | None, headers: Mapping[str, str]) ->
     status = next((int(number) for number in numbers if number is not None and 400 <= number < 600), http_status)
     if status is None or status < 400:
         status = _STATUS_BY_CODE.get(code or "")
-    message = said(fields, metadata, availability)
+    message = error_message(fields, metadata, availability)
     if not message:
-        message = f"The server answered HTTP {status} without saying why." if status else "The request failed."
-    return _Facts(status, code, message, metadata, availability, headers)
+        message = f"The server returned HTTP {status} without a message." if status else "The request failed."
+    return _ErrorFacts(status, code, message, metadata, availability, headers)
 
 
-def _retryable(facts: _Facts) -> bool:
-    told = facts.availability.get("retryable")
-    if isinstance(told, bool):
-        return told
+def _is_retryable(facts: _ErrorFacts) -> bool:
+    reported = facts.availability.get("retryable")
+    if isinstance(reported, bool):
+        return reported
     if facts.status == 402:
         reason = facts.metadata.get("reason")
         in_flight = facts.metadata.get("limit_source") == "openrouter_in_flight_budget"
@@ -218,9 +220,9 @@ def _retryable(facts: _Facts) -> bool:
     return facts.status is None or facts.status in RETRYABLE_STATUSES
 
 
-def _retry_after_s(facts: _Facts, now_epoch_s: float) -> float | None:
-    """Return the wait that the reply asks for, in the order of trust: its own header first, the reset time last."""
-    inner = {str(key).lower(): value for key, value in as_dict(facts.metadata.get("headers")).items()}
+def _retry_after_s(facts: _ErrorFacts, now_epoch_s: float) -> float | None:
+    """Return the wait in the response, from the most reliable source: its own header first, the reset time last."""
+    inner = {str(name).lower(): value for name, value in as_dict(facts.metadata.get("headers")).items()}
     milliseconds = as_number(facts.headers.get("retry-after-ms"))
     waits = (
         None if milliseconds is None else milliseconds / 1000,
@@ -237,6 +239,7 @@ def _retry_after_s(facts: _Facts, now_epoch_s: float) -> float | None:
 
 
 def _seconds(value: object, now_epoch_s: float) -> float | None:
+    """Return the seconds in a `Retry-After` header, which has a number or a date."""
     number = as_number(value)
     if number is not None or not isinstance(value, str):
         return number
@@ -246,46 +249,31 @@ def _seconds(value: object, now_epoch_s: float) -> float | None:
         return None
 
 
-def _context_limit(error: object, facts: _Facts) -> int | None:
-    told = as_number(as_dict(error).get("n_ctx"))
-    if told is not None:
-        return int(told)
-    return _number_in(_LIMIT.search(facts.message))
-
-
 def _number_in(found: re.Match[str] | None) -> int | None:
     return int(found[1].replace(",", "")) if found else None
 
 
-def _missing_model(facts: _Facts, model: str, common: dict[str, Any]) -> errors.NotFoundError | None:
+def _model_error(facts: _ErrorFacts, model: str, common: dict[str, Any]) -> errors.NotFoundError | None:
+    """Return the error if the model is unknown or retired, or has no endpoints for the request."""
     if facts.code in _FILTERED_CODES:
         return errors.NoEndpointsError(facts.message, **common)
     if facts.code not in _UNKNOWN_MODEL_CODES and not _UNKNOWN_MODEL.search(facts.message):
-        if _UNKNOWN_ELSEWHERE.search(facts.message):
-            advice = "Pass `model` as this server calls it; `models()` of the client lists what it has."
-            return errors.ModelNotFoundError(joined(facts.message, advice), **common)
+        if _UNKNOWN_TO_SERVER.search(facts.message):
+            advice = "Pass a `model` that this server has; `list_models()` of the client lists them."
+            return errors.ModelNotFoundError(join_sentences(facts.message, advice), **common)
         return errors.NoEndpointsError(facts.message, **common) if _NO_ENDPOINTS.search(facts.message) else None
     card = catalog.get(model)
     if card.status == "retired":
-        return _retired(card, facts.message, common)
-    living = [other.id for other in catalog.models() if other.status == "live" and other.kind == "chat"]
-    advice = f"Liquid models known to be served: {', '.join(living)}." if model.startswith("liquid/") else ""
-    return errors.ModelNotFoundError(joined(facts.message, advice), **common)
+        return errors.ModelRetiredError(_retired(card, facts.message), successors=card.successors, **common)
+    live = ", ".join(other.id for other in catalog.models() if other.status == "live" and other.kind == "chat")
+    advice = f"Liquid models known to be served: {live}." if model.startswith("liquid/") else ""
+    return errors.ModelNotFoundError(join_sentences(facts.message, advice), **common)
 
 
-def _retired(card: ModelCard, said: str, facts: dict[str, Any]) -> errors.ModelRetiredError:
+def _retired(card: ModelCard, message: str) -> str:
     when = "" if card.retired_between is None else " (removed between {} and {})".format(*card.retired_between)
-    advice = others = ""
+    use = others = ""
     if card.successors:
-        advice = f'Ask `model="{card.successors[0]}"` instead, or pass `when_retired="successor"`.'
-        others = ", ".join(card.successors[1:])
-    return errors.ModelRetiredError(
-        joined(
-            f"OpenRouter no longer serves `{card.id}`{when}.",
-            advice,
-            f"Also served: {others}." if others else "",
-            f"It said: {said}",
-        ),
-        successors=card.successors,
-        **facts,
-    )
+        use = f'Use `model="{card.successors[0]}"` instead, or pass `when_retired="successor"`.'
+        others = f"Also available: {', '.join(card.successors[1:])}." if card.successors[1:] else ""
+    return join_sentences(f"OpenRouter no longer serves `{card.id}`{when}.", use, others, f"Its message: {message}")

@@ -1,7 +1,8 @@
-"""Joins what a stream cuts up: blocks of reasoning, and tool calls."""
+"""Joins the pieces of a stream: blocks of reasoning, and tool calls."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_str, as_text, dicts
@@ -14,7 +15,7 @@ __all__ = ["DictPieces", "ReasoningPieces", "ToolCallPieces"]
 
 
 class DictPieces:
-    """A dict that arrives in pieces: of the keys in `joined_keys` the strings are joined, of others the last stands."""
+    """Joins a dict that arrives in pieces: strings of the keys in `joined_keys` are joined, other values replaced."""
 
     def __init__(self, joined_keys: tuple[str, ...]) -> None:
         self._joined_keys = joined_keys
@@ -26,7 +27,7 @@ class DictPieces:
         return self._fields.get(key)
 
     def add(self, piece: JSONDict) -> None:
-        """Take the next piece."""
+        """Add the next piece."""
         for key, value in piece.items():
             if key in self._joined_keys and isinstance(value, str):
                 self._texts.setdefault(key, []).append(value)
@@ -35,15 +36,15 @@ class DictPieces:
                 self._fields[key] = value
 
     def joined(self) -> JSONDict:
-        """Return the dict as if it had come in one piece."""
+        """Return the whole dict."""
         return {**self._fields, **{key: "".join(texts) for key, texts in self._texts.items()}}
 
 
 class ReasoningPieces:
-    """Joins reasoning blocks, so that they can be sent back as if they had never been streamed.
+    """Joins reasoning blocks, so that they can be sent back as if they had not been streamed.
 
-    Pieces of one block share `type` and `index`, and do not differ in `id`; a signature comes with the last. A block
-    without an index is a whole one. Unknown types survive whole.
+    Pieces of one block share `type`, `index` and `id`, if given; a signature comes with the last. A block without an
+    index is whole. Unknown types are kept.
     https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
     """
 
@@ -55,11 +56,11 @@ class ReasoningPieces:
         return bool(self._blocks)
 
     def add(self, pieces: list[JSONDict], *, whole: bool) -> None:
-        """Take the blocks of one event.
+        """Add the blocks of one event.
 
         Args:
             pieces: `reasoning_details` as sent.
-            whole: They are whole blocks, not pieces: each is one of its own.
+            whole: Each is a whole block, not a piece.
         """
         for piece in pieces:
             index, kind = piece.get("index"), piece.get("type")
@@ -73,7 +74,7 @@ class ReasoningPieces:
             block.add(piece)
 
     def joined(self) -> list[JSONDict]:
-        """Return the blocks, each in one piece."""
+        """Return the whole blocks."""
         return [block.joined() for block in self._blocks]
 
 
@@ -81,46 +82,46 @@ def _differ(one: object, other: object) -> bool:
     return bool(one and other) and one != other
 
 
-class _Call:
-    """A tool call that may still grow."""
+@dataclass(slots=True)
+class _ToolCallBuilder:
+    """A tool call whose pieces are still arriving."""
 
-    def __init__(self, place: int, own_id: str, wire_id: str | None, wire_index: object) -> None:
-        self.place = place
-        self.id = own_id
-        self.wire_id = wire_id
-        self.wire_index = wire_index
-        self.name: str | None = None
-        self.arguments: list[str] = []
+    index: int
+    id: str
+    wire_id: str | None
+    wire_index: object
+    name: str | None = None
+    arguments: list[str] = field(default_factory=list)
 
     def joined(self) -> ToolCall:
-        return ToolCall(self.place, self.id, self.name, "".join(self.arguments))
+        return ToolCall(self.index, self.id, self.name, "".join(self.arguments))
 
 
 class ToolCallPieces:
     """Joins the pieces of tool calls.
 
-    Providers leave out, repeat and misnumber `index` and `id` (https://github.com/agno-agi/agno/issues/8880,
-    https://github.com/continuedev/continue/issues/13235), so a piece belongs to the call of its id, else to that of
-    its index, else to the one last opened; what comes with a name that cannot be that call's opens a new one.
+    Providers omit, repeat and misnumber `index` and `id` (https://github.com/agno-agi/agno/issues/8880,
+    https://github.com/continuedev/continue/issues/13235). So a piece belongs to the call with its id, else with its
+    index, else to the last one; a piece with a name that does not fit that call begins a new one.
     """
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
+        self._calls: list[_ToolCallBuilder] = []
+        self._by_index: dict[int, _ToolCallBuilder] = {}
+        self._by_id: dict[str, _ToolCallBuilder] = {}
         self._at_finish: set[tuple[str | None, str]] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._calls)
 
     def add(self, pieces: object, generation_id: str | None, *, whole: bool, finished: bool) -> list[ToolCall]:
-        """Take the calls of one event and return what they add.
+        """Add the calls of one event, and return what they add.
 
         Args:
             pieces: `tool_calls` as sent.
-            generation_id: Used to make up ids that stay unique over a conversation.
-            whole: They are whole calls, not pieces: each is one of its own.
-            finished: The choice already had its finish reason.
+            generation_id: For generated ids, to be unique in a conversation.
+            whole: Each is a whole call, not a piece.
+            finished: The choice already has its finish reason.
         """
         added: list[ToolCall] = []
         for piece in dicts(pieces):
@@ -138,10 +139,10 @@ class ToolCallPieces:
             new_name = name if call.name is None else None
             call.name = call.name or name
             call.arguments.append(arguments)
-            added.append(ToolCall(call.place, new_id, new_name, arguments))
+            added.append(ToolCall(call.index, new_id, new_name, arguments))
         return added
 
-    def _find(self, wire_id: str | None, index: object, name: str | None) -> _Call | None:
+    def _find(self, wire_id: str | None, index: object, name: str | None) -> _ToolCallBuilder | None:
         at_index = self._by_index.get(index) if isinstance(index, int) else None
         of_id = self._by_id.get(wire_id) if wire_id else None
         if of_id is None:
@@ -155,8 +156,8 @@ class ToolCallPieces:
         renamed = name != of_id.name and index is None
         return None if name and of_id.name and (moved or renamed) else of_id
 
-    def _is_repeated(self, call: _Call | None, name: str | None, arguments: str) -> bool:
-        # OpenRouter repeats the finish chunk since June 2026, at times with its calls: the same call, not a second.
+    def _is_repeated(self, call: _ToolCallBuilder | None, name: str | None, arguments: str) -> bool:
+        # Since June 2026, OpenRouter repeats the finish chunk, sometimes with its calls, which are not new ones.
         # https://github.com/QwenLM/qwen-code/issues/2402
         if self._at_finish is None:
             self._at_finish = {(known.name, known.arguments) for known in self.joined()}
@@ -164,11 +165,11 @@ class ToolCallPieces:
             return True
         return (call.name if call else name, arguments) in self._at_finish
 
-    def _open(self, wire_id: str | None, index: object, generation_id: str | None) -> _Call:
-        place = len(self._calls)
-        taken = wire_id is None or wire_id in self._by_id
-        own_id = f"call_{generation_id or 'reply'}_{place}" if wire_id is None or taken else wire_id
-        call = _Call(place, own_id, wire_id, index)
+    def _open(self, wire_id: str | None, index: object, generation_id: str | None) -> _ToolCallBuilder:
+        position = len(self._calls)
+        is_new = wire_id is not None and wire_id not in self._by_id
+        own_id = wire_id if wire_id and is_new else f"call_{generation_id or 'reply'}_{position}"
+        call = _ToolCallBuilder(position, own_id, wire_id, index)
         self._calls.append(call)
         if wire_id:
             self._by_id[wire_id] = call
@@ -177,5 +178,5 @@ class ToolCallPieces:
         return call
 
     def joined(self) -> list[ToolCall]:
-        """Return the calls, each in one piece."""
+        """Return the whole calls."""
         return [call.joined() for call in self._calls]

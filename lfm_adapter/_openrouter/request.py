@@ -1,4 +1,4 @@
-"""Builds what is sent: the body and the headers."""
+"""Builds a request: URL, headers and body."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Which app is credited for the tokens (https://openrouter.ai/docs/app-attribution). Off unless `url` is set.
+    """The app that is credited for a request (https://openrouter.ai/docs/app-attribution); none without `url`.
 
     Attributes:
-        url: The app's address, which is its identity.
+        url: The app's URL, which identifies it.
         title: Its display name, in any language.
         categories: At most 2 of OpenRouter's categories, in lower case with hyphens, such as "cli-agent" or "roleplay".
 
     Raises:
-        ConfigurationError: More than 2 categories, one of another form, or a line break in a value.
+        ConfigurationError: There are more than 2 categories, or a category or header value is invalid.
     """
 
     url: str | None = None
@@ -49,12 +49,12 @@ class Attribution:
     def __post_init__(self) -> None:
         # MAX_CATEGORIES_PER_REQUEST and the length limit: https://openrouter.ai/docs/app-attribution
         if len(self.categories) > 2:
-            raise ConfigurationError(f"OpenRouter takes at most 2 app categories a request, not {self.categories!r}.")
+            raise ConfigurationError(f"OpenRouter takes at most 2 app categories, got {self.categories!r}.")
         for category in self.categories:
             if len(category) > 30 or not _CATEGORY.fullmatch(category):
                 raise ConfigurationError(
-                    f"The app category {category!r} is not lower case with hyphens, 30 characters at most, "
-                    "such as 'cli-agent'."
+                    f"An app category must be lower case with hyphens and at most 30 characters, such as 'cli-agent'; "
+                    f"got {category!r}."
                 )
         _check_values({"app_url": self.url or "", "app_title": self.title or ""})
 
@@ -62,9 +62,9 @@ class Attribution:
     def from_env(
         cls, url: str | None = None, title: str | None = None, categories: Sequence[str] | None = None
     ) -> Attribution:
-        """Return the attribution from arguments, or for each one left out from its environment variable.
+        """Return the attribution from arguments, with environment variables for those left out.
 
-        The variables are `OPENROUTER_APP_URL`, `OPENROUTER_APP_TITLE` and `OPENROUTER_APP_CATEGORIES` (by comma).
+        The variables are `OPENROUTER_APP_URL`, `OPENROUTER_APP_TITLE` and `OPENROUTER_APP_CATEGORIES` (with commas).
         """
         if categories is None:
             listed = os.environ.get("OPENROUTER_APP_CATEGORIES", "").split(",")
@@ -76,7 +76,7 @@ class Attribution:
         )
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that carry it; `X-Title` is what `X-OpenRouter-Title` was called before."""
+        """Return its headers; `X-Title` is the older name of `X-OpenRouter-Title`."""
         headers: dict[str, str] = {}
         if self.url:
             headers["HTTP-Referer"] = self.url
@@ -105,24 +105,31 @@ def base_url_of(url: str) -> str:
     """Return `url` ready to have "/chat/completions" appended.
 
     Raises:
-        ConfigurationError: It is not http or https, holds credentials, or has a query.
+        ConfigurationError: It is not http or https, has credentials, or has a query.
     """
-    wrong = ConfigurationError(f"`base_url` must be like 'https://openrouter.ai/api/v1', not {_bare(url)!r}.")
+    text = url.strip()
     try:
-        parts = urlsplit(url.strip())
-        parts.port  # noqa: B018 # raises where it is no number
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 # raises if it is not a number
     except ValueError:
-        raise wrong from None
-    # `urlsplit` leaves line breaks out without a word, and keeps other characters that no address has.
-    is_sound = url.strip().isprintable() and " " not in url.strip()
-    if parts.scheme not in ("http", "https") or not parts.hostname or not is_sound:
-        raise wrong
+        raise _invalid_base_url(url) from None
+    # `urlsplit` silently removes line breaks, and keeps other characters that are invalid in a URL.
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+        raise _invalid_base_url(url)
     if parts.username or parts.password:
-        raise ConfigurationError("`base_url` must not hold a user name or a password. Pass `default_headers` instead.")
+        raise ConfigurationError("`base_url` must not have a user name or password. Pass `default_headers` instead.")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"`base_url` must not have a query or a fragment: {_bare(url)!r}.")
+        raise ConfigurationError(f"`base_url` must not have a query or fragment, got {_without_secrets(url)!r}.")
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def _invalid_base_url(url: str) -> ConfigurationError:
+    return ConfigurationError(f"`base_url` must be like 'https://openrouter.ai/api/v1', got {_without_secrets(url)!r}.")
+
+
+def _without_secrets(url: str) -> str:
+    return re.sub(r"//.*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def headers_of(
@@ -160,15 +167,14 @@ def body_of(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mappi
     Args:
         model: The model's id.
         messages: In wire form, at least one.
-        parameters: Any fields of `wire.ChatRequest`, and any others, which go through as they are. What is None or an
-            empty list or dict is left out: to OpenRouter an absent field is "not set", while some providers take an
-            empty `stop` or `tools` for an error.
+        parameters: Fields of `ChatRequest` and any others, unchanged. None and empty lists or dicts are left out: some
+            providers reject an empty `stop` or `tools`.
 
     Raises:
-        ConfigurationError: There is no message.
+        ConfigurationError: There are no messages.
     """
     if not messages:
-        raise ConfigurationError("There is no message to send. Pass at least one.")
+        raise ConfigurationError("`messages` is empty. Pass at least one message.")
     body: JSONDict = {"model": model, "messages": list(messages)}
     for name, value in parameters.items():
         if value is not None and not (isinstance(value, list | tuple | dict) and not value):
@@ -177,16 +183,16 @@ def body_of(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mappi
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    """Return the body as compact UTF-8 JSON, the same bytes for the same body.
+    """Return the body as compact UTF-8 JSON.
 
     Raises:
-        ConfigurationError: A value has no JSON form: NaN, an object, half a surrogate pair.
+        ConfigurationError: A value has no JSON form: NaN, an object, an unpaired surrogate.
     """
     try:
         return _to_json(body).encode()
     except UnicodeEncodeError as error:
         raise ConfigurationError(
-            "A text to be sent holds half of a surrogate pair, which is no Unicode text. "
+            "The request has text with an unpaired surrogate, which is not valid Unicode. "
             'Clean it with text.encode("utf-8", "replace").decode().'
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
@@ -199,8 +205,3 @@ def _check_values(headers: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"The header {name!r} must be a string without line breaks or control characters.")
         if not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is no name of a header.")
-
-
-def _bare(url: str) -> str:
-    """Return `url` without what may be secret in it."""
-    return re.sub(r"//.*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])

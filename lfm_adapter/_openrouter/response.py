@@ -1,9 +1,9 @@
-"""Reads replies: a body into a `Reply`, the bytes of a stream into `Delta`s.
+"""Reads responses: a body as a `Reply`, the bytes of a stream as `Delta`s.
 
-It knows the ways in which a stream may end. Recorded: a finish chunk, then the usage in a chunk with one choice and no
-finish reason (until January 2026), with `choices: []` (March 2026), or with the finish reason repeated (since June
-2026), then `[DONE]`. So finish reasons may repeat, the last usage stands, and a stream is whole at `[DONE]`, or at the
-end of its bytes once finish reason and usage have both come.
+Recorded ends of streams: a finish chunk, then the usage in a chunk with one choice and no finish reason (until January
+2026), with `choices: []` (March 2026), or with the finish reason repeated (since June 2026), then `[DONE]`. So finish
+reasons may repeat, the last usage counts, and a stream is complete at `[DONE]`, or at the end of its bytes if finish
+reason and usage have both arrived.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ __all__ = ["StreamReader", "is_event_stream", "read_json", "read_reply", "too_la
 
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
-    """Tell whether a reply is the stream that was asked for; an error, or a proxy's answer, is a plain body."""
+    """Return whether a response is a stream. Errors, and the answers of some proxies, are plain bodies."""
     return status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 def too_large(max_bytes: float, status: int | None = None) -> ResponseError:
-    """A reply is larger than its bound."""
-    return ResponseError(f"The reply is larger than {max_bytes:,} bytes (`max_reply_bytes`).", status_code=status)
+    """Return the error for a response that is too large."""
+    return ResponseError(f"The response is larger than {max_bytes:,} bytes (`max_reply_bytes`).", status_code=status)
 
 
-def read_json(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext) -> JSONDict:
-    """Read the body of any endpoint.
+def read_json(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> JSONDict:
+    """Read a JSON body.
 
     Raises:
-        APIError: The status or the body says that the request failed, or the body is no JSON object.
+        APIError: The status or the body reports a failure, or the body is not a JSON object.
     """
-    data = _object(status, headers, body, asked)
+    data = _object(status, headers, body, context)
     if data.get("error"):
-        raise from_error(data["error"], asked, headers=headers, generation_id=as_str(data.get("id")))
+        raise from_error(data["error"], context, headers=headers, generation_id=as_str(data.get("id")))
     return data
 
 
-def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext) -> Reply:
+def read_reply(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> Reply:
     """Read the body of a plain chat completion.
 
     Raises:
-        APIError: It is an error, whatever its status says, or no reply. `partial` holds what came with it.
+        APIError: The status or the body reports a failure, or there is no answer. `partial` holds what arrived.
     """
     collector = Collector()
-    collector.add(_object(status, headers, body, asked))
+    collector.add(_object(status, headers, body, context))
     if collector.error is not None:
-        raise _explained(collector, asked, headers)
+        raise _reported_error(collector, context, headers)
     if not collector.has_content and not collector.finished:
-        raise _nothing(asked, collector.generation_id)
+        raise _empty_reply(context, collector.generation_id)
     return collector.reply()
 
 
@@ -68,13 +68,13 @@ class StreamReader:
     """Reads one streamed reply.
 
     Attributes:
-        reply: The whole reply, once the stream has come to its proper end.
-        events: How many events with data have come; comments, which only keep the connection alive, do not count.
+        reply: The whole reply, once the stream is complete.
+        events: The number of events with data so far; comments, which keep the connection alive, do not count.
     """
 
     def __init__(
         self,
-        asked: RequestContext,
+        context: RequestContext,
         headers: Mapping[str, str],
         *,
         max_event_bytes: int = MAX_EVENT_BYTES,
@@ -82,23 +82,18 @@ class StreamReader:
     ) -> None:
         self.reply: Reply | None = None
         self.events = 0
-        self._asked = asked
+        self._context = context
         self._headers = headers
         self._decoder = EventDecoder(max_event_bytes=max_event_bytes)
         self._collector = Collector()
         self._max_reply_bytes = max_reply_bytes
         self._bytes = 0
 
-    @property
-    def has_content(self) -> bool:
-        """Whether the answer has begun, so that the request must not be sent again."""
-        return self._collector.has_content
-
     def feed(self, chunk: bytes) -> Iterator[Delta]:
-        """Take the next bytes, b"" for the end of the stream, and yield what they add, until `reply` is there.
+        """Add the next bytes (b"" at the end of the stream), and yield what they add, until `reply` is set.
 
         Raises:
-            APIError: The stream holds an error, or ended too early. `partial` holds all that came.
+            APIError: The stream reports an error, or ended too early. `partial` holds what arrived.
         """
         self._bytes += len(chunk)
         try:
@@ -107,64 +102,62 @@ class StreamReader:
             for data in self._decoder.feed(chunk) if chunk else self._decoder.close():
                 self.events += 1
                 if data == DONE:
-                    self._end()
+                    self._end(is_done=True)
                     return
                 yield from self._deltas(data, last=not chunk)
                 if self._collector.error is not None:
-                    raise _explained(self._collector, self._asked, self._headers)
-        except ResponseError as error:
+                    raise _reported_error(self._collector, self._context, self._headers)
+            if not chunk:
+                self._end(is_done=False)
+        except (ResponseError, StreamInterruptedError) as error:
             self.attach_partial(error)
             raise
-        if not chunk:
-            if not (self._collector.finished and self._collector.usage):
-                raise self._interrupted("The stream stopped before its end.")
-            self._end()
 
     def attach_partial(self, error: APIError) -> None:
-        """Put what came so far on an error that struck from outside, such as a broken connection."""
+        """Add what arrived so far to an error, such as a lost connection."""
         error.partial = _partial(self._collector)
-        error.generation_id = error.generation_id or self._generation_id
+        error.generation_id = (
+            error.generation_id or self._collector.generation_id or self._headers.get("x-generation-id")
+        )
         error.provider = error.provider or self._collector.provider
-        error.model = error.model or self._asked.model
-
-    @property
-    def _generation_id(self) -> str | None:
-        return self._collector.generation_id or self._headers.get("x-generation-id")
-
-    def _interrupted(self, why: str) -> StreamInterruptedError:
-        error = StreamInterruptedError(why)
-        self.attach_partial(error)
-        return error
+        error.model = error.model or self._context.model
 
     def _deltas(self, data: bytes, *, last: bool) -> list[Delta]:
         chunk = parse(data)
         if isinstance(chunk, dict):
             return self._collector.add(chunk)
-        if last or not data.strip():  # cut off by the end of the stream, or sent to keep the connection open
+        if last or not data.strip():  # cut off at the end of the stream, or sent to keep the connection open
             return []
-        raise ResponseError("An event of the stream is no JSON object.")
+        raise ResponseError("An event of the stream is not a JSON object.")
 
-    def _end(self) -> None:
-        collector = self._collector
-        if not collector.finished:
-            if collector.has_content:
-                raise self._interrupted("The stream ended without a finish reason.")
-            raise _nothing(self._asked, self._generation_id)
-        self.reply = collector.reply()
+    def _end(self, *, is_done: bool) -> None:
+        if self._collector.finished and (is_done or self._collector.usage):
+            self.reply = self._collector.reply()
+        elif not is_done:
+            raise StreamInterruptedError("The stream stopped before its end.")
+        elif self._collector.has_content:
+            raise StreamInterruptedError("The stream ended without a finish reason.")
+        else:
+            raise _empty_reply(self._context)
 
 
-def _object(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext) -> JSONDict:
-    """Return the JSON object that is the body of a success."""
+def _object(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> JSONDict:
+    """Return the JSON object in the body of a success."""
     if not 200 <= status < 300:
-        raise from_body(status, headers, body, asked)
+        raise from_body(status, headers, body, context)
     data = parse(body)
     if not isinstance(data, dict):
-        empty = not body.strip()
+        is_empty = not body.strip()
         raise ResponseError(
-            "The server answered with an empty body." if empty else "The server's answer is no JSON object. "
-            "Check that `base_url` is the address of an OpenAI-compatible API, which mostly ends in /v1.",
-            status_code=status, model=asked.model, generation_id=headers.get("x-generation-id"), is_retryable=empty,
-        )  # fmt: skip
+            "The response is empty."
+            if is_empty
+            else "The response is not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually "
+            ".../v1).",
+            status_code=status,
+            model=context.model,
+            generation_id=headers.get("x-generation-id"),
+            is_retryable=is_empty,
+        )
     return data
 
 
@@ -172,10 +165,10 @@ def _partial(collector: Collector) -> Reply | None:
     return collector.reply() if collector.has_content else None
 
 
-def _explained(collector: Collector, asked: RequestContext, headers: Mapping[str, str]) -> APIError:
+def _reported_error(collector: Collector, context: RequestContext, headers: Mapping[str, str]) -> APIError:
     return from_error(
-        collector.error or {"message": "The provider broke the answer off without saying why."},
-        asked,
+        collector.error or {"message": "The provider stopped the answer without a reason."},
+        context,
         headers=headers,
         generation_id=collector.generation_id,
         provider=collector.provider,
@@ -183,12 +176,12 @@ def _explained(collector: Collector, asked: RequestContext, headers: Mapping[str
     )
 
 
-def _nothing(asked: RequestContext, generation_id: str | None) -> ResponseError:
-    # A cold start; nothing is charged for it, so it may be asked again.
+def _empty_reply(context: RequestContext, generation_id: str | None = None) -> ResponseError:
+    # A cold start, which is not charged and may be retried:
     # https://openrouter.ai/docs/features/zero-completion-insurance
     return ResponseError(
         "The model returned neither content nor a finish reason.",
-        model=asked.model,
+        model=context.model,
         generation_id=generation_id,
         is_retryable=True,
     )

@@ -1,7 +1,7 @@
-"""Bytes of an event stream in, the data of its events out.
+"""Decodes an event stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html over bytes: only CR, LF and CRLF end a line, so
-that U+2028, U+2029 and U+0085, legal inside JSON, stay (`str.splitlines` cuts there).
+It works on bytes, where only CR, LF and CRLF end a line: `str.splitlines` also splits at U+2028, U+2029 and U+0085,
+which are legal in JSON.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder"]
 DONE = b"[DONE]"
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
-"""An event larger than this is refused: an answer's piece has some hundred bytes, a whole image a few million."""
+"""The largest event that is read. A piece of text has some hundred bytes, an image a few million."""
 
 
 class EventDecoder:
-    r"""Splits an event stream into events, wherever the network cut it.
+    r"""Splits a stream into events, wherever the network splits its bytes.
 
     >>> decoder = EventDecoder()
     >>> list(decoder.feed(b": OPENROUTER PROCESSING"))
@@ -44,7 +44,7 @@ class EventDecoder:
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take the next bytes, in any cut, and yield the data of the events that they complete.
+        """Add the next bytes, and yield the data of the events that they complete.
 
         Raises:
             ResponseError: An event is larger than `max_event_bytes`.
@@ -67,7 +67,7 @@ class EventDecoder:
             self._after_cr = True
 
     def close(self) -> Iterator[bytes]:
-        """Yield the event that the stream's end completed, if it lacked only its blank line."""
+        """Yield the last event if only its blank line is missing."""
         for _ in range(2):
             event = self._end_line(b"")
             if event is not None:

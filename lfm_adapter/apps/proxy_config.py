@@ -15,7 +15,7 @@ from lfm_adapter import catalog
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.litellm._model_cost import rows
+from lfm_adapter.litellm._model_cost import model_cost_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -227,7 +227,7 @@ def _deployment(card: ModelCard, options: ProxyOptions) -> str:
     if not card.is_free:
         lines += [f"      max_budget: {options.daily_budget_usd:f}", "      budget_duration: 1d"]
     lines += ["    model_info:", f"      id: {_text(_name(card))}"]
-    row = rows()[f"lfm/{card.id}"]
+    row = model_cost_entries()[f"lfm/{card.id}"]
     lines += [f"      {name}: {_value(value)}" for name, value in row.items() if name not in _NOT_IN_INFO]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What Liquid's models are: ids, limits, prices and capabilities, as data with sources.
+"""Facts about Liquid's models: ids, limits, prices and capabilities, with sources.
 
 >>> from lfm_adapter import catalog
 >>> card = catalog.get("lfm-3b")

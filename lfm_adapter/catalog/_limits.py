@@ -1,8 +1,8 @@
-"""Whether a prompt fits a model, before it is sent.
+"""Checks before sending whether a prompt fits a model's context.
 
-Liquid never published the tokenizer of the first LFMs, and the later ones are megabytes to fetch, so no tokens are
-counted here. `estimate_tokens` is a lower bound instead: what it refuses cannot fit, what it lets through may still be
-refused by the server. Pass a `token_counter` to `apply_context_limit` for an exact check.
+Liquid never published the tokenizer of the first LFMs, and the later ones are megabytes to download. `estimate_tokens`
+is therefore a lower bound: a prompt that it refuses cannot fit, while one that it accepts may still be refused by the
+server. Pass a `token_counter` to `apply_context_limit` for an exact check.
 """
 
 from __future__ import annotations
@@ -21,43 +21,42 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_context_limit", "estimate_tokens"]
 
-# A letter or digit and up to 127 characters behind it, on to the next space or line feed. Each match costs a token of
-# its own: `estimate_tokens` says why.
+# A letter or digit and up to 127 more characters without space or line feed. `estimate_tokens` explains why each match
+# has a token of its own.
 _STRETCH = re.compile(r"[^\W_][^ \n]{0,127}")
 
-# OpenRouter cuts longer prompts to size by itself for contexts of up to 8,192 tokens:
+# For contexts up to this size, OpenRouter shortens prompts itself:
 # https://openrouter.ai/docs/guides/features/message-transforms, read 2026-11-23.
-_CUT_TO_SIZE_TOKENS = 8_192
+_SHORTENED_CONTEXT = 8_192
 
 
 def estimate_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return a lower bound on the prompt tokens of wire messages. It never exceeds the true count.
 
-    Each stretch of up to 128 characters counts as one token. A stretch begins with a letter or digit and holds no space
-    and no line feed. Two stretches never share a token, because
+    Each stretch of up to 128 characters counts as one token. A stretch begins with a letter or digit and contains no
+    space or line feed. Two stretches never share a token, because
 
-    - tokenizers split text before they merge: no piece holds letters or digits from both sides of a space or line feed.
-      That is so in byte-level BPE (GPT-2 and all that took over its pattern) and in SentencePiece's default,
-      `split_by_whitespace`; the vocabularies of LFM2, GPT-4 and GPT-4o hold no such token. Tokens of many spaces, of
-      spaces and line feeds, or of punctuation around a line feed do exist, but without a letter or digit;
+    - tokenizers split text before they merge: no piece has letters or digits from both sides of a space or line feed.
+      This holds for byte-level BPE (GPT-2 and all that use its pattern) and for SentencePiece's default,
+      `split_by_whitespace`; the vocabularies of LFM2, GPT-4 and GPT-4o have no such token. Tokens of several spaces, of
+      spaces and line feeds, or of punctuation around a line feed exist, but without a letter or digit;
     - no token is longer than 128 bytes, so none reaches from the first character of a stretch to that of the next in
-      the same word. Stretches are measured in characters to leave room for normalisers that join some.
+      the same word. Stretches are measured in characters because some normalizers join several.
 
-    Letters and digits are counted, and nothing else, because no tokenizer drops them; some drop control characters and
-    zero-width ones. LFM2's tokenizer (that of LFM2.5-350M, read 2026-11-23) has no normaliser, splits by Llama 3's
-    pattern, and its longest tokens are 18 bytes of text and 23 of a marker; LFM2.5-8B-A1B's pattern
-    (https://github.com/ggml-org/llama.cpp/pull/23826) splits alike. Those of LFM-3B and LFM3 were not to be had. Tokens
-    of several words (https://arxiv.org/abs/2503.13423) would break the bound; no LFM is known to have any.
+    Only letters and digits count, because no tokenizer drops them. LFM2's tokenizer (that of LFM2.5-350M, read
+    2026-11-23) splits by Llama 3's pattern and its longest token is 23 bytes; LFM2.5-8B-A1B's splits alike
+    (https://github.com/ggml-org/llama.cpp/pull/23826). Those of LFM-3B and LFM3 are not public. Tokens of several words
+    (https://arxiv.org/abs/2503.13423) would break the bound; no LFM is known to have them.
 
-    Left out, because a chat template may drop it: reasoning before `</think>` in the assistant's messages (LFM2.5's
+    Excluded, because a chat template may drop it: reasoning before `</think>` in the assistant's messages (LFM2.5's
     templates do: https://huggingface.co/LiquidAI/LFM2.5-2.6B), text beside tool calls, the calls themselves, names,
-    images and other parts. Tools and the template's own markers are not in it either.
+    images and other parts. Tools and the template's own markers are excluded too.
 
     Args:
-        messages: Messages as they go over the wire. Odd ones count as 0.
+        messages: Messages as they go over the wire. Malformed ones count as 0.
 
     Returns:
-        Tokens; for English prose about three quarters of the true count, for scripts without spaces far less.
+        Tokens; about three quarters of the true count for English prose, far less for scripts without spaces.
 
     >>> estimate_tokens([{"role": "user", "content": "What is the capital of France?"}])
     6
@@ -76,92 +75,82 @@ def apply_context_limit(
     check_context: bool = True,
     max_output_tokens: int | None = None,
 ) -> TokenLimits:
-    """Check that a prompt leaves room for an answer, and bring `max_tokens` within what the model can give.
+    """Check that a prompt leaves room for an answer, and reduce `max_tokens` to what the model can give.
 
     Args:
         messages: Messages as they go over the wire.
-        max_tokens: Tokens asked for at most, or None for the server's default.
-        card: The model. Nothing is refused where its context is unknown, or at most 8,192 tokens: there OpenRouter cuts
-            the prompt to size (https://openrouter.ai/docs/guides/features/message-transforms).
-        model: The model's name as the user gave it, for the message of the error.
-        token_counter: Counts the tokens of `messages`; its result is taken in place of the lower bound.
-        check_context: False where the server may make a long prompt fit: the request has the plugin
-            "context-compression", the older `transforms`, or fallback `models`. Only the model's bound on answers is
-            then applied.
-        max_output_tokens: Tokens that an answer may have at most, where the server has said so.
+        max_tokens: The requested maximum, or None for the server's default.
+        card: The model. No prompt is refused if its context is unknown or at most 8,192 tokens: there OpenRouter
+            shortens the prompt (https://openrouter.ai/docs/guides/features/message-transforms).
+        model: The model's name as the user gave it, for the error message.
+        token_counter: Counts the tokens of `messages` exactly, in place of the lower bound.
+        check_context: False if the server may make a long prompt fit: the request has the plugin
+            "context-compression", the older `transforms`, or fallback `models`. Then only the limit on answers applies.
+        max_output_tokens: The limit on answers as reported by the server.
 
     Returns:
-        The tokens counted, and the `max_tokens` to send: at most the model's `max_output_tokens` and what the counted
-        tokens leave of the context, and at least 1.
+        The counted tokens, and the `max_tokens` to send: at least 1, at most the model's `max_output_tokens` and what
+        the counted tokens leave of the context.
 
     Raises:
-        ContextWindowExceededError: The prompt alone fills the context: not one token of an answer would fit.
-        ConfigurationError: `max_tokens` or the counter's result is not a whole number of tokens.
+        ContextWindowExceededError: The prompt alone fills the context.
+        ConfigurationError: `max_tokens` or the counter's result is not a valid number of tokens.
     """
     if max_tokens is not None and (not _is_count(max_tokens) or max_tokens < 1):
-        raise ConfigurationError(f"`max_tokens` must be a whole number of at least 1, not {max_tokens!r}.")
-    wanted = _lesser(_lesser(max_tokens, card.max_output_tokens), max_output_tokens)
+        raise ConfigurationError(f"`max_tokens` must be an integer >= 1, got {max_tokens!r}.")
+    limit = _lesser(_lesser(max_tokens, card.max_output_tokens), max_output_tokens)
     context = card.context_length
-    if context is None or context <= _CUT_TO_SIZE_TOKENS or not check_context:
-        return _fit(None, max_tokens, wanted)
+    if context is None or context <= _SHORTENED_CONTEXT or not check_context:
+        return _limits(None, max_tokens, limit)
     if token_counter is not None:
-        estimate = token_counter(messages)
-        if not _is_count(estimate):
-            raise ConfigurationError(f"`token_counter` must return a whole number of at least 0, not {estimate!r}.")
-    elif _estimate_at_most(messages) + (wanted or 1) <= context:
-        return _fit(None, max_tokens, wanted)
+        tokens = token_counter(messages)
+        if not _is_count(tokens):
+            raise ConfigurationError(f"`token_counter` must return an integer >= 0, got {tokens!r}.")
+    # A cheap bound on the estimate first: a stretch and its space take at least two characters.
+    elif sum(len(text) // 2 + 1 for text in _texts(messages)) + (limit or 1) <= context:
+        return _limits(None, max_tokens, limit)
     else:
-        estimate = estimate_tokens(messages)
-    if estimate >= context:
-        raise _too_long(estimate, context, model, at_least=token_counter is None)
-    return _fit(estimate, max_tokens, _lesser(wanted, context - estimate))
+        tokens = estimate_tokens(messages)
+    if tokens >= context:
+        raise ContextWindowExceededError(
+            f"The prompt has {'' if token_counter else 'at least '}{tokens:,} tokens, but the context of `{model}` is "
+            f"{context:,} tokens for prompt and answer together. Shorten the messages, choose a model with a longer "
+            'context, or let OpenRouter shorten the prompt with `plugins=[{"id": "context-compression"}]`.',
+            estimated_tokens=tokens,
+            context_length=context,
+            model=model,
+            code="context_length_exceeded",
+        )
+    return _limits(tokens, max_tokens, _lesser(limit, context - tokens))
 
 
-def _too_long(estimate: int, context: int, model: str, *, at_least: bool) -> ContextWindowExceededError:
-    return ContextWindowExceededError(
-        f"The prompt has {'at least ' if at_least else ''}{estimate:,} tokens, but the context of `{model}` is "
-        f"{context:,} for prompt and answer together. Shorten the messages, or ask a model with a longer context; "
-        '`plugins=[{"id": "context-compression"}]` lets OpenRouter cut the prompt.',
-        estimate=estimate,
-        limit=context,
-        model=model,
-        code="context_length_exceeded",
-    )
+def _limits(tokens: int | None, asked: int | None, given: int | None) -> TokenLimits:
+    return TokenLimits(estimated_tokens=tokens, max_tokens=given, clamped_from=None if given == asked else asked)
 
 
-def _fit(estimate: int | None, asked: int | None, given: int | None) -> TokenLimits:
-    return TokenLimits(estimate=estimate, max_tokens=given, clamped_from=None if given == asked else asked)
-
-
-def _lesser(asked: int | None, bound: int | None) -> int | None:
-    return asked if asked is None or bound is None else min(asked, bound)
+def _lesser(asked: int | None, limit: int | None) -> int | None:
+    return asked if asked is None or limit is None else min(asked, limit)
 
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _estimate_at_most(messages: Sequence[object]) -> int:
-    """Return a cheap bound that `estimate_tokens` cannot exceed: a stretch and its space take two characters."""
-    return sum(len(text) // 2 + 1 for text in _texts(messages))
-
-
 def _texts(messages: Sequence[object]) -> Iterator[str]:
-    """Yield the text of each message that surely reaches the model."""
+    """Yield the text of each message that certainly reaches the model."""
     for message in messages:
         if not isinstance(message, Mapping):
             continue
-        content = message.get("content")
-        # A template may put anything, or nothing, between two parts.
-        text = content if isinstance(content, str) else "".join(_parts(content))
+        text = _text(message.get("content"))
         if message.get("role") == "assistant":
             text = "" if message.get("tool_calls") else text.rpartition("</think>")[2]
         yield text
 
 
-def _parts(content: object) -> Iterator[str]:
-    if not isinstance(content, list | tuple):
-        return
-    for part in content:
-        if isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str):
-            yield part["text"]
+def _text(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list | tuple) else []
+    texts = (part.get("text") for part in parts if part.get("type") == "text")
+    # A template may put anything, or nothing, between two parts.
+    return "".join(text for text in texts if isinstance(text, str))

@@ -1,21 +1,20 @@
-"""OpenRouter's own description of a model -> `ModelCard`."""
+"""Builds a `ModelCard` from OpenRouter's own description of a model."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._json import as_dict, as_number, as_str, dicts
 from lfm_adapter.catalog._cards import get
 from lfm_adapter.types import Capabilities, Endpoint, Pricing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from lfm_adapter.types import Kind, ModelCard
+    from lfm_adapter.types import JSONDict, Kind, ModelCard
 
 __all__ = ["from_listing"]
 
@@ -25,103 +24,87 @@ _KINDS: tuple[tuple[str, Kind], ...] = (("text", "chat"), ("embeddings", "embedd
 def from_listing(
     model: Mapping[str, Any], endpoints: Mapping[str, Any] | None = None, *, checked: date | None
 ) -> ModelCard:
-    """Return a card of what OpenRouter says today, over what the catalogue knows of the same model.
+    """Return the catalogue's card of a model, updated with what OpenRouter lists today.
 
-    Where endpoints are given they decide: the context and the longest answer are the largest that one of them offers,
-    and a parameter is supported where one of them supports it, because OpenRouter sends a request to an endpoint that
-    can serve it. A model without any endpoint is dead, and its card is retired.
+    Endpoints, where given, take precedence. The limits are the largest of any endpoint, and a parameter is supported if
+    one endpoint supports it: OpenRouter chooses an endpoint that can serve the request. A model without any is retired.
 
     Args:
-        model: An object of `GET /models`. Where a field is missing, null or of the wrong type, the catalogue's fact
-            stays. Prices are the exception: where there are any, none is kept from the catalogue.
-        endpoints: The `data` of `GET /models/{id}/endpoints`, where it was asked for.
+        model: An object of `GET /models`. For a field that is missing, null or of the wrong type, the catalogue's fact
+            stays. Prices are replaced together: if there are any, none stays from the catalogue.
+        endpoints: The `data` of `GET /models/{id}/endpoints`, if requested.
         checked: The day of the listing.
 
     Returns:
-        The card; of a model unknown to the catalogue too.
+        The card, also for a model that the catalogue does not know.
 
     >>> card = from_listing({"id": "liquid/lfm-4", "context_length": 65536}, checked=None)
     >>> card.status, card.context_length
     ('live', 65536)
     """
-    base = get(_text(model.get("id")) or _text(_mapping(endpoints).get("id")) or "")
-    offers = _endpoints(endpoints)
-    dead = offers is not None and not offers
-    offers = offers or ()
+    data = endpoints or {}
+    base = get(as_str(model.get("id")) or as_str(data.get("id")) or "")
+    listed = data.get("endpoints")
+    offers = tuple(map(_endpoint, dicts(listed)))
+    is_retired = isinstance(listed, list) and not offers
     supported = _supported(model, offers)
-    prices = _mapping(model.get("pricing"))
+    prices = as_dict(model.get("pricing"))
     defaults = model.get("default_parameters")
     return replace(
         base,
-        name=_text(model.get("name")) or base.name,
-        canonical_slug=_text(model.get("canonical_slug")) or base.canonical_slug,
+        name=as_str(model.get("name")) or base.name,
+        canonical_slug=as_str(model.get("canonical_slug")) or base.canonical_slug,
         kind=_kind(model) or base.kind,
-        status="retired" if dead else "live",
-        retired_between=base.retired_between if dead else None,
-        successors=base.successors if dead else (),
+        status="retired" if is_retired else "live",
+        retired_between=base.retired_between if is_retired else None,
+        successors=base.successors if is_retired else (),
         created=_day(model.get("created")) or base.created,
         context_length=_largest(offer.context_length for offer in offers)
         or _tokens(model.get("context_length"))
         or base.context_length,
-        max_output_tokens=_longest_answer(model, offers) or base.max_output_tokens,
+        max_output_tokens=_max_output_tokens(model, offers) or base.max_output_tokens,
         pricing=_pricing(prices) if prices else base.pricing,
         supported_parameters=base.supported_parameters if supported is None else supported,
-        default_parameters=_numbers(defaults) if isinstance(defaults, Mapping) else base.default_parameters,
+        default_parameters=_numbers(defaults) if isinstance(defaults, dict) else base.default_parameters,
         capabilities=base.capabilities if supported is None else _capabilities(supported, model),
-        provider=_only(offer.provider for offer in offers) if offers else base.provider,
-        quantization=_only(offer.quantization for offer in offers) if offers else base.quantization,
+        provider=_only({offer.provider for offer in offers}) if offers else base.provider,
+        quantization=_only({offer.quantization for offer in offers}) if offers else base.quantization,
         expires=_iso_day(model.get("expiration_date")),
         checked=checked,
         endpoints=offers,
     )
 
 
-def _endpoints(data: Mapping[str, Any] | None) -> tuple[Endpoint, ...] | None:
-    """Return the endpoints, or None where the answer does not say."""
-    listed = _mapping(data).get("endpoints")
-    if not isinstance(listed, list):
-        return None
-    return tuple(_endpoint(offer) for offer in listed if isinstance(offer, Mapping))
-
-
-def _endpoint(offer: Mapping[str, Any]) -> Endpoint:
+def _endpoint(offer: JSONDict) -> Endpoint:
     status = offer.get("status")
+    choices = as_dict(offer.get("supports_tool_choice"))
     return Endpoint(
-        provider=_text(offer.get("provider_name")),
-        tag=_text(offer.get("tag")),
-        quantization=_text(offer.get("quantization")),
+        provider=as_str(offer.get("provider_name")),
+        tag=as_str(offer.get("tag")),
+        quantization=as_str(offer.get("quantization")),
         context_length=_tokens(offer.get("context_length")),
         max_output_tokens=_tokens(offer.get("max_completion_tokens")),
         max_prompt_tokens=_tokens(offer.get("max_prompt_tokens")),
-        pricing=_pricing(_mapping(offer.get("pricing"))),
+        pricing=_pricing(as_dict(offer.get("pricing"))),
         supported_parameters=_names(offer.get("supported_parameters")),
-        supports_tool_choice={
-            form: known
-            for form, known in _mapping(offer.get("supports_tool_choice")).items()
-            if isinstance(known, bool)
-        },
+        supports_tool_choice={form: known for form, known in choices.items() if isinstance(known, bool)},
         status=status if isinstance(status, int) and not isinstance(status, bool) else None,
-        uptime_5m_percent=_number(offer.get("uptime_last_5m")),
-        uptime_30m_percent=_number(offer.get("uptime_last_30m")),
-        uptime_1d_percent=_number(offer.get("uptime_last_1d")),
+        uptime_5m_percent=as_number(offer.get("uptime_last_5m")),
+        uptime_30m_percent=as_number(offer.get("uptime_last_30m")),
+        uptime_1d_percent=as_number(offer.get("uptime_last_1d")),
         latency_30m=offer.get("latency_last_30m"),
         throughput_30m=offer.get("throughput_last_30m"),
     )
 
 
-def _pricing(listed: Mapping[str, Any]) -> Pricing:
-    return Pricing(**{known.name: _price(listed.get(known.name)) for known in fields(Pricing)})
+def _pricing(listed: JSONDict) -> Pricing:
+    return Pricing(**{price.name: _price(listed.get(price.name)) for price in fields(Pricing)})
 
 
 def _price(value: object) -> Decimal | None:
-    """Return a price, sent as a decimal string; "-1" and all else that is no amount mean that there is no one price."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        price = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() and price >= 0 else None
+    """Return a price, sent as a decimal string. "-1" marks a variable price."""
+    number = as_number(value)
+    return None if number is None or number < 0 else Decimal(str(value))
 
 
 def _supported(model: Mapping[str, Any], offers: tuple[Endpoint, ...]) -> frozenset[str] | None:
@@ -130,29 +113,24 @@ def _supported(model: Mapping[str, Any], offers: tuple[Endpoint, ...]) -> frozen
 
 
 def _capabilities(supported: frozenset[str], model: Mapping[str, Any]) -> Capabilities:
-    reasoning = "reasoning" in supported
-    mandatory = _mapping(model.get("reasoning")).get("mandatory")
+    mandatory = as_dict(model.get("reasoning")).get("mandatory")
+    names = ("tools", "tool_choice", "response_format", "structured_outputs", "logprobs", "reasoning")
     return Capabilities(
-        tools="tools" in supported,
-        tool_choice="tool_choice" in supported,
-        response_format="response_format" in supported,
-        structured_outputs="structured_outputs" in supported,
-        logprobs="logprobs" in supported,
-        reasoning=reasoning,
-        reasoning_mandatory=(mandatory if isinstance(mandatory, bool) else None) if reasoning else False,
+        **{name: name in supported for name in names},
+        reasoning_mandatory=(mandatory if isinstance(mandatory, bool) else None) if "reasoning" in supported else False,
     )
 
 
-def _longest_answer(model: Mapping[str, Any], offers: tuple[Endpoint, ...]) -> int | None:
-    told = [offer.max_output_tokens for offer in offers]
-    if told and None not in told:
-        return _largest(told)
-    # An endpoint without a bound of its own may go beyond that of the others.
-    return None if told else _tokens(_mapping(model.get("top_provider")).get("max_completion_tokens"))
+def _max_output_tokens(model: Mapping[str, Any], offers: tuple[Endpoint, ...]) -> int | None:
+    if not offers:
+        return _tokens(as_dict(model.get("top_provider")).get("max_completion_tokens"))
+    limits = [offer.max_output_tokens for offer in offers]
+    # An endpoint without a limit may exceed those of the others.
+    return None if None in limits else _largest(limits)
 
 
 def _kind(model: Mapping[str, Any]) -> Kind | None:
-    outputs = _names(_mapping(model.get("architecture")).get("output_modalities")) or frozenset()
+    outputs = _names(as_dict(model.get("architecture")).get("output_modalities")) or frozenset()
     return next((kind for output, kind in _KINDS if output in outputs), None)
 
 
@@ -160,41 +138,26 @@ def _largest(counts: Iterable[int | None]) -> int | None:
     return max((count for count in counts if count is not None), default=None)
 
 
-def _only(names: Iterable[str | None]) -> str | None:
-    different = set(names)
-    return different.pop() if len(different) == 1 else None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _only(names: set[str | None]) -> str | None:
+    return names.pop() if len(names) == 1 else None
 
 
 def _names(value: object) -> frozenset[str] | None:
     return frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else None
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if isinstance(value, int) or math.isfinite(value) else None
-
-
-def _numbers(value: Mapping[str, Any]) -> dict[str, float]:
-    return {name: number for name, told in value.items() if (number := _number(told)) is not None}
+def _numbers(values: JSONDict) -> dict[str, float]:
+    return {name: number for name, value in values.items() if (number := as_number(value)) is not None}
 
 
 def _tokens(value: object) -> int | None:
-    number = _number(value)
+    number = as_number(value)
     return int(number) if number is not None and number >= 1 else None
 
 
 def _day(value: object) -> date | None:
     """Return the day of a Unix time in seconds."""
-    number = _number(value)
+    number = as_number(value)
     try:
         return None if number is None else datetime.fromtimestamp(number, tz=UTC).date()
     except (OverflowError, OSError, ValueError):

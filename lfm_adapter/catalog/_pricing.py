@@ -1,14 +1,16 @@
-"""What a request cost: OpenRouter's own figure, or usage times catalogue price."""
+"""The cost of a request: OpenRouter's own figure, else usage times catalogue prices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._json import as_dict
 from lfm_adapter.types import Cost
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lfm_adapter.types import ModelCard
 
 __all__ = ["compute_cost"]
@@ -17,24 +19,22 @@ _ZERO = Decimal(0)
 
 
 def compute_cost(usage: Mapping[str, Any], card: ModelCard) -> Cost | None:
-    """Return what a request cost.
+    """Return the cost of a request.
 
-    The `cost` that OpenRouter reports wins; replies have carried it unasked since 2025
-    (https://openrouter.ai/docs/cookbook/administration/usage-accounting). It arrives as a JSON number and becomes a
-    Decimal through its shortest repr, so 0.1 is `Decimal("0.1")` and not its 55 binary digits. A cost that is no finite
-    amount of at least 0 counts as not reported.
+    The `cost` that OpenRouter reports takes precedence
+    (https://openrouter.ai/docs/cookbook/administration/usage-accounting). It becomes a Decimal through its shortest
+    repr, so that 0.1 is `Decimal("0.1")`, not its 55 binary digits.
 
-    Else the tokens are multiplied by the card's prices: what was read from a cache at `input_cache_read`, what was
-    written to one at `input_cache_write` (each at the prompt's price where it has none of its own), the rest of the
-    prompt at `prompt`, and the answer, in which reasoning is counted, at `completion`; `request` is added, to the total
-    only. A request to a free model costs 0.
+    Otherwise tokens are multiplied by the card's prices: those read from a cache by `input_cache_read`, those written
+    to one by `input_cache_write` (by `prompt` if unknown), the rest of the prompt by `prompt`, and the answer
+    with its reasoning by `completion`. The price per `request` is added to the total. A free model costs 0.
 
     Args:
         usage: The `usage` object of a reply. Any field may be missing, null or of the wrong type.
         card: The model that answered.
 
     Returns:
-        The cost, or None where neither the reply nor the catalogue knows it. Never negative.
+        The cost, never negative, or None if neither the reply nor the catalogue has it.
 
     >>> from lfm_adapter.catalog import get
     >>> compute_cost({"prompt_tokens": 1000, "completion_tokens": 500, "cost": 0.00003}, get("lfm-3b")).total
@@ -47,31 +47,22 @@ def compute_cost(usage: Mapping[str, Any], card: ModelCard) -> Cost | None:
         return Cost(total=reported, prompt=None, completion=None, source="openrouter")
     if card.is_free:
         return Cost(total=_ZERO, prompt=_ZERO, completion=_ZERO, source="catalog")
-    return _computed(usage, card)
-
-
-def _computed(usage: Mapping[str, Any], card: ModelCard) -> Cost | None:
-    pricing = card.pricing
-    prompt_tokens = _count(usage.get("prompt_tokens"))
-    completion_tokens = _count(usage.get("completion_tokens"))
-    if pricing.prompt is None or pricing.completion is None or prompt_tokens is None or completion_tokens is None:
+    prices = card.pricing
+    prompt_tokens, completion_tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prices.prompt is None or prices.completion is None or prompt_tokens is None or completion_tokens is None:
         return None
-    details = usage.get("prompt_tokens_details")
-    details = details if isinstance(details, Mapping) else {}
+    details = as_dict(usage.get("prompt_tokens_details"))
     read = min(_count(details.get("cached_tokens")) or 0, prompt_tokens)
     written = min(_count(details.get("cache_write_tokens")) or 0, prompt_tokens - read)
     prompt = (
-        (prompt_tokens - read - written) * pricing.prompt
-        + read * _first(pricing.input_cache_read, pricing.prompt)
-        + written * _first(pricing.input_cache_write, pricing.prompt)
+        (prompt_tokens - read - written) * prices.prompt
+        + read * (prices.prompt if prices.input_cache_read is None else prices.input_cache_read)
+        + written * (prices.prompt if prices.input_cache_write is None else prices.input_cache_write)
     )
-    completion = completion_tokens * pricing.completion
-    total = prompt + completion + _first(pricing.request, _ZERO)
-    return Cost(total=total, prompt=prompt, completion=completion, source="catalog")
-
-
-def _first(price: Decimal | None, otherwise: Decimal) -> Decimal:
-    return otherwise if price is None else price
+    completion = completion_tokens * prices.completion
+    return Cost(
+        total=prompt + completion + (prices.request or _ZERO), prompt=prompt, completion=completion, source="catalog"
+    )
 
 
 def _amount(value: object) -> Decimal | None:

@@ -1,96 +1,101 @@
-"""What LiteLLM hands to a provider, as a question to one of our clients."""
+"""The arguments of a LiteLLM call as settings, messages and parameters for our clients."""
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import litellm
+from litellm.exceptions import UnsupportedParamsError
 from litellm.types.utils import all_litellm_params
 
-from lfm_adapter._client.settings import ClientOptions, Settings, sends_env_key
+from lfm_adapter._client.settings import PER_CALL, Settings, sends_env_key
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.litellm._convert import to_wire
-from lfm_adapter.litellm._errors import NoKeyError
-from lfm_adapter.litellm._parameters import supported
+from lfm_adapter.litellm._convert import to_messages
+from lfm_adapter.litellm._errors import missing_key_error
+from lfm_adapter.litellm._model_cost import PROVIDER
 from lfm_adapter.types import ChatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfm_adapter.types import JSONDict
+    from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["Question"]
+__all__ = ["CompletionArgs"]
 
-# Settings of a client that a call may have of its own; the others have LiteLLM's names, or none.
-_SETTINGS = {field.name for field in fields(ClientOptions)} - {
-    "api_key", "app_categories", "app_title", "app_url", "base_url", "default_headers", "max_retries", "model",
-    "stream_chunk_timeout", "timeout", "total_timeout",
-}  # fmt: skip
+logger = logging.getLogger("lfm_adapter")
 
-# LiteLLM's own keys, of which some reach a provider, more of them from a Router. The client asks for usage by itself.
-_NOT_FIELDS = {"extra_body", "stream", "stream_options", *all_litellm_params} - (
+# What a call may set of a client. Addresses and headers are left out: a Proxy's clients choose these parameters.
+_SETTINGS = PER_CALL | {"allow_http", "max_event_bytes", "max_reply_bytes", "token_counter"}
+
+# LiteLLM's own keys, some of which it passes to a provider. The client asks for usage itself.
+_NOT_SENT = {"extra_body", "stream", "stream_options", *all_litellm_params} - (
     get_type_hints(ChatRequest).keys() - {"metadata", "stream", "stream_options"}
 )
 
+# What OpenRouter lists in `supported_parameters` (https://openrouter.ai/docs/api-reference/parameters), without
+# `max_tokens`, tools and `response_format`, which our clients offer for every model.
+_LISTED = frozenset({
+    "frequency_penalty", "include_reasoning", "logit_bias", "logprobs", "min_p", "presence_penalty", "reasoning",
+    "reasoning_effort", "repetition_penalty", "seed", "stop", "temperature", "top_a", "top_k", "top_logprobs", "top_p",
+    "verbosity", "web_search_options",
+})  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A question to a client.
-
-    Attributes:
-        settings: Whom to ask, and how.
-        messages: In wire form.
-        parameters: The other fields of the request.
-    """
+class CompletionArgs:
+    """The settings of a client, and the messages and other fields of a request."""
 
     settings: Settings
     messages: list[JSONDict]
     parameters: JSONDict
 
     @classmethod
-    def from_call(cls, call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool) -> Question:
-        """Return the question.
+    def from_call(cls, call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool) -> CompletionArgs:
+        """Return the arguments for a call.
 
         Args:
             call: The arguments of LiteLLM's `CustomLLM.completion`, by name.
-            attribution: The app to credit where the call's headers credit none; None for the environment's.
-            stream: Whether the answer is to be streamed.
+            attribution: The app to credit if the call's headers credit none; None for the environment's.
+            stream: Whether to stream the answer.
 
         Raises:
-            ConfigurationError: A setting is out of its range, a stream of several answers is asked for, or there is no
-                key for OpenRouter.
-            litellm.UnsupportedParamsError: The model does not have a parameter, and `drop_params` is not set.
+            ConfigurationError: A setting is out of its range, or a stream is asked for several answers.
+            litellm.AuthenticationError: There is no key for OpenRouter.
+            litellm.UnsupportedParamsError: The model lacks a parameter, and `drop_params` is not set.
         """
-        given = dict(call.get("optional_params") or {})
-        extra = given.get("extra_body") or {}
-        parameters = {name: value for name, value in given.items() if name not in _NOT_FIELDS and value is not None}
-        parameters |= extra
+        given = call.get("optional_params") or {}
+        parameters = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
+        parameters |= given.get("extra_body") or {}
         own = {name: parameters.pop(name) for name in _SETTINGS & parameters.keys()}
-        settings = _settings(call, attribution or _from_environment(), own, stream=stream)
+        settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
         if settings.is_openrouter and settings.key(needed=False) is None:
-            raise NoKeyError  # whose text has LiteLLM's names
+            raise missing_key_error(call["model"])
         if stream and (parameters.get("n") or 1) > 1:
-            raise ConfigurationError("LiteLLM's streams carry one answer. Leave `n` out, or do not stream.")
+            raise ConfigurationError("LiteLLM streams only one answer. Leave `n` out, or do not stream.")
         drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
         card = settings.card(settings.resolve_model(settings.model))
-        return cls(settings, to_wire(call["messages"]), supported(parameters, card, drop=drop))
+        return cls(settings, to_messages(call["messages"]), _supported(parameters, card, drop=drop))
 
 
 def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[str, Any], *, stream: bool) -> Settings:
-    timeout_s = _seconds(call.get("timeout"))
+    timeout = call.get("timeout")
+    # LiteLLM also takes an `httpx.Timeout`.
+    timeout_s = timeout if timeout is None or isinstance(timeout, int | float) else getattr(timeout, "read", None)
     base_url = call.get("api_base") or None
     settings = Settings.from_env(
         model=call["model"],
         api_key=call.get("api_key") or None,
         base_url=base_url,
         timeout=timeout_s,
-        # OpenRouter keeps a connection alive while it waits for the model, so that silence on it is no measure.
+        # `timeout` alone would not notice a stalled model: OpenRouter keeps the connection alive with comments.
         stream_chunk_timeout=timeout_s,
         total_timeout=None if stream else timeout_s,
-        max_retries=0,  # LiteLLM retries, and its Router
+        max_retries=0,  # LiteLLM and its Router retry
         attribution=attribution,
         default_headers={name: str(value) for name, value in (call.get("headers") or {}).items()},
         **own,
@@ -101,17 +106,40 @@ def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[st
     return settings
 
 
-def _seconds(timeout: Any) -> float | None:
-    """Return LiteLLM's timeout in seconds: a number, or an `httpx.Timeout` with its own for reading."""
-    if timeout is None or isinstance(timeout, int | float):
-        return timeout
-    read: float | None = getattr(timeout, "read", None)
-    return read
-
-
-def _from_environment() -> Attribution:
-    """Return the attribution of our own environment variables, or else of those that LiteLLM has."""
+def _attribution_from_env() -> Attribution:
+    """Return the attribution of our environment variables, else of LiteLLM's."""
     ours = Attribution.from_env()
     if ours.url or ours.title:
         return ours
     return replace(ours, url=os.environ.get("OR_SITE_URL") or None, title=os.environ.get("OR_APP_NAME") or None)
+
+
+def _supported(parameters: JSONDict, card: ModelCard, *, drop: bool) -> JSONDict:
+    """Return the parameters without those that the model is known to lack.
+
+    OpenRouter ignores such a parameter silently. LiteLLM's users expect an error, or a dropped parameter with
+    `drop_params`.
+    """
+    has = card.supported_parameters
+    missing = [
+        name
+        for name in _LISTED & parameters.keys()
+        if has is not None
+        and parameters[name] not in (None, False)
+        and ("reasoning" if name == "reasoning_effort" else name) not in has
+    ]
+    if missing and not drop:
+        raise UnsupportedParamsError(
+            message=f"`{card.id}` does not support {', '.join(f'`{name}`' for name in sorted(missing))}. Leave it out, "
+            "or drop it with `litellm.drop_params = True` (or `drop_params=True` in the call).",
+            llm_provider=PROVIDER,
+            model=card.id,
+        )
+    for name in missing:
+        _warn_dropped(card.id, name)
+    return {name: value for name, value in parameters.items() if name not in missing}
+
+
+@lru_cache(maxsize=1_024)  # so that each is logged once
+def _warn_dropped(model: str, name: str) -> None:
+    logger.warning("`%s` does not support `%s`: dropped because of `drop_params`.", model, name)

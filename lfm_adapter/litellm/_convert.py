@@ -1,4 +1,4 @@
-"""Between LiteLLM's messages and the wire's, and from a whole reply to LiteLLM's `ModelResponse`."""
+"""Converts LiteLLM's messages to OpenRouter's, and a whole reply to LiteLLM's `ModelResponse`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.types.utils import Choices, Message, ModelResponse, Usage
 
+from lfm_adapter._client.metadata import choice_metadata, reply_metadata
 from lfm_adapter._json import as_dict, as_number
 
 if TYPE_CHECKING:
@@ -15,31 +16,30 @@ if TYPE_CHECKING:
     from lfm_adapter.types import Choice, JSONDict, Reply, ToolCall
 
 __all__ = [
-    "call_of",
-    "choice_fields",
-    "head_of",
     "message_fields",
-    "reply_fields",
-    "response_of",
-    "to_wire",
-    "usage_of",
+    "provider_fields",
+    "response_fields",
+    "to_messages",
+    "to_response",
+    "to_tool_call",
+    "to_usage",
 ]
 
-# What LiteLLM has in a message and OpenRouter does not know. `thinking_blocks` are made from `reasoning_details`.
-_NOT_WIRE = frozenset({
+# Fields of LiteLLM's messages that OpenRouter does not know. LiteLLM makes `thinking_blocks` from `reasoning_details`.
+_LITELLM_ONLY = frozenset({
     "annotations", "audio", "function_call", "images", "provider_specific_fields", "reasoning_content",
     "reasoning_items", "thinking_blocks",
 })  # fmt: skip
 
 
-def to_wire(messages: Iterable[Any]) -> list[JSONDict]:
-    """Return messages as they go over the wire; an assistant's reasoning goes back as OpenRouter sent it."""
-    return [_wire_message(message if isinstance(message, dict) else message.model_dump()) for message in messages]
+def to_messages(messages: Iterable[Any]) -> list[JSONDict]:
+    """Return messages in OpenRouter's form; an assistant's reasoning goes back as OpenRouter sent it."""
+    return [_to_message(message if isinstance(message, dict) else message.model_dump()) for message in messages]
 
 
-def _wire_message(message: Mapping[str, Any]) -> JSONDict:
-    wire = {name: value for name, value in message.items() if name not in _NOT_WIRE and value is not None}
-    wire.setdefault("content", None)  # beside tool calls; LiteLLM leaves it out
+def _to_message(message: Mapping[str, Any]) -> JSONDict:
+    wire = {name: value for name, value in message.items() if name not in _LITELLM_ONLY and value is not None}
+    wire.setdefault("content", None)  # LiteLLM leaves it out beside tool calls
     details = as_dict(message.get("provider_specific_fields")).get("reasoning_details")
     if details:
         wire.setdefault("reasoning_details", details)
@@ -48,43 +48,36 @@ def _wire_message(message: Mapping[str, Any]) -> JSONDict:
     return wire
 
 
-def response_of(reply: Reply, model: str) -> ModelResponse:
-    """Return a whole reply as LiteLLM's `ModelResponse`.
+def to_response(reply: Reply, model: str) -> ModelResponse:
+    """Return a whole reply as LiteLLM's `ModelResponse`, with OpenRouter's id and reported cost.
 
-    Args:
-        reply: The reply.
-        model: The model's name as LiteLLM's price table has it, with `lfm/`: to some releases of LiteLLM a reply that
-            names another one costs nothing.
-
-    Returns:
-        The response. Its `id` is OpenRouter's. What LiteLLM has no field for stands in `provider_specific_fields` of
-        the message. The cost that OpenRouter reports is in the hidden parameters, from which LiteLLM takes it.
+    `model` is the name with `lfm/`, as in LiteLLM's price table: up to 1.106, LiteLLM cannot price other names.
     """
     response = ModelResponse(
         model=model,
-        choices=[_choice(index, choice, reply_fields(reply)) for index, choice in enumerate(reply.choices)],
-        usage=None if reply.usage is None else Usage(**usage_of(reply)),
-        **head_of(reply),
+        choices=[_to_choice(index, choice, reply) for index, choice in enumerate(reply.choices)],
+        usage=None if reply.usage is None else Usage(**to_usage(reply)),
+        **response_fields(reply),
     )
     cost = _reported_cost(reply)
-    if cost is not None:
+    if cost is not None:  # LiteLLM takes it from here
         response._hidden_params["additional_headers"] = {"llm_provider-x-litellm-response-cost": cost}
     return response
 
 
-def _choice(index: int, choice: Choice, facts: JSONDict) -> Choices:
-    facts = {**facts, **choice_fields(choice)}
+def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
+    facts = provider_fields(reply, choice)
     try:
-        return _made(index, choice, facts, message_fields(choice), choice.logprobs)
-    except ValueError:  # pydantic's: some field is of another kind than LiteLLM's types say
-        apart = {"images": choice.images, "logprobs": choice.logprobs}
-        return _made(index, choice, facts | {name: value for name, value in apart.items() if value}, {}, None)
+        return _make_choice(index, choice, facts, message_fields(choice), choice.logprobs)
+    except ValueError:  # Pydantic's: a field has another type than LiteLLM declares
+        untyped = {"images": choice.images, "logprobs": choice.logprobs}
+        return _make_choice(index, choice, facts | {name: value for name, value in untyped.items() if value}, {}, None)
 
 
-def _made(index: int, choice: Choice, facts: JSONDict, fields: JSONDict, logprobs: JSONDict | None) -> Choices:
+def _make_choice(index: int, choice: Choice, facts: JSONDict, fields: JSONDict, logprobs: JSONDict | None) -> Choices:
     message = Message(
         content=choice.text or (None if choice.tool_calls else ""),
-        tool_calls=[call_of(call) for call in choice.tool_calls] or None,
+        tool_calls=[to_tool_call(call) for call in choice.tool_calls] or None,
         reasoning_content=choice.reasoning or None,
         **fields,
         provider_specific_fields=facts or None,
@@ -92,54 +85,35 @@ def _made(index: int, choice: Choice, facts: JSONDict, fields: JSONDict, logprob
     return Choices(index=index, finish_reason=choice.finish_reason, logprobs=logprobs, message=message)
 
 
-def head_of(reply: Reply) -> JSONDict:
-    """Return what is said of the reply as a whole, under OpenAI's names and OpenRouter's."""
-    named = {
+def response_fields(reply: Reply) -> JSONDict:
+    """Return the fields that a `ModelResponse` or a chunk has beside its choices and usage."""
+    fields = {
         "id": reply.id,
         "created": reply.created or int(time.time()),
         "system_fingerprint": reply.system_fingerprint,
         "service_tier": reply.service_tier,
         "provider": reply.provider,
     }
-    return {name: value for name, value in named.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def reply_fields(reply: Reply) -> JSONDict:
-    """Return the facts about a reply that LiteLLM has no field for."""
-    fit = reply.token_limits
-    usage = reply.usage or {}
-    facts = {
-        **reply.extra,
-        "model": reply.model,
-        "provider": reply.provider,
-        "cost": None if reply.cost is None else float(reply.cost.total),
-        "cost_source": None if reply.cost is None else reply.cost.source,
-        "cost_details": usage.get("cost_details"),
-        "is_byok": usage.get("is_byok"),
-        "output_retries": reply.output_retries or None,
-        "validation_error": reply.validation_error,
-        "max_tokens_clamped": {"from": fit.clamped_from, "to": fit.max_tokens} if fit and fit.clamped_from else None,
-    }
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def choice_fields(choice: Choice) -> JSONDict:
-    """Return the facts about an answer that LiteLLM has no field for, and those that its fields cannot hold."""
+def provider_fields(reply: Reply, choice: Choice) -> JSONDict:
+    """Return `provider_specific_fields`: facts that LiteLLM has no field for, or whose type its fields do not take."""
     facts = {
         **choice.extra,
-        "native_finish_reason": choice.native_finish_reason,
-        "tool_call_errors": {call.id: call.error for call in choice.tool_calls if call.error},
+        "model": reply.model,
         "reasoning_details": choice.reasoning_details,
         "refusal": choice.refusal,
         "annotations": choice.annotations,
         "parts": choice.parts,
         "audio": choice.audio,
     }
-    return {name: value for name, value in facts.items() if value}
+    known = {name: fact for name, fact in facts.items() if fact}
+    return {**reply_metadata(reply), **known, **choice_metadata(choice)}
 
 
 def message_fields(choice: Choice) -> JSONDict:
-    """Return what LiteLLM has fields for, of the kinds that they hold."""
+    """Return the fields that LiteLLM declares for a message, without items of other types."""
     citations = [item for item in choice.annotations if item.get("type") == "url_citation"]
     images = [
         {"type": "image_url", "index": index, "image_url": image["image_url"]}
@@ -155,14 +129,14 @@ def message_fields(choice: Choice) -> JSONDict:
     return {name: value for name, value in fields.items() if value}
 
 
-def call_of(call: ToolCall) -> JSONDict:
+def to_tool_call(call: ToolCall) -> JSONDict:
     """Return a tool call, or a piece of one."""
     function = {"name": call.name, "arguments": call.arguments}
     return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
-def usage_of(reply: Reply) -> JSONDict:
-    """Return the arguments of LiteLLM's `Usage`: numbers of a kind that it takes, and OpenRouter's own fields."""
+def to_usage(reply: Reply) -> JSONDict:
+    """Return the arguments of LiteLLM's `Usage`: integers where it wants them, and OpenRouter's own fields."""
     usage: JSONDict = dict(reply.usage or {})
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         usage[name] = int(as_number(usage.get(name)) or 0)
@@ -174,5 +148,5 @@ def usage_of(reply: Reply) -> JSONDict:
 
 
 def _reported_cost(reply: Reply) -> float | None:
-    """Return what OpenRouter says that a reply cost, in US$."""
+    """Return the cost in US$ if OpenRouter reported it."""
     return float(reply.cost.total) if reply.cost is not None and reply.cost.source == "openrouter" else None

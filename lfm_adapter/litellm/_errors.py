@@ -1,12 +1,11 @@
-"""What went wrong, as the exception that LiteLLM has for it, so that its Router, fallbacks and proxy act on it.
+"""Translates our exceptions into LiteLLM's, which its Router, fallbacks and Proxy act on.
 
-LiteLLM lets its own exceptions pass and guesses at all others, so every exception of ours is turned into one of its
-own here. What it was stands in `__cause__`.
+LiteLLM passes its own exceptions on unchanged and guesses at all others. Ours is the `__cause__`.
 """
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,28 +15,13 @@ from lfm_adapter import errors
 from lfm_adapter.litellm._model_cost import PROVIDER
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
-__all__ = ["PROVIDER", "LiteLLMErrors", "NoKeyError", "litellm_error"]
-
-# LiteLLM has a class for 402 since 1.106.
-_PAYMENT_REQUIRED: Any = getattr(theirs, "PaymentRequiredError", theirs.APIError)
-
-
-class NoKeyError(errors.ConfigurationError):
-    """There is no key for OpenRouter, which is an `AuthenticationError` to LiteLLM. Nothing was sent."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "There is no API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; keys come from "
-            "https://openrouter.ai/settings/keys. To ask another server, pass `api_base=`."
-        )
-
+__all__ = ["missing_key_error", "to_litellm_error", "translate_errors"]
 
 CLASSES: dict[type[errors.LFMError], Any] = {
     errors.LFMError: theirs.APIConnectionError,
     errors.ConfigurationError: theirs.BadRequestError,
-    NoKeyError: theirs.AuthenticationError,
     errors.APIError: theirs.APIError,
     errors.APIConnectionError: theirs.APIConnectionError,
     errors.StreamInterruptedError: theirs.APIConnectionError,
@@ -47,7 +31,8 @@ CLASSES: dict[type[errors.LFMError], Any] = {
     errors.BadRequestError: theirs.BadRequestError,
     errors.ContextWindowExceededError: theirs.ContextWindowExceededError,
     errors.AuthenticationError: theirs.AuthenticationError,
-    errors.PaymentRequiredError: _PAYMENT_REQUIRED,
+    # LiteLLM has a class for 402 since 1.106.
+    errors.PaymentRequiredError: getattr(theirs, "PaymentRequiredError", theirs.APIError),
     errors.PermissionDeniedError: theirs.PermissionDeniedError,
     errors.NotFoundError: theirs.NotFoundError,
     errors.NoEndpointsError: theirs.NotFoundError,
@@ -56,7 +41,7 @@ CLASSES: dict[type[errors.LFMError], Any] = {
     errors.RateLimitError: theirs.RateLimitError,
     errors.ServerError: theirs.InternalServerError,
 }
-"""LiteLLM's class for each of ours; a subclass that is not named here has that of its base."""
+"""LiteLLM's class for each of ours; a class that is not listed uses that of its base."""
 
 BY_STATUS: dict[int, Any] = {
     422: theirs.UnprocessableEntityError,
@@ -64,77 +49,59 @@ BY_STATUS: dict[int, Any] = {
     503: theirs.ServiceUnavailableError,
     529: theirs.ServiceUnavailableError,
 }
-"""Where LiteLLM tells statuses apart for which we have one class."""
-
-# They take no `response`; Timeout learnt to later than 1.81.
-_WITHOUT_RESPONSE = (theirs.APIConnectionError, theirs.APIError, theirs.APIResponseValidationError, theirs.Timeout)
+"""Statuses that LiteLLM distinguishes within `BadRequestError` and `ServerError`."""
 
 
-def litellm_error(error: errors.LFMError, model: str) -> Exception:
+def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     """Return LiteLLM's exception for one of ours.
 
-    Args:
-        error: What was raised.
-        model: The model's name, without `lfm/`.
-
-    Returns:
-        An exception with `status_code`, `llm_provider`, `model`, `response` with a `retry-after` header where the reply
-        asked for a wait (the Router keeps to it), and `partial`: what had come before, or None.
+    It has `status_code`, `llm_provider`, `model` (without `lfm/`), `response` (whose `retry-after` header the Router
+    obeys) and `partial`: what arrived before the failure, or None.
     """
+    status, wait_s = getattr(error, "status_code", None), getattr(error, "retry_after", None)
     cls = next(CLASSES[base] for base in type(error).__mro__ if base in CLASSES)
-    facts: dict[str, Any] = {"message": str(error), "model": model, "llm_provider": PROVIDER}
-    status = getattr(error, "status_code", None)
     if type(error) in (errors.BadRequestError, errors.ServerError):
         cls = BY_STATUS.get(status or 0, cls)
-    wait_s = getattr(error, "retry_after", None)
-    headers = {} if wait_s is None else {"retry-after": f"{wait_s:g}"}
+    facts: dict[str, Any] = {"message": str(error), "model": model, "llm_provider": PROVIDER}
     if cls is theirs.APIError:
-        facts["status_code"] = status or HTTPStatus.INTERNAL_SERVER_ERROR.value
-    # Where nothing was sent, LiteLLM's class has a status of its own, 400 or 401.
-    if not issubclass(cls, _WITHOUT_RESPONSE) and not isinstance(error, errors.ConfigurationError):
-        facts["response"] = _response(status, headers)
+        facts["status_code"] = status or 500
+    elif cls in (theirs.PermissionDeniedError, theirs.UnprocessableEntityError):  # the others need no response
+        facts["response"] = _response(status or 500)
     raised: Any = cls(**facts)
-    raised.status_code = status or getattr(raised, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR.value)
-    if wait_s is not None or not hasattr(raised, "response"):
-        raised.response = _response(raised.status_code, headers)
+    raised.status_code = status or raised.status_code
+    raised.response = _response(raised.status_code, {} if wait_s is None else {"retry-after": f"{wait_s:g}"})
     raised.partial = getattr(error, "partial", None)
-    return raised  # type: ignore[no-any-return]  # LiteLLM's classes have no common base of their own
+    return raised  # type: ignore[no-any-return]  # LiteLLM's classes share no base class of their own
 
 
-class LiteLLMErrors:
-    """Raises LiteLLM's exception in place of ours that passes through the `with` block.
+def missing_key_error(model: str) -> Exception:
+    """Return the error for a call to OpenRouter without a key, in LiteLLM's names. Nothing was sent."""
+    message = (
+        "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; create a key at "
+        "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
+    )
+    raised: Any = theirs.AuthenticationError(message=message, llm_provider=PROVIDER, model=model)
+    raised.response = _response(raised.status_code)
+    return raised  # type: ignore[no-any-return]  # see `to_litellm_error`
 
-    Args:
-        model: The model's name, without `lfm/`.
-        routed: A Router reads the stream in the block. It falls back from one that has begun only for the failures that
-            LiteLLM wraps for it, and a refusal is none of those: so it is wrapped here, unless an answer had begun.
+
+@contextmanager
+def translate_errors(model: str, *, is_routed: bool = False) -> Iterator[None]:
+    """Raise LiteLLM's exception in place of ours in the `with` block.
+
+    A Router that reads a stream (`is_routed`) falls back only on `MidStreamFallbackError`, which LiteLLM does not raise
+    for a refused request. So the exception is wrapped here if no content arrived.
     """
-
-    def __init__(self, model: str, *, routed: bool = False) -> None:
-        self._model = model
-        self._routed = routed
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        raised: Any = error
-        if isinstance(error, errors.LFMError):
-            raised = litellm_error(error, self._model)
-        if self._routed and raised is not error and raised.partial is None:
-            raise theirs.MidStreamFallbackError(
-                message=str(raised),
-                model=self._model,
-                llm_provider=PROVIDER,
-                original_exception=raised,
-                is_pre_first_chunk=True,
-            ) from error
-        if raised is not error:
-            raise raised from error
+    try:
+        yield
+    except errors.LFMError as error:
+        raised: Any = to_litellm_error(error, model)
+        if is_routed and raised.partial is None:
+            facts = {"message": str(raised), "model": model, "llm_provider": PROVIDER, "is_pre_first_chunk": True}
+            raised = theirs.MidStreamFallbackError(original_exception=raised, **facts)
+        raise raised from error
 
 
-def _response(status: int | None, headers: dict[str, str]) -> httpx.Response:
+def _response(status: int, headers: dict[str, str] | None = None) -> httpx.Response:
     request = httpx.Request("POST", "https://openrouter.ai/api/v1/chat/completions")
-    return httpx.Response(status or HTTPStatus.INTERNAL_SERVER_ERROR, headers=headers, request=request)
+    return httpx.Response(status, headers=headers, request=request)

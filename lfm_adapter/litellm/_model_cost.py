@@ -1,4 +1,4 @@
-"""The catalogue as rows of LiteLLM's table of prices, limits and capabilities (`litellm.model_cost`)."""
+"""The catalogue as entries of LiteLLM's table of prices, limits and capabilities (`litellm.model_cost`)."""
 
 from __future__ import annotations
 
@@ -9,57 +9,51 @@ from lfm_adapter import catalog
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["PROVIDER", "rows"]
+__all__ = ["PROVIDER", "model_cost_entries"]
 
 PROVIDER = "lfm"
 
 
-def rows() -> dict[str, JSONDict]:
-    """Return a row for each name of each chat model of the catalogue.
+def model_cost_entries() -> dict[str, JSONDict]:
+    """Return an entry for each name of each chat model in the catalogue; unknown facts are left out.
 
-    `lfm/lfm-3b` and `lfm/liquid/lfm-3b` are answered by our provider, `openrouter/liquid/lfm-3b` by LiteLLM's own. What
-    is not known is left out.
+    Our provider serves `lfm/lfm-3b` and `lfm/liquid/lfm-3b`, LiteLLM's own serves `openrouter/liquid/lfm-3b`.
     """
     table: dict[str, JSONDict] = {}
     for card in catalog.models():
         if card.kind == "chat":
-            table |= {f"{PROVIDER}/{name}": _row(card, PROVIDER) for name in (card.id, *card.aliases)}
-            table[f"openrouter/{card.id}"] = _row(card, "openrouter")
+            table |= {f"{PROVIDER}/{name}": _entry(card, PROVIDER) for name in (card.id, *card.aliases)}
+            table[f"openrouter/{card.id}"] = _entry(card, "openrouter")
     return table
 
 
-def _row(card: ModelCard, provider: str) -> JSONDict:
-    can = card.capabilities
-    # Our clients offer tools and schemas by prompt where a model does not have them; LiteLLM's openrouter does not.
-    by_prompt = True if provider == PROVIDER else None
-    prices = card.pricing
+def _entry(card: ModelCard, provider: str) -> JSONDict:
+    can, prices = card.capabilities, card.pricing
+    # Our clients prompt a model for tools and schemas where it lacks them; LiteLLM's own provider does not.
+    prompted = True if provider == PROVIDER else None
     facts = {
         "litellm_provider": provider,
         "mode": "chat",
         "max_input_tokens": card.context_length,
         "max_output_tokens": card.max_output_tokens,
-        # OpenRouter counts both against one context; where the answer has no bound of its own, that is the bound.
+        # Prompt and answer share one context, which also bounds an answer without a limit of its own.
         "max_tokens": card.max_output_tokens or card.context_length,
         "input_cost_per_token": prices.prompt,
         "output_cost_per_token": prices.completion,
-        # Without a price of their own these tokens cost what others do.
+        # Without prices of their own, cached tokens cost the same as others.
         "cache_read_input_token_cost": prices.prompt if prices.input_cache_read is None else prices.input_cache_read,
         "cache_creation_input_token_cost": prices.prompt
         if prices.input_cache_write is None
         else prices.input_cache_write,
         "input_cost_per_request": prices.request,
-        "supports_function_calling": by_prompt or can.tools,
-        "supports_tool_choice": by_prompt or can.tool_choice,
-        "supports_response_schema": by_prompt or can.structured_outputs,
+        "supports_function_calling": prompted or can.tools,
+        "supports_tool_choice": prompted or can.tool_choice,
+        "supports_response_schema": prompted or can.structured_outputs,
         "supports_reasoning": can.reasoning,
         "supports_system_messages": True,
         "supports_vision": False,
-        # When it was gone; LiteLLM's own rows say with this key when a model will be, or was.
         "deprecation_date": card.retired_between[1] if card.retired_between else None,
         "source": f"https://openrouter.ai/{card.id}",
     }
-    return {
-        name: float(value) if "_cost" in name else value  # LiteLLM multiplies with floats
-        for name, value in facts.items()
-        if value is not None
-    }
+    # LiteLLM multiplies prices with floats.
+    return {name: float(fact) if "_cost" in name else fact for name, fact in facts.items() if fact is not None}

@@ -1,17 +1,20 @@
-"""The provider behind `lfm/...` in LiteLLM."""
+"""The provider for `lfm/...` in LiteLLM, and its registration."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+import litellm
 from litellm.llms.custom_llm import CustomLLM
 
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.sync_client import LFMClient
-from lfm_adapter.litellm._args import Question
-from lfm_adapter.litellm._chunks import Chunk, chunks_of
-from lfm_adapter.litellm._convert import response_of
-from lfm_adapter.litellm._errors import PROVIDER, LiteLLMErrors
+from lfm_adapter.litellm._args import CompletionArgs
+from lfm_adapter.litellm._chunks import Chunk, to_chunks
+from lfm_adapter.litellm._convert import to_response
+from lfm_adapter.litellm._errors import translate_errors
+from lfm_adapter.litellm._model_cost import PROVIDER, model_cost_entries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -21,20 +24,19 @@ if TYPE_CHECKING:
     from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, JSONDict, Stream, Transport
 
-__all__ = ["LFMProvider"]
+__all__ = ["LFMProvider", "handler", "register"]
 
 
 class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow litellm: see pyproject.toml
-    """OutputReader LiteLLM's calls for `lfm/...` through `LFMClient` and `AsyncLFMClient`.
+    """Serves LiteLLM's calls for `lfm/...` through `LFMClient` and `AsyncLFMClient`.
 
-    LiteLLM calls it; `lfm_adapter.litellm.handler` is the instance for its `custom_provider_map`. It holds no
-    connection and may be shared by threads and event loops. LiteLLM passes all arguments by name
-    (https://docs.litellm.ai/docs/providers/custom_llm_server).
+    LiteLLM passes all arguments by name (https://docs.litellm.ai/docs/providers/custom_llm_server). Instances hold no
+    connection; threads and event loops may share them.
 
     Args:
-        attribution: The app to credit, where a call's `extra_headers` credit none. Default: the environment's.
-        transport: What sends the requests, instead of urllib3.
-        async_transport: What sends those of asynchronous calls, instead of aiohttp.
+        attribution: The app to credit if a call's `extra_headers` credit none. Default: the environment's.
+        transport: Sends the requests, instead of urllib3.
+        async_transport: Sends the requests of asynchronous calls, instead of aiohttp.
     """
 
     def __init__(
@@ -53,67 +55,101 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         """Ask and wait for the whole reply.
 
         Raises:
-            openai.OpenAIError: One of LiteLLM's exceptions, which are all OpenAI's too.
+            openai.OpenAIError: One of LiteLLM's exceptions, which all derive from OpenAI's.
         """
-        with LiteLLMErrors(call["model"]):
-            question = Question.from_call(call, self.attribution, stream=False)
-            client = LFMClient.from_settings(question.settings, self._transport)
-            return response_of(client.chat(question.messages, **question.parameters), _name(call))
+        with translate_errors(call["model"]):
+            args = CompletionArgs.from_call(call, self.attribution, stream=False)
+            client = LFMClient.from_settings(args.settings, self._transport)
+            return to_response(client.chat(args.messages, **args.parameters), _name(call))
 
     async def acompletion(self, *_: Any, **call: Any) -> ModelResponse:
         """See `completion`."""
-        with LiteLLMErrors(call["model"]):
-            question = Question.from_call(call, self.attribution, stream=False)
-            client = AsyncLFMClient.from_settings(question.settings, self._async_transport)
-            return response_of(await client.chat(question.messages, **question.parameters), _name(call))
+        with translate_errors(call["model"]):
+            args = CompletionArgs.from_call(call, self.attribution, stream=False)
+            client = AsyncLFMClient.from_settings(args.settings, self._async_transport)
+            return to_response(await client.chat(args.messages, **args.parameters), _name(call))
 
     def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
         """Ask, and return an iterator over the chunks of the reply.
 
-        The first chunk is waited for here, so that a request that is refused fails in `litellm.completion` itself, and
-        not while its result is read, where LiteLLM would call it a broken stream.
+        It waits for the first chunk, so that a refused request fails in `litellm.completion` itself. Later, LiteLLM
+        would report it as a broken stream.
 
         Raises:
             openai.OpenAIError: See `completion`.
         """
-        with LiteLLMErrors(call["model"]):
-            question = Question.from_call(call, self.attribution, stream=True)
-            client = LFMClient.from_settings(question.settings, self._transport)
-            stream = client.stream(question.messages, **question.parameters)
-            return self._chunks(next(stream), stream, call)
+        with translate_errors(call["model"]):
+            args = CompletionArgs.from_call(call, self.attribution, stream=True)
+            client = LFMClient.from_settings(args.settings, self._transport)
+            stream = client.stream(args.messages, **args.parameters)
+            return _chunks(next(stream), stream, call)
 
-    # LiteLLM types it as a coroutine, and iterates over what the call returns.
+    # LiteLLM types it as a coroutine, but iterates over what the call returns.
     def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Prepare the request, and return an asynchronous iterator over the chunks of the reply.
+        """Return an asynchronous iterator over the chunks of the reply.
 
-        What can be found wrong without asking fails here. LiteLLM gives no occasion to wait for the first chunk, so a
-        request that is refused fails while its result is read.
+        Invalid arguments fail here, a refused request only when the result is read: LiteLLM does not await this call.
         """
-        with LiteLLMErrors(call["model"]):
-            question = Question.from_call(call, self.attribution, stream=True)
-            client = AsyncLFMClient.from_settings(question.settings, self._async_transport)
-            return self._achunks(client.stream(question.messages, **question.parameters), call)
-
-    @staticmethod
-    def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:
-        with LiteLLMErrors(call["model"]), rest:
-            yield from chunks_of(first, _name(call))
-            for delta in rest:
-                yield from chunks_of(delta, _name(call))
-
-    @staticmethod
-    async def _achunks(stream: AsyncStream, call: JSONDict) -> AsyncIterator[Chunk]:
-        with LiteLLMErrors(call["model"], routed=_is_routed(call)):
-            async with stream:
-                async for delta in stream:
-                    for chunk in chunks_of(delta, _name(call)):
-                        yield chunk
+        with translate_errors(call["model"]):
+            args = CompletionArgs.from_call(call, self.attribution, stream=True)
+            client = AsyncLFMClient.from_settings(args.settings, self._async_transport)
+            return _achunks(client.stream(args.messages, **args.parameters), call)
 
 
-def _is_routed(call: JSONDict) -> bool:
+def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:
+    model = _name(call)
+    with translate_errors(call["model"]), rest:
+        yield from to_chunks(first, model)
+        for delta in rest:
+            yield from to_chunks(delta, model)
+
+
+async def _achunks(stream: AsyncStream, call: JSONDict) -> AsyncIterator[Chunk]:
+    model = _name(call)
     metadata = (call.get("litellm_params") or {}).get("metadata") or {}
-    return "model_group" in metadata  # Router._update_kwargs_with_deployment puts it there
+    is_routed = "model_group" in metadata  # set by `Router._update_kwargs_with_deployment`
+    with translate_errors(call["model"], is_routed=is_routed):
+        async with stream:
+            async for delta in stream:
+                for chunk in to_chunks(delta, model):
+                    yield chunk
 
 
 def _name(call: JSONDict) -> str:
     return f"{PROVIDER}/{call['model']}"
+
+
+handler = LFMProvider()
+"""The provider that `register` installs. A Proxy names it in its `custom_provider_map`."""
+
+
+def register(*, attribution: Attribution | None = None) -> None:
+    """Add `lfm/...` to LiteLLM's providers, and Liquid's models to its table of prices, limits and capabilities.
+
+    Call it as often as you like; the providers of other libraries stay. Call it again after a library has replaced
+    `litellm.custom_provider_map`.
+
+    Args:
+        attribution: The app to credit (https://openrouter.ai/docs/app-attribution) for `lfm/...`, and for LiteLLM's own
+            `openrouter/...` unless `OR_SITE_URL` and `OR_APP_NAME` are set, which cannot carry categories. Default:
+            that of an earlier call, else the environment's.
+    """
+    if attribution is not None:
+        _credit(handler.attribution, attribution)
+        handler.attribution = attribution
+    others = [entry for entry in litellm.custom_provider_map if entry["provider"] != PROVIDER]
+    ours: Any = {"provider": PROVIDER, "custom_handler": handler}
+    litellm.custom_provider_map = [*others, ours]
+    # LiteLLM calls it in the first completion, which is too late for `get_supported_openai_params` and the like.
+    litellm.utils.custom_llm_setup()
+    litellm.register_model(model_cost_entries())
+
+
+def _credit(before: Attribution | None, now: Attribution) -> None:
+    """Set the variables that LiteLLM's own provider reads, unless they have a value from elsewhere."""
+    for name, was, value in (
+        ("OR_SITE_URL", before and before.url, now.url),
+        ("OR_APP_NAME", before and before.title, now.title),
+    ):
+        if value and os.environ.get(name) in (None, was):
+            os.environ[name] = value

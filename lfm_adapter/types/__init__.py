@@ -1,7 +1,7 @@
-"""What calls take and return.
+"""The types that calls take and return.
 
 Replies: `Reply`, its `Choice`s and `ToolCall`s, and the `Delta`s of a stream. Requests: `ChatRequest` and its parts, as
-typed dicts. Models: `ModelCard`, `Pricing`, `Cost`. Transports: the protocols that `LFMClient(transport=...)` takes.
+typed dicts. Models: `ModelCard`, `Pricing`, `Cost`. Transports: the protocols for `LFMClient(transport=...)`.
 """
 
 from __future__ import annotations
@@ -33,33 +33,8 @@ from lfm_adapter.types._stream import AsyncStream, Stream
 from lfm_adapter.types._transport import AsyncHTTPResponse, AsyncTransport, HTTPRequest, HTTPResponse, Transport
 
 __all__ = [
-    "AsyncHTTPResponse",
-    "AsyncStream",
-    "AsyncTransport",
-    "Capabilities",
-    "ChatRequest",
-    "Choice",
-    "Cost",
-    "Delta",
-    "Endpoint",
-    "FunctionCall",
-    "HTTPRequest",
-    "HTTPResponse",
-    "JSONDict",
-    "Kind",
-    "Message",
-    "ModelCard",
-    "Percentiles",
-    "Pricing",
-    "ProviderPreferences",
-    "Reasoning",
-    "Reply",
-    "Source",
-    "Status",
-    "Stream",
-    "TokenLimits",
-    "ToolCall",
-    "ToolCallParam",
-    "ToolDialect",
-    "Transport",
-]
+    "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Capabilities", "ChatRequest", "Choice", "Cost", "Delta",
+    "Endpoint", "FunctionCall", "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message", "ModelCard",
+    "Percentiles", "Pricing", "ProviderPreferences", "Reasoning", "Reply", "Source", "Status", "Stream",
+    "TokenLimits", "ToolCall", "ToolCallParam", "ToolDialect", "Transport",
+]  # fmt: skip

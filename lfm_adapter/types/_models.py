@@ -1,14 +1,14 @@
-"""What is known of a model, and what a request to it costs: plain data, filled by `lfm_adapter.catalog`."""
+"""A model's card, and the cost and token limits of a request to it. `lfm_adapter.catalog` fills them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
+    from decimal import Decimal
 
 __all__ = [
     "Capabilities",
@@ -30,13 +30,13 @@ ToolDialect: TypeAlias = Literal["none", "lfm2", "lfm3"]
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """Prices in US$, as exact decimals; None where unknown or variable (OpenRouter writes "-1" for the latter).
+    """Prices in US$, as exact decimals; None if unknown or variable (OpenRouter's "-1").
 
     Attributes:
         prompt: Per token of the prompt.
         completion: Per token of the answer, reasoning included.
-        input_cache_read: Per token of the prompt that was read from a cache.
-        input_cache_write: Per token of the prompt that was written to a cache.
+        input_cache_read: Per token of the prompt read from a cache.
+        input_cache_write: Per token of the prompt written to a cache.
         request: Per request.
     """
 
@@ -49,7 +49,7 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model can be asked for natively; None where unknown.
+    """What a model supports natively; None if unknown.
 
     Attributes:
         tools: `tools` in the request, tool calls in the reply.
@@ -58,7 +58,7 @@ class Capabilities:
         structured_outputs: `response_format` with `json_schema`.
         logprobs: `logprobs`.
         reasoning: The model can reason before it answers.
-        reasoning_mandatory: It always does; asking it not to is an error (400).
+        reasoning_mandatory: It always reasons; disabling that is an error (400).
     """
 
     tools: bool | None = None
@@ -72,24 +72,24 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One provider's offer of a model, as `GET /models/{id}/endpoints` has it (https://openrouter.ai/docs/api-reference).
+    """One provider's offer of a model, from `GET /models/{id}/endpoints` (https://openrouter.ai/docs/api-reference).
 
     Attributes:
-        provider: Its display name ("Liquid"), which is also what replies call it.
-        tag: What `provider.order` and its like in a request call it ("liquid/fp8").
+        provider: Its display name ("Liquid"), as in replies.
+        tag: Its name in a request's `provider.order` and the like ("liquid/fp8").
         quantization: Such as "fp8".
         context_length: Tokens of prompt and answer together.
         max_output_tokens: Tokens of the answer, reasoning included.
         max_prompt_tokens: Tokens of the prompt.
         pricing: Its prices.
-        supported_parameters: The request fields that it honours; None where not said.
-        supports_tool_choice: Which forms of `tool_choice` it honours: "none", "auto", "required", "function".
+        supported_parameters: The request fields that it supports; None if unknown.
+        supports_tool_choice: Which forms of `tool_choice` it supports: "none", "auto", "required", "function".
         status: 0 when healthy; OpenRouter does not document its negative values.
         uptime_5m_percent: Share of requests that succeeded in the last 5 minutes, 0 to 100.
         uptime_30m_percent: The same for the last 30 minutes.
         uptime_1d_percent: The same for the last day.
-        latency_30m: As OpenRouter gives it: a number, percentiles by name, or None without a key.
-        throughput_30m: As OpenRouter gives it: a number, percentiles by name, or None without a key.
+        latency_30m: As OpenRouter reports it: a number, percentiles by name, or None without a key.
+        throughput_30m: See `latency_30m`.
     """
 
     provider: str | None = None
@@ -111,12 +111,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a fact comes from.
+    """The source of a fact.
 
     Attributes:
         url: A public address, or a public repository with path and commit.
         read: The day it was read.
-        says: What it says.
+        says: Its content.
     """
 
     url: str
@@ -126,35 +126,35 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What is known of one model. Cards are shared: treat them, and the mappings in them, as constants.
+    """The facts about one model. Cards are shared: do not modify them or the mappings in them.
 
     Attributes:
-        id: What to send as `model`.
-        name: For people.
-        aliases: Other names that `get` understands.
-        canonical_slug: OpenRouter's dated name without the variant; replies may carry it in `model`.
-        kind: "chat", or what else the model does; chat completions refuse the others.
+        id: The id to send as `model`.
+        name: The display name.
+        aliases: Other names that `catalog.get` accepts.
+        canonical_slug: OpenRouter's dated name without the variant, as in the `model` of some replies.
+        kind: "chat", or another task, which chat completions refuse.
         status: "live" or "retired" as of `checked`, "preview", or "unknown" for a model the catalogue does not have.
-        retired_between: The last ISO date on which a public list still had it, and the first on which one did not.
-        successors: Ids of living models to ask instead, the nearest first; free before paid for a free model, and the
-            other way round.
+        retired_between: The last ISO date on which a public list had it, and the first on which one did not.
+        successors: Ids of live models to use instead, the closest first; free before paid ones for a free model, else
+            paid before free.
         created: When OpenRouter listed it.
         context_length: Tokens of prompt and answer together.
         max_output_tokens: Tokens of the answer, reasoning included.
         pricing: Its prices.
-        supported_parameters: The request fields that it honours; None where no source has them. OpenRouter drops others
-            in silence (https://openrouter.ai/docs/api-reference/parameters).
-        default_parameters: Sampling that OpenRouter applies where a request says nothing.
-        capabilities: What it can be asked for natively.
-        tool_dialect: How it writes tool calls as text: "lfm2" is a Pythonic list between `<|tool_call_start|>` and
-            `<|tool_call_end|>`, "lfm3" is XML, "none" is not at all; None where unknown.
-        license: Of the weights.
-        provider: Who serves it, where that is one.
-        quantization: How it is served, where that is one.
-        expires: The day on which OpenRouter will remove it, where it says so.
-        sources: Where the facts come from.
-        checked: When they were last compared with their sources.
-        endpoints: Today's offers; only a card from `refresh` or `from_listing` has them.
+        supported_parameters: The request fields that it supports; None if unknown. OpenRouter silently ignores others
+            (https://openrouter.ai/docs/api-reference/parameters).
+        default_parameters: Sampling parameters that OpenRouter applies by default.
+        capabilities: What it supports natively.
+        tool_dialect: The form of its tool calls in text: "lfm2" is a Pythonic list between `<|tool_call_start|>` and
+            `<|tool_call_end|>`, "lfm3" is XML, "none" means it has none; None if unknown.
+        license: The license of the weights.
+        provider: The provider that serves it, if there is exactly one.
+        quantization: Its quantization, if there is exactly one.
+        expires: The day on which OpenRouter will remove it, if announced.
+        sources: The sources of the facts.
+        checked: The day on which the facts were last compared with their sources.
+        endpoints: Today's offers; only on cards from `refresh_catalog` or `from_listing`.
     """
 
     id: str
@@ -183,19 +183,19 @@ class ModelCard:
 
     @property
     def is_free(self) -> bool:
-        """Whether requests cost nothing: OpenRouter marks that by the id's `:free`, not by a price of 0."""
+        """Whether requests are free: OpenRouter marks this with `:free` in the id, not with a price of 0."""
         return self.id.endswith(":free")
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one request cost, in US$.
+    """The cost of one request, in US$.
 
     Attributes:
-        total: All of it.
-        prompt: The prompt's share; None where OpenRouter reported the total, which it does not split.
+        total: The total.
+        prompt: The prompt's share; None if OpenRouter reported the total, which it does not split.
         completion: The answer's share, reasoning included; None likewise.
-        source: "openrouter" for the amount that was charged, "catalog" for an amount computed here.
+        source: "openrouter" for the amount charged, "catalog" for an amount computed from catalogue prices.
     """
 
     total: Decimal
@@ -204,7 +204,7 @@ class Cost:
     source: Literal["openrouter", "catalog"]
 
     def __add__(self, other: Cost) -> Cost:
-        """Return what two requests cost together; "openrouter" is its source only if it is that of both."""
+        """Return the cost of two requests; its source is "openrouter" only if both were reported."""
         return Cost(
             total=self.total + other.total,
             prompt=None if self.prompt is None or other.prompt is None else self.prompt + other.prompt,
@@ -217,15 +217,15 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class TokenLimits:
-    """How a request fits its model.
+    """How a request fits the context of its model.
 
     Attributes:
-        estimate: Tokens that the prompt has at least, or has by the `token_counter`. None where they were not counted,
+        estimated_tokens: Tokens that the prompt has at least, or exactly with a `token_counter`. None if not counted,
             because the context is unknown or far larger than the prompt.
-        max_tokens: What to ask for; None where nothing was asked for.
-        clamped_from: What was asked for, where `max_tokens` is less.
+        max_tokens: The maximum to request; None for the server's default.
+        clamped_from: The user's `max_tokens`, if it was reduced.
     """
 
-    estimate: int | None
+    estimated_tokens: int | None
     max_tokens: int | None
     clamped_from: int | None

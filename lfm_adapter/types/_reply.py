@@ -1,4 +1,4 @@
-"""What a reply is made of: `Reply` for a whole one, `Delta` for a piece of one."""
+"""A whole reply (`Reply`) and a piece of a streamed one (`Delta`)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ToolCall:
     """A tool call, or in a `Delta` the next piece of one.
 
     Attributes:
-        index: Its place among the calls of the reply, from 0; the pieces of one call share it.
-        id: Its id. The first piece has it; made up here where the provider sent none or the same one twice.
-        name: The tool's name. Only the first piece has it.
-        arguments: JSON as the model wrote it, which may be invalid or cut off; in a piece, the characters it adds.
-        error: Why the call cannot be made, where it was read out of text and does not fit the tool; else None.
+        index: Its position among the calls of the reply, from 0; the pieces of one call share it.
+        id: Its id, only on the first piece; generated here if the provider sent none, or the same one twice.
+        name: The tool's name, only on the first piece.
+        arguments: JSON as the model wrote it, possibly invalid or cut off; in a piece, the characters that it adds.
+        error: Why a call that was read from text is invalid for its tool; else None.
     """
 
     index: int
@@ -37,18 +37,18 @@ class Choice:
 
     Attributes:
         text: The answer.
-        reasoning: The reasoning in plain text, "" where there is none.
-        reasoning_details: OpenRouter's reasoning blocks, to be sent back unmodified with the next turn.
+        reasoning: The reasoning in plain text.
+        reasoning_details: OpenRouter's reasoning blocks, to send back unmodified in the next turn.
         tool_calls: The tool calls, in order.
-        refusal: Why the model refused, or None.
+        refusal: The model's reason for refusing, or None.
         annotations: Citations and file annotations.
         parts: Content parts other than text.
         images: Generated images.
         audio: Generated audio, or None.
         logprobs: `{"content": [...], "refusal": [...]}`, or None.
-        finish_reason: "stop", "length", "tool_calls", "content_filter", or a newer word; None where none came.
-        native_finish_reason: The provider's own word for it.
-        extra: Fields of the message that have no name here.
+        finish_reason: "stop", "length", "tool_calls", "content_filter", or a newer one; None if missing.
+        native_finish_reason: The provider's own finish reason.
+        extra: Other fields of the message.
     """
 
     text: str = ""
@@ -68,23 +68,22 @@ class Choice:
 
 @dataclass(slots=True)
 class Reply:
-    """A whole reply; streamed and not streamed, the same one.
+    """A whole reply, the same whether streamed or not.
 
     Attributes:
         choices: The answers, at least one. `text`, `reasoning` and `tool_calls` are those of the first.
         id: OpenRouter's generation id ("gen-…").
-        model: The model that served, which may be another than was asked for, or its dated slug.
+        model: The model that served: possibly another than the requested one, or its dated slug.
         provider: The provider that served ("Liquid").
         created: Unix time in seconds.
-        system_fingerprint: The provider's build, where it tells.
-        service_tier: The tier that served, where there are tiers.
+        system_fingerprint: The provider's build, if reported.
+        service_tier: The service tier, if reported.
         usage: Tokens and cost as OpenRouter sent them, or None.
-        cost: What it cost, from the reply or else from the catalogue; None where neither knows.
+        cost: The cost, from the reply or else from the catalogue; None if unknown.
         token_limits: How `max_tokens` was fitted to the model's context before sending.
-        output_retries: How many times the model had to be told that its answer did not keep to what was asked for. `usage`
-            and `cost` are those of all its answers.
-        validation_error: What in the last one still does not keep to it, where `on_invalid_output` is "return"; else None.
-        extra: Fields of the reply that have no name here.
+        output_retries: How often the model had to correct an invalid answer. `usage` and `cost` include all answers.
+        validation_error: Why the answer is still invalid, if `on_invalid_output` is "return"; else None.
+        extra: Other fields of the reply.
     """
 
     choices: list[Choice]
@@ -124,17 +123,17 @@ class Reply:
 
 @dataclass(slots=True)
 class Delta:
-    """What one event of a stream adds. The last one of a stream adds nothing but `reply`, the whole.
+    """What one event of a stream adds. The last delta of a stream has only `reply`, the whole reply.
 
     Attributes:
         text: Characters of the answer.
         reasoning: Characters of the reasoning.
         tool_calls: Pieces of tool calls.
         refusal: Characters of a refusal.
-        logprobs: Of the tokens in this piece.
-        index: Which choice it belongs to.
-        generation_id: OpenRouter's id of the generation, once it is known.
-        reply: On the last delta the whole reply, else None.
+        logprobs: The log probabilities of these tokens.
+        index: The choice that it belongs to.
+        generation_id: OpenRouter's id of the generation, once known.
+        reply: The whole reply on the last delta, else None.
     """
 
     text: str = ""

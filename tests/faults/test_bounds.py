@@ -103,9 +103,9 @@ BODIES: dict[str, tuple[Callable[[], Any], type[errors.APIError], str]] = {
     "nesting 10,000 deep": (
         lambda: reply(b'{"choices": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
         errors.ResponseError,
-        "no JSON object",
+        "not a JSON object",
     ),
-    "invalid UTF-8": (lambda: reply(BODY.replace(b"Hi.", b"\xff\xfe")), errors.ResponseError, "no JSON object"),
+    "invalid UTF-8": (lambda: reply(BODY.replace(b"Hi.", b"\xff\xfe")), errors.ResponseError, "not a JSON object"),
     "trailers without an end": (
         lambda: [JSON_HEAD + CHUNKED + chunk(BODY) + b"0\r\n", *[b"A: b\r\n" * 10_000] * 100, CUT],
         errors.APIConnectionError,
@@ -148,12 +148,12 @@ STREAMS: dict[str, tuple[Callable[[], Any], type[errors.APIError], str]] = {
     "an event nested 10,000 deep": (
         lambda: endless(SSE_HEAD, HI, b"data: %s\n\n" % (b"[" * 10_000 + b"]" * 10_000), size=25_000),
         errors.ResponseError,
-        "no JSON object",
+        "not a JSON object",
     ),
     "an event of invalid UTF-8": (
         lambda: endless(SSE_HEAD, HI, event("x").replace(b"x", b"\xff"), size=100),
         errors.ResponseError,
-        "no JSON object",
+        "not a JSON object",
     ),
 }
 

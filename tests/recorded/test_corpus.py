@@ -169,7 +169,7 @@ def test_a_recorded_prompt_that_was_too_long_is_told_from_other_bad_requests():
     for recording in refusals:
         with pytest.raises(errors.ContextWindowExceededError) as caught:
             read_reply(recording.status, recording.headers, recording.body, ASKED)
-        assert caught.value.limit == 200_000
+        assert caught.value.context_length == 200_000
 
 
 @by_id(corpus.errors())

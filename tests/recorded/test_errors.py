@@ -44,7 +44,7 @@ PLAIN = [
         "retired_model",
         model=RETIRED,
     ),
-    case(error(400, CONTEXT), errors.ContextWindowExceededError, "maximum context length", "context", limit=65_536),
+    case(error(400, CONTEXT), errors.ContextWindowExceededError, "maximum context length", "context", context_length=65_536),
     case(error(400, "Expected temperature to be at most 2"), errors.BadRequestError, "temperature", "bad_request"),
     case(error(401, "User not found."), errors.AuthenticationError, "OPENROUTER_API_KEY", "wrong_key"),
     case(error(402, "Insufficient credits"), errors.PaymentRequiredError, "credits", "no_credit", is_retryable=False),

@@ -1,4 +1,4 @@
-"""The ways to ask LiteLLM, for tests that hold for all of them."""
+"""LiteLLM's four ways to call a model, for tests that hold for all of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
 def answer_as_openrouter(server: ScriptedOpenRouter, patch: pytest.MonkeyPatch) -> LFMProvider:
-    """Let `server` answer what our provider sends to OpenRouter, and return the provider."""
+    """Send our provider's requests for OpenRouter to `server`, and return the provider."""
     patch.setattr(handler, "_transport", Detour(server.base_url))
     patch.setattr(handler, "_async_transport", AsyncDetour(server.base_url))
     patch.setenv("OPENROUTER_API_KEY", "test-key")
@@ -48,12 +48,12 @@ def answer_as_openrouter(server: ScriptedOpenRouter, patch: pytest.MonkeyPatch) 
 
 
 def ask(way: str, *, until: threading.Event | None = None, **call: Any) -> Any:
-    """Ask once and return the whole answer; of a stream, what LiteLLM builds of its chunks.
+    """Ask once and return the whole answer; for a stream, built from its chunks by LiteLLM.
 
     Args:
         way: One of `ALL_WAYS`.
-        until: What to wait for before the event loop stops.
-        **call: LiteLLM's arguments; "lfm/lfm-3b" is asked, unless they say another.
+        until: An event to wait for before the event loop stops.
+        **call: LiteLLM's arguments; the default model is "lfm/lfm-3b".
     """
     if way in STREAMED:
         return built(chunks(way, until=until, **call))
@@ -72,14 +72,14 @@ def chunks(way: str, *, until: threading.Event | None = None, **call: Any) -> li
 
 
 def built(received: list[Any]) -> Any:
-    """What LiteLLM makes of the chunks of a stream."""
+    """Return the response that LiteLLM builds from the chunks of a stream."""
     return litellm.stream_chunk_builder(received, messages=MESSAGES)
 
 
 def failure(way: str, **call: Any) -> Any:
-    """Ask, and return the exception that it ends in.
+    """Ask, and return the exception.
 
-    What fails while a stream is read, LiteLLM may wrap, so that its Router can go on elsewhere.
+    LiteLLM may wrap a failure while a stream is read, for its Router.
     """
     try:
         ask(way, **call)
@@ -98,7 +98,7 @@ def run(asked: Any, until: threading.Event | None = None) -> Any:
 
 @cache
 def _loop() -> asyncio.Runner:
-    """One event loop for all tests: LiteLLM's logging worker belongs to the first that it meets."""
+    """One event loop for all tests: LiteLLM's logging worker stays in the first one."""
     runner = asyncio.Runner()
     atexit.register(runner.close)
     return runner

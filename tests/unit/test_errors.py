@@ -14,7 +14,11 @@ from lfm_adapter.types import Choice, Reply
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LFMError)]
 OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
 OF_THEIR_OWN = {
-    errors.ContextWindowExceededError: {"estimate": 40_000, "requested": 50_000, "limit": 32_768},
+    errors.ContextWindowExceededError: {
+        "estimated_tokens": 40_000,
+        "requested_tokens": 50_000,
+        "context_length": 32_768,
+    },
     errors.ModelRetiredError: {"successors": ("liquid/lfm-3-1.7b",)},
 }
 FACTS = {
@@ -31,7 +35,7 @@ RETRYABLE = {"APIConnectionError", "StreamInterruptedError", "APITimeoutError", 
 
 
 def tree_in_docstring() -> dict[str, str | None]:
-    """Each class in the docstring's tree, and the class under which it stands."""
+    """Each class in the docstring's tree, with its parent."""
     parents: dict[str, str | None] = {}
     above: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -45,51 +49,51 @@ def tree_in_docstring() -> dict[str, str | None]:
     return parents
 
 
-def test_the_tree_in_the_docstring_is_that_of_the_classes():
+def test_tree_in_docstring_matches_classes():
     bases = {
         kind.__name__: next((base.__name__ for base in kind.__mro__[1:] if base in CLASSES), None) for kind in CLASSES
     }
     assert tree_in_docstring() == bases
 
 
-def test_every_class_is_public_and_documented():
+def test_each_class_is_public_and_documented():
     public = {name for name in errors.__all__ if name.endswith("Error")}
     assert public == {kind.__name__ for kind in CLASSES}
     assert all(kind.__doc__ for kind in CLASSES)
 
 
-def test_a_wrong_argument_is_a_value_error_too():
+def test_configuration_error_is_a_value_error():
     assert issubclass(ConfigurationError, ValueError)
     assert not issubclass(ConfigurationError, APIError)
 
 
 @pytest.mark.parametrize("kind", OF_THE_API)
 class TestFacts:
-    def test_are_all_there(self, kind):
+    def test_error_has_all_facts(self, kind):
         facts = FACTS | OF_THEIR_OWN.get(kind, {})
         error = kind("Slow down.", **facts)
         assert vars(error) == {"message": "Slow down.", **facts}
 
-    def test_are_unknown_unless_told(self, kind):
+    def test_error_facts_are_unknown_by_default(self, kind):
         unknown = dict.fromkeys(FACTS) | {"is_retryable": kind.__name__ in RETRYABLE}
         of_its_own = {name: () if name == "successors" else None for name in OF_THEIR_OWN.get(kind, {})}
         assert vars(kind("Slow down.")) == {"message": "Slow down.", **unknown, **of_its_own}
 
     @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))  # a Reply has slots, which need 2
-    def test_survive_another_process(self, kind, protocol):
+    def test_errors_can_be_pickled(self, kind, protocol):
         error = kind("Slow down.", **FACTS, **OF_THEIR_OWN.get(kind, {}))
         again = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 # pickled in this line
         assert type(again) is kind
         assert vars(again) == vars(error)
         assert (str(again), again.args) == (str(error), error.args)
 
-    def test_survive_a_copy(self, kind):
+    def test_errors_can_be_copied(self, kind):
         error = kind("Slow down.", **FACTS, **OF_THEIR_OWN.get(kind, {}))
         for again in (copy.copy(error), copy.deepcopy(error)):
             assert type(again) is kind
             assert vars(again) == vars(error)
 
-    def test_stand_behind_the_message(self, kind):
+    def test_str_of_error_ends_with_its_facts(self, kind):
         assert str(kind("Slow down.", **FACTS)) == (
             "Slow down. (status 429, code rate_limit_exceeded, model liquid/lfm-3-1.7b, provider Liquid, "
             "generation gen-1, retry after 2.5 s)"
@@ -97,12 +101,12 @@ class TestFacts:
         assert str(kind("Slow down.", status_code=429, retry_after=30.0)) == "Slow down. (status 429, retry after 30 s)"
         assert str(kind("Slow down.")) == "Slow down."
 
-    def test_may_be_zero(self, kind):
+    def test_error_facts_may_be_zero(self, kind):
         assert str(kind("Slow down.", retry_after=0.0)) == "Slow down. (retry after 0 s)"
         assert kind("x", is_retryable=False).is_retryable is False
 
 
-def test_other_errors_survive_another_process():
+def test_errors_without_facts_can_be_pickled():
     for kind in (LFMError, ConfigurationError):
         again = pickle.loads(pickle.dumps(kind("Pass `api_key`.")))  # noqa: S301 # pickled in this line
         assert (type(again), str(again), again.message) == (kind, "Pass `api_key`.", "Pass `api_key`.")
@@ -121,36 +125,36 @@ SECRETS = [
 @pytest.mark.parametrize("secret", SECRETS)
 class TestRedaction:
     @pytest.mark.parametrize("around", ["{}", "key {}, sent", '{{"key":"{}"}}', "a={};b", "{}\n"])
-    def test_masks_the_secret_alone(self, secret, around):
+    def test_redact_masks_only_the_secret(self, secret, around):
         masked = redact(around.format(secret))
         assert masked == around.format("[redacted]")
 
     @pytest.mark.parametrize("kind", CLASSES)
-    def test_holds_in_all_that_an_error_shows(self, kind, secret):
+    def test_errors_show_no_secret_in_their_message(self, kind, secret):
         error = kind(f"The key {secret} is wrong.")
         for shown in (str(error), repr(error), error.message, *error.args):
             assert secret not in shown
             assert "The key [redacted] is wrong." in shown
 
     @pytest.mark.parametrize("name", ["code", "model", "provider", "generation_id"])
-    def test_holds_for_the_facts_behind_the_message(self, secret, name):
+    def test_errors_show_no_secret_in_their_facts(self, secret, name):
         error = APIError("Wrong.", **{name: f"x {secret}"})
         assert secret not in f"{error} {error!r}"
 
 
-def test_redaction_leaves_other_words_alone():
+def test_redact_keeps_other_words():
     text = "The user_id of user_1 asked liquid/lfm-3b:free; ask-or-not, task-force-one-two-three, the bearer."
     assert redact(text) == text
 
 
-def test_a_message_is_cut_to_a_readable_length():
+def test_message_is_cut_to_limit():
     assert len(redact("x" * 5_000)) == errors.MAX_MESSAGE_CHARS + 1
     assert redact("x" * 5_000).endswith("…")
     assert redact("x" * errors.MAX_MESSAGE_CHARS) == "x" * errors.MAX_MESSAGE_CHARS
     assert SECRETS[0] not in redact("x" * (errors.MAX_MESSAGE_CHARS - 20) + " " + SECRETS[0])
 
 
-def test_a_partial_reply_shows_its_text_and_reasoning():
+def test_partial_reply_has_text_and_reasoning():
     error = errors.StreamInterruptedError("cut", partial=Reply(choices=[Choice(text="Par", reasoning="Hm")]))
     assert error.partial is not None
     assert (error.partial.text, error.partial.reasoning) == ("Par", "Hm")

@@ -141,7 +141,7 @@ class ProxyProcess:
     def _failure(self, what: str) -> LFMError:
         text = _tail(self._lines)
         error = LFMError(f"{what} Its last lines:\n{text}" if text else f"{what} It printed nothing.")
-        error.hide(self._key)
+        error.mask_secret(self._key)
         return error
 
 

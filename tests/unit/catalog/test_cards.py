@@ -20,41 +20,41 @@ def read_json(name: str) -> Any:
 
 
 class TestFile:
-    def test_has_the_documented_shape(self):
+    def test_models_file_matches_its_schema(self):
         schema = read_json("models.schema.json")
         jsonschema.Draft202012Validator.check_schema(schema)
         jsonschema.validate(read_json("models.json"), schema)
 
-    def test_names_every_model_once(self):
+    def test_models_file_names_each_model_once(self):
         names = [name for card in CARDS for name in (card.id, *card.aliases)]
         assert len(names) == len(set(names))
         slugs = [(card.canonical_slug, card.is_free) for card in CARDS if card.canonical_slug]
         assert len(slugs) == len(set(slugs))
 
-    def test_stands_in_the_order_of_listing(self):
+    def test_models_file_is_in_order_of_listing(self):
         created = [card.created for card in CARDS]
         assert created == sorted(created)
 
     @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
-    def test_every_id_is_also_an_alias_without_its_author(self, card):
+    def test_each_id_without_author_is_an_alias(self, card):
         assert catalog.get(card.id.removeprefix("liquid/")) is card
 
     @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
-    def test_successors_are_living_chat_models(self, card):
+    def test_successors_are_live_chat_models(self, card):
         successors = [catalog.get(name) for name in card.successors]
         assert all(other.status == "live" and other.kind == "chat" for other in successors)
         if successors:
             assert successors[0].is_free == card.is_free
 
     @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
-    def test_dates_follow_each_other(self, card):
+    def test_dates_of_a_card_are_in_order(self, card):
         assert card.created <= card.checked
         if card.retired_between:
             last_seen, first_missing = map(date.fromisoformat, card.retired_between)
             assert card.created < last_seen < first_missing <= card.checked
 
     @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
-    def test_prices_are_exact_decimals_per_token_and_zero_where_free(self, card):
+    def test_prices_are_decimals_per_token_and_zero_if_free(self, card):
         known = [card.pricing.prompt, card.pricing.completion, card.pricing.input_cache_read]
         assert all(
             isinstance(price, Decimal) and 0 <= price < Decimal("0.000001") for price in known if price is not None
@@ -62,11 +62,11 @@ class TestFile:
         assert (card.pricing.prompt == card.pricing.completion == 0) == card.is_free
 
     @pytest.mark.parametrize("card", [card for card in CARDS if card.supported_parameters], ids=lambda card: card.id)
-    def test_capabilities_do_not_contradict_the_parameters(self, card):
+    def test_capabilities_agree_with_supported_parameters(self, card):
         for name in ("tools", "tool_choice", "response_format", "structured_outputs", "logprobs", "reasoning"):
             assert getattr(card.capabilities, name) in {name in card.supported_parameters, None}
 
-    def test_a_model_with_open_questions_says_so(self):
+    def test_unknown_facts_of_lfm_3_are_none(self):
         card = catalog.get("lfm-3-1.7b")
         assert card.supported_parameters is None
         assert card.capabilities == Capabilities(reasoning=True)
@@ -77,7 +77,7 @@ class TestFile:
             assert all(source.url.startswith("https://") and source.read <= card.checked for source in card.sources)
 
 
-def test_lfm_3b_is_known_in_full():
+def test_card_of_lfm_3b_is_complete():
     card = catalog.get("lfm-3b")
     assert card.id == "liquid/lfm-3b"
     assert card.name == "Liquid: LFM 3B"
@@ -117,11 +117,11 @@ class TestGet:
             ("liquid/lfm-2.5-2.6b-20260811:free", "liquid/lfm-2.5-2.6b:free"),
             ("liquid/lfm-2.5-1.2b-instruct-20260120:free", "liquid/lfm-2.5-1.2b-instruct:free"),
             ("liquid/lfm-2-24b-a2b-20260224", "liquid/lfm-2-24b-a2b"),
-            ("liquid/lfm-3-1.7b-20261106", "liquid/lfm-3-1.7b"),  # whose date the file does not have
+            ("liquid/lfm-3-1.7b-20261106", "liquid/lfm-3-1.7b"),  # its date is not in the file
             ("liquid/lfm-3-1.7b-20261106:free", "liquid/lfm-3-1.7b:free"),
         ],
     )
-    def test_finds_a_model_by_id_alias_and_dated_slug(self, name, model_id):
+    def test_get_finds_model_by_id_alias_and_dated_slug(self, name, model_id):
         assert catalog.get(name).id == model_id
 
     @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestGet:
             "",
         ],
     )
-    def test_an_unknown_model_has_its_name_and_no_facts(self, name):
+    def test_get_returns_card_without_facts_for_unknown_model(self, name):
         card = catalog.get(name)
         assert (card.id, card.name, card.status) == (name, name, "unknown")
         assert card.context_length is card.max_output_tokens is card.supported_parameters is card.tool_dialect is None
@@ -151,13 +151,13 @@ class TestGet:
         assert card.successors == card.endpoints == ()
 
     @pytest.mark.parametrize("suffix", ["nitro", "floor", "exacto", "online"])
-    def test_a_routing_suffix_keeps_the_facts_but_not_the_price(self, suffix):
+    def test_get_drops_price_for_routing_suffix(self, suffix):
         card = catalog.get(f"lfm-3-1.7b:{suffix}")
         assert card.id == f"liquid/lfm-3-1.7b:{suffix}"
         assert (card.status, card.context_length, card.tool_dialect) == ("live", 262_144, "lfm3")
         assert card.pricing == Pricing()
 
-    def test_the_same_name_gives_the_same_card(self):
+    def test_get_returns_same_card_for_same_name(self):
         assert catalog.get("lfm-9b") is catalog.get("lfm-9b")
         assert catalog.get("lfm-3b") is catalog.get("liquid/lfm-3b")
 

@@ -23,7 +23,7 @@ def usage(prompt: Any = 1_000, completion: Any = 500, **fields: Any) -> dict[str
 
 
 @pytest.mark.parametrize("card", [PAID, FREE, UNKNOWN], ids=["paid", "free", "unknown"])
-def test_the_reported_cost_wins(card):
+def test_reported_cost_takes_precedence(card):
     assert compute_cost(usage(cost=0.00123), card) == Cost(
         Decimal("0.00123"), prompt=None, completion=None, source="openrouter"
     )
@@ -32,24 +32,24 @@ def test_the_reported_cost_wins(card):
 @pytest.mark.parametrize(
     ("reported", "total"), [(0, "0"), (0.0, "0"), (3, "3"), (0.1, "0.1"), (8e-08, "8E-8"), (Decimal("0.3"), "0.3")]
 )
-def test_the_reported_cost_is_taken_as_it_is_written(reported, total):
+def test_reported_cost_is_exact(reported, total):
     found = compute_cost(usage(cost=reported), PAID)
     assert found.total == Decimal(total)
     assert found.source == "openrouter"
 
 
 @pytest.mark.parametrize("reported", NO_AMOUNTS, ids=repr)
-def test_a_reported_cost_that_is_no_amount_counts_as_unreported(reported):
+def test_invalid_reported_cost_is_ignored(reported):
     assert compute_cost(usage(cost=reported), PAID).source == "catalog"
 
 
-def test_tokens_are_multiplied_by_the_catalogues_prices():
+def test_cost_is_tokens_times_catalogue_prices():
     assert compute_cost(usage(), PAID) == Cost(
         total=Decimal("0.00018"), prompt=Decimal("0.00008"), completion=Decimal("0.0001"), source="catalog"
     )
 
 
-def test_a_million_tokens_of_lfm_3b_cost_two_cents_each_way():
+def test_million_tokens_of_lfm_3b_cost_two_cents_each_way():
     found = compute_cost(usage(1_000_000, 1_000_000), catalog.get("lfm-3b"))
     assert (found.prompt, found.completion, found.total) == (Decimal("0.02"), Decimal("0.02"), Decimal("0.04"))
 
@@ -59,23 +59,23 @@ def test_cached_tokens_have_their_own_price():
     assert found.prompt == 600 * Decimal("0.00000008") + 400 * Decimal("0.00000002")
 
 
-def test_cached_tokens_without_a_price_of_their_own_cost_the_prompts():
+def test_cached_tokens_without_own_price_cost_the_prompt_price():
     found = compute_cost(usage(prompt_tokens_details={"cached_tokens": 400}), catalog.get("lfm-3b"))
     assert found.prompt == 1_000 * Decimal("0.00000002")
 
 
 @pytest.mark.parametrize("cached", [1_000, 1_001, 10**9])
-def test_more_cached_tokens_than_prompt_tokens_count_as_all_of_them(cached):
+def test_cached_tokens_are_limited_to_prompt_tokens(cached):
     found = compute_cost(usage(prompt_tokens_details={"cached_tokens": cached}), PAID)
     assert found.prompt == 1_000 * Decimal("0.00000002")
 
 
 @pytest.mark.parametrize("details", [None, [], "none", {}, {"cached_tokens": None}, {"cached_tokens": -1}], ids=repr)
-def test_odd_details_count_as_nothing_cached(details):
+def test_malformed_token_details_are_ignored(details):
     assert compute_cost(usage(prompt_tokens_details=details), PAID).prompt == 1_000 * Decimal("0.00000008")
 
 
-def test_cache_writes_and_the_fee_of_a_request_are_charged_where_known():
+def test_cache_writes_and_request_fee_are_charged_if_known():
     card = ModelCard(
         id="x/y",
         name="y",
@@ -90,7 +90,7 @@ def test_cache_writes_and_the_fee_of_a_request_are_charged_where_known():
 
 
 @pytest.mark.parametrize("counts", [{}, {"prompt_tokens": None}, usage()], ids=repr)
-def test_a_free_model_costs_nothing(counts):
+def test_free_model_costs_nothing(counts):
     assert compute_cost(counts, FREE) == Cost(Decimal(0), prompt=Decimal(0), completion=Decimal(0), source="catalog")
 
 
@@ -107,7 +107,7 @@ def test_a_free_model_costs_nothing(counts):
         (usage(completion=-1), PAID),
     ],
 )
-def test_an_unknown_price_or_count_gives_no_cost(counts, card):
+def test_unknown_price_or_count_gives_no_cost(counts, card):
     assert compute_cost(counts, card) is None
 
 
@@ -129,7 +129,7 @@ JSON = (
     ),
     st.sampled_from([PAID, FREE, UNKNOWN]),
 )
-def test_a_cost_is_never_negative_and_its_parts_never_exceed_it(counts, card):
+def test_cost_is_never_negative_and_equals_its_parts(counts, card):
     found = compute_cost(counts, card)
     if found is not None:
         assert found.total >= 0

@@ -313,7 +313,7 @@ class TestLimits:
         client = make(server)
         with pytest.raises(errors.ContextWindowExceededError) as caught:
             client.stream(TOO_LONG) if streamed else client.chat(TOO_LONG)
-        assert (caught.value.limit, caught.value.estimate) == (32_768, 33_000)
+        assert (caught.value.context_length, caught.value.estimated_tokens) == (32_768, 33_000)
         assert server.requests == []
 
     def test_clamp_max_tokens_and_tell(self, make, server, caplog):
@@ -352,7 +352,7 @@ class TestLimits:
         server.add(error(400, TOO_MUCH.format(requested=requested)))
         with pytest.raises(errors.ContextWindowExceededError) as caught:
             make(server).chat("Hi", max_tokens=20_000)
-        assert (caught.value.limit, caught.value.requested) == (32_768, int(requested.replace(",", "")))
+        assert (caught.value.context_length, caught.value.requested_tokens) == (32_768, int(requested.replace(",", "")))
         assert len(server.requests) == 1
 
     def test_that_the_server_counts_anew_are_asked_about_once(self, make, server):
@@ -371,7 +371,7 @@ class TestLimits:
         server.add(completion())
         fit = make(server, token_counter=count).chat("Hi", max_tokens=1_000).token_limits
         assert counted == [[{"role": "user", "content": "Hi"}]]
-        assert (fit.estimate, fit.max_tokens) == (32_000, 768)
+        assert (fit.estimated_tokens, fit.max_tokens) == (32_000, 768)
         with pytest.raises(errors.ContextWindowExceededError):
             make(server, token_counter=lambda _: 32_768).chat("Hi")
         assert len(server.requests) == 1

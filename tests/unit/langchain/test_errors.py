@@ -88,8 +88,8 @@ def test_twin_can_be_pickled_and_copied(cls: type[errors.APIError], copied: Any)
 def test_twins_keep_the_facts_of_their_class():
     retired: Any = twin(errors.ModelRetiredError("Gone.", successors=("liquid/lfm-3-1.7b",)))
     assert retired.successors == ("liquid/lfm-3-1.7b",)
-    too_long: Any = twin(errors.ContextWindowExceededError("Too long.", estimate=9, limit=8))
-    assert (too_long.estimate, too_long.limit) == (9, 8)
+    too_long: Any = twin(errors.ContextWindowExceededError("Too long.", estimated_tokens=9, context_length=8))
+    assert (too_long.estimated_tokens, too_long.context_length) == (9, 8)
     assert isinstance(too_long, theirs.ModelInvalidRequestError)
 
 

@@ -1,4 +1,4 @@
-"""LiteLLM keeps its settings in its module: every test finds them as they are at the start, and our provider in it."""
+"""Resets LiteLLM's settings, which are module globals, and registers our provider for each test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.support.scripted_openrouter import ScriptedOpenRouter
 
-# They need `pip install lfm-adapter[litellm]`, which `make test` does.
+# They need `pip install lfm-adapter[litellm]`, as `make test` installs it.
 collect_ignore_glob = [] if importlib.util.find_spec("litellm") else ["test_*.py"]
 
 
@@ -25,15 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _warnings_of_litellm() -> list[str]:
-    # pydantic's word on LiteLLM's own types, when the first of them is made.
+    # Pydantic warns about LiteLLM's own types.
     always = ["ignore:Items? '.*' on TypedDict class:UserWarning"]
-    # A Router that is asked synchronously does not await what it makes when a deployment cools down.
+    # A synchronous Router does not await the coroutine that it creates when a deployment cools down.
     always += [
         "ignore:coroutine 'router_cooldown_event_callback' was never awaited:RuntimeWarning",
         "ignore:Exception ignored in. <coroutine object router_cooldown:pytest.PytestUnraisableExceptionWarning",
     ]
     if importlib.metadata.version("litellm").startswith("1.81."):
-        # Every reply that it dumps for its own log, of any provider, is of another class than its types say.
+        # It logs each reply, of any provider, as another class than its types declare.
         always.append("ignore:Pydantic serializer warnings:UserWarning")
     return always
 
@@ -64,12 +64,12 @@ def litellm_with_our_provider(clean_environment: None, monkeypatch: pytest.Monke
     monkeypatch.setattr(handler, "attribution", None)
     register()
     yield
-    run(aclose_pools())  # the loop outlives the test, and its connections must not
+    run(aclose_pools())  # the loop outlives the test, but its connections must not
 
 
 @pytest.fixture
 def openrouter_server(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedOpenRouter]:
-    """A scripted server that our provider takes for OpenRouter."""
+    """A scripted server in place of OpenRouter."""
     from lfm_adapter._transport.urllib3 import close_pools
     from tests.support.litellm_ways import answer_as_openrouter
 

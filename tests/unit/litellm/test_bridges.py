@@ -11,7 +11,7 @@ import pytest
 from tests.support.litellm_ways import MESSAGES, run
 from tests.support.openrouter_replies import completion, stream, tool_call, usage_of
 
-# 1.81 looks providers up in its own list there, and finds no other.
+# There, 1.81 knows only its own providers.
 needs_later = pytest.mark.skipif(
     importlib.metadata.version("litellm").startswith("1.81."),
     reason="1.81's responses() knows no provider of one's own",
@@ -27,7 +27,7 @@ async def collected(asked: Any) -> list[Any]:
 
 @needs_later
 @pytest.mark.parametrize("way", ["sync", "async"])
-def test_responses(openrouter_server, way):
+def test_responses_api_answers(openrouter_server, way):
     openrouter_server.add(completion("Hello.", usage=USAGE))
     call: dict[str, Any] = {"model": "lfm/lfm-3b", "input": "Hi"}
     response = litellm.responses(**call) if way == "sync" else run(litellm.aresponses(**call))
@@ -38,7 +38,7 @@ def test_responses(openrouter_server, way):
 
 @needs_later
 @pytest.mark.parametrize("way", ["sync", "async"])
-def test_responses_streamed(openrouter_server, way):
+def test_responses_api_streams(openrouter_server, way):
     openrouter_server.add(stream(["Hel", "lo."], usage=USAGE))
     call: dict[str, Any] = {"model": "lfm/lfm-3b", "input": "Hi", "stream": True}
     events = [*litellm.responses(**call)] if way == "sync" else run(collected(litellm.aresponses(**call)))
@@ -49,7 +49,7 @@ def test_responses_streamed(openrouter_server, way):
 
 
 @needs_later
-def test_responses_with_a_tool(openrouter_server):
+def test_responses_api_calls_a_tool(openrouter_server):
     openrouter_server.add(completion(None, tool_calls=[tool_call("weather", {"city": "Oslo"})]))
     response = litellm.responses(
         model="lfm/lfm-2.5-2.6b:free", input="Hi", tools=[{"type": "function", **TOOL}], tool_choice="auto"
@@ -60,7 +60,7 @@ def test_responses_with_a_tool(openrouter_server):
     assert tool["function"]["name"] == "weather"
 
 
-def test_messages(openrouter_server):
+def test_messages_api_answers(openrouter_server):
     openrouter_server.add(completion("Hello.", usage=USAGE))
     response: Any = run(litellm.anthropic_messages(model="lfm/lfm-3b", messages=MESSAGES, max_tokens=50))
     assert response["content"][-1]["text"] == "Hello."
@@ -69,16 +69,16 @@ def test_messages(openrouter_server):
     assert openrouter_server.requests[-1].json["max_tokens"] == 50
 
 
-def test_messages_streamed(openrouter_server):
+def test_messages_api_streams(openrouter_server):
     openrouter_server.add(stream(["Hel", "lo."], usage=USAGE))
     asked = litellm.anthropic_messages(model="lfm/lfm-3b", messages=MESSAGES, max_tokens=50, stream=True)
-    told = b"".join(run(collected(asked))).decode()
-    assert "Hel" in told
-    assert "message_stop" in told
-    assert '"output_tokens": 12' in told or '"output_tokens":12' in told
+    text = b"".join(run(collected(asked))).decode()
+    assert "Hel" in text
+    assert "message_stop" in text
+    assert '"output_tokens": 12' in text or '"output_tokens":12' in text
 
 
-def test_messages_with_a_tool(openrouter_server):
+def test_messages_api_calls_a_tool(openrouter_server):
     openrouter_server.add(completion(None, tool_calls=[tool_call("weather", {"city": "Oslo"})]))
     tool = {"name": "weather", "description": "Weather.", "input_schema": TOOL["parameters"]}
     response: Any = run(

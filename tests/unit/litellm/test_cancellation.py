@@ -1,4 +1,4 @@
-"""A call of LiteLLM's that is cancelled leaves no connection open and no task behind."""
+"""A cancelled call through LiteLLM leaves no open connection and no task."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CASES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_cancelled_call_leaves_nothing_behind(openrouter_server: ScriptedOpenRouter, case: str):
+def test_cancelled_litellm_call_leaves_nothing_behind(openrouter_server: ScriptedOpenRouter, case: str):
     ask, reply = CASES[case]
     for after in range(len(reply.parts)):
         openrouter_server.add(reply.held(after, threading.Event()))
@@ -49,7 +49,7 @@ async def _is_cancelled(ask: Any, server: ScriptedOpenRouter, requests_before: i
         await asyncio.sleep(0.005)
         if len(server.requests) > requests_before:
             break
-    await asyncio.sleep(0.03)  # for the parts before the one that never comes
+    await asyncio.sleep(0.03)  # for the parts before the one that never arrives
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()

@@ -1,4 +1,4 @@
-"""What LiteLLM says that a reply cost: what OpenRouter charged, or else what the catalogue's prices come to."""
+"""The cost of a reply in LiteLLM: OpenRouter's figure, else usage times catalogue prices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, ask
 from tests.support.openrouter_replies import completion, stream, usage_of
 
-REPORTED = usage_of(1_000, 500, cost=9e-5)  # not what the table says, so that each can be told from the other
+REPORTED = usage_of(1_000, 500, cost=9e-5)  # differs from the table's price
 UNREPORTED = {name: value for name, value in usage_of(1_000, 500).items() if name not in ("cost", "cost_details")}
 BY_TABLE = 1_500 * 2e-8
 
@@ -23,13 +23,13 @@ ROUTES = ["lfm/lfm-3b", "lfm/liquid/lfm-3b", "openrouter/liquid/lfm-3b"]
 
 
 class Log(CustomLogger):
-    """Keeps what success callbacks are told of one call; those of earlier calls may still be on their way."""
+    """Collects the success callbacks of one call; those of earlier calls may still arrive."""
 
     def __init__(self, call_id: str) -> None:
         super().__init__()
         self.call_id = call_id
         self.calls: list[dict[str, Any]] = []
-        self.told = threading.Event()
+        self.logged = threading.Event()
 
     def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         self._keep(kwargs)
@@ -41,11 +41,11 @@ class Log(CustomLogger):
         # A single chunk of a stream has no standard log.
         if kwargs.get("standard_logging_object") and kwargs["litellm_call_id"] == self.call_id:
             self.calls.append(kwargs)
-            self.told.set()
+            self.logged.set()
 
 
 def route(server: Any, model: str, way: str, usage: Any) -> dict[str, Any]:
-    """Script an answer, and return the arguments of a call by one of `ROUTES`."""
+    """Script an answer, and return the arguments of a call through one of `ROUTES`."""
     server.add(stream(usage=usage) if way in STREAMED else completion(usage=usage))
     by_litellm = model.startswith("openrouter/")
     return {"model": model} | ({"api_base": server.base_url, "api_key": "test-key"} if by_litellm else {})
@@ -53,44 +53,44 @@ def route(server: Any, model: str, way: str, usage: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", PLAIN)
 @pytest.mark.parametrize("model", ROUTES)
-def test_the_cost_that_openrouter_reports_wins(openrouter_server, model, way):
+def test_reported_cost_takes_precedence_in_litellm(openrouter_server, model, way):
     response = ask(way, **route(openrouter_server, model, way, REPORTED))
     assert response._hidden_params["response_cost"] == 9e-5
 
 
 @pytest.mark.parametrize("way", PLAIN)
 @pytest.mark.parametrize("model", ROUTES)
-def test_without_a_report_the_catalogue_says(openrouter_server, model, way):
+def test_litellm_uses_catalogue_price_without_reported_cost(openrouter_server, model, way):
     response = ask(way, **route(openrouter_server, model, way, UNREPORTED))
     assert response._hidden_params["response_cost"] == pytest.approx(BY_TABLE)
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize("model", ROUTES)
-def test_completion_cost_works(openrouter_server, model, way):
+def test_completion_cost_works_for_each_route(openrouter_server, model, way):
     if VERSION < (1, 83) and way in STREAMED and model.startswith("openrouter/"):
         pytest.skip("1.81 loses the usage of its own openrouter streams")
     cost = litellm.completion_cost(ask(way, **route(openrouter_server, model, way, REPORTED)))
-    # Before 1.107 it looks at nothing but its table.
+    # Before 1.107, it uses only its table.
     assert cost == pytest.approx(9e-5 if VERSION >= (1, 107) else BY_TABLE)
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize("model", ROUTES)
-def test_callbacks_and_the_standard_log_are_told(openrouter_server, monkeypatch, model, way):
+def test_callbacks_and_standard_log_get_the_cost(openrouter_server, monkeypatch, model, way):
     if VERSION < (1, 83) and way in STREAMED and model.startswith("openrouter/"):
         pytest.skip("1.81 loses the usage of its own openrouter streams")
     log = Log(str(uuid.uuid4()))
     monkeypatch.setattr(litellm, "callbacks", [log])
-    ask(way, until=log.told, litellm_call_id=log.call_id, **route(openrouter_server, model, way, REPORTED))
-    assert log.told.wait(10)
-    told = log.calls[-1]
-    # 1.81 asks its table what a stream cost: it takes a reported cost from headers alone, and a stream's are long gone.
+    ask(way, until=log.logged, litellm_call_id=log.call_id, **route(openrouter_server, model, way, REPORTED))
+    assert log.logged.wait(10)
+    logged = log.calls[-1]
+    # 1.81 uses its table for streams: it reads a reported cost only from headers.
     expected = BY_TABLE if VERSION < (1, 83) and way in STREAMED else 9e-5
-    standard = told["standard_logging_object"]
-    costs = told["response_cost"], standard["response_cost"]
+    standard = logged["standard_logging_object"]
+    costs = logged["response_cost"], standard["response_cost"]
     if VERSION < (1, 83) and way == "stream":
-        # It tells of each chunk in a thread of its own, and each takes away the cost; a late one takes the whole's:
+        # It logs each chunk in its own thread, which removes the cost; a late one removes that of the whole stream:
         # https://github.com/BerriAI/litellm/blob/v1.81.10-stable/litellm/litellm_core_utils/litellm_logging.py#L1745
         costs = tuple(cost or expected for cost in costs)
     assert costs == pytest.approx((expected, expected))
@@ -100,13 +100,13 @@ def test_callbacks_and_the_standard_log_are_told(openrouter_server, monkeypatch,
 
 
 @pytest.mark.parametrize("way", PLAIN)
-def test_prices_of_a_call_win_over_nothing_reported(openrouter_server, way):
+def test_prices_of_a_call_apply_without_reported_cost(openrouter_server, way):
     call = route(openrouter_server, "lfm/unknown/model", way, UNREPORTED)
     response = ask(way, **call, input_cost_per_token=1e-3, output_cost_per_token=2e-3)
     assert response._hidden_params["response_cost"] == pytest.approx(2.0)
 
 
-def test_a_free_model_costs_nothing(openrouter_server):
+def test_free_model_costs_nothing_in_litellm(openrouter_server):
     openrouter_server.add(completion(usage=UNREPORTED, model="liquid/lfm-3-1.7b:free"))
     response = ask("completion", model="lfm/lfm-3-1.7b:free")
     assert response._hidden_params["response_cost"] == 0

@@ -1,4 +1,4 @@
-"""What LiteLLM raises where OpenRouter refuses or fails."""
+"""LiteLLM's exceptions for refused and failed requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from litellm import exceptions as theirs
 
 from lfm_adapter import errors
-from lfm_adapter.litellm._errors import BY_STATUS, CLASSES, NoKeyError, litellm_error
+from lfm_adapter.litellm._errors import BY_STATUS, CLASSES, missing_key_error, to_litellm_error
 from tests.support.http_reply import Break, raw
 from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, chunks, failure
 from tests.support.openrouter_replies import (
@@ -60,9 +60,9 @@ def every_class() -> list[type[errors.LFMError]]:
 
 
 @pytest.mark.parametrize("cls", every_class(), ids=lambda cls: cls.__name__)
-def test_every_class_of_ours_has_one_of_litellms(cls: Any):
-    assert cls in CLASSES, "say in `CLASSES` what LiteLLM calls it"
-    raised: Any = litellm_error(cls("It failed."), "lfm-3b")
+def test_each_of_our_errors_has_a_litellm_class(cls: Any):
+    assert cls in CLASSES, "add it to `CLASSES`"
+    raised: Any = to_litellm_error(cls("It failed."), "lfm-3b")
     assert type(raised) is CLASSES[cls]
     assert type(raised) in litellm.exceptions.LITELLM_EXCEPTION_TYPES
     assert (raised.llm_provider, raised.model) == ("lfm", "lfm-3b")
@@ -70,23 +70,25 @@ def test_every_class_of_ours_has_one_of_litellms(cls: Any):
     assert "It failed." in raised.message
 
 
-@pytest.mark.parametrize(("error", "status"), [(errors.ConfigurationError("Wrong."), 400), (NoKeyError(), 401)])
-def test_what_is_wrong_before_anything_is_sent_is_the_callers_fault(error: errors.LFMError, status: int):
-    raised: Any = litellm_error(error, "lfm-3b")
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [(to_litellm_error(errors.ConfigurationError("Wrong."), "lfm-3b"), 400), (missing_key_error("lfm-3b"), 401)],
+)
+def test_errors_before_sending_have_a_client_error_status(raised: Any, status: int):
     assert (raised.status_code, raised.response.status_code) == (status, status)
 
 
 @pytest.mark.parametrize("status", BY_STATUS)
-def test_statuses_that_litellm_tells_apart(status: int):
+def test_statuses_that_litellm_distinguishes_have_their_classes(status: int):
     ours = errors.BadRequestError if status < 500 else errors.ServerError
-    raised: Any = litellm_error(ours("It failed.", status_code=status), "lfm-3b")
+    raised: Any = to_litellm_error(ours("It failed.", status_code=status), "lfm-3b")
     assert type(raised) is BY_STATUS[status]
     assert raised.status_code == status
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize(("reply", "expected", "status"), REFUSALS, ids=[str(s) + e.__name__ for _, e, s in REFUSALS])
-def test_a_refusal_is_litellms_exception(openrouter_server, way, reply, expected, status):
+def test_refusal_raises_litellm_exception(openrouter_server, way, reply, expected, status):
     openrouter_server.add(reply)
     raised = failure(way)
     assert type(raised) is expected
@@ -98,20 +100,20 @@ def test_a_refusal_is_litellms_exception(openrouter_server, way, reply, expected
 
 @pytest.mark.parametrize("way", PLAIN)
 @pytest.mark.parametrize(("reply", "expected", "status"), FAILURES, ids=[e.__name__ for _, e, _ in FAILURES])
-def test_a_reply_that_is_none(openrouter_server, way, reply, expected, status):
+def test_unreadable_response_raises_litellm_exception(openrouter_server, way, reply, expected, status):
     openrouter_server.add(reply)
     raised = failure(way)
     assert type(raised) is expected
     assert raised.status_code == status
 
 
-def test_what_had_come_is_not_lost(openrouter_server):
+def test_litellm_exception_keeps_partial_reply(openrouter_server):
     openrouter_server.add(error_in_choice(502, "Provider disconnected", text="Par"))
     assert failure("completion").partial.text == "Par"
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_the_wait_that_openrouter_asks_for_is_where_litellm_looks(openrouter_server, way):
+def test_retry_after_is_in_litellm_response_headers(openrouter_server, way):
     openrouter_server.add(error(429, "Slow down", headers={"Retry-After": "7"}))
     raised = failure(way)
     assert raised.response.headers["retry-after"] == "7"
@@ -119,7 +121,7 @@ def test_the_wait_that_openrouter_asks_for_is_where_litellm_looks(openrouter_ser
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_retired_model_names_its_successors(openrouter_server, way):
+def test_retired_model_error_lists_successors_in_litellm(openrouter_server, way):
     openrouter_server.add(error(404, "No endpoints found for liquid/lfm-3b."))
     raised = failure(way)
     assert "liquid/lfm-3-1.7b" in str(raised)
@@ -127,7 +129,7 @@ def test_a_retired_model_names_its_successors(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_prompt_that_cannot_fit_is_not_sent(openrouter_server, way):
+def test_prompt_that_cannot_fit_is_not_sent_by_litellm(openrouter_server, way):
     raised = failure(way, messages=[{"role": "user", "content": "word " * 40_000}])
     assert type(raised) is theirs.ContextWindowExceededError
     assert "32,768" in str(raised)
@@ -145,7 +147,7 @@ def test_a_prompt_that_cannot_fit_is_not_sent(openrouter_server, way):
     ],
     ids=["cut", "reset", "rate limit", "provider"],
 )
-def test_a_stream_that_breaks_off_keeps_what_came(openrouter_server, way, reply, expected):
+def test_interrupted_stream_keeps_partial_reply_in_litellm(openrouter_server, way, reply, expected):
     openrouter_server.add(reply)
     raised = failure(way)
     assert type(raised) is expected
@@ -153,20 +155,20 @@ def test_a_stream_that_breaks_off_keeps_what_came(openrouter_server, way, reply,
 
 
 @pytest.mark.parametrize("way", STREAMED)
-def test_an_empty_stream_is_a_failure(openrouter_server, way):
+def test_empty_stream_raises_litellm_exception(openrouter_server, way):
     openrouter_server.add(events())
     assert type(failure(way)) is theirs.APIResponseValidationError
 
 
-def test_a_refused_stream_fails_in_the_call_itself(openrouter_server):
+def test_refused_stream_fails_in_the_call(openrouter_server):
     openrouter_server.add(error(429, "Slow down"))
     with pytest.raises(theirs.RateLimitError):
         litellm.completion("lfm/lfm-3b", [{"role": "user", "content": "Hi"}], stream=True)
 
 
-def test_a_refused_asynchronous_stream_fails_when_it_is_read(openrouter_server):
-    # LiteLLM awaits nothing of a provider of one's own before it returns the stream. It wraps most of what then fails;
-    # its Router looks inside.
+def test_refused_async_stream_fails_when_read(openrouter_server):
+    # LiteLLM awaits nothing of a custom provider before it returns the stream. It wraps most later failures, which its
+    # Router unwraps.
     openrouter_server.add(error(429, "Slow down"))
     wrapped = (theirs.RateLimitError, theirs.MidStreamFallbackError)
     with pytest.raises(wrapped) as raised:
@@ -175,24 +177,26 @@ def test_a_refused_asynchronous_stream_fails_when_it_is_read(openrouter_server):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_no_key_stands_in_what_is_raised(openrouter_server, way):
+def test_litellm_exception_shows_no_key(openrouter_server, way):
     openrouter_server.add(error(401, f"The key {KEY} is wrong, says org_0123456789abcdef."))
     raised = failure(way, api_key=KEY, extra_headers={"X-Secret": "very-secret-word"})
-    told = f"{raised}{raised!r}{''.join(traceback.format_exception(raised))}{json.dumps(dict(raised.response.headers))}"
-    assert KEY not in told
-    assert "very-secret-word" not in told
-    assert "org_0123456789abcdef" not in told
+    shown = (
+        f"{raised}{raised!r}{''.join(traceback.format_exception(raised))}{json.dumps(dict(raised.response.headers))}"
+    )
+    assert KEY not in shown
+    assert "very-secret-word" not in shown
+    assert "org_0123456789abcdef" not in shown
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_bad_input_says_what_to_do(openrouter_server, way):
+def test_invalid_max_tokens_raises_bad_request_with_advice(openrouter_server, way):
     raised = failure(way, max_tokens=0)
     assert type(raised) is theirs.BadRequestError
-    assert "`max_tokens` must be a whole number of at least 1" in str(raised)
+    assert "`max_tokens` must be an integer >= 1" in str(raised)
     assert not openrouter_server.requests
 
 
-def test_one_layer_retries(openrouter_server):
+def test_provider_does_not_retry(openrouter_server):
     openrouter_server.add(*[error(500, "Internal Server Error")] * 5)
     failure("completion", max_retries=3)
     assert len(openrouter_server.requests) == 1

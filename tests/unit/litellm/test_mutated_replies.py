@@ -1,4 +1,4 @@
-"""A reply that is spoiled in one place is an answer that keeps its text, or LiteLLM's error for ours."""
+"""A reply that is damaged in one place is an answer with its text, or LiteLLM's error for ours."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def through_provider(mutant: Mutant) -> str:
         raise
 
 
-def test_any_mutant_is_an_answer_with_its_text_or_an_error():
+def test_mutated_reply_is_an_answer_with_its_text_or_an_error():
     for mutant in islice(mutants(), 0, None, SHARE):
         mutant.check(through_provider)

@@ -1,4 +1,4 @@
-"""The same reply says the same through `ChatLFM`, `LFMClient` and LiteLLM's `lfm/`."""
+"""A reply has the same content through `ChatLFM`, `LFMClient` and LiteLLM's `lfm/`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.http_reply import Reply
     from tests.support.scripted_openrouter import ScriptedOpenRouter
 
-# Names without a card, so that no parameter and no price is known but what the reply says.
+# A name without a card, so that parameters and prices are unknown.
 MODEL = "acme/any-model"
 USAGE = scripted.usage_of(18, 12, reasoning_tokens=9, cached_tokens=4, cost=3e-7)
 CALLS = [scripted.tool_call("weather", {"city": "Oslo"}), scripted.tool_call("time", {}, call_id="call_2")]
@@ -65,13 +65,13 @@ def with_all(replies: dict[str, Reply]) -> Any:
 
 
 @with_all(SUCCESSES)
-def test_a_reply_says_the_same(reply: Reply, server: ScriptedOpenRouter):
+def test_reply_is_the_same_through_client_langchain_and_litellm(reply: Reply, server: ScriptedOpenRouter):
     server.add(reply, reply, reply)
     assert by_litellm(server, reply) == by_client(server, reply) == by_langchain(server, reply)
 
 
 @with_all(ALL_FAILURES)
-def test_a_failure_is_the_same(reply: Reply, server: ScriptedOpenRouter):
+def test_failure_is_the_same_through_client_langchain_and_litellm(reply: Reply, server: ScriptedOpenRouter):
     server.add(reply, reply, reply)
     ways = (by_client, by_langchain)
     ours = []
@@ -125,11 +125,11 @@ def by_litellm(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
     response = ask("stream" if is_stream(reply) else "completion", **at(server))
     choice = response.choices[0]
     calls = [(call.id, call.function.name, call.function.arguments) for call in choice.message.tool_calls or ()]
-    told = choice.message.provider_specific_fields or {}
+    fields = choice.message.provider_specific_fields or {}
     reported = getattr(response, "usage", None)
     return facts(
         choice.message.content or "", getattr(choice.message, "reasoning_content", None) or "", calls,
-        choice.finish_reason, reported and reported.total_tokens, told.get("cost"), response.id,
+        choice.finish_reason, reported and reported.total_tokens, fields.get("cost"), response.id,
     )  # fmt: skip
 
 

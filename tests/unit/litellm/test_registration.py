@@ -1,4 +1,4 @@
-"""What LiteLLM knows of Liquid's models once `register` was called."""
+"""LiteLLM's facts about Liquid's models after `register`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from lfm_adapter import Attribution, catalog
 from lfm_adapter.litellm import LFMProvider, handler, register
-from lfm_adapter.litellm._model_cost import rows
+from lfm_adapter.litellm._model_cost import model_cost_entries
 from tests.support.litellm_ways import MESSAGES
 from tests.support.openrouter_replies import completion
 
@@ -25,13 +25,13 @@ def ours() -> list[Any]:
     return [entry["custom_handler"] for entry in litellm.custom_provider_map if entry["provider"] == "lfm"]
 
 
-def test_registering_again_changes_nothing():
+def test_register_is_idempotent():
     register()
     register()
     assert ours() == [handler]
 
 
-def test_other_providers_stay_whoever_comes_first(openrouter_server):
+def test_register_keeps_other_providers(openrouter_server):
     other = {"provider": "other", "custom_handler": LFMProvider()}
     litellm.custom_provider_map = [other]
     register()
@@ -41,14 +41,14 @@ def test_other_providers_stay_whoever_comes_first(openrouter_server):
     assert litellm.completion("lfm/lfm-3b", MESSAGES).choices[0].message.content == "Still here."
 
 
-def test_registering_again_helps_after_a_library_that_replaced_the_map(openrouter_server):
+def test_register_again_restores_provider_after_map_was_replaced(openrouter_server):
     litellm.custom_provider_map = []
     register()
     openrouter_server.add(completion("Back."))
     assert litellm.completion("lfm/lfm-3b", MESSAGES).choices[0].message.content == "Back."
 
 
-def test_it_is_quiet(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]):
+def test_register_logs_and_prints_nothing(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]):
     logger = logging.getLogger("LiteLLM")
     logger.addHandler(caplog.handler)
     try:
@@ -60,7 +60,7 @@ def test_it_is_quiet(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_chat_model_has_its_prices_and_limits_by_every_name(name: str):
+def test_each_chat_model_has_prices_and_limits_by_each_name(name: str):
     card = catalog.get(name.split("/", 1)[1])
     info = litellm.get_model_info(name)
     assert info["max_input_tokens"] == card.context_length
@@ -71,26 +71,26 @@ def test_every_chat_model_has_its_prices_and_limits_by_every_name(name: str):
     assert info["mode"] == "chat"
 
 
-def test_what_is_not_known_is_left_out():
-    unknown = rows()["openrouter/liquid/lfm-40b:free"]
+def test_unknown_facts_are_left_out_of_model_cost():
+    unknown = model_cost_entries()["openrouter/liquid/lfm-40b:free"]
     assert not {"max_input_tokens", "max_tokens", "supports_function_calling", "supports_reasoning"} & unknown.keys()
-    assert not any(name.startswith(("lfm/liquid/d1", "openrouter/liquid/d1")) for name in rows())
+    assert not any(name.startswith(("lfm/liquid/d1", "openrouter/liquid/d1")) for name in model_cost_entries())
 
 
-def test_a_retired_model_says_when_it_was_gone():
+def test_retired_model_has_deprecation_date():
     assert litellm.model_cost["lfm/lfm-3b"]["deprecation_date"] == "2025-10-22"
     assert "deprecation_date" not in litellm.model_cost["lfm/lfm-3-1.7b"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_our_provider_gives_tools_and_schemas_to_every_model(name: str):
+def test_lfm_models_support_tools_and_schemas(name: str):
     native = catalog.get(name.split("/", 1)[1]).capabilities
     by_prompt = name.startswith("lfm/")
     assert litellm.supports_function_calling(name) is (by_prompt or bool(native.tools))
     assert litellm.supports_response_schema(name) is (by_prompt or bool(native.structured_outputs))
 
 
-def test_the_helpers_of_litellm_know_the_models():
+def test_litellm_helpers_know_the_models():
     assert litellm.get_max_tokens("lfm/lfm-3b") == 32_768
     assert litellm.get_llm_provider("lfm/liquid/lfm-3-1.7b:free")[:2] == ("liquid/lfm-3-1.7b:free", "lfm")
     assert litellm.cost_per_token("lfm/lfm-3b", prompt_tokens=1_000_000, completion_tokens=500_000) == (
@@ -101,7 +101,7 @@ def test_the_helpers_of_litellm_know_the_models():
     assert "tools" in litellm.get_supported_openai_params("lfm-3b", "lfm")
 
 
-def test_the_app_reaches_litellms_own_provider_unless_the_environment_names_one(monkeypatch: pytest.MonkeyPatch):
+def test_attribution_reaches_litellms_own_provider_unless_set_in_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OR_SITE_URL", "https://theirs.example")
     monkeypatch.setenv("OR_APP_NAME", "x")
     monkeypatch.delenv("OR_APP_NAME")
@@ -113,6 +113,6 @@ def test_the_app_reaches_litellms_own_provider_unless_the_environment_names_one(
     assert handler.attribution == Attribution("https://ours.example", "Newer")
 
 
-def test_the_front_door_does_not_load_litellm():
+def test_importing_lfm_adapter_does_not_load_litellm():
     program = "import sys, lfm_adapter; lfm_adapter.LFMClient; assert 'litellm' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)  # noqa: S603 # our own program

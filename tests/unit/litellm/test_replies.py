@@ -1,4 +1,4 @@
-"""What LiteLLM's users get of a reply: the same streamed or not, synchronous or not."""
+"""LiteLLM's response for a reply: the same streamed or not, synchronous or not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def answer(way: str, text: str = "Hello.", reasoning: str = "", **reply: Any) ->
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_text_reasoning_usage_and_id(openrouter_server, way):
+def test_response_has_text_reasoning_usage_and_id(openrouter_server, way):
     openrouter_server.add(answer(way, reasoning="They greet.", model=LIVE, usage=USAGE))
     response = ask(way, model="lfm/lfm-2.5-2.6b:free")
     message = response.choices[0].message
@@ -36,13 +36,13 @@ def test_text_reasoning_usage_and_id(openrouter_server, way):
     assert response.id == GENERATION_ID
     usage = response.usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (18, 12, 30)
-    if not (IS_1_81 and way in STREAMED):  # whose stream_chunk_builder keeps no details of its chunks' usage
+    if not (IS_1_81 and way in STREAMED):  # its stream_chunk_builder drops usage details
         assert usage.completion_tokens_details.reasoning_tokens == 9
         assert usage.prompt_tokens_details.cached_tokens == 4
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_what_litellm_has_no_field_for_is_kept(openrouter_server, way):
+def test_other_fields_are_in_provider_specific_fields(openrouter_server, way):
     facts = {"model": LIVE, "usage": USAGE, "native_finish_reason": "eos", "citations": ["u"]}
     openrouter_server.add(answer(way, reasoning="Hm.", **facts))
     kept = ask(way, model="lfm/lfm-2.5-2.6b:free").choices[0].message.provider_specific_fields
@@ -56,7 +56,7 @@ def test_what_litellm_has_no_field_for_is_kept(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_tool_calls(openrouter_server, way):
+def test_response_has_tool_calls(openrouter_server, way):
     openrouter_server.add(answer(way, "", model=LIVE, tool_calls=CALLS))
     choice = ask(way, model="lfm/lfm-2.5-2.6b:free").choices[0]
     calls = [(call.id, call.type, call.function.name, call.function.arguments) for call in choice.message.tool_calls]
@@ -67,7 +67,7 @@ def test_tool_calls(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", PLAIN)
-def test_a_refusal_and_citations(openrouter_server, way):
+def test_response_has_refusal_and_citations(openrouter_server, way):
     source = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
     other = {"type": "file", "file": {"hash": "x"}}
     openrouter_server.add(completion("", refusal="I will not.", message={"annotations": [source, other]}))
@@ -78,14 +78,14 @@ def test_a_refusal_and_citations(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", STREAMED)
-def test_a_refusal_comes_in_pieces(openrouter_server, way):
+def test_refusal_is_streamed(openrouter_server, way):
     openrouter_server.add(stream([], refusal=["I will", " not."]))
     fields = [c.choices[0].delta.provider_specific_fields or {} for c in chunks(way)]
-    assert "".join(told.get("refusal", "") for told in fields) == "I will not."
+    assert "".join(field.get("refusal", "") for field in fields) == "I will not."
 
 
 @pytest.mark.parametrize("way", STREAMED)
-def test_a_stream_gives_its_pieces_as_they_come(openrouter_server, way):
+def test_stream_yields_pieces_as_they_arrive(openrouter_server, way):
     openrouter_server.add(stream(["Hel", "lo."], reasoning=["Th", "ey."], model=LIVE, usage=USAGE))
     received = chunks(way, model="lfm/lfm-2.5-2.6b:free")
     assert [c.choices[0].delta.content for c in received if c.choices[0].delta.content] == ["Hel", "lo."]
@@ -98,18 +98,18 @@ def test_a_stream_gives_its_pieces_as_they_come(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", STREAMED)
-def test_a_streams_log_probabilities(openrouter_server, way):
+def test_stream_has_log_probabilities(openrouter_server, way):
     token = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": []}
     first = chunk({"content": "Hi"})
     first["choices"][0]["logprobs"] = {"content": [token]}
     openrouter_server.add(events(first, chunk({"content": ""}, finish_reason="stop", usage=USAGE)))
     received = chunks(way, model="lfm/unknown/model", logprobs=True)
-    [told] = [c.choices[0].logprobs for c in received if getattr(c.choices[0], "logprobs", None)]
-    assert told["content"][0]["logprob"] == -0.1
+    [logprobs] = [c.choices[0].logprobs for c in received if getattr(c.choices[0], "logprobs", None)]
+    assert logprobs["content"][0]["logprob"] == -0.1
 
 
 @pytest.mark.parametrize("way", STREAMED)
-def test_the_last_chunk_of_a_streamed_tool_call_says_so(openrouter_server, way):
+def test_streamed_tool_call_ends_with_tool_calls_finish_reason(openrouter_server, way):
     openrouter_server.add(stream([], tool_calls=CALLS))
     received = chunks(way)
     assert received[-1].choices[0].finish_reason == "tool_calls"
@@ -120,7 +120,7 @@ def test_the_last_chunk_of_a_streamed_tool_call_says_so(openrouter_server, way):
 
 @pytest.mark.parametrize("way", STREAMED)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_usage_is_shown_to_who_asks_for_it(openrouter_server, way, ending):
+def test_stream_shows_usage_if_asked(openrouter_server, way, ending):
     openrouter_server.add(stream(usage=USAGE, ending=ending))
     received = chunks(way, stream_options={"include_usage": True})
     [usage] = [c.usage for c in received if getattr(c, "usage", None)]
@@ -129,14 +129,14 @@ def test_usage_is_shown_to_who_asks_for_it(openrouter_server, way, ending):
 
 @pytest.mark.parametrize("way", STREAMED)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_usage_of_a_stream_is_the_one_that_came_and_no_estimate(openrouter_server, way, ending):
+def test_stream_usage_is_reported_and_not_estimated(openrouter_server, way, ending):
     openrouter_server.add(stream(usage=USAGE, ending=ending))
     received = chunks(way)
     assert received[-1]._hidden_params["usage"].total_tokens == 30
     assert built(received).usage.total_tokens == 30
 
 
-def test_a_stream_may_be_left_early(openrouter_server):
+def test_stream_may_be_left_early(openrouter_server):
     openrouter_server.add(stream(["Hel", "lo."]).held(3, 60.0))
     response = litellm.completion("lfm/lfm-3b", MESSAGES, stream=True)
     assert next(response).choices[0].delta.content == "Hel"
@@ -145,7 +145,7 @@ def test_a_stream_may_be_left_early(openrouter_server):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_reply_may_lack_anything(openrouter_server, way):
+def test_response_accepts_missing_fields(openrouter_server, way):
     usage = {"prompt_tokens": 5, "completion_tokens": None, "cost": "?"}
     usage["prompt_tokens_details"] = {"cached_tokens": "many"}
     if way in PLAIN:
@@ -155,12 +155,12 @@ def test_a_reply_may_lack_anything(openrouter_server, way):
     response = ask(way)
     assert response.choices[0].message.content == "Hello."
     assert response.usage.prompt_tokens == 5
-    if not (IS_1_81 and way in STREAMED):  # whose stream_chunk_builder counts what is 0
+    if not (IS_1_81 and way in STREAMED):  # its stream_chunk_builder estimates counts of 0
         assert response.usage.completion_tokens == 0
 
 
 @pytest.mark.parametrize("way", PLAIN)
-def test_several_answers(openrouter_server, way):
+def test_response_has_several_answers(openrouter_server, way):
     answers = [
         {"index": index, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         for index, text in enumerate(["One.", "Two."])
@@ -170,6 +170,6 @@ def test_several_answers(openrouter_server, way):
     assert [choice.message.content for choice in response.choices] == ["One.", "Two."]
 
 
-def test_text_completion_works_through_the_provider(openrouter_server):
+def test_text_completion_works(openrouter_server):
     openrouter_server.add(completion("upon a time"))
     assert litellm.text_completion(model="lfm/lfm-3b", prompt="Once").choices[0].text == "upon a time"

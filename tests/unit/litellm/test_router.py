@@ -49,13 +49,13 @@ def models(server: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_deployment_answers(openrouter_server, way):
+def test_router_deployment_answers(openrouter_server, way):
     openrouter_server.add(answer(way, "Hello."))
     assert text(route(Router([SMALL]), way)) == "Hello."
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_wildcard_takes_any_model(openrouter_server, way):
+def test_router_wildcard_accepts_any_model(openrouter_server, way):
     router = Router([{"model_name": "lfm/*", "litellm_params": {"model": "lfm/*"}}])
     openrouter_server.add(answer(way, "Hello."))
     assert text(route(router, way, "lfm/liquid/lfm-3-1.7b:free")) == "Hello."
@@ -64,7 +64,7 @@ def test_a_wildcard_takes_any_model(openrouter_server, way):
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
-def test_a_fallback_answers_where_the_first_fails(openrouter_server, way, status):
+def test_router_falls_back_on_failure(openrouter_server, way, status):
     router = Router([SMALL, OTHER], fallbacks=[{"small": ["other"]}], num_retries=0)
     openrouter_server.add(error(status, "No."), answer(way, "I can."))
     assert text(route(router, way)) == "I can."
@@ -72,8 +72,8 @@ def test_a_fallback_answers_where_the_first_fails(openrouter_server, way, status
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_prompt_that_openrouter_finds_too_long_goes_to_a_longer_context(openrouter_server, way):
-    # Once an asynchronous stream has begun, a Router looks at its plain `fallbacks` alone.
+def test_router_falls_back_if_openrouter_reports_context_overflow(openrouter_server, way):
+    # After an asynchronous stream has begun, a Router uses only its plain `fallbacks`.
     kind = "fallbacks" if way == "astream" else "context_window_fallbacks"
     router = Router([SMALL, OTHER], num_retries=0, **{kind: [{"small": ["other"]}]})
     openrouter_server.add(error(400, CONTEXT), answer(way, "It fits."))
@@ -82,7 +82,7 @@ def test_a_prompt_that_openrouter_finds_too_long_goes_to_a_longer_context(openro
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_a_prompt_that_cannot_fit_goes_to_a_longer_context_at_once(openrouter_server, way):
+def test_router_falls_back_if_prompt_cannot_fit(openrouter_server, way):
     router = Router([SMALL, OTHER], context_window_fallbacks=[{"small": ["other"]}], num_retries=0)
     openrouter_server.add(answer(way, "It fits."))
     long = [{"role": "user", "content": "word " * 40_000}]
@@ -90,7 +90,7 @@ def test_a_prompt_that_cannot_fit_goes_to_a_longer_context_at_once(openrouter_se
     assert models(openrouter_server) == ["liquid/lfm-3-1.7b"]
 
 
-def test_retries_are_the_routers_alone(openrouter_server):
+def test_only_router_retries(openrouter_server):
     router = Router([SMALL], num_retries=2, retry_after=0)
     openrouter_server.add(*[error(500, "Internal Server Error", headers={"Retry-After": "0"})] * 10)
     with pytest.raises(litellm.InternalServerError):
@@ -98,15 +98,15 @@ def test_retries_are_the_routers_alone(openrouter_server):
     assert len(openrouter_server.requests) == 3
 
 
-def test_the_router_waits_as_long_as_openrouter_asks(openrouter_server):
+def test_router_waits_for_retry_after(openrouter_server):
     router = Router([SMALL], num_retries=1)
     openrouter_server.add(error(429, "Slow down", headers={"Retry-After": "2"}), completion("Now."))
     begun = time.monotonic()
     assert text(router.completion("small", MESSAGES)) == "Now."
-    assert time.monotonic() - begun >= 2  # of itself it waits less than 1 s
+    assert time.monotonic() - begun >= 2  # its own wait is less than 1 s
 
 
-def test_a_deployment_that_fails_cools_down(openrouter_server):
+def test_router_cools_down_failing_deployment(openrouter_server):
     pool = [
         {**SMALL, "model_info": {"id": "first"}},
         {"model_name": "small", "litellm_params": {"model": "lfm/lfm-3-1.7b"}, "model_info": {"id": "second"}},
@@ -121,8 +121,8 @@ def test_a_deployment_that_fails_cools_down(openrouter_server):
     assert models(openrouter_server).count("liquid/lfm-3b") <= 1
 
 
-def test_registering_again_repairs_what_a_router_did_to_the_table():
-    # Up to 1.106 at least, a deployment's `model_info` goes into the global table, and hides the model's prices.
+def test_register_again_repairs_model_cost_after_router():
+    # Up to 1.106 at least, a deployment's `model_info` replaces the model's prices in the global table.
     Router([{**SMALL, "model_info": {"max_input_tokens": 3}}])
     register()
     assert litellm.model_cost["lfm/lfm-3b"]["max_input_tokens"] == 32_768

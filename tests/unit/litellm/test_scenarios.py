@@ -1,4 +1,4 @@
-"""Every failure of the table in `tests/faults`, through LiteLLM."""
+"""The failures of the table in `tests/faults`, through LiteLLM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream that stops anywhere is the whole reply, or an error with all that had come, in LiteLLM too."""
+"""A stream that stops anywhere is the whole reply or an error with what arrived, in LiteLLM too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _call(case: Case) -> dict[str, Any]:
 
 
 def _told(ask: Any) -> list[Any]:
-    """What the chunks of a stream say; ours of LiteLLM's error."""
+    """Return the content of a stream's chunks; raise our error behind LiteLLM's."""
     try:
         return [{name: value for name, value in chunk.items() if name != "original_chunk"} for chunk in ask()]
     except openai.OpenAIError as error:
@@ -41,5 +41,5 @@ def _told(ask: Any) -> list[Any]:
 @pytest.mark.parametrize("ask", [through_provider, through_async_provider])
 @pytest.mark.parametrize("how", ["ends", "breaks"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_stream_cut_at_any_of_its_bytes_is_whole_or_an_error_with_all_text_that_came(case, how, ask):
+def test_stream_cut_at_any_byte_is_complete_or_an_error_with_its_text(case, how, ask):
     check_prefixes(case, how, ask, every=13)

@@ -1,4 +1,4 @@
-"""LiteLLM's `tools` and `response_format` work on models that have neither, and where calls slip into the text."""
+"""LiteLLM's `tools` and `response_format` on models without them, and tool calls that a model wrote as text."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def calls_of(response: Any) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_tools_by_prompt(openrouter_server, way):
+def test_prompted_tools_are_called(openrouter_server, way):
     openrouter_server.add(says(way, f"Let me see.\n{CALL}"))
     response = ask(way, tools=[WEATHER], tool_choice="auto")
     assert calls_of(response) == [("weather", {"city": "Oslo"})]
     assert response.choices[0].message.content == "Let me see."
-    if not (IS_1_81 and way in STREAMED):  # whose stream_chunk_builder makes every finish reason a "stop"
+    if not (IS_1_81 and way in STREAMED):  # its stream_chunk_builder makes each finish reason "stop"
         assert response.choices[0].finish_reason == "tool_calls"
     body = openrouter_server.requests[0].json
     assert not {"tools", "tool_choice"} & body.keys()
@@ -54,7 +54,7 @@ def test_tools_by_prompt(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_calls_that_slip_into_the_text(openrouter_server, way):
+def test_tool_call_in_text_is_recovered(openrouter_server, way):
     openrouter_server.add(says(way, LEAK))
     response = ask(way, model="lfm/lfm-2.5-2.6b:free", tools=[WEATHER])
     assert calls_of(response) == [("weather", {"city": "Oslo"})]
@@ -62,7 +62,7 @@ def test_calls_that_slip_into_the_text(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_way_can_be_chosen_for_a_call(openrouter_server, way):
+def test_tool_calling_can_be_set_per_call(openrouter_server, way):
     openrouter_server.add(says(way, LEAK))
     response = ask(way, model="lfm/lfm-2.5-2.6b:free", tools=[WEATHER], tool_calling="prompted")
     assert calls_of(response) == [("weather", {"city": "Oslo"})]
@@ -70,7 +70,7 @@ def test_way_can_be_chosen_for_a_call(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_call_that_is_demanded_is_asked_for_again(openrouter_server, way):
+def test_required_tool_call_is_retried(openrouter_server, way):
     openrouter_server.add(says(way, "No."), says(way, CALL))
     response = ask(way, tools=[WEATHER], tool_choice="required")
     assert calls_of(response) == [("weather", {"city": "Oslo"})]
@@ -79,7 +79,7 @@ def test_call_that_is_demanded_is_asked_for_again(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_schema_by_prompt(openrouter_server, way):
+def test_prompted_schema_is_followed(openrouter_server, way):
     openrouter_server.add(says(way, "Sure:\n```json\n{'name': 'Ada', 'age': 36,}\n```"))
     response = ask(way, response_format=Person)
     assert Person.model_validate_json(response.choices[0].message.content) == Person(name="Ada", age=36)
@@ -89,14 +89,14 @@ def test_schema_by_prompt(openrouter_server, way):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_answer_that_misses_the_schema_is_an_error_with_the_answer(openrouter_server, way):
+def test_answer_that_breaks_the_schema_raises_with_partial(openrouter_server, way):
     openrouter_server.add(says(way, "Ada?"), says(way, "Ada!"))
     error = failure(way, response_format=Person)
     assert isinstance(error, litellm.exceptions.APIResponseValidationError)
     assert error.partial.text == "Ada!"
 
 
-def test_results_go_back_as_text(openrouter_server):
+def test_tool_results_are_sent_back_as_text(openrouter_server):
     openrouter_server.add(says("completion", CALL), says("completion", "Rain."))
     messages: list[Any] = [{"role": "user", "content": "Weather in Oslo?"}]
     called = ask("completion", messages=messages, tools=[WEATHER]).choices[0].message
@@ -108,7 +108,7 @@ def test_results_go_back_as_text(openrouter_server):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_call_that_cannot_be_made_says_why(openrouter_server, way):
+def test_invalid_tool_call_has_a_reason(openrouter_server, way):
     openrouter_server.add(*[says(way, CALL.replace("city", "town"))] * 2)
     message = ask(way, tools=[WEATHER]).choices[0].message
     (call,) = message.tool_calls

@@ -1,4 +1,4 @@
-"""Every failure that OpenRouter is known to send, and what it becomes.
+"""The failures that OpenRouter is known to send, and their exceptions.
 
 Bodies follow https://openrouter.ai/docs/api-reference/errors, https://openrouter.ai/docs/api-reference/limits, and what
 was seen on the wire in 2025 and 2026, with made-up names.
@@ -35,7 +35,7 @@ def failure(code: Any, message: Any, metadata: Any = None, **more: Any) -> dict[
     return {"error": error if metadata is None else {**error, "metadata": metadata}, "user_id": USER}
 
 
-# name: HTTP status, body, class, status, code, words of the message
+# name: HTTP status, body, class, status, code, part of the message
 BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] = {
     "no such model": (
         400, failure(400, "liquid/lfm-9b is not a valid model ID"),
@@ -249,25 +249,25 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
         502, failure(1301, "Odd", http_status=503), errors.ServerError, 503, None, "Odd",
     ),
     "a code of null": (500, failure(None, "Odd", type="odd_error"), errors.ServerError, 500, "odd_error", "Odd"),
-    "nothing but null": (500, {"error": None}, errors.ServerError, 500, None, "HTTP 500 without saying why"),
-    "an empty object": (500, {}, errors.ServerError, 500, None, "HTTP 500 without saying why"),
+    "nothing but null": (500, {"error": None}, errors.ServerError, 500, None, "HTTP 500 without a message"),
+    "an empty object": (500, {}, errors.ServerError, 500, None, "HTTP 500 without a message"),
     "an edge's page": (
         502, b"<!DOCTYPE html><html><head>\n<title>\n example.org | 502: Bad gateway </title></head><body>my secret",
         errors.ServerError, 502, None, "web page ('example.org | 502: Bad gateway')",
     ),
     "an edge's page that forbids": (
-        403, b"<html><title>Attention Required!</title>", errors.PermissionDeniedError, 403, None, "an edge or a proxy",
+        403, b"<html><title>Attention Required!</title>", errors.PermissionDeniedError, 403, None, "a proxy or CDN",
     ),
-    "no JSON": (500, b"my secret", errors.ServerError, 500, None, "HTTP 500 with a body that is no JSON"),
-    "half of a JSON": (500, b'{"error": {"message": "my sec', errors.ServerError, 500, None, "that is no JSON"),
-    "no body": (503, b" \n", errors.ServerError, 503, None, "HTTP 503 without a body"),
+    "no JSON": (500, b"my secret", errors.ServerError, 500, None, "HTTP 500 with a body that is not JSON"),
+    "half of a JSON": (500, b'{"error": {"message": "my sec', errors.ServerError, 500, None, "that is not JSON"),
+    "no body": (503, b" \n", errors.ServerError, 503, None, "HTTP 503 with an empty body"),
 }  # fmt: skip
 
 NOT_RETRYABLE_OF_RETRYABLE_STATUS = {"too many requests a day"}
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_becomes_its_exception(name):
+def test_each_error_body_becomes_its_exception(name):
     http_status, body, kind, status, code, words = BODIES[name]
     error = explained(http_status, body)
     assert type(error) is kind
@@ -279,7 +279,7 @@ def test_a_body_becomes_its_exception(name):
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_no_account_key_or_content_is_shown(name):
+def test_error_shows_no_account_key_or_content(name):
     http_status, body, *_ = BODIES[name]
     error = explained(http_status, body)
     for shown in (str(error), repr(error), error.message, *map(str, error.args)):
@@ -294,7 +294,7 @@ def says_its_status(name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", [*filter(says_its_status, BODIES)])
-def test_the_same_failure_is_the_same_wherever_it_stands(name):
+def test_same_failure_has_same_class_in_status_body_choice_and_stream(name):
     _, body, kind, status, code, words = BODIES[name]
     failed = {"index": 0, "finish_reason": "error"}
     places = [
@@ -316,7 +316,7 @@ def test_the_same_failure_is_the_same_wherever_it_stands(name):
 
 
 class TestStatusWithoutOne:
-    """An error in a stream may come with a name and no number."""
+    """An error in a stream may have a name and no status."""
 
     @pytest.mark.parametrize(
         ("status", "names"),
@@ -339,7 +339,7 @@ class TestStatusWithoutOne:
             504: "timeout",
         }.items(),
     )
-    def test_is_that_of_its_type(self, status, names):
+    def test_error_without_status_takes_status_of_its_type(self, status, names):
         for name in names.split():
             for error in (
                 {"message": "x", "metadata": {"error_type": name}},
@@ -350,35 +350,35 @@ class TestStatusWithoutOne:
                 found = from_error(error, ASKED)
                 assert (found.status_code, found.code) == (status, name)
 
-    def test_may_be_none(self):
+    def test_unknown_error_type_has_no_status(self):
         for error in ({"message": "Broke off"}, {"message": "Broke off", "code": "a_new_word"}, "Broke off"):
             found = from_error(error, ASKED)
             assert type(found) is errors.ServerError
             assert (found.status_code, found.message, found.is_retryable) == (None, "Broke off.", True)
 
-    def test_does_not_make_a_prompt_that_is_too_long_fit_later(self):
+    def test_context_error_without_status_is_not_retryable(self):
         found = from_error({"message": "prompt is too long"}, ASKED)
         assert type(found) is errors.ContextWindowExceededError
         assert not found.is_retryable
 
     @pytest.mark.parametrize("error", [True, 1, [], {}, {"message": None}, {"message": {"a": 1}}, {"message": " "}])
-    def test_may_come_without_words_too(self, error):
+    def test_error_without_message_or_status_is_server_error(self, error):
         assert from_error(error, ASKED).message == "The request failed."
 
 
 class TestRetryable:
-    def test_is_what_the_reply_says(self):
-        for told in (True, False):
+    def test_availability_decides_is_retryable(self):
+        for reported in (True, False):
             for status in (400, 404, 429, 503):
-                error = explained(status, failure(status, "x", availability={"code": "x", "retryable": told}))
-                assert error.is_retryable is told
+                error = explained(status, failure(status, "x", availability={"code": "x", "retryable": reported}))
+                assert error.is_retryable is reported
 
     @pytest.mark.parametrize("status", sorted(RETRYABLE_STATUSES))
-    def test_by_status(self, status):
+    def test_retryable_statuses_are_retryable(self, status):
         assert explained(status, failure(status, "x")).is_retryable
 
     @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 413, 418, 422, 501, 520])
-    def test_not_by_status(self, status):
+    def test_other_statuses_are_not_retryable(self, status):
         assert not explained(status, failure(status, "x")).is_retryable
 
     @pytest.mark.parametrize(
@@ -392,11 +392,11 @@ class TestRetryable:
             ({}, False),
         ],
     )
-    def test_of_a_budget_only_while_requests_are_in_flight(self, metadata, is_retryable):
+    def test_in_flight_budget_error_is_retryable_only_while_requests_run(self, metadata, is_retryable):
         assert explained(402, failure(402, "x", metadata)).is_retryable is is_retryable
 
     @pytest.mark.parametrize("words", ["free-models-per-day", "50 requests per day", "your daily limit"])
-    def test_not_of_a_daily_cap(self, words):
+    def test_daily_cap_is_not_retryable(self, words):
         error = explained(429, failure(429, f"Rate limit exceeded: {words}"))
         assert not error.is_retryable
 
@@ -426,7 +426,7 @@ class TestRetryAfter:
             ({"retry-after": "soon"}, {}, None),
             ({"retry-after": "nan"}, {"metadata": {"retry_after_seconds": True}}, None),
             ({"retry-after": "1e999"}, {"metadata": {"retry_after_seconds": 10**400}}, None),
-            # all of them, in the order of trust
+            # all of them, the most reliable first
             ({"retry-after": "2"}, {"availability": {"retry_after": 3}}, 2.0),
             ({}, {"availability": {"retry_after": 3}, "metadata": {"retry_after_seconds": 4}}, 3.0),
             ({}, {"metadata": {"retry_after_seconds": 4, "headers": {"Retry-After": "5"}}}, 4.0),
@@ -434,16 +434,16 @@ class TestRetryAfter:
             ({"retry-after": "soon"}, {"metadata": {"retry_after_seconds": 4}}, 4.0),
         ],
     )
-    def test_is_read_wherever_it_stands(self, headers, error, wait_s):
+    def test_retry_after_is_read_from_each_place(self, headers, error, wait_s):
         assert explained(429, {"error": {"code": 429, "message": "x", **error}}, headers).retry_after == wait_s
 
-    def test_of_a_daily_cap_is_the_time_until_midnight(self):
+    def test_retry_after_of_daily_cap_is_time_until_midnight(self):
         _, body, *_ = BODIES["too many requests a day"]
         assert explained(429, body).retry_after == 86_400.0
 
 
 class TestProvider:
-    def test_is_named_by_the_error_or_else_by_the_reply(self):
+    def test_provider_comes_from_error_then_reply(self):
         named = {"message": "x", "metadata": {"provider_name": "Liquid"}}
         assert from_error(named, ASKED, provider="Together").provider == "Liquid"
         assert from_error({"message": "x", "metadata": {"provider_name": None}}, ASKED).provider is None
@@ -462,7 +462,7 @@ class TestProvider:
             {"message": '{"error": {"message": "top_p is not supported"}}'},
         ],
     )
-    def test_is_quoted_from_any_form_of_raw(self, raw):
+    def test_provider_message_is_quoted_from_each_form_of_raw(self, raw):
         error = explained(400, failure(400, "Provider returned error", {"raw": raw}))
         assert error.message == "top_p is not supported."
         error = explained(400, failure(400, "Bad request", {"raw": raw}))
@@ -473,7 +473,7 @@ class TestProvider:
     @pytest.mark.parametrize(
         "raw", ["<html>my secret</html>", '{"input": "my secret"}', '{"input": "my sec', {"input": "my secret"}, 7, ""]
     )
-    def test_is_not_quoted_where_raw_is_no_message(self, raw):
+    def test_raw_without_message_is_not_quoted(self, raw):
         assert (
             explained(400, failure(400, "Provider returned error", {"raw": raw})).message == "Provider returned error."
         )
@@ -496,22 +496,22 @@ class TestContextWindow:
             ("maximum context length is , tokens", None),
         ],
     )
-    def test_is_told_by_its_words(self, words, limit):
+    def test_context_error_is_recognized_by_its_words(self, words, limit):
         error = explained(400, failure(400, words))
         assert type(error) is errors.ContextWindowExceededError
-        assert error.limit == limit
-        assert error.estimate is None
+        assert error.context_length == limit
+        assert error.estimated_tokens is None
 
-    def test_has_the_limit_that_a_field_tells(self):
+    def test_context_length_is_read_from_n_ctx(self):
         _, body, *_ = BODIES["a prompt too long, as llama.cpp says it"]
-        assert explained(400, body).limit == 4_096
+        assert explained(400, body).context_length == 4_096
 
-    def test_is_not_the_reason_of_a_failing_server(self):
+    def test_server_error_about_context_is_not_context_error(self):
         assert type(explained(500, failure(500, "context window store is down"))) is errors.ServerError
 
 
 class TestModels:
-    """What was asked for is no longer there, and the error says what is."""
+    """Errors about missing models say which models exist."""
 
     RETIRED = (
         (404, failure(404, "No endpoints found for liquid/lfm-3b.")),
@@ -523,26 +523,26 @@ class TestModels:
 
     @pytest.mark.parametrize(("status", "body"), RETIRED)
     @pytest.mark.parametrize("model", ["liquid/lfm-3b", "lfm-3b"])
-    def test_a_retired_one_names_its_successors(self, status, body, model):
+    def test_retired_model_error_lists_successors(self, status, body, model):
         error = explained(status, body, model=model)
         assert type(error) is errors.ModelRetiredError
         assert error.successors
         assert "OpenRouter no longer serves `liquid/lfm-3b`" in error.message
-        assert f'Ask `model="{error.successors[0]}"` instead' in error.message
+        assert f'Use `model="{error.successors[0]}"` instead' in error.message
         assert body["error"]["message"] in error.message
         assert not error.is_retryable
 
-    def test_an_unknown_one_of_liquid_names_the_living(self):
+    def test_unknown_liquid_model_error_lists_live_models(self):
         error = explained(400, failure(400, "liquid/lfm-9b is not a valid model ID"), model="liquid/lfm-9b")
         assert type(error) is errors.ModelNotFoundError
         assert "Liquid models known to be served: liquid/" in error.message
         assert "Liquid models" not in explained(400, failure(400, "x is not a valid model ID"), model="x/y").message
 
-    def test_a_policy_that_excludes_a_retired_one_is_still_a_policy(self):
+    def test_data_policy_error_of_retired_model_is_no_endpoints_error(self):
         error = explained(404, failure(404, "No endpoints found matching your data policy"), model="liquid/lfm-3b")
         assert type(error) is errors.NoEndpointsError
 
-    def test_a_request_about_no_model_is_about_none(self):
+    def test_error_without_model_is_plain_not_found(self):
         error = explained(404, failure(404, "No endpoints found for x."), model=None)
         assert (type(error), error.model) == (errors.NotFoundError, None)
 
@@ -550,24 +550,24 @@ class TestModels:
 class TestSecrets:
     @pytest.mark.parametrize("place", ["message", "raw", "remedy_hint", "provider_name", "error_type"])
     @pytest.mark.parametrize("secret", [KEY, USER, f"Bearer {KEY}", "org_2abcDEF345ghi"])
-    def test_are_masked_wherever_a_server_puts_them(self, place, secret):
-        told = f"Incorrect API key: {secret}"
-        metadata = {} if place == "message" else {place: told}
-        error = explained(400, failure(400, told if place == "message" else "Bad", metadata))
+    def test_secrets_are_masked_in_each_place(self, place, secret):
+        text = f"Incorrect API key: {secret}"
+        metadata = {} if place == "message" else {place: text}
+        error = explained(400, failure(400, text if place == "message" else "Bad", metadata))
         for shown in (str(error), repr(error), error.message):
             assert secret not in shown
 
-    def test_of_headers_are_not_kept(self):
+    def test_response_headers_are_not_kept_in_error(self):
         error = explained(401, failure(401, "x"), {"set-cookie": KEY, "authorization": KEY})
         assert KEY not in f"{error}{error!r}{vars(error)}"
 
-    def test_a_body_is_never_quoted_at_length(self):
+    def test_error_message_is_cut_to_limit(self):
         error = explained(500, {"error": {"message": "word " * 100_000}})
         assert len(error.message) <= errors.MAX_MESSAGE_CHARS + 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_refused_and_says_what_to_do(status):
+def test_redirect_is_refused_with_advice(status):
     error = explained(status, b"", {"location": f"https://example.org/?key={KEY}"})
     assert type(error) is errors.ResponseError
     assert (error.status_code, error.is_retryable) == (status, False)
@@ -575,16 +575,16 @@ def test_a_redirect_is_refused_and_says_what_to_do(status):
     assert "example.org" not in f"{error}{vars(error)}"
 
 
-def test_the_generation_is_named_by_the_body_or_else_by_the_header():
+def test_generation_id_comes_from_body_then_header():
     headers = {"x-generation-id": "gen-header"}
     assert explained(400, {"id": "gen-body", "error": {"message": "x"}}, headers).generation_id == "gen-body"
     assert explained(400, {"error": {"message": "x"}}, headers).generation_id == "gen-header"
     assert explained(400, {"error": {"message": "x"}}).generation_id is None
 
 
-def test_a_model_that_a_server_at_home_lacks_is_not_called_retired():
+def test_model_unknown_to_local_server_is_not_called_retired():
     body = json.dumps({"error": {"message": 'model "liquid/lfm-3b" not found, try pulling it first'}}).encode()
     error = from_body(404, {}, body, RequestContext("liquid/lfm-3b", NOW))
     assert type(error) is errors.ModelNotFoundError
     assert "OpenRouter" not in error.message
-    assert "as this server calls it" in error.message
+    assert "that this server has" in error.message

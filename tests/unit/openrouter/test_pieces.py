@@ -21,7 +21,7 @@ def piece(
 
 
 def join(*events: list[dict[str, Any]]) -> list[tuple[str | None, str | None, str]]:
-    """The calls of a stream as id, name and arguments, after a look at what was handed on while it ran."""
+    """Return the calls of a stream as id, name and arguments, after checking the pieces that it yielded."""
     pieces = ToolCallPieces()
     handed_on: dict[int, ToolCall] = {}
     for event in events:
@@ -41,7 +41,7 @@ TWO = [("call_1", "weather", '{"city": "Oslo"}'), ("call_2", "clock", '{"zone": 
 
 
 class TestToolCalls:
-    def test_as_openrouter_streams_them(self):
+    def test_joins_tool_calls_as_openrouter_streams_them(self):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],
@@ -53,7 +53,7 @@ class TestToolCalls:
             == TWO
         )
 
-    def test_in_turns(self):
+    def test_joins_interleaved_tool_calls(self):
         assert (
             join(
                 [
@@ -66,12 +66,12 @@ class TestToolCalls:
             == TWO
         )
 
-    def test_with_everything_repeated_on_every_piece(self):
+    def test_joins_calls_with_all_fields_repeated_on_each_piece(self):
         same = {"name": "weather", "call_id": "call_1", "index": 0}
         assert join([piece("", **same)], [piece('{"city":', **same)], [piece(' "Oslo"}', **same)]) == WEATHER
 
     @pytest.mark.parametrize("nothing", [None, "", MISSING])
-    def test_with_empty_ids_and_names_after_the_first(self, nothing):
+    def test_joins_calls_with_empty_ids_and_names_after_the_first_piece(self, nothing):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],
@@ -84,7 +84,7 @@ class TestToolCalls:
 
 class TestWithoutIndex:
     @pytest.mark.parametrize("nothing", [None, "0", MISSING])
-    def test_pieces_belong_to_the_call_of_their_id(self, nothing):
+    def test_without_index_pieces_belong_to_call_of_their_id(self, nothing):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=nothing)],
@@ -95,7 +95,7 @@ class TestWithoutIndex:
             == TWO
         )
 
-    def test_pieces_without_an_id_belong_to_the_call_last_opened(self):
+    def test_without_index_and_id_pieces_belong_to_last_call(self):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1")],
@@ -107,13 +107,13 @@ class TestWithoutIndex:
             == TWO
         )
 
-    def test_whole_calls_of_one_id_are_told_apart_by_name(self):
+    def test_without_index_whole_calls_of_one_id_are_separated_by_name(self):
         calls = join(
             [piece("{}", name="weather", call_id="call_1"), piece("{}", name="clock", call_id="call_1")],
         )
         assert calls == [("call_1", "weather", "{}"), ("call_gen-7_1", "clock", "{}")]
 
-    def test_pieces_of_one_id_belong_to_the_call_last_opened(self):
+    def test_without_index_pieces_of_one_id_belong_to_last_call(self):
         calls = join(
             [piece("{", name="weather", call_id="call_1")],
             [piece("}", call_id="call_1")],
@@ -122,7 +122,7 @@ class TestWithoutIndex:
         )
         assert calls == [("call_1", "weather", "{}"), ("call_gen-7_1", "clock", "[]")]
 
-    def test_whole_calls_without_an_id_are_one_each(self):
+    def test_without_index_and_id_whole_calls_are_separate(self):
         calls = join([piece("{}", name="weather"), piece("{}", name="weather")], [piece("{}", name="clock")])
         assert calls == [
             ("call_gen-7_0", "weather", "{}"), ("call_gen-7_1", "weather", "{}"), ("call_gen-7_2", "clock", "{}"),
@@ -130,7 +130,7 @@ class TestWithoutIndex:
 
 
 class TestWrongIndex:
-    def test_the_same_for_calls_of_different_ids(self):
+    def test_same_index_with_different_ids_is_separate_calls(self):
         assert (
             join(
                 [
@@ -143,7 +143,7 @@ class TestWrongIndex:
             == TWO
         )
 
-    def test_the_same_for_calls_in_turn_whose_pieces_have_no_id(self):
+    def test_same_index_without_ids_on_later_pieces_is_separate_calls(self):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],
@@ -154,13 +154,13 @@ class TestWrongIndex:
             == TWO
         )
 
-    def test_the_same_for_calls_of_different_names_without_ids(self):
+    def test_same_index_with_different_names_without_ids_is_separate_calls(self):
         assert [call[1:] for call in join(
             [piece("{}", name="weather", index=0)],
             [piece("{}", name="clock", index=0)],
         )] == [("weather", "{}"), ("clock", "{}")]  # fmt: skip
 
-    def test_another_on_every_piece_of_one_call(self):
+    def test_different_index_on_each_piece_is_one_call(self):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],
@@ -170,7 +170,7 @@ class TestWrongIndex:
             == WEATHER
         )
 
-    def test_an_unknown_one_without_id_or_name_is_the_call_last_opened(self):
+    def test_unknown_index_without_id_or_name_belongs_to_last_call(self):
         assert join([piece("", name="weather", call_id="call_1", index=0)], [piece('{"city": "Oslo"}', index=7)]) == (
             WEATHER
         )
@@ -178,7 +178,7 @@ class TestWrongIndex:
 
 class TestWrongId:
     @pytest.mark.parametrize("nothing", [None, "", MISSING, 7])
-    def test_none_is_made_up_once_and_unique(self, nothing):
+    def test_missing_id_is_generated_once_and_unique(self, nothing):
         calls = join(
             [piece("", name="weather", call_id=nothing, index=0)],
             [piece("{}", call_id=nothing, index=0)],
@@ -186,12 +186,12 @@ class TestWrongId:
         )
         assert calls == [("call_gen-7_0", "weather", "{}"), ("call_gen-7_1", "clock", "{}")]
 
-    def test_none_is_made_up_without_a_generation_too(self):
+    def test_missing_id_is_generated_without_generation_id(self):
         pieces = ToolCallPieces()
         pieces.add([piece("{}", name="weather")], None, whole=True, finished=False)
         assert pieces.joined()[0].id == "call_reply_0"
 
-    def test_the_same_for_calls_at_different_indices(self):
+    def test_same_id_at_different_indices_is_separate_calls(self):
         calls = join(
             [
                 piece("", name="weather", call_id="call_1", index=0),
@@ -203,7 +203,7 @@ class TestWrongId:
         )
         assert calls == [("call_1", "weather", "[0]"), ("call_gen-7_1", "weather", "[1] ")]
 
-    def test_another_on_every_piece_of_one_call(self):
+    def test_different_id_on_each_piece_is_one_call(self):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],
@@ -213,7 +213,7 @@ class TestWrongId:
             == WEATHER
         )
 
-    def test_a_late_one_opens_no_second_call(self):
+    def test_late_id_begins_no_second_call(self):
         for late in ({"call_id": "call_1"}, {"call_id": "call_1", "name": "weather"}):
             calls = join(
                 [piece("", name="weather", index=0)],
@@ -224,12 +224,12 @@ class TestWrongId:
 
 
 class TestLateName:
-    def test_belongs_to_the_call_of_its_id_or_index(self):
+    def test_late_name_belongs_to_call_of_its_id_or_index(self):
         for same in ({"call_id": "call_1", "index": 0}, {"call_id": "call_1"}):
             assert join([piece('{"city":', **same)], [piece(' "Oslo"}', name="weather", **same)]) == WEATHER
         assert join([piece("{", index=0)], [piece("}", name="weather", index=0)]) == [("call_gen-7_0", "weather", "{}")]
 
-    def test_may_never_come(self):
+    def test_call_without_name_has_none(self):
         assert join([piece("{}", index=0)]) == [("call_gen-7_0", None, "{}")]
 
 
@@ -246,12 +246,12 @@ class TestArguments:
             ([], "[]"),
         ],
     )
-    def test_are_text_whatever_was_sent(self, sent, text):
+    def test_arguments_of_any_type_become_text(self, sent, text):
         assert join([piece(sent, name="weather", call_id="call_1", index=0)]) == [("call_1", "weather", text)]
 
 
 class TestRepeatedFinish:
-    """Since June 2026 OpenRouter repeats the finish chunk, at times with the calls of the first."""
+    """Since June 2026 OpenRouter repeats the finish chunk, sometimes with the calls of the first."""
 
     STREAMED = (
         [piece("", name="weather", call_id="call_1", index=0)],
@@ -262,7 +262,7 @@ class TestRepeatedFinish:
     @pytest.mark.parametrize(
         "fields", [("call_id", "name", "index"), ("call_id", "index"), ("call_id", "name"), ("index",), ("name",)]
     )
-    def test_adds_no_call_twice(self, fields):
+    def test_repeated_finish_adds_no_call_twice(self, fields):
         pieces = ToolCallPieces()
         for event in self.STREAMED:
             pieces.add(event, "gen-7", whole=False, finished=False)
@@ -277,13 +277,13 @@ class TestRepeatedFinish:
             assert pieces.add(repeated, "gen-7", whole=False, finished=True) == []
         assert [(call.id, call.name, call.arguments) for call in pieces.joined()] == TWO
 
-    def test_adds_nothing_without_arguments(self):
+    def test_repeated_finish_without_arguments_adds_nothing(self):
         pieces = ToolCallPieces()
         for event in self.STREAMED:
             pieces.add(event, "gen-7", whole=False, finished=False)
         assert pieces.add([piece("", call_id="call_1", index=0)], "gen-7", whole=False, finished=True) == []
 
-    def test_loses_no_call_that_comes_only_then(self):
+    def test_call_that_arrives_only_with_finish_is_kept(self):
         pieces = ToolCallPieces()
         pieces.add([piece("{}", name="weather", call_id="call_1", index=0)], "gen-7", whole=False, finished=False)
         late = [piece("{}", name="clock", call_id="call_2", index=1)]
@@ -291,7 +291,7 @@ class TestRepeatedFinish:
 
 
 class TestWholeReply:
-    def test_each_call_is_one_of_its_own(self):
+    def test_whole_reply_has_one_call_per_entry(self):
         pieces = ToolCallPieces()
         same = piece("{}", name="weather", call_id="call_1", index=0)
         added = pieces.add([same, same, piece("{}")], "gen-7", whole=True, finished=False)
@@ -300,7 +300,7 @@ class TestWholeReply:
         ]  # fmt: skip
         assert pieces.joined() == added
 
-    def test_nothing_is_no_call(self):
+    def test_no_tool_calls_add_none(self):
         pieces = ToolCallPieces()
         for nothing in (None, [], "call", {"id": "x"}, [None, "x"]):
             assert pieces.add(nothing, "gen-7", whole=True, finished=False) == []
@@ -320,42 +320,42 @@ def blocks(*events: list[dict[str, Any]], whole: bool = False) -> list[dict[str,
 
 
 class TestReasoningBlocks:
-    def test_are_joined_by_type_and_index(self):
+    def test_reasoning_blocks_are_joined_by_type_and_index(self):
         summary = {"type": "reasoning.summary", "index": 0}
         assert blocks(
             [text("Hm")], [text(", well", 0), summary | {"summary": "A"}], [summary | {"summary": "B"}], [text("Oh", 1)]
         ) == [text("Hm, well"), summary | {"summary": "AB"}, text("Oh", 1)]
 
-    def test_take_a_signature_that_comes_alone(self):
+    def test_reasoning_block_takes_signature_of_later_piece(self):
         signed = {"type": "reasoning.text", "index": 0, "signature": "c2ln"}
         assert blocks([text("Hm")], [signed]) == [text("Hm", signature="c2ln")]
 
-    def test_keep_a_value_that_a_later_piece_has_as_null(self):
+    def test_reasoning_block_keeps_value_over_later_null(self):
         assert blocks([text("Hm", id="r1", signature="c2ln")], [text(None, id=None, signature=None)]) == [
             text("Hm", id="r1", signature="c2ln")
         ]
 
-    def test_keep_null_where_nothing_else_came(self):
+    def test_reasoning_block_keeps_null_without_other_value(self):
         assert blocks([text("Hm", id=None)], [text("!", id=None)]) == [text("Hm!", id=None)]
         assert blocks([text(None)]) == [text(None)]
 
-    def test_of_different_ids_are_different(self):
+    def test_reasoning_blocks_of_different_ids_are_separate(self):
         first, second = ({"type": "reasoning.encrypted", "index": 0, "id": f"rs_{n}", "data": "eA=="} for n in (1, 2))
         assert blocks([first], [second]) == [first, second]
 
-    def test_without_an_index_are_whole(self):
+    def test_reasoning_blocks_without_index_are_whole(self):
         assert blocks([text("Hm", None)], [text("Oh", None)]) == [text("Hm", None), text("Oh", None)]
 
-    def test_of_an_unknown_type_survive(self):
+    def test_reasoning_blocks_of_unknown_type_are_kept(self):
         unknown = {"type": "reasoning.novel", "index": 0, "payload": {"a": [1]}, "format": None}
         assert blocks([unknown], [{"what": "is this"}]) == [unknown, {"what": "is this"}]
 
-    def test_of_a_whole_reply_are_not_touched(self):
+    def test_reasoning_blocks_of_whole_reply_are_unchanged(self):
         sent = [text("Hm"), text("Oh"), {"type": "reasoning.encrypted", "index": 0, "data": "eA==", "id": None}]
         assert blocks(sent, whole=True) == sent
 
 
-def test_a_dict_in_pieces_joins_the_named_texts_and_keeps_the_last_of_others():
+def test_dict_pieces_join_named_texts_and_keep_last_of_others():
     pieces = DictPieces(("data", "transcript"))
     for part in ({"id": "a1", "data": "UklG"}, {"data": "Rg==", "transcript": "Hi"}, {"expires_at": 1}, {"id": None}):
         pieces.add(part)

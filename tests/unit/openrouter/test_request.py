@@ -15,7 +15,7 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 
 class TestAttribution:
-    def test_credits_the_app(self):
+    def test_attribution_headers_credit_the_app(self):
         app = Attribution("https://example.org", "Example", ("cli-agent", "roleplay"))
         assert app.headers() == {
             "HTTP-Referer": "https://example.org",
@@ -24,11 +24,11 @@ class TestAttribution:
             "X-OpenRouter-Categories": "cli-agent,roleplay",
         }
 
-    def test_credits_nobody_unless_asked(self):
+    def test_attribution_is_off_by_default(self):
         assert Attribution.from_env().headers() == {}
         assert not {"HTTP-Referer", "X-Title"} & headers_of(KEY, NOBODY, {}, body=True).keys()
 
-    def test_takes_what_is_not_passed_from_the_environment(self, monkeypatch):
+    def test_attribution_from_env_fills_missing_arguments(self, monkeypatch):
         monkeypatch.setenv("OPENROUTER_APP_URL", "https://example.org")
         monkeypatch.setenv("OPENROUTER_APP_TITLE", "Example")
         monkeypatch.setenv("OPENROUTER_APP_CATEGORIES", " cli-agent, roleplay ,")
@@ -38,19 +38,19 @@ class TestAttribution:
         )
         assert Attribution.from_env(url="", title="").headers() == {"X-OpenRouter-Categories": "cli-agent,roleplay"}
 
-    def test_takes_empty_variables_for_none(self, monkeypatch):
+    def test_attribution_from_env_ignores_empty_variables(self, monkeypatch):
         for name in ("URL", "TITLE", "CATEGORIES"):
             monkeypatch.setenv(f"OPENROUTER_APP_{name}", "")
         assert Attribution.from_env() == NOBODY
 
     @pytest.mark.parametrize("categories", [("a", "b", "c"), ("Cli-Agent",), ("cli agent",), ("cli_agent",), ("-a",),
                                             ("a-",), ("",), ("x" * 31,), ("a,b",)])  # fmt: skip
-    def test_refuses_categories_that_openrouter_would_drop(self, categories):
+    def test_attribution_refuses_invalid_categories(self, categories):
         with pytest.raises(ConfigurationError, match="categor"):
             Attribution(categories=categories)
 
     @pytest.mark.parametrize("value", ["a\nb", "a\r\nX-Evil: 1", "a\x00b", "a\x7f"])
-    def test_refuses_a_break_in_a_value(self, value):
+    def test_attribution_refuses_line_breaks(self, value):
         for app in ({"url": value}, {"title": value}):
             with pytest.raises(ConfigurationError, match="without line breaks"):
                 Attribution(**app)
@@ -116,7 +116,7 @@ class TestBaseURL:
             ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
         ],
     )
-    def test_is_ready_for_a_path(self, url, ready):
+    def test_base_url_is_ready_for_a_path(self, url, ready):
         assert base_url_of(url) == ready
 
     @pytest.mark.parametrize(
@@ -127,26 +127,26 @@ class TestBaseURL:
             "https://openrouter.ai/v1 HTTP/1.1", "https://open\trouter.ai/v1", "https://openrouter.ai/\x00v1",
         ],
     )  # fmt: skip
-    def test_refuses_what_is_no_address(self, url):
+    def test_invalid_base_url_is_refused(self, url):
         with pytest.raises(ConfigurationError, match="`base_url` must be like"):
             base_url_of(url)
 
     @pytest.mark.parametrize("url", ["https://me:secret@example.org/v1", "https://secret@example.org/v1"])
-    def test_refuses_credentials(self, url):
-        with pytest.raises(ConfigurationError, match="user name or a password") as caught:
+    def test_base_url_with_credentials_is_refused(self, url):
+        with pytest.raises(ConfigurationError, match="user name or password") as caught:
             base_url_of(url)
         assert "secret" not in str(caught.value)
 
     @pytest.mark.parametrize("url", ["https://example.org/v1?key=secret", "https://example.org/v1#secret"])
-    def test_refuses_a_query(self, url):
-        with pytest.raises(ConfigurationError, match="query or a fragment") as caught:
+    def test_base_url_with_query_or_fragment_is_refused(self, url):
+        with pytest.raises(ConfigurationError, match="query or fragment") as caught:
             base_url_of(url)
         assert "secret" not in str(caught.value)
 
     @pytest.mark.parametrize(
         "url", ["ftp://me:secret@example.org", "https://me:sec/ret@example.org", "ftp://x/#secret", "ftp://x?k=secret"]
     )
-    def test_shows_no_secret_of_one_that_it_cannot_read(self, url):
+    def test_invalid_base_url_error_shows_no_secret(self, url):
         with pytest.raises(ConfigurationError) as caught:
             base_url_of(url)
         assert "ret" not in str(caught.value)
@@ -169,55 +169,55 @@ class TestBaseURL:
         ("", False),
     ],
 )
-def test_this_machine_is_told_from_others(url, here):
+def test_is_loopback_recognizes_this_machine(url, here):
     assert is_loopback(url) is here
 
 
 class TestBody:
-    def test_holds_what_was_asked(self):
+    def test_body_has_model_messages_and_parameters(self):
         assert body_of("liquid/x", HELLO, {"max_tokens": 9, "provider": {"zdr": True}, "news": "x"}) == {
             "model": "liquid/x", "messages": HELLO, "max_tokens": 9, "provider": {"zdr": True}, "news": "x",
         }  # fmt: skip
 
-    def test_leaves_out_what_is_not_set(self):
+    def test_body_leaves_out_none_and_empty_values(self):
         nothing = {"stop": None, "tools": [], "models": (), "provider": {}, "top_p": None}
         assert body_of("liquid/x", HELLO, nothing) == {"model": "liquid/x", "messages": HELLO}
 
-    def test_keeps_what_is_set_to_little(self):
+    def test_body_keeps_zero_and_false(self):
         little = {"temperature": 0, "seed": 0, "stream": False, "user": ""}
         assert body_of("liquid/x", HELLO, little) == {"model": "liquid/x", "messages": HELLO, **little}
 
-    def test_does_not_change_what_it_was_given(self):
+    def test_body_of_does_not_modify_its_arguments(self):
         messages, parameters = [*HELLO], {"stop": None}
         body_of("liquid/x", messages, parameters)["messages"].append("x")
         assert (messages, parameters) == (HELLO, {"stop": None})
 
-    def test_needs_a_message(self):
-        with pytest.raises(ConfigurationError, match="no message"):
+    def test_body_needs_a_message(self):
+        with pytest.raises(ConfigurationError, match="`messages` is empty"):
             body_of("liquid/x", [], {})
 
 
 class TestEncoding:
-    def test_is_compact_and_keeps_letters(self):
+    def test_encoding_is_compact_utf8(self):
         data = encode(body_of("liquid/x", [{"role": "user", "content": "Grüße \u2028 😀"}], {"stop": ("a",)}))
         assert data == (
             '{"model":"liquid/x","messages":[{"role":"user","content":"Grüße \u2028 😀"}],"stop":["a"]}'.encode()
         )
         assert json.loads(data)["messages"][0]["content"] == "Grüße \u2028 😀"
 
-    def test_of_the_same_body_is_the_same(self):
+    def test_encoding_is_deterministic(self):
         assert encode({"b": 1, "a": 2}) == encode({"b": 1, "a": 2}) == b'{"b":1,"a":2}'
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, object(), {1, 2}, b"bytes"])
-    def test_refuses_what_is_no_json(self, value):
+    def test_encoding_refuses_values_without_json_form(self, value):
         with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
             encode({"a": value})
 
-    def test_refuses_half_a_letter(self):
+    def test_encoding_refuses_unpaired_surrogates(self):
         with pytest.raises(ConfigurationError, match="surrogate"):
             encode({"a": "\ud83d"})
 
-    def test_refuses_what_is_nested_without_end(self):
+    def test_encoding_refuses_recursive_values(self):
         loop: list[object] = []
         loop.append(loop)
         deep: list[object] = []

@@ -36,7 +36,7 @@ def refused(*events: bytes, headers: dict[str, str] | None = None) -> errors.API
 
 
 class TestWholeReply:
-    def test_has_all_that_openrouter_says(self):
+    def test_whole_reply_has_all_fields(self):
         reply = read_reply(200, {}, json.dumps({
             "id": "gen-1", "object": "chat.completion", "created": 1790000000, "model": "liquid/x-20260811:free",
             "provider": "Liquid", "system_fingerprint": "vllm-1", "service_tier": "default", "usage": USAGE,
@@ -69,60 +69,60 @@ class TestWholeReply:
         assert (reply.text, reply.reasoning, reply.finish_reason) == ("Hi", "Hm", "tool_calls")
         assert reply.tool_calls == reply.choices[0].tool_calls
 
-    def test_may_be_padded(self):
+    def test_whole_reply_may_be_padded_with_whitespace(self):
         padding = b"\n         \n" * 107
         assert read_reply(200, {}, padding + body({"content": "Hi"}) + b"\n", ASKED).text == "Hi"
 
-    def test_may_begin_with_a_byte_order_mark(self):
+    def test_whole_reply_may_begin_with_byte_order_mark(self):
         assert read_reply(200, {}, "\ufeff".encode() + body({"content": "Hi"}), ASKED).text == "Hi"
 
-    def test_needs_no_more_than_choices(self):
+    def test_whole_reply_needs_only_choices(self):
         reply = read_reply(200, {}, b'{"choices": [{"message": {"content": "Hi"}}]}', ASKED)
         assert reply == Reply(choices=[Choice(text="Hi")])
 
     @pytest.mark.parametrize("content", [None, "", []])
-    def test_may_have_no_text(self, content):
+    def test_whole_reply_may_have_no_text(self, content):
         assert read({"content": content}).text == ""
         assert read({"content": content, "reasoning": "Hm"}).reasoning == "Hm"
 
-    def test_may_have_content_in_parts(self):
+    def test_whole_reply_may_have_content_parts(self):
         image = {"type": "image_url", "image_url": {"url": "data:"}}
         reply = read({"content": [{"type": "text", "text": "A"}, image, "B", {"type": "text", "text": "C"}, 7]})
         assert reply.text == "ABC"
         assert reply.choices[0].parts == [image]
 
-    def test_may_have_several_choices(self):
+    def test_whole_reply_may_have_several_choices(self):
         choices = [{"index": index, "message": {"content": text}} for index, text in ((1, "B"), (0, "A"))]
         assert [choice.text for choice in read(choices=choices).choices] == ["A", "B"]
         choices = [{"message": {"content": text}} for text in "AB"]
         assert [choice.text for choice in read(choices=choices).choices] == ["A", "B"]
 
     @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
-    def test_takes_the_reasoning_by_either_name(self, name):
+    def test_reasoning_is_read_by_either_name(self, name):
         assert read({"content": "Hi", name: "Hm"}).reasoning == "Hm"
 
-    def test_keeps_the_blocks_of_reasoning_as_they_are(self):
+    def test_reasoning_blocks_are_kept_unchanged(self):
         details = [{"type": "reasoning.text", "index": 0, "text": text, "signature": None} for text in "AB"]
         assert read({"reasoning_details": details}).choices[0].reasoning_details == details
 
-    def test_takes_the_reasoning_from_its_blocks_where_it_stands_nowhere_else(self):
+    def test_reasoning_is_read_from_blocks_if_missing_elsewhere(self):
         details = [{"type": "reasoning.summary", "summary": "A"}, {"type": "reasoning.text", "text": "B"}]
         assert read({"reasoning": None, "reasoning_details": details}).reasoning == "AB"
         assert read({"reasoning": {"odd": 1}, "reasoning_details": details}).reasoning == "AB"
         assert read({"reasoning": "C", "reasoning_details": details}).reasoning == "C"
 
     @pytest.mark.parametrize("finish_reason", ["error", None, "", "a_new_word"])
-    def test_bears_any_finish_reason_but_error(self, finish_reason):
+    def test_any_finish_reason_but_error_is_accepted(self, finish_reason):
         choice = {"finish_reason": finish_reason, "message": {"content": "Hi"}}
         if finish_reason == "error":
-            with pytest.raises(errors.ServerError, match="without saying why") as caught:
+            with pytest.raises(errors.ServerError, match="without a reason") as caught:
                 read(choices=[choice])
             assert caught.value.partial.text == "Hi"
         else:
             assert read(choices=[choice]).finish_reason == (finish_reason or None)
 
     @pytest.mark.parametrize("usage", [None, {}, [], 7, "many"])
-    def test_may_have_no_usage(self, usage):
+    def test_whole_reply_may_have_no_usage(self, usage):
         assert read({"content": "Hi"}, usage=usage).usage is None
 
 
@@ -134,7 +134,7 @@ class TestNoReply:
             b'{"choices": [{"message": {"content": ""}, "finish_reason": null}]}',
         ],
     )  # fmt: skip
-    def test_without_content_and_finish_reason_may_be_asked_again(self, data):
+    def test_reply_without_content_and_finish_reason_is_retryable(self, data):
         with pytest.raises(errors.ResponseError, match="neither content nor a finish reason") as caught:
             read_reply(200, {}, data, ASKED)
         assert caught.value.is_retryable
@@ -143,21 +143,21 @@ class TestNoReply:
     @pytest.mark.parametrize(
         "data", [b"<html></html>", b"[]", b'"Hi"', b"null", b"{", b"[" * 100_000, b'{"a": "\xff"}']
     )
-    def test_that_is_no_json_object_says_what_to_check(self, data):
+    def test_body_that_is_not_a_json_object_gives_advice(self, data):
         with pytest.raises(errors.ResponseError, match="Check that `base_url`") as caught:
             read_reply(200, {"x-generation-id": "gen-1"}, data, ASKED)
         assert not caught.value.is_retryable
         assert (caught.value.status_code, caught.value.generation_id) == (200, "gen-1")
 
     @pytest.mark.parametrize("data", [b"", b"\n         \n"])
-    def test_that_is_empty_may_be_asked_again(self, data):
-        with pytest.raises(errors.ResponseError, match="empty body") as caught:
+    def test_empty_body_is_retryable(self, data):
+        with pytest.raises(errors.ResponseError, match="response is empty") as caught:
             read_reply(200, {}, data, ASKED)
         assert caught.value.is_retryable
 
 
 class TestErrorInASuccess:
-    def test_keeps_what_came_with_it(self):
+    def test_error_in_a_200_keeps_partial_reply(self):
         choice = {
             "finish_reason": "error", "message": {"content": "Par", "reasoning": "Hm"},
             "error": {"code": 502, "message": "Lost", "metadata": {"error_type": "provider_unavailable"}},
@@ -169,12 +169,12 @@ class TestErrorInASuccess:
         assert (error.generation_id, error.model) == ("gen-1", ASKED.model)
         assert (error.partial.text, error.partial.reasoning, error.partial.usage) == ("Par", "Hm", USAGE)
 
-    def test_beats_a_good_choice(self):
+    def test_error_in_a_200_takes_precedence_over_choices(self):
         with pytest.raises(errors.RateLimitError) as caught:
             read({"content": "Hi"}, error={"code": 429, "message": "Slow down"})
         assert caught.value.partial.text == "Hi"
 
-    def test_takes_its_wait_from_the_header(self):
+    def test_error_in_a_200_takes_retry_after_from_header(self):
         with pytest.raises(errors.RateLimitError) as caught:
             read_reply(200, {"retry-after": "2"}, b'{"error": {"code": 429, "message": "x"}}', ASKED)
         assert caught.value.retry_after == 2.0
@@ -182,11 +182,11 @@ class TestErrorInASuccess:
 
 
 class TestOtherEndpoints:
-    def test_are_read_as_any_object(self):
+    def test_read_json_returns_any_object(self):
         assert read_json(200, {}, b' {"data": [1]}', ASKED) == {"data": [1]}
         assert read_json(200, {}, b'{"data": [1], "error": null}', ASKED) == {"data": [1], "error": None}
 
-    def test_fail_by_status_or_by_body(self):
+    def test_read_json_fails_by_status_or_body(self):
         failed = b'{"error": {"code": 401, "message": "User not found."}}'
         for status in (200, 401):
             with pytest.raises(errors.AuthenticationError):
@@ -214,12 +214,12 @@ class TestStream:
             (200, "", False),
         ],
     )
-    def test_is_told_by_status_and_content_type(self, status, content_type, is_one):
+    def test_event_stream_is_recognized_by_status_and_content_type(self, status, content_type, is_one):
         assert is_event_stream(status, {"content-type": content_type}) is is_one
         assert not is_event_stream(status, {})
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_may_end_in_any_recorded_way(self, ending):
+    def test_stream_may_end_in_each_recorded_way(self, ending):
         reading = read_stream([event({"content": "H"}), event({"content": "i"}), *ENDINGS[ending], DONE])
         assert [delta.text for delta in reading.deltas] == ["H", "i"]
         assert reading.whole == Reply(
@@ -228,24 +228,24 @@ class TestStream:
         )  # fmt: skip
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_is_whole_without_done_once_finish_and_usage_are_there(self, ending):
+    def test_stream_without_done_is_complete_after_finish_and_usage(self, ending):
         assert read_stream([event({"content": "Hi"}), *ENDINGS[ending]]).whole.text == "Hi"
 
-    def test_is_not_whole_at_the_finish_alone(self):
+    def test_stream_without_done_is_incomplete_after_finish_alone(self):
         error = refused(event({"content": "Hi"}), event({"content": ""}, "stop"))
         assert type(error) is errors.StreamInterruptedError
 
-    def test_without_usage_is_whole_at_done(self):
+    def test_stream_without_usage_is_complete_at_done(self):
         assert read_stream([event({"content": "Hi"}, "stop"), DONE]).whole.usage is None
 
-    def test_takes_the_last_usage(self):
+    def test_stream_takes_last_usage(self):
         reading = read_stream([
             event({"content": "Hi"}, usage={"total_tokens": 1}), event({}, "stop", usage=USAGE),
             event({}, "stop", usage=None), DONE,
         ])  # fmt: skip
         assert reading.whole.usage == USAGE
 
-    def test_takes_other_facts_from_the_first_event_that_has_them(self):
+    def test_stream_takes_other_fields_from_first_event_that_has_them(self):
         facts = {"id": "gen-2", "provider": "Together", "system_fingerprint": "vllm-2", "openrouter_metadata": {"n": 2}}
         whole = read_stream([
             event({"content": "Hi"}, **dict.fromkeys(facts, "")), event({}, **dict.fromkeys(facts)),
@@ -254,11 +254,11 @@ class TestStream:
         assert (whole.id, whole.provider, whole.system_fingerprint) == ("gen-2", "Together", "vllm-2")
         assert whole.extra == {"openrouter_metadata": {"n": 2}}
 
-    def test_ends_at_done_whatever_follows(self):
+    def test_stream_ends_at_done(self):
         reading = read_stream([event({"content": "Hi"}, "stop") + DONE + event({"content": "!"}) + b"data: {\n\n"])
         assert reading.whole.text == "Hi"
 
-    def test_finishes_when_every_choice_has(self):
+    def test_stream_finishes_when_each_choice_has(self):
         def of(index: int, finish_reason: str | None = None) -> bytes:
             choice = {"index": index, "delta": {"content": f"{index}"}, "finish_reason": finish_reason}
             return event(choices=[choice])
@@ -267,13 +267,13 @@ class TestStream:
         whole = read_stream([of(0), of(1), of(0, "stop"), of(1, "length"), DONE]).whole
         assert [(choice.text, choice.finish_reason) for choice in whole.choices] == [("00", "stop"), ("11", "length")]
 
-    def test_adds_a_repeated_citation_once(self):
+    def test_repeated_citation_is_added_once(self):
         citation = [{"type": "url_citation", "url_citation": {"url": "https://example.org"}}]
         finish = {"content": "", "annotations": citation}
         whole = read_stream([event({"content": "Hi"}), event(finish, "stop"), event(finish, "stop"), DONE]).whole
         assert whole.choices[0].annotations == citation
 
-    def test_repeats_no_tool_call(self):
+    def test_repeated_tool_call_is_added_once(self):
         call = {"id": "c1", "index": 0, "type": "function", "function": {"name": "f", "arguments": "{}"}}
         finish = {"content": None, "tool_calls": [call]}
         for ending in ([event(finish, "tool_calls")], [event(finish), event({}, "tool_calls")]):
@@ -281,21 +281,21 @@ class TestStream:
             assert reading.whole.tool_calls == [ToolCall(0, "c1", "f", "{}")]
             assert sum(len(delta.tool_calls) for delta in reading.deltas) == 1
 
-    def test_hands_on_log_probabilities_that_come_alone(self):
+    def test_log_probabilities_without_text_are_yielded(self):
         logprobs = {"content": [{"token": "<eos>", "logprob": -0.1}]}
         last = {"index": 0, "delta": {"content": ""}, "logprobs": logprobs, "finish_reason": "stop"}
         reading = read_stream([event({"content": "Hi"}), event(choices=[last]), DONE])
         assert [delta.logprobs for delta in reading.deltas] == [None, logprobs]
         assert reading.whole.choices[0].logprobs == logprobs
 
-    def test_counts_events_but_no_comments(self):
+    def test_comments_do_not_count_as_events(self):
         reader = StreamReader(ASKED, {})
         assert list(reader.feed(b": OPENROUTER PROCESSING\n\n")) == []
-        assert (reader.events, reader.has_content) == (0, False)
+        assert (reader.events, reader._collector.has_content) == (0, False)
         list(reader.feed(event({"content": ""})))
-        assert (reader.events, reader.has_content) == (1, False)
+        assert (reader.events, reader._collector.has_content) == (1, False)
         list(reader.feed(event({"content": "Hi"})))
-        assert (reader.events, reader.has_content) == (2, True)
+        assert (reader.events, reader._collector.has_content) == (2, True)
 
     @pytest.mark.parametrize(
         "delta",
@@ -305,23 +305,23 @@ class TestStream:
             {"audio": {"data": "UklG"}}, {"content": [{"type": "image_url"}]},
         ],
     )  # fmt: skip
-    def test_has_begun_with_any_content(self, delta):
+    def test_any_content_begins_the_answer(self, delta):
         reader = StreamReader(ASKED, {})
         list(reader.feed(event(delta)))
-        assert reader.has_content
+        assert reader._collector.has_content
 
     @pytest.mark.parametrize("empty", [b"data:\n\n", b"data\n\n", b"data: \n\n"])
-    def test_bears_events_without_data(self, empty):
+    def test_events_without_data_are_skipped(self, empty):
         assert read_stream([empty, event({"content": "Hi"}), empty, event({}, "stop"), DONE]).whole.text == "Hi"
 
-    def test_of_a_server_that_sends_a_whole_message_is_read(self):
+    def test_whole_message_in_stream_is_read(self):
         message = {"role": "assistant", "content": "Hi"}
         chunk = event(choices=[{"index": 0, "message": message, "finish_reason": "stop"}])
         assert read_stream([chunk, DONE]).whole.text == "Hi"
 
 
 class TestBrokenStream:
-    def test_keeps_all_that_came(self):
+    def test_interrupted_stream_keeps_partial_reply(self):
         error = refused(
             event({"content": "", "reasoning": "Hm"}), event({"content": "Par"}),
             event({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"a'}}]}),
@@ -335,7 +335,7 @@ class TestBrokenStream:
             id="gen-1", model="liquid/x", provider="Liquid",
         )  # fmt: skip
 
-    def test_that_held_nothing_has_no_part_and_may_be_asked_again(self):
+    def test_interrupted_stream_without_content_is_retryable(self):
         for events in ([], [b": OPENROUTER PROCESSING\n\n"], [event({"content": ""})]):
             error = refused(*events, headers={"x-generation-id": "gen-header"})
             assert type(error) is errors.StreamInterruptedError
@@ -343,28 +343,28 @@ class TestBrokenStream:
             assert error.is_retryable
             assert error.generation_id in ("gen-1", "gen-header")
 
-    def test_that_is_done_without_a_finish_reason_is_not_whole(self):
+    def test_done_without_finish_reason_is_interrupted(self):
         error = refused(event({"content": "Par"}), DONE)
         assert type(error) is errors.StreamInterruptedError
         assert error.partial.text == "Par"
 
-    def test_that_is_done_before_it_began_may_be_asked_again(self):
+    def test_done_without_content_is_retryable(self):
         error = refused(event({"content": ""}), DONE, headers={"x-generation-id": "gen-header"})
         assert type(error) is errors.ResponseError
         assert (error.is_retryable, error.partial, error.generation_id) == (True, None, "gen-1")
 
-    def test_whose_last_event_is_cut_was_cut(self):
+    def test_cut_last_event_is_interrupted(self):
         error = refused(event({"content": "Par"}), event({"content": "tial"})[:-10])
         assert type(error) is errors.StreamInterruptedError
         assert error.partial.text == "Par"
 
     @pytest.mark.parametrize("data", [b"data: {\n\n", b"data: []\n\n", b"data: Hi\n\n", b'data: {"a": "\xff"}\n\n'])
-    def test_with_an_event_that_is_no_object_is_refused(self, data):
+    def test_event_that_is_not_an_object_is_refused(self, data):
         error = refused(event({"content": "Par"}) + data)
         assert type(error) is errors.ResponseError
         assert (error.partial.text, error.model, error.is_retryable) == ("Par", ASKED.model, False)
 
-    def test_with_an_event_that_is_too_large_is_refused(self):
+    def test_too_large_event_is_refused(self):
         reader = StreamReader(ASKED, {}, max_event_bytes=1_000)
         deltas: list[Delta] = []
         with pytest.raises(errors.ResponseError, match="larger than 1,000 bytes") as caught:
@@ -377,7 +377,7 @@ RATE_LIMIT = {"code": 429, "message": "Rate limit exceeded", "metadata": {"error
 
 
 class TestErrorInAStream:
-    def test_comes_after_the_deltas_before_it(self):
+    def test_stream_error_comes_after_earlier_deltas(self):
         failed = event({"content": "!"}, "error", error=RATE_LIMIT)
         reading = read_stream([event({"content": "Par"}) + failed, DONE])
         assert [delta.text for delta in reading.deltas] == ["Par", "!"]
@@ -385,19 +385,19 @@ class TestErrorInAStream:
         assert reading.error.partial.text == "Par!"
         assert (reading.error.provider, reading.error.generation_id) == ("Liquid", "gen-1")
 
-    def test_may_be_the_first_and_only_event(self):
+    def test_stream_error_may_be_the_only_event(self):
         error = refused(event({"content": ""}, "error", error=RATE_LIMIT))
         assert (type(error), error.partial, error.is_retryable) == (errors.RateLimitError, None, True)
 
-    def test_may_come_without_choices(self):
+    def test_stream_error_may_have_no_choices(self):
         error = refused(event({"content": "Par"}), b'data: {"error": {"code": 502, "message": "Lost"}}\n\n')
         assert (type(error), error.partial.text) == (errors.ServerError, "Par")
 
-    def test_may_have_a_word_for_a_code(self):
+    def test_stream_error_may_have_a_word_as_code(self):
         error = refused(event({}, "error", error={"code": "server_error", "message": "Provider disconnected"}))
         assert (type(error), error.status_code, error.code) == (errors.ServerError, 500, "server_error")
 
-    def test_may_come_after_a_normal_finish(self):
+    def test_stream_error_may_come_after_normal_finish(self):
         failed = event({"content": ""}, None, usage=USAGE, error={"code": 400, "message": "Token limit reached"})
         error = refused(event({"content": "Par"}), event({"content": ""}, "length"), failed, DONE)
         assert type(error) is errors.ContextWindowExceededError
@@ -405,20 +405,20 @@ class TestErrorInAStream:
         assert (error.partial.text, error.partial.finish_reason, error.partial.usage) == ("Par", "length", USAGE)
 
     @pytest.mark.parametrize("finish_reason", ["error", None, "stop"])
-    def test_may_stand_in_the_choice(self, finish_reason):
+    def test_stream_error_may_be_in_the_choice(self, finish_reason):
         choice = {"index": 0, "delta": {"content": ""}, "finish_reason": finish_reason, "error": RATE_LIMIT}
         assert type(refused(event({"content": "Par"}), event(choices=[choice]))) is errors.RateLimitError
 
-    def test_may_be_no_more_than_its_finish_reason(self):
+    def test_stream_error_may_be_only_a_finish_reason(self):
         error = refused(event({"content": "Par"}), event({"content": ""}, "error"))
         assert (type(error), error.status_code, error.partial.text) == (errors.ServerError, None, "Par")
-        assert "without saying why" in error.message
+        assert "without a reason" in error.message
 
-    def test_may_be_no_more_than_text(self):
+    def test_stream_error_may_be_only_text(self):
         assert refused(event(error="out of memory")).message == "out of memory."
 
 
-def test_an_error_from_outside_takes_what_had_come():
+def test_attach_partial_adds_what_arrived_to_outside_error():
     reader = StreamReader(ASKED, {"x-generation-id": "gen-header"})
     early = errors.APITimeoutError("silence")
     reader.attach_partial(early)

@@ -117,7 +117,7 @@ def test_litellm_that_is_not_there_is_told(registered: list, tmp_path: Path, mon
     file = tmp_path / "agent.py"
     file.write_text(PROGRAM)
     monkeypatch.delitem(vars(litellm), "register")
-    monkeypatch.delitem(sys.modules, "lfm_adapter.litellm._registration", raising=False)
+    monkeypatch.delitem(sys.modules, "lfm_adapter.litellm._provider", raising=False)
     monkeypatch.setitem(sys.modules, "litellm", None)
     result = run("--", str(file))
     assert result.exit_code == 1
@@ -128,7 +128,7 @@ def test_litellm_that_does_not_load_is_told(registered: list, tmp_path: Path, mo
     file = tmp_path / "agent.py"
     file.write_text(PROGRAM)
     monkeypatch.delitem(vars(litellm), "register")
-    monkeypatch.setitem(sys.modules, "lfm_adapter.litellm._registration", None)
+    monkeypatch.setitem(sys.modules, "lfm_adapter.litellm._provider", None)
     result = run("--", str(file))
     assert result.exit_code == 1
     assert "LiteLLM does not load (" in result.stderr
