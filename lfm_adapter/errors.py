@@ -36,7 +36,8 @@ __all__ = [
     "MAX_MESSAGE_CHARS", "APIConnectionError", "APIError", "APITimeoutError", "AuthenticationError",
     "BadRequestError", "ConfigurationError", "ContextWindowExceededError", "LFMError", "ModelNotFoundError",
     "ModelRetiredError", "NoEndpointsError", "NotFoundError", "OutputValidationError", "PaymentRequiredError",
-    "PermissionDeniedError", "RateLimitError", "ResponseError", "ServerError", "StreamInterruptedError", "redact",
+    "PermissionDeniedError", "RateLimitError", "ResponseError", "RetiredModelWarning", "ServerError",
+    "StreamInterruptedError", "redact",
 ]  # fmt: skip
 
 MAX_MESSAGE_CHARS = 1_000
@@ -244,6 +245,10 @@ class ServerError(APIError):
     """OpenRouter or the provider failed (500, 502, 503, 529, or a status without a class of its own)."""
 
     _is_retryable_by_default = True
+
+
+class RetiredModelWarning(UserWarning):
+    """A retired model was replaced by its successor, whose price may differ (`when_retired`)."""
 
 
 def _mask(text: str, secret: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from lfm_adapter._client import exchange
+from lfm_adapter._client.exchange import tool_support
 from tests.support.cassette_format import VCR_SETTINGS, CassetteFiles
 from tests.support.leaks import Leaks
 from tests.support.recording import MARKERS, Service, provenance_of, recording_service, replayed_service
@@ -68,9 +68,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees what another has found out about the endpoints of a model."""
-    monkeypatch.setattr(exchange, "_without_tools", {})
+def reset_tool_support() -> None:
+    """No test sees what another has learnt about the endpoints of a model."""
+    tool_support.cache_clear()
 
 
 @pytest.fixture

@@ -1,17 +1,18 @@
-"""One question to a model and all the turns that it takes: by which way it is put, and what a wrong answer leads to."""
+"""One question to a model and the turns it takes: the first request, fallbacks, and retries of invalid output."""
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lfm_adapter._client.plan import plan_of
-from lfm_adapter._client.request import ChatCall, resolve_model
+from lfm_adapter._client.plan import make_plan
+from lfm_adapter._client.request import CompletionRequest, resolve_model
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import APIError, ContextWindowExceededError, NoEndpointsError, OutputValidationError
-from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,110 +20,139 @@ if TYPE_CHECKING:
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import JSONDict, Reply
+    from lfm_adapter.types import Delta, JSONDict, Reply
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Messages", "ToolSupport", "tool_support"]
+
+Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 
 # "No endpoints found that support tool use." https://github.com/sst/opencode/issues/1675
 _NO_TOOLS = re.compile(r"(?i)support[^.]*\btool use")
 
-# What narrows the choice of endpoints: a refusal then says nothing about the model.
+# These narrow the choice of endpoints, so that a refusal says nothing about the model.
 _NARROWING = frozenset({"models", "provider", "tool_choice"})
 
-# When it was found out that no endpoint serves a model with tools, by the address of the server. Endpoints come and go.
-_without_tools: dict[tuple[str, str], float] = {}
-_FORGET_AFTER_S = 600.0
+_REFUSAL_TTL_S = 600.0  # endpoints come and go
+
+
+class ToolSupport:
+    """What was learnt about a model's tools: when the server last said that no endpoint of it supports them."""
+
+    def __init__(self) -> None:
+        self.refused_at = -math.inf  # seconds of `time.monotonic`
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether tools were refused in the last ten minutes."""
+        return time.monotonic() - self.refused_at < _REFUSAL_TTL_S
+
+
+@lru_cache(maxsize=256)
+def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # they are the cache's key
+    """Return what the clients of this process share about a model of a server; `cache_clear()` forgets it all."""
+    return ToolSupport()
 
 
 class Exchange:
-    """Holds the request of the present turn, and takes its answer.
+    """Holds the request of the current turn, and takes its response.
+
+    A stream is never taken back. What the server is known to support streams as it comes, and invalid output is retried
+    only if none of it was passed on. What was prompted for is held back until no retry can follow (`Plan.buffers`).
 
     Attributes:
-        call: The request to send.
-        reply: The answer that stands, once there is one.
+        request: The request to send.
+        reply: The final reply, once there is one.
 
     Raises:
-        ConfigurationError: The request is not one that can be sent.
-        ContextWindowExceededError: The prompt cannot fit the model's context.
+        ConfigurationError: The request is invalid.
+        ContextWindowExceededError: The prompt does not fit the model's context.
     """
 
     def __init__(
         self,
         settings: Settings,
-        messages: str | Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str | None,
         parameters: Mapping[str, Any],
         *,
         stream: bool,
     ) -> None:
-        own = {name: parameters[name] for name in PER_CALL if name in parameters}
-        if own:
-            settings = settings.with_overrides(own)
-            parameters = {name: value for name, value in parameters.items() if name not in own}
+        fields = dict(parameters)
+        if not PER_CALL.isdisjoint(fields):
+            settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
+        if "extra_body" in fields:
+            fields |= fields.pop("extra_body") or {}
         self.reply: Reply | None = None
+        self._has_streamed = self._is_buffering = False
         self._settings = settings
         self._model = resolve_model(model, settings)
         self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        self._parameters = parameters
+        self._fields = fields
         self._stream = stream
         self._output_retries = 0
-        self._room: int | None = None
-        self._waits = False
-        self._before: Reply | None = None
-        self._begin(self._plan(refuses_tools=self._is_known_to_refuse_tools()))
+        self._max_output_tokens: int | None = None
+        self._previous: Reply | None = None
+        refuses_tools = "tools" in fields and tool_support(settings.base_url, self._model).is_refused
+        self._begin(self._make_plan(refuses_tools=refuses_tools))
 
     def on_response(self, reply: Reply) -> None:
-        """Take the answer to `call`: it stands, and is `reply`, or `call` is now the next turn's.
+        """Take the whole response: it becomes `reply`, or `request` becomes that of the next turn.
 
         Raises:
-            OutputValidationError: It does not keep to what was asked for, and no turn is left.
+            OutputValidationError: The output is invalid and no retry is left.
         """
-        self._judge(reply)
+        self._finish(reply)
 
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
-        """Take a piece of the answer to `call`, and return what is to be handed on now.
+        """Take a delta of the response, and return those to pass on now.
 
         Raises:
-            OutputValidationError: See `take`.
+            OutputValidationError: See `on_response`.
         """
         if delta.reply is not None:
-            return self._end(delta.reply)
-        if self._answers is None:
-            return (delta,)
-        passed = self._answers.on_delta(delta)
-        if passed is None:
-            return ()
-        self._held.append(passed)
-        self._waits = self._waits and not self._is_certain(self._answers, passed)
-        return () if self._waits else self._release()
+            rest = self._finish(delta.reply)
+            return () if self.reply is None else [*self._take_buffer(), *rest, delta]
+        if self._reads_text:
+            read = self._reader.on_delta(delta)
+            if read is None:
+                return ()
+            delta = read
+        if self._is_buffering:
+            self._buffer.append(delta)
+            if not self._is_final(delta):
+                return ()
+            self._is_buffering = False
+            return self._take_buffer()
+        self._has_streamed = True
+        return (delta,)
 
     def on_error(self, error: APIError) -> None:
-        """Take a failure of `call`: ask another way where there is one, else raise it."""
+        """Take a failure of `request`: prepare another that may succeed, or raise the error."""
         if (
             isinstance(error, NoEndpointsError)
             and error.partial is None
-            and self._current.is_native
+            and self._plan.is_native
             and self._settings.tool_calling == "auto"
             and _NO_TOOLS.search(error.message)
         ):
-            if not _NARROWING & self._current.fields.keys():
-                _without_tools[self._settings.base_url, self._model] = time.monotonic()
-            self._begin(self._plan(refuses_tools=True), self.call.deadline)
+            if not _NARROWING & self._plan.fields.keys():
+                tool_support(self._settings.base_url, self._model).refused_at = time.monotonic()
+            self._begin(self._make_plan(refuses_tools=True), self.request.deadline)
             return
-        room = self._room_by(error)
-        if room is not None:
-            self._room = room
-            self._begin(self._current, self.call.deadline)
+        tokens_left = self._tokens_left(error)
+        if tokens_left is not None:
+            self._max_output_tokens = tokens_left
+            self._begin(self._plan, self.request.deadline)
             return
         if error.partial is None:
-            error.partial = self._before
+            error.partial = self._previous
         raise error
 
-    def _room_by(self, error: APIError) -> int | None:
-        """Return how much of `max_tokens` fits by the server's own count, which ours is only a lower bound of."""
-        asked = self.call.max_tokens
+    def _tokens_left(self, error: APIError) -> int | None:
+        """Return how many output tokens fit by the server's count; ours is only a lower bound of the prompt's."""
+        asked = self.request.max_tokens
         if (
-            self._room is not None
+            self._max_output_tokens is not None
             or asked is None
             or not isinstance(error, ContextWindowExceededError)
             or error.partial is not None
@@ -130,100 +160,95 @@ class Exchange:
             or error.requested_tokens is None
         ):
             return None
-        room = error.context_length - (error.requested_tokens - asked)
-        return room if 0 < room < asked else None
+        left = error.context_length - (error.requested_tokens - asked)
+        return left if 0 < left < asked else None
 
-    def _plan(self, *, refuses_tools: bool) -> Plan:
-        return plan_of(self._messages, self._parameters, self._model, self._settings, refuses_tools=refuses_tools)
-
-    def _is_known_to_refuse_tools(self) -> bool:
-        found_out = _without_tools.get((self._settings.base_url, self._model))
-        return found_out is not None and time.monotonic() - found_out < _FORGET_AFTER_S
+    def _make_plan(self, *, refuses_tools: bool) -> Plan:
+        return make_plan(self._messages, self._fields, self._model, self._settings, refuses_tools=refuses_tools)
 
     def _begin(self, plan: Plan, deadline: float | None = None) -> None:
-        self.call = ChatCall(
-            self._settings, self._model, plan.messages, plan.fields, stream=self._stream, max_output_tokens=self._room
+        self.request = CompletionRequest(
+            self._settings,
+            self._model,
+            plan.messages,
+            plan.fields,
+            stream=self._stream,
+            max_output_tokens=self._max_output_tokens,
         )
-        self.call.deadline = deadline
-        self._current = plan
-        self._answers: OutputReader | None = None
-        if plan.reads_text:
+        self.request.deadline = deadline
+        self._plan = plan
+        self._reads_text = plan.reads_text  # asked for each delta
+        if plan.is_validated:
             from lfm_adapter._client.output import OutputReader  # see `plan`
 
-            self._answers = OutputReader(plan)
-        self._held: list[Delta] = []
-        self._waits = plan.may_be_repaired
+            self._reader: OutputReader = OutputReader(plan)
+        self._buffer: list[Delta] = []
+        self._is_buffering = plan.buffers
+        self._has_streamed = False
 
-    def _is_certain(self, answers: OutputReader, latest: Delta) -> bool:
-        """Tell whether what is held may be handed on, because with its latest piece no repair can take it back."""
-        plan = self._current
-        if plan.holds_all:
+    def _is_final(self, latest: Delta) -> bool:
+        """Return whether no retry can follow once the latest delta has come, so that all may be passed on."""
+        if self._plan.single_call:
             return False
-        if plan.demands_call:
-            return answers.has_calls
-        return bool(latest.text or latest.refusal)
+        if self._plan.requires_call:
+            return bool(latest.tool_calls)
+        return bool(latest.text or latest.refusal or latest.tool_calls)
 
-    def _end(self, reply: Reply) -> Sequence[Delta]:
-        rest = self._judge(reply)
-        return () if self.reply is None else [*self._release(), *rest, Delta(reply=reply)]
+    def _take_buffer(self) -> list[Delta]:
+        self._has_streamed = True
+        deltas, self._buffer = self._buffer, []
+        return deltas
 
-    def _judge(self, reply: Reply) -> list[Delta]:
-        """Take the whole answer; return of a stream what is left to be handed on."""
-        said = reply.text
+    def _finish(self, reply: Reply) -> list[Delta]:
+        """Read and validate the whole response; return the deltas of a stream that are still missing."""
         rest: list[Delta] = []
-        problem = None
-        if self._answers is not None:
-            rest = self._answers.read(reply)
-            problem = self._answers.problem(reply)
-        if self._before is not None:
-            _add_turn(self._before, reply)
-        if problem is not None:
-            if self._repair(reply, said, problem):
+        issue = None
+        raw_text = reply.text
+        if self._reads_text:
+            rest = self._reader.read(reply)
+        if self._plan.is_validated:
+            issue = self._reader.validate(reply)
+        if self._previous is not None:
+            _add_turn(self._previous, reply)
+        if issue is not None:
+            if self._retry(reply, raw_text, issue):
                 return []
-            if not problem.is_told_by_calls:
-                reply.validation_error = problem.text
-        if reply.validation_error and self._settings.on_invalid_output == "raise":
-            raise self._unfit(reply, reply.validation_error)
+            if issue.is_fatal:
+                reply.validation_error = issue.text
+                if self._settings.on_invalid_output == "raise":
+                    raise self._invalid_output(reply, issue)
         self.reply = reply
         return rest
 
-    def _release(self) -> list[Delta]:
-        held, self._held = self._held, []
-        return held
-
-    def _repair(self, reply: Reply, said: str, problem: OutputIssue) -> bool:
-        """Begin another turn that tells the model what was wrong, and return whether there may be one."""
-        # As with retries: nothing that was handed on is taken back.
-        has_handed_on = self._stream and not self._waits
-        if self._output_retries >= self._settings.max_output_retries or len(reply.choices) > 1 or has_handed_on:
+    def _retry(self, reply: Reply, raw_text: str, issue: OutputIssue) -> bool:
+        """Begin a turn that tells the model what was wrong, and return whether one is allowed."""
+        if self._output_retries >= self._settings.max_output_retries or len(reply.choices) > 1 or self._has_streamed:
             return False
-        plan = self._current
-        if plan.is_native and problem.about_calls:
-            if self._settings.tool_calling != "auto":
-                return False
-            plan = self._plan(refuses_tools=True)
+        if self._plan.can_fall_back and issue.in_calls and not reply.tool_calls:
+            plan = self._make_plan(refuses_tools=True)
         else:
             from lfm_adapter._toolcalls.render import repair_calls, repair_schema  # see `plan`
 
-            told = (repair_calls if problem.about_calls else repair_schema)(said, problem.text)
-            plan = replace(plan, messages=[*plan.messages, *told])
+            raw_text = raw_text or "\n".join(f"{call.name}({call.arguments})" for call in reply.tool_calls)
+            follow_up = (repair_calls if issue.in_calls else repair_schema)(raw_text, issue.text)
+            plan = replace(self._plan, messages=[*self._plan.messages, *follow_up])
         try:
-            self._begin(plan, self.call.deadline)
-        except ContextWindowExceededError:  # for which the user has no hand in
+            self._begin(plan, self.request.deadline)
+        except ContextWindowExceededError:  # the follow-up is too long, not the user's prompt
             return False
         self._output_retries += 1
-        self._before = reply
+        self._previous = reply
         return True
 
-    def _unfit(self, reply: Reply, problem: str) -> OutputValidationError:
-        times = f" It was asked {self._output_retries + 1} times." if self._output_retries else ""
-        by = "by prompt"
-        advice = "A larger model, or one that has tools and structured output natively, keeps to such requests better."
-        if self._current.is_native:
-            by = "natively"
-            advice = 'Its server may not know tools: `tool_calling="prompted"` asks for calls by prompt.'
+    def _invalid_output(self, reply: Reply, issue: OutputIssue) -> OutputValidationError:
+        attempts = f" It was asked {self._output_retries + 1} times." if self._output_retries else ""
+        way, advice = "in the prompt", "A larger model, or one with native tools and structured output, may do better."
+        if issue.in_calls and self._plan.is_native:
+            way, advice = "natively", 'Its server may not support tools: try `tool_calling="prompted"`.'
+        elif "response_format" in self._plan.fields:
+            way, advice = "natively", "Its server may not support `response_format`."
         return OutputValidationError(
-            f"The model was asked {by}, but {problem}.{times} What it said is in `partial`. {advice}",
+            f"The model was asked {way}, but {issue.text}.{attempts} The output is in `partial`. {advice}",
             model=self._model,
             provider=reply.provider,
             generation_id=reply.id,
@@ -231,27 +256,21 @@ class Exchange:
         )
 
 
-def _add_turn(before: Reply, reply: Reply) -> None:
-    """Add what an earlier turn took to the reply of a later one."""
-    reply.output_retries = before.output_retries + 1
-    if not before.usage or not reply.usage:
-        reply.usage = None  # that of one turn would look like that of both
-    else:
-        reply.usage = _sum(before.usage, reply.usage)
-    reply.cost = None if before.cost is None or reply.cost is None else before.cost + reply.cost
+def _add_turn(previous: Reply, reply: Reply) -> None:
+    """Add the retries, the usage and the cost of the previous turns to a reply."""
+    reply.output_retries = previous.output_retries + 1
+    # Where one turn has none, that of the other would look like that of both.
+    reply.usage = _sum(previous.usage, reply.usage) if previous.usage and reply.usage else None
+    reply.cost = previous.cost + reply.cost if previous.cost and reply.cost else None
 
 
 def _sum(first: JSONDict, second: JSONDict) -> JSONDict:
-    """Add up counts and amounts that both have; of all else the later one stands."""
+    """Add up the counts and amounts that both have; of all else the second wins."""
     total = {**first, **second}
     for name in first.keys() & second.keys():
         one, other = first[name], second[name]
         if isinstance(one, dict) and isinstance(other, dict):
             total[name] = _sum(one, other)
-        elif _is_number(one) and _is_number(other):
+        elif not isinstance(one, bool) and isinstance(one, int | float) and isinstance(other, int | float):
             total[name] = one + other
     return total
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

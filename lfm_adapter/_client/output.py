@@ -1,163 +1,171 @@
-"""Reads what a model wrote, calls out of its text and JSON out of its prose, and judges whether that was asked for."""
+"""Reads and validates output: finds tool calls and JSON in the text, and checks them against the request."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._toolcalls.objects import JSONReader, read_json, root_of, schema_problem
+from lfm_adapter._json import as_dict
+from lfm_adapter._toolcalls.objects import JSONReader, root_of, schema_problem
 from lfm_adapter._toolcalls.stream import CallReader
 from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lfm_adapter._client.plan import Plan
     from lfm_adapter.types import Choice, Reply, ToolCall
 
-__all__ = ["OutputReader", "OutputIssue"]
+__all__ = ["OutputIssue", "OutputReader"]
 
 # OpenAI takes ids of 40 characters at most, and histories are carried from one model to another.
 _ID_CHARS = 20
 
+_SCALARS = ("string", "number", "integer", "boolean", "null")
+
 
 class OutputIssue(NamedTuple):
-    """What in an answer does not keep to what was asked for.
+    """Why an output is invalid.
 
     Attributes:
-        text: What it is, for the model to mend and for the user to read.
-        about_calls: Whether it is about tool calls, and not about the JSON of the answer.
-        is_told_by_calls: Whether the calls themselves tell it, so that the answer is one all the same.
+        text: The reason, for the model that retries and for the user.
+        in_calls: Whether it is about the tool calls rather than the JSON in the text.
+        is_fatal: Whether the output is invalid as a whole. Otherwise the calls carry their errors, and it is returned
+            if the retry does no better.
     """
 
     text: str
-    about_calls: bool = False
-    is_told_by_calls: bool = False
+    in_calls: bool = False
+    is_fatal: bool = True
 
 
 class OutputReader:
-    """The answers of one turn. What is handed on of each piece by piece adds up to what is read as a whole."""
+    """Reads the output of one turn. What it returns of a stream adds up to what it puts into the whole reply."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._answers: dict[int, ChoiceReader] = {}
-
-    @property
-    def has_calls(self) -> bool:
-        """Whether a call has begun."""
-        return any(answer.has_calls for answer in self._answers.values())
+        self._choices: dict[int, ChoiceReader] = {}
 
     def on_delta(self, delta: Delta) -> Delta | None:
-        """Return what is to be handed on of a piece, if anything."""
-        answer = self._answers.get(delta.index)
-        if answer is None:
-            answer = self._answers[delta.index] = ChoiceReader(self._plan, delta.index)
-        answer.read(delta)
-        return delta if _adds(delta) else None
+        """Return what a delta of the server adds to the output, if anything."""
+        reader = self._choices.get(delta.index)
+        if reader is None:
+            reader = self._choices[delta.index] = ChoiceReader(self._plan, delta.index)
+        reader.read(delta)
+        return delta if _has_content(delta) else None
 
     def read(self, reply: Reply) -> list[Delta]:
-        """Put calls and JSON, which stand in the texts of a whole reply, where they belong.
+        """Move the calls and the JSON in the texts of a whole reply to where they belong.
 
         Returns:
-            Of a stream, what is left to be handed on.
+            Of a stream, the deltas that are still missing.
         """
         rests: list[Delta] = []
         for index, choice in enumerate(reply.choices):
-            answer = self._answers.get(index)
-            is_streamed = answer is not None
-            if answer is None:
-                answer = self._answers[index] = ChoiceReader(self._plan, index)
-                answer.read(Delta(choice.text, tool_calls=choice.tool_calls, generation_id=reply.id))
-            rest = answer.end(choice)
+            reader = self._choices.get(index)
+            is_streamed = reader is not None
+            if reader is None:
+                reader = self._choices[index] = ChoiceReader(self._plan, index)
+                reader.read(Delta(choice.text, tool_calls=choice.tool_calls, generation_id=reply.id))
+            rest = reader.close(choice)
             rest.generation_id = reply.id
-            if is_streamed and _adds(rest):
+            if is_streamed and _has_content(rest):
                 rests.append(rest)
         return rests
 
-    def problem(self, reply: Reply) -> OutputIssue | None:
-        """Return what is wrong with a reply that was `read`; None if one of its answers is as it should be."""
-        problems = [self._problem(choice, self._answers[index]) for index, choice in enumerate(reply.choices)]
-        return None if None in problems else problems[0]
+    def validate(self, reply: Reply) -> OutputIssue | None:
+        """Return why a reply that was `read` is invalid; None if one of its choices is valid.
 
-    def _problem(self, choice: Choice, answer: ChoiceReader) -> OutputIssue | None:
+        Sets `error` on each native call whose arguments do not match the tool's schema.
+        """
+        issues = [self._validate(choice, index) for index, choice in enumerate(reply.choices)]
+        return None if None in issues else issues[0]
+
+    def _validate(self, choice: Choice, index: int) -> OutputIssue | None:
         plan = self._plan
-        # One that was cut off, or refused, would be again. The reasons stand in the reply.
+        # A retry would be cut off or refused again. `finish_reason` and `refusal` tell the user.
         if choice.finish_reason in ("length", "content_filter") or choice.refusal:
             return None
         calls = choice.tool_calls
-        broken = next((call for call in calls if call.error is not None), None)
-        is_hopeless = broken is not None and all(call.error is not None for call in calls)
-        if is_hopeless and not plan.is_native:
-            why = f"the call of `{broken.name}` is wrong: {broken.error}" if broken else ""
-            return OutputIssue(why, about_calls=True, is_told_by_calls=not plan.demands_call)
-        if plan.demands_call and not calls:
-            unbound = answer.unbound
-            why = f"`{unbound[0]}` was called, which is none of the tools" if unbound else "no tool was called"
-            return OutputIssue(why, about_calls=True)
-        if plan.single and len(calls) > 1:
-            return OutputIssue(f"{len(calls)} tools were called, where one at most may be", about_calls=True)
+        if plan.is_native:
+            for call in calls:
+                call.error = call.error or _arguments_error(call, plan.native_parameters)
+        if plan.requires_call and not any(call.name in plan.native_parameters or not plan.is_native for call in calls):
+            in_text = self._choices[index].unknown_tools if index in self._choices else []
+            unknown = [*in_text, *(call.name for call in calls)]
+            text = f"`{unknown[0]}` was called, which is none of the tools" if unknown else "no tool was called"
+            return OutputIssue(text, in_calls=True)
+        if calls and all(call.error for call in calls):
+            text = f"the call of `{calls[0].name}` is wrong: {calls[0].error}"
+            return OutputIssue(text, in_calls=True, is_fatal=plan.requires_call)
+        if plan.single_call and len(calls) > 1:
+            return OutputIssue(f"{len(calls)} tools were called, where one at most may be", in_calls=True)
         if plan.response_format is not None and not calls:
-            unfit = schema_problem(choice.text, plan.response_format)
-            return None if unfit is None else OutputIssue(unfit)
+            problem = schema_problem(choice.text, plan.response_format)
+            return None if problem is None else OutputIssue(problem)
         return None
 
 
 class ChoiceReader:
-    """One answer, in pieces or as one."""
+    """Reads one choice, whole or in deltas: calls out of its text, and out of what is left the JSON."""
 
     def __init__(self, plan: Plan, index: int) -> None:
         self._index = index
         self._generation_id = ""
         self._calls = None if plan.tools is None else CallReader(plan.tools, make_id=self._call_id)
-        self._root = None if plan.response_format is None else root_of(plan.response_format)
-        # Beside tools only the whole answer tells text from JSON; `Plan.holds_all` has it wait for that.
-        self._json = JSONReader(self._root) if self._root and plan.tools is None else None
+        self._response_format = plan.response_format
+        if self._response_format and _root_type(self._response_format) in _SCALARS:
+            self._response_format = None  # only brackets can be found in prose
+        self._json: JSONReader | None = None
+        self._prose: list[str] = []  # the text in which the JSON is looked for
         self._text: list[str] = []
         self._places: dict[tuple[str, int], int] = {}
 
     @property
-    def has_calls(self) -> bool:
-        return bool(self._places)
-
-    @property
-    def unbound(self) -> list[str]:
+    def unknown_tools(self) -> list[str]:
+        """Names that were called in the text and are none of the tools."""
         return [] if self._calls is None else self._calls.unbound
 
     def read(self, delta: Delta) -> None:
-        """Change what the server sent into what is handed on."""
+        """Change a delta of the server into one of the output."""
         self._generation_id = self._generation_id or delta.generation_id or ""
-        native = delta.tool_calls
+        native, text = delta.tool_calls, delta.text
         delta.tool_calls = []
-        if self._calls is not None and delta.text:
-            self._sort(self._calls.feed(delta.text), delta)
-        elif self._json is not None and delta.text:
-            delta.text = self._json.feed(delta.text)
-        self._text.append(delta.text)
-        if self._waits:
-            delta.text = ""
-        delta.tool_calls += self._placed("native", native)
+        if text:
+            if self._calls is not None:
+                text = self._take(self._calls.feed(text), delta)
+            delta.text = text = self._read_json(text)
+            self._text.append(text)
+        if native:
+            delta.tool_calls += self._numbered("native", native)
 
-    def end(self, choice: Choice) -> Delta:
-        """Put what was read into `choice`, the whole answer as it was sent, and return what is left to hand on."""
+    def close(self, choice: Choice) -> Delta:
+        """Put what was read into `choice`, which is whole, and return the delta that is still missing."""
         rest = Delta(index=self._index)
-        cut_off = choice.finish_reason == "length"
+        text = ""
         if self._calls is not None:
-            self._sort(self._calls.close(), rest)
-        elif self._json is not None:
-            rest.text = self._json.close(cut_off=cut_off)
-        if self._waits:
-            rest.text = "".join((*self._text, rest.text))
-            self._text.clear()
-            if self._root and not self.has_calls:
-                rest.text = read_json(rest.text, root=self._root, cut_off=cut_off) or rest.text
-        text = "".join((*self._text, rest.text))
-        if self._json is not None and not text:
-            text = rest.text = choice.text
-        choice.text = text
+            text = self._take(self._calls.close(), rest)
+        text = self._read_json(text)
+        if self._json is not None:
+            text += self._json.close(cut_off=choice.finish_reason == "length")
+        whole = "".join((*self._text, text))
+        if not whole:  # no JSON in it
+            whole = text = "".join(self._prose)
+        rest.text, choice.text = text, whole
         self._put_calls(choice)
         return rest
 
-    @property
-    def _waits(self) -> bool:
-        return self._root is not None and self._calls is not None
+    def _read_json(self, text: str) -> str:
+        if self._response_format is None:
+            return text
+        self._prose.append(text)
+        if self._json is None:
+            start = text.lstrip()[:1]
+            if not start:
+                return ""
+            self._json = JSONReader(_root(self._response_format, start))
+        return self._json.feed(text)
 
     def _put_calls(self, choice: Choice) -> None:
         found = [] if self._calls is None else self._calls.calls
@@ -169,18 +177,50 @@ class ChoiceReader:
         if found and choice.finish_reason == "stop":
             choice.finish_reason = "tool_calls"
 
-    def _sort(self, pieces: list[str | ToolCall], delta: Delta) -> None:
-        delta.text = "".join(piece for piece in pieces if isinstance(piece, str))
-        delta.tool_calls += self._placed("text", [piece for piece in pieces if not isinstance(piece, str)])
+    def _take(self, pieces: list[str | ToolCall], delta: Delta) -> str:
+        """Put the calls among `pieces` into `delta`, and return the text."""
+        calls = [piece for piece in pieces if not isinstance(piece, str)]
+        if calls:
+            delta.tool_calls += self._numbered("text", calls)
+        return "".join(piece for piece in pieces if isinstance(piece, str))
 
-    def _placed(self, origin: str, calls: list[ToolCall]) -> list[ToolCall]:
-        """Number calls in the order in which they appear, whether the server or the text brought them."""
+    def _numbered(self, origin: str, calls: list[ToolCall]) -> list[ToolCall]:
+        """Number calls in the order in which they appear, whether natively or in the text."""
         return [replace(call, index=self._places.setdefault((origin, call.index), len(self._places))) for call in calls]
 
     def _call_id(self, place: int) -> str:
-        of_answer = f"{self._index}_" if self._index else ""
-        return f"call_{self._generation_id[-_ID_CHARS:] or 'reply'}_{of_answer}{place}"
+        of_choice = f"{self._index}_" if self._index else ""
+        return f"call_{self._generation_id[-_ID_CHARS:] or 'reply'}_{of_choice}{place}"
 
 
-def _adds(delta: Delta) -> bool:
+def _root_type(response_format: Mapping[str, Any]) -> object:
+    """Return the JSON type of the answer, where `response_format` names one."""
+    if response_format["type"] == "json_object":
+        return "object"
+    return as_dict(as_dict(response_format.get("json_schema")).get("schema")).get("type")
+
+
+def _root(response_format: Mapping[str, Any], start: str) -> str:
+    """Return the bracket that opens the JSON of a text whose first character is `start`."""
+    if start in "{[" and _root_type(response_format) not in ("object", "array"):  # both fit, as with `anyOf`
+        return start
+    return root_of(response_format)
+
+
+def _arguments_error(call: ToolCall, parameters: Mapping[str, Any]) -> str | None:
+    """Return why the arguments of a native call do not match the tool's schema; None if they do."""
+    if call.name is None or call.name not in parameters:
+        return None
+    try:
+        # Models put line breaks into strings without escaping them.
+        arguments = json.loads(call.arguments.strip() or "{}", strict=False)
+    except (ValueError, RecursionError):
+        return "the arguments are not valid JSON"
+    if not isinstance(arguments, dict):
+        return "the arguments are not a JSON object"
+    schema = parameters[call.name] or {}
+    return schema_problem(json.dumps(arguments), {"type": "json_schema", "json_schema": {"schema": schema}})
+
+
+def _has_content(delta: Delta) -> bool:
     return bool(delta.text or delta.tool_calls or delta.reasoning or delta.refusal or delta.logprobs)

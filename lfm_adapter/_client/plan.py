@@ -1,14 +1,14 @@
-"""How tools and schemas are asked for: natively, or as text in the prompt, for models that know no other way.
+"""Decides how to ask for tools and structured output: natively, or as text in the prompt.
 
-`toolcalls` is imported where it is needed: it takes as long to load as the rest of a client, and most calls need none.
+`_toolcalls` is imported on use: it takes as long to load as the rest of a client, and most calls need none of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lfm_adapter._json import as_dict
+from lfm_adapter._json import as_dict, dicts
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -16,52 +16,54 @@ if TYPE_CHECKING:
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter._toolcalls.tools import Tools
-    from lfm_adapter.types import JSONDict, ModelCard
+    from lfm_adapter.types import ModelCard
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "make_plan"]
 
-_WITH_SCHEMA = ("json_object", "json_schema")
+_STRUCTURED = ("json_object", "json_schema")
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is sent, and what is to be made of the answer.
+    """What to send, and what the output must be.
 
     Attributes:
-        messages: As they go out.
+        messages: The messages to send.
         fields: The other fields of the request.
-        tools: The tools whose calls are looked for in the text of the answer; None for none.
-        demands_call: Whether the answer must hold a call, where the model is not known to keep to that by itself.
-        single: Whether it may hold one call at most, where that was asked for by prompt.
-        response_format: What its text must fit, likewise.
-        is_native: Whether tools were handed to the server.
+        tools: The tools whose calls are read from the text; None to leave the text alone.
+        is_native: Whether the tools are in the request rather than in the prompt.
+        native_parameters: The JSON schema of each native tool's arguments, by the tool's name.
+        requires_call: Whether the output must contain a tool call.
+        single_call: Whether it may contain one at most.
+        response_format: The `response_format` that the text must match, however it was asked for.
+        can_fall_back: Whether to prompt for the tools if the server, which may not support them, returns no call.
+        buffers: Whether a stream is held back until no retry can follow. What a server is known to support streams at
+            once.
     """
 
     messages: Sequence[Mapping[str, Any]]
     fields: dict[str, Any]
     tools: Tools | None = None
-    demands_call: bool = False
-    single: bool = False
-    response_format: Mapping[str, Any] | None = None
     is_native: bool = False
+    native_parameters: dict[str, Any] = field(default_factory=dict)
+    requires_call: bool = False
+    single_call: bool = False
+    response_format: Mapping[str, Any] | None = None
+    can_fall_back: bool = False
+    buffers: bool = False
 
     @property
     def reads_text(self) -> bool:
-        """Whether the answer is more than text, to be taken as it is."""
-        return self.tools is not None or self.response_format is not None or self.demands_call
+        """Whether calls or JSON have to be found in the text."""
+        return self.tools is not None or self.response_format is not None
 
     @property
-    def may_be_repaired(self) -> bool:
-        """Whether an answer may be asked for again, so that nothing of it is handed on before that is settled."""
-        return self.demands_call or self.single or self.response_format is not None
-
-    @property
-    def holds_all(self) -> bool:
-        """Whether only the whole answer shows what may be handed on."""
-        return self.single or (self.tools is not None and self.response_format is not None)
+    def is_validated(self) -> bool:
+        """Whether the output can be invalid at all."""
+        return self.reads_text or self.is_native
 
 
-def plan_of(
+def make_plan(
     messages: Sequence[Mapping[str, Any]],
     parameters: Mapping[str, Any],
     model: str,
@@ -72,107 +74,122 @@ def plan_of(
     """Decide how to ask.
 
     Args:
-        messages: In wire form.
-        parameters: The request's other fields, as the user gave them.
-        model: The model that will be asked.
-        settings: The client's settings; `tool_calling` is the user's own decision.
-        refuses_tools: The model is known to be served without tools.
+        messages: The messages in wire form.
+        parameters: The other fields of the request, as the user gave them.
+        model: The model to ask.
+        settings: The client's settings; `tool_calling` overrides the choice made here.
+        refuses_tools: No endpoint serves the model with tools.
 
     Raises:
-        ConfigurationError: The tools or `tool_choice` cannot be meant.
+        ConfigurationError: `tools` or `tool_choice` is invalid.
     """
     plan = Plan(messages, dict(parameters))
-    wants_tools = bool(plan.fields.get("tools"))
-    wants_schema = as_dict(plan.fields.get("response_format")).get("type") in _WITH_SCHEMA
     card = settings.card(model)
-    mode = settings.tool_calling
-    by_prompt = mode == "prompted" or (mode == "auto" and (refuses_tools or card.capabilities.tools is False))
-    if wants_schema:
-        _choose_way_of_schema(plan, card, settings, free_text=by_prompt and wants_tools)
-    if wants_tools and not by_prompt:
-        _hand_over_tools(plan, card, settings)
-    elif by_prompt and (wants_tools or _has_calls(messages)):
-        _write_tools(plan, card)
-    if plan.demands_call:
-        plan.response_format = None  # an answer that must be a call is no JSON
-    if plan.response_format is not None:
+    has_tools = bool(plan.fields.get("tools"))
+    is_prompted = settings.tool_calling == "prompted" or (
+        settings.tool_calling == "auto" and (refuses_tools or card.capabilities.tools is False)
+    )
+    prompts_schema = False
+    if as_dict(plan.fields.get("response_format")).get("type") in _STRUCTURED:
+        plan.response_format = plan.fields["response_format"]
+        prompts_schema = _prompts_schema(plan, card, settings, may_call_in_text=is_prompted and has_tools)
+    if has_tools and not is_prompted:
+        _send_tools(plan, card, settings)
+    elif is_prompted and (has_tools or _has_calls(messages)):
+        _prompt_tools(plan, card, prompts_schema=prompts_schema)
+    if plan.requires_call:
+        plan.response_format = None  # a required call leaves no room for JSON in the text
+    elif prompts_schema and plan.response_format is not None:
         from lfm_adapter._toolcalls.render import with_schema
 
-        may_call = wants_tools and parameters.get("tool_choice") != "none"
+        may_call = has_tools and parameters.get("tool_choice") != "none"
         plan.messages = with_schema(plan.messages, plan.response_format, beside_tools=may_call)
+        plan.buffers = True
     return plan
 
 
-def _choose_way_of_schema(plan: Plan, card: ModelCard, settings: Settings, *, free_text: bool) -> None:
-    """Leave `response_format` to the server, or plan to ask for it by prompt.
+def _prompts_schema(plan: Plan, card: ModelCard, settings: Settings, *, may_call_in_text: bool) -> bool:
+    """Return whether the prompt has to describe the schema; leave `response_format` in the request where it can help.
 
     Args:
         plan: The plan so far.
         card: The model.
         settings: The client's settings.
-        free_text: The answer may be a call in text, from which a server that knows `response_format` would keep it.
+        may_call_in_text: The output may be a call written as text, which a server that enforces `response_format`
+            would prevent.
     """
-    response_format = plan.fields["response_format"]
     can = card.capabilities
-    supported = can.structured_outputs
-    if response_format["type"] == "json_object" and can.response_format is not None:
-        supported = can.response_format
-    if free_text or supported is False:
-        plan.response_format = plan.fields.pop("response_format")
-    elif not supported and settings.is_openrouter and card.id.startswith("liquid/"):
-        # A Liquid model of which it is not known is asked both ways: OpenRouter drops what an endpoint does not know
-        # without a word (https://openrouter.ai/docs/api-reference/parameters).
-        plan.response_format = response_format
+    is_supported = can.structured_outputs
+    if plan.fields["response_format"]["type"] == "json_object" and can.response_format is not None:
+        is_supported = can.response_format
+    if may_call_in_text or is_supported is False:
+        del plan.fields["response_format"]
+        return True
+    # A Liquid model with unknown support is asked both ways: OpenRouter silently drops what an endpoint does not
+    # support (https://openrouter.ai/docs/api-reference/parameters).
+    return not is_supported and settings.is_openrouter and card.id.startswith("liquid/")
 
 
-def _hand_over_tools(plan: Plan, card: ModelCard, settings: Settings) -> None:
-    plan.is_native = True
-    fields = plan.fields
-    choice, name = _choice(fields.get("tool_choice"))
+def _send_tools(plan: Plan, card: ModelCard, settings: Settings) -> None:
+    """Leave the tools in the request."""
     from lfm_adapter._toolcalls.tools import Tools
 
+    fields = plan.fields
+    choice, name = _parse_tool_choice(fields.get("tool_choice"))
     offered = Tools.from_openai(fields["tools"], check_schemas=False)
     if name:
         offered = offered.only(name)
     if settings.recover_tool_calls and choice != "none":
         plan.tools = offered
-    # A server whose template for the model has no tools drops them without a word, llama.cpp's among them.
-    plan.demands_call = choice == "required" and bool(offered) and not card.capabilities.tools
+    plan.is_native = True
+    functions = [as_dict(tool.get("function")) for tool in dicts(fields["tools"])]
+    plan.native_parameters = {
+        function["name"]: function.get("parameters") for function in functions if function.get("name") in offered.names
+    }
+    plan.single_call = fields.get("parallel_tool_calls") is False
+    # A tool that the server runs itself satisfies "required" without a call in the output.
+    plan.requires_call = choice == "required" and bool(offered) and not offered.server_tools
+    # Servers silently drop tools if the model's chat template has none, llama.cpp among them.
+    is_uncertain = not card.capabilities.tools
+    plan.can_fall_back = is_uncertain and settings.tool_calling == "auto"
+    plan.buffers = plan.requires_call and is_uncertain
     if name and not settings.is_openrouter:
-        # llama.cpp takes an object for "auto" (https://github.com/ggml-org/llama.cpp/issues/26535); with one tool alone
-        # "required" says the same, to every server.
-        fields["tools"] = [tool for tool in fields["tools"] if _name(tool) == name]
+        # llama.cpp takes an object for "auto" (https://github.com/ggml-org/llama.cpp/issues/26535). "required" with
+        # this tool alone means the same to every server.
+        fields["tools"] = [tool for tool in fields["tools"] if as_dict(tool.get("function")).get("name") == name]
         fields["tool_choice"] = "required"
 
 
-def _write_tools(plan: Plan, card: ModelCard) -> None:
+def _prompt_tools(plan: Plan, card: ModelCard, *, prompts_schema: bool) -> None:
+    """Move the tools from the request into the prompt."""
     from lfm_adapter._toolcalls.render import with_tools
     from lfm_adapter._toolcalls.tools import Tools
 
     fields = plan.fields
     offered = Tools.from_openai(fields.pop("tools", None) or ())
-    choice, name = _choice(fields.pop("tool_choice", None))
-    plan.single = fields.pop("parallel_tool_calls", None) is False and bool(offered)
+    choice, name = _parse_tool_choice(fields.pop("tool_choice", None))
+    plan.single_call = fields.pop("parallel_tool_calls", None) is False and bool(offered)
     if offered.server_tools:
         fields["tools"] = list(offered.server_tools)
     if choice == "none":
         offered = Tools.from_openai(())
     elif name:
         offered = offered.only(name)
-    plan.demands_call = choice == "required" and bool(offered)
+    plan.requires_call = choice == "required" and bool(offered)
     plan.messages = with_tools(
         plan.messages,
         offered,
         dialect=card.tool_dialect,
-        choice=name or ("required" if plan.demands_call else "auto"),
-        parallel=not plan.single,
-        plain_text=plan.response_format is None,
+        choice=name or ("required" if plan.requires_call else "auto"),
+        parallel=not plan.single_call,
+        plain_text=not prompts_schema,
     )
     plan.tools = offered or None
+    plan.buffers = plan.requires_call or plan.single_call
 
 
-def _choice(choice: object) -> tuple[Literal["auto", "none", "required"], str]:
-    """Return what a `tool_choice` asks for, and the name of the tool if it asks for one."""
+def _parse_tool_choice(choice: object) -> tuple[Literal["auto", "none", "required"], str]:
+    """Return the mode of a `tool_choice`, and the name of the tool if it names one."""
     match choice:
         case None | "auto":
             return "auto", ""
@@ -185,13 +202,9 @@ def _choice(choice: object) -> tuple[Literal["auto", "none", "required"], str]:
         case {"type": str(kind)} if kind.startswith("openrouter:"):  # a tool that OpenRouter runs
             return "auto", ""
     raise ConfigurationError(
-        "`tool_choice` is 'auto', 'none', 'required' or "
-        f'{{"type": "function", "function": {{"name": "…"}}}}, not {choice!r}.'
+        "`tool_choice` must be 'auto', 'none', 'required' or "
+        f'{{"type": "function", "function": {{"name": "…"}}}}, got {choice!r}.'
     )
-
-
-def _name(described: JSONDict) -> str:
-    return str(as_dict(described.get("function")).get("name") or "")
 
 
 def _has_calls(messages: Sequence[Mapping[str, Any]]) -> bool:

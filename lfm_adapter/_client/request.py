@@ -1,46 +1,53 @@
-"""What a client asks for, prepared once: the bytes to send and how to read the answer. What both clients share."""
+"""The requests to an API, with no I/O: the bytes to send, and how to read the response."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
+from lfm_adapter import catalog
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._openrouter.failure import RequestContext
 from lfm_adapter._openrouter.request import body_of, encode, headers_of
 from lfm_adapter._openrouter.response import StreamReader, read_json, read_reply
-from lfm_adapter.catalog import apply_context_limit, compute_cost
-from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.errors import ConfigurationError, RetiredModelWarning
 from lfm_adapter.types import Delta, HTTPRequest, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from decimal import Decimal
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Call", "ChatCall", "deltas_of", "endpoints_call", "key_call", "models_call", "resolve_model"]
+__all__ = [
+    "ApiRequest", "CompletionRequest", "deltas_of", "endpoints_request", "key_request", "models_request",
+    "resolve_model",
+]  # fmt: skip
 
 R = TypeVar("R")
 
 logger = logging.getLogger("lfm_adapter")
 
-_warned: set[str] = set()
+# The caller of `chat` is the nearest frame that is in none of these.
+_NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
 
 
-class Call(ABC, Generic[R]):
-    """A request to one of the API's addresses, and what its answer is read as.
+class ApiRequest(ABC, Generic[R]):
+    """A request to one address of the API, of which each attempt sends the same bytes.
 
     Attributes:
         settings: The client's settings.
         model: The model that it is about, or None.
-        key: The key that the last try sent, so that no error repeats it.
+        key: The key that the last attempt sent, to be hidden in errors.
         body: The bytes to send, or None.
-        deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first try.
+        deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first attempt.
     """
 
     def __init__(
@@ -56,8 +63,8 @@ class Call(ABC, Generic[R]):
         self.deadline: float | None = None
         self._stream = False
 
-    def request(self, timeout_s: float) -> HTTPRequest:
-        """Return the request; its body is the same bytes on every try, its key the one of the moment."""
+    def http(self, timeout: float) -> HTTPRequest:
+        """Return the request to send, with the key of the moment."""
         self.key = self.settings.key(needed=self._needs_key)
         headers = headers_of(
             self.key,
@@ -66,69 +73,68 @@ class Call(ABC, Generic[R]):
             body=self.body is not None,
             stream=self._stream,
         )
-        return HTTPRequest(self._method, self._url, headers, self.body, timeout_s)
+        return HTTPRequest(self._method, self._url, headers, self.body, timeout)
 
     @property
-    def asked(self) -> RequestContext:
-        """What an explanation of a failure needs to know."""
+    def context(self) -> RequestContext:
+        """What error messages need to know about the request."""
         return RequestContext(self.model, time.time())
 
     @abstractmethod
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> R:
-        """Read a plain answer.
+        """Read a plain response.
 
         Raises:
-            APIError: It is an error, or not what was asked for.
+            APIError: The response is an error, or cannot be parsed.
         """
 
 
-class Lookup(Call[R]):
-    """A GET request, whose answer is wrapped in `data`."""
+class LookupRequest(ApiRequest[R]):
+    """A GET request; `convert` takes the `data` of its response."""
 
-    def __init__(
-        self, settings: Settings, path: str, look: Callable[[Any], R], *, model: str | None = None, needs_key: bool
-    ) -> None:
-        super().__init__(settings, "GET", path, model=model, needs_key=needs_key)
-        self._look = look
+    def __init__(self, settings: Settings, path: str, convert: Callable[[Any], R], **options: Any) -> None:
+        super().__init__(settings, "GET", path, **options)
+        self._convert = convert
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> R:
-        """See `Call.read`."""
-        return self._look(read_json(status, headers, body, self.asked).get("data"))
+        """See `ApiRequest.read`."""
+        return self._convert(read_json(status, headers, body, self.context).get("data"))
 
 
-def models_call(settings: Settings) -> Call[list[JSONDict]]:
-    """Return the call that lists the models."""
-    return Lookup(settings, "/models", lambda data: list(dicts(data)), needs_key=False)
+def models_request(settings: Settings) -> ApiRequest[list[JSONDict]]:
+    """Return the request for the list of models."""
+    return LookupRequest(settings, "/models", lambda data: list(dicts(data)), needs_key=False)
 
 
-def endpoints_call(settings: Settings, model: str) -> Call[JSONDict]:
-    """Return the call that asks for a model's endpoints."""
+def endpoints_request(settings: Settings, model: str) -> ApiRequest[JSONDict]:
+    """Return the request for a model's endpoints."""
     model = settings.resolve_model(model)
-    return Lookup(settings, f"/models/{quote(model, safe='/:~')}/endpoints", as_dict, model=model, needs_key=False)
+    path = f"/models/{quote(model, safe='/:~')}/endpoints"
+    return LookupRequest(settings, path, as_dict, model=model, needs_key=False)
 
 
-def key_call(settings: Settings) -> Call[JSONDict]:
-    """Return the call that asks what is known of the key."""
-    return Lookup(settings, "/key", as_dict, needs_key=True)
+def key_request(settings: Settings) -> ApiRequest[JSONDict]:
+    """Return the request for the limits and the usage of the key."""
+    return LookupRequest(settings, "/key", as_dict)
 
 
-class ChatCall(Call[Reply]):
+class CompletionRequest(ApiRequest[Reply]):
     """A request for a chat completion.
 
     Args:
         settings: The client's settings.
-        model: What `resolve_model` says.
-        messages: In wire form.
-        parameters: The request's other fields.
-        stream: Whether the answer is read while it is written.
-        max_output_tokens: Tokens that an answer may have, where the server has said so.
+        model: The model to ask, resolved.
+        messages: The messages in wire form.
+        parameters: The other fields of the request.
+        stream: Whether to stream the response.
+        max_output_tokens: Tokens left for the output, where the server has counted them.
 
     Attributes:
-        max_tokens: What is asked for at most; None for the server's default.
+        max_tokens: The `max_tokens` that is sent; None for the server's default.
 
     Raises:
-        ConfigurationError: The request is not one that can be sent.
-        ContextWindowExceededError: The prompt cannot fit the model's context.
+        ConfigurationError: The request is invalid.
+        ContextWindowExceededError: The prompt does not fit the model's context.
     """
 
     def __init__(
@@ -145,24 +151,24 @@ class ChatCall(Call[Reply]):
         self._stream = stream
         fields = dict(parameters)
         if fields.get("stream") and not stream:
-            raise ConfigurationError(
-                "`chat` returns whole replies. Call `stream` for one that is read as it is written."
-            )
+            raise ConfigurationError("`chat` returns a whole reply. Call `stream` to read it while it is written.")
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
-        self._fit = apply_context_limit(
+        self._limits = catalog.apply_context_limit(
             messages,
             newer_name if asked is None else asked,
             settings.card(model),
             model=model,
             token_counter=settings.token_counter,
-            check_context=not _may_be_cut(fields),
+            check_context=not _may_be_shortened(fields),
             max_output_tokens=max_output_tokens,
         )
-        if self._fit.clamped_from is not None:
-            logger.info("max_tokens %s does not fit; asking for %s", self._fit.clamped_from, self._fit.max_tokens)
-        self.max_tokens = fields["max_tokens"] = self._fit.max_tokens
-        _check_models(fields.get("models"))
+        if self._limits.clamped_from is not None:
+            logger.info("max_tokens %s does not fit; asking for %s", self._limits.clamped_from, self._limits.max_tokens)
+        self.max_tokens = fields["max_tokens"] = self._limits.max_tokens
+        models = fields.get("models")
+        if isinstance(models, list | tuple) and len(models) > 3:  # https://github.com/coder/xum/issues/2963
+            raise ConfigurationError(f"OpenRouter takes at most 3 fallback models, got {len(models)}.")
         if stream:
             fields["stream"] = True
             if not settings.is_openrouter:
@@ -171,25 +177,25 @@ class ChatCall(Call[Reply]):
         self.body = encode(body_of(model, messages, fields))
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-        """See `Call.read`; the answer to a streamed request may be plain as well."""
-        return self.finish(read_reply(status, headers, body, self.asked))
+        """See `ApiRequest.read`. The response to a streamed request may be plain as well."""
+        return self.complete(read_reply(status, headers, body, self.context))
 
     def reader(self, headers: Mapping[str, str]) -> StreamReader:
-        """Return what reads the answer to a streamed request."""
+        """Return a reader for the streamed response."""
         settings = self.settings
         return StreamReader(
-            self.asked,
+            self.context,
             headers,
             max_event_bytes=settings.max_event_bytes,
             max_reply_bytes=settings.max_reply_bytes,
         )
 
-    def finish(self, reply: Reply) -> Reply:
-        """Add to a reply what only this side knows."""
-        reply.token_limits = self._fit
+    def complete(self, reply: Reply) -> Reply:
+        """Add the token limits and the cost to a reply."""
+        reply.token_limits = self._limits
         if reply.usage is not None:
-            cost = compute_cost(reply.usage, self.settings.card(reply.model or self.model or ""))
-            # The catalogue's prices are OpenRouter's; a server on this machine charges nothing that it does not tell.
+            cost = catalog.compute_cost(reply.usage, self.settings.card(reply.model or self.model or ""))
+            # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
             if cost is not None and not (cost.source == "catalog" and self.settings.is_local):
                 reply.cost = cost
         return reply
@@ -211,28 +217,41 @@ def deltas_of(reply: Reply) -> Iterator[Delta]:
 
 
 def resolve_model(model: str | None, settings: Settings) -> str:
-    """Return the model to ask, with a warning, once for each, where it is a retired one's successor."""
-    served = settings.resolve_model(model)
-    retired = settings.card(model or settings.model)
-    if served != retired.id and retired.status == "retired" and retired.id not in _warned:
-        _warned.add(retired.id)
-        warnings.warn(
-            f"`{retired.id}` is retired; asking its successor `{served}`. Pass `model={served!r}` to choose it.",
-            stacklevel=4,  # the caller of `chat` or `stream`, by way of `Exchange`
-        )
-    return served
+    """Return the model to ask, with a `RetiredModelWarning` if it replaces a retired one.
+
+    Python's own filters show the warning once for each line that calls `chat` or `stream`.
+    """
+    named = model or settings.model
+    resolved = settings.resolve_model(model)
+    if resolved == named:
+        return resolved
+    card = settings.card(named)
+    if card.status == "retired" and resolved != card.id:
+        frame, level = sys._getframe(), 1
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_NOT_CALLERS):
+            frame, level = frame.f_back, level + 1
+        warnings.warn(_retirement(card.id, resolved), RetiredModelWarning, stacklevel=level)
+    return resolved
 
 
-def _may_be_cut(fields: Mapping[str, Any]) -> bool:
-    """Tell whether the server may make a long prompt fit: by cutting it, or by asking another model."""
-    compressing = any(
+@lru_cache(maxsize=64)  # each call of the default model needs it
+def _retirement(retired: str, successor: str) -> str:
+    old, new = catalog.get(retired).pricing, catalog.get(successor).pricing
+    return (
+        f"`{retired}` is retired ({_price(old.prompt)} in / {_price(old.completion)} out per million tokens); asking "
+        f"its successor `{successor}` ({_price(new.prompt)} / {_price(new.completion)}). Choose a model with `model=`, "
+        'or pass `when_retired="raise"`.'
+    )
+
+
+def _price(price_per_token: Decimal | None) -> str:
+    return "price unknown" if price_per_token is None else f"${price_per_token * 1_000_000:.2f}"
+
+
+def _may_be_shortened(fields: Mapping[str, Any]) -> bool:
+    """Return whether the server may make a long prompt fit: by compressing it, or by asking another model."""
+    is_compressed = any(
         plugin.get("id") == "context-compression" and plugin.get("enabled") is not False
         for plugin in dicts(fields.get("plugins"))
     )
-    return bool(compressing or fields.get("transforms") or fields.get("models"))
-
-
-def _check_models(models: object) -> None:
-    # The server's own limit: https://github.com/coder/xum/issues/2963
-    if isinstance(models, list | tuple) and len(models) > 3:
-        raise ConfigurationError(f"OpenRouter takes at most 3 fallback models, not {len(models)}.")
+    return bool(is_compressed or fields.get("transforms") or fields.get("models"))

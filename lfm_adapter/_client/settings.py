@@ -1,4 +1,4 @@
-"""A client's settings: `ClientOptions`, the only list of them, and `Settings`, the same with the environment applied."""
+"""A client's settings: `ClientOptions` is the only list of them, `Settings` has the environment applied."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.types import OnInvalidOutput, ToolCalling, WhenRetired
 
 if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
@@ -35,17 +36,13 @@ DEFAULT_MODEL = "liquid/lfm-3b"
 
 ApiKey: TypeAlias = "str | Callable[[], str] | None"
 TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
-ToolCalling: TypeAlias = Literal["auto", "native", "prompted"]
-WhenRetired: TypeAlias = Literal["raise", "successor"]
-OnInvalidOutput: TypeAlias = Literal["raise", "return"]
 
 _DEFAULT_TIMEOUT = 120.0
 _MAX_REPLY_BYTES = 32 * 1024 * 1024
 
 
-def _per_call(default: Any) -> Any:
-    """Declare a setting that a single call may override."""
-    return field(default=default, metadata={"per_call": True})
+_PER_CALL = {"per_call": True}
+"""Marks a setting that a single call may override."""
 
 
 # Not frozen: `ChatLFM` inherits these fields, and Pydantic's models are not frozen.
@@ -93,11 +90,11 @@ class ClientOptions:
     app_title: str | None = None
     app_categories: Sequence[str] | None = None
     default_headers: Mapping[str, str] | None = field(default=None, repr=False)
-    when_retired: WhenRetired | None = _per_call(None)
-    tool_calling: ToolCalling = _per_call("auto")
-    recover_tool_calls: bool = _per_call(True)
-    max_output_retries: int = _per_call(1)
-    on_invalid_output: OnInvalidOutput = _per_call("raise")
+    when_retired: WhenRetired | None = field(default=None, metadata=_PER_CALL)
+    tool_calling: ToolCalling = field(default="auto", metadata=_PER_CALL)
+    recover_tool_calls: bool = field(default=True, metadata=_PER_CALL)
+    max_output_retries: int = field(default=1, metadata=_PER_CALL)
+    on_invalid_output: OnInvalidOutput = field(default="raise", metadata=_PER_CALL)
     token_counter: TokenCounter | None = None
     allow_http: bool = False
     max_reply_bytes: int = _MAX_REPLY_BYTES
@@ -153,6 +150,7 @@ class Settings(ClientOptions):
         named = given.pop("model", None) or os.environ.get("LFM_MODEL")
         timeout = given.pop("timeout", None)
         app = (given.get("app_url"), given.get("app_title"), given.get("app_categories"))
+        headers = given.pop("default_headers", None)
         settings = cls(
             model=named or DEFAULT_MODEL,
             is_default_model=not named,
@@ -160,6 +158,7 @@ class Settings(ClientOptions):
             base_url=url,
             timeout=_DEFAULT_TIMEOUT if timeout is None else timeout,
             attribution=Attribution.from_env(*app) if attribution is None else attribution,
+            default_headers=None if headers is None else dict(headers),
             **given,
         )
         settings.check()

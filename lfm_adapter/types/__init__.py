@@ -20,21 +20,26 @@ from lfm_adapter.types._models import (
 )
 from lfm_adapter.types._reply import Choice, Delta, Reply, ToolCall
 from lfm_adapter.types._request import (
+    ChatParameters,
     ChatRequest,
     FunctionCall,
     JSONDict,
     Message,
+    OnInvalidOutput,
     Percentiles,
     ProviderPreferences,
     Reasoning,
+    ToolCalling,
     ToolCallParam,
+    WhenRetired,
 )
 from lfm_adapter.types._stream import AsyncStream, Stream
 from lfm_adapter.types._transport import AsyncHTTPResponse, AsyncTransport, HTTPRequest, HTTPResponse, Transport
 
 __all__ = [
-    "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Capabilities", "ChatRequest", "Choice", "Cost", "Delta",
-    "Endpoint", "FunctionCall", "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message", "ModelCard",
-    "Percentiles", "Pricing", "ProviderPreferences", "Reasoning", "Reply", "Source", "Status", "Stream",
-    "TokenLimits", "ToolCall", "ToolCallParam", "ToolDialect", "Transport",
+    "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Capabilities", "ChatParameters", "ChatRequest", "Choice",
+    "Cost", "Delta", "Endpoint", "FunctionCall", "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message",
+    "ModelCard", "OnInvalidOutput", "Percentiles", "Pricing", "ProviderPreferences", "Reasoning", "Reply", "Source",
+    "Status", "Stream", "TokenLimits", "ToolCall", "ToolCallParam", "ToolCalling", "ToolDialect", "Transport",
+    "WhenRetired",
 ]  # fmt: skip

@@ -1,27 +1,33 @@
-"""The shapes that go over the wire to `POST /chat/completions`.
+"""The body of `POST /chat/completions`, as typed dicts.
 
-What we send is typed whole (OpenRouter's OpenAPI as published by its SDK 1.3.84, https://pypi.org/project/openrouter/).
-What we read is a plain `dict`: fields come, go and turn null without notice
-(https://openrouter.ai/docs/api-reference/versioning), so `reply.py` looks at each with care instead.
+Fields as of OpenRouter's SDK 1.3.84 (https://pypi.org/project/openrouter/). Responses have no typed dicts: their fields
+come, go and turn null without notice (https://openrouter.ai/docs/api-reference/versioning).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, Required, TypeAlias, TypedDict
+from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 __all__ = [
+    "ChatParameters",
     "ChatRequest",
     "FunctionCall",
     "JSONDict",
     "Message",
+    "OnInvalidOutput",
     "Percentiles",
     "ProviderPreferences",
     "Reasoning",
     "ToolCallParam",
+    "ToolCalling",
+    "WhenRetired",
 ]
 
 JSONDict: TypeAlias = dict[str, Any]
 
+WhenRetired: TypeAlias = Literal["raise", "successor"]
+ToolCalling: TypeAlias = Literal["auto", "native", "prompted"]
+OnInvalidOutput: TypeAlias = Literal["raise", "return"]
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -94,13 +100,10 @@ class ProviderPreferences(TypedDict, total=False):
     options: dict[str, JSONDict]
 
 
-class ChatRequest(TypedDict, total=False):
-    """The body of `POST /chat/completions`. Fields not named here are passed through as they are."""
+class RequestFields(TypedDict, total=False):
+    """The fields of a chat request beside its model and its messages."""
 
-    model: Required[str]
-    messages: Required[list[Message]]
     models: list[str]
-    stream: bool
     max_tokens: int
     max_completion_tokens: int
     temperature: float
@@ -145,4 +148,28 @@ class ChatRequest(TypedDict, total=False):
     stop_server_tools_when: list[JSONDict]
     usage: JSONDict
     stream_options: JSONDict
-    debug: NotRequired[JSONDict]
+    debug: JSONDict
+
+
+class ChatRequest(RequestFields, total=False):
+    """The body of `POST /chat/completions`. Fields that are not named here are sent as they are."""
+
+    model: Required[str]
+    messages: Required[list[Message]]
+    stream: bool
+
+
+class ChatParameters(RequestFields, total=False):
+    """The keyword arguments of `LFMClient.chat` and `.stream`: fields of the request, and settings for this call.
+
+    Attributes:
+        extra_body: Further fields of the request, such as new ones of OpenRouter. They win over those of the same name.
+        when_retired: See `LFMClient`, like the following.
+    """
+
+    extra_body: JSONDict
+    when_retired: WhenRetired
+    tool_calling: ToolCalling
+    recover_tool_calls: bool
+    max_output_retries: int
+    on_invalid_output: OnInvalidOutput

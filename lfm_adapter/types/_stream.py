@@ -17,7 +17,7 @@ class Stream:
     """The deltas of one reply, in order. Close it, or leave its `with` block, to stop the model and the bill.
 
     Attributes:
-        reply: The whole reply, once the stream has come to its end.
+        reply: The whole reply, once the stream has ended.
     """
 
     def __init__(self, deltas: Generator[Delta]) -> None:
@@ -46,10 +46,10 @@ class Stream:
 
 
 class AsyncStream:
-    """The twin of `Stream` for asyncio.
+    """`Stream` for asyncio.
 
     Attributes:
-        reply: The whole reply, once the stream has come to its end.
+        reply: The whole reply, once the stream has ended.
     """
 
     def __init__(self, deltas: AsyncGenerator[Delta]) -> None:

@@ -99,7 +99,7 @@ async def stream_again(client):
 
 
 def _chat_model(client):
-    return ChatLFM(api_key=KEY, base_url=client.settings.base_url, model=client.settings.model)
+    return ChatLFM(api_key=KEY, base_url=client._settings.base_url, model=client._settings.model)
 
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}

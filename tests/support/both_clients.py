@@ -96,11 +96,11 @@ class Client:
 
     @property
     def settings(self) -> Settings:
-        return self.client.settings
+        return self.client._settings
 
     def but(self, **settings: Any) -> Client:
-        """The same client with other settings, also those that its constructor does not take."""
-        return Client(type(self.client).of(replace(self.settings, **settings), self.client._transport), self._run)
+        """The same client with other settings."""
+        return Client(replace(self.client, **settings), self._run)
 
     def chat(self, *arguments: Any, **parameters: Any) -> Reply:
         return self._run(self.client.chat(*arguments, **parameters))

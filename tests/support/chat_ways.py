@@ -34,7 +34,7 @@ def chat(server: ScriptedOpenRouter, **options: Any) -> ChatLFM:
 
 def native_chat(server: ScriptedOpenRouter, **options: Any) -> ChatLFM:
     """The same with a model that has tools and structured output."""
-    return chat(server, **{"model": NATIVE} | options)
+    return chat(server, **{"model": NATIVE, "max_output_retries": 0, "on_invalid_output": "return"} | options)
 
 
 def ask(model: Runnable[Any, Any], way: str, prompt: Any = "Hi", **call: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from typing import assert_type
@@ -9,7 +10,7 @@ from typing import assert_type
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, catalog, errors
-from lfm_adapter.types import AsyncStream, Delta, Reply, Stream
+from lfm_adapter.types import AsyncStream, ChatParameters, Delta, Reply, Stream
 
 
 def chat_model() -> None:
@@ -26,6 +27,11 @@ def client() -> None:
         assert_type(stream, Stream)
         for delta in stream:
             assert_type(delta, Delta)
+    client.chat("Hello", max_tokns=5)  # type: ignore[call-arg]
+    client.chat("Hello", tool_calling="nativ")  # type: ignore[arg-type]
+    parameters: ChatParameters = {"temperature": 0.1, "when_retired": "raise", "extra_body": {"new": 1}}
+    assert_type(client.chat("Hello", model="lfm-3b", **parameters), Reply)
+    assert_type(dataclasses.replace(client, timeout=5), LFMClient)
     reply = client.chat([{"role": "user", "content": "Hello"}])
     if reply.cost is not None:
         assert_type(reply.cost.total, Decimal)
@@ -33,7 +39,8 @@ def client() -> None:
 
 async def async_client() -> None:
     client = AsyncLFMClient(default_headers={"X-Trace": "1"})
-    assert_type(await client.chat("Hello"), Reply)
+    assert_type(await client.chat("Hello", temperature=0.1), Reply)
+    client.stream("Hello", temprature=0.1)  # type: ignore[call-arg]
     async with client.stream("Hello") as stream:
         assert_type(stream, AsyncStream)
         async for delta in stream:

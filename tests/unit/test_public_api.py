@@ -66,7 +66,7 @@ def order(name: str) -> tuple[int, str]:
         "import lfm_adapter",
         "import lfm_adapter.errors, lfm_adapter.catalog",
         "from lfm_adapter import Attribution, catalog, errors",
-        "import lfm_adapter._openrouter.response, lfm_adapter._openrouter.request, lfm_adapter._openrouter.retry",
+        "import lfm_adapter._openrouter.response, lfm_adapter._openrouter.request",
     ],
 )
 def test_it_is_light_until_something_heavy_is_asked_for(statement):

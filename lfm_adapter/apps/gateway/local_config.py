@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from lfm_adapter.apps.proxy_config import MASTER_KEY_VARIABLE, served_models
 
 if TYPE_CHECKING:
-    from lfm_adapter._client.settings import ToolCalling
-    from lfm_adapter.types import JSONDict
+    from lfm_adapter.types import JSONDict, ToolCalling
 
 __all__ = ["local_config"]
 

@@ -92,7 +92,7 @@ def _description(tool: Callable[..., Any]) -> str:
 
 
 def _instructions(session: Session) -> str:
-    settings = session.client.settings
+    settings = session.client._settings
     model = session.model
     told = ["Hand small jobs to a fast, cheap language model, and keep their text out of your own context."]
     if session.free:

@@ -83,12 +83,12 @@ class Session:
     @property
     def model(self) -> str:
         """The model that is asked where a call names none."""
-        settings = self.client.settings
+        settings = self.client._settings
         return settings.resolve_model(settings.model)
 
     def card(self, model: str) -> ModelCard:
         """Return what is known of a model, or of the one that is asked where a call names none."""
-        return self.client.settings.card(model or self.model)
+        return self.client._settings.card(model or self.model)
 
     async def ask(
         self,
@@ -113,9 +113,9 @@ class Session:
         Raises:
             LFMError: It was refused, by the server or by the budget, or failed.
         """
-        settings = self.client.settings
+        settings = self.client._settings
         # A name that a call gives is one that its agent chose: it is told of a retired model, and not moved.
-        own = {"model": model, "when_retired": "raise"} if model else {}
+        own: dict[str, Any] = {"model": model, "when_retired": "raise"} if model else {}
         card = self.card(model)
         metered = MeteredTransport(
             self.client._transport, self.budget, lambda body: self._worst_case(body, card), card.id
@@ -147,7 +147,7 @@ class Session:
         See https://openrouter.ai/docs/guides/routing/provider-selection#max-price. It counts in US$ per million tokens.
         """
         prompt, completion = card.pricing.prompt, card.pricing.completion
-        is_capped = self.budget.limit_usd is not None and self.client.settings.is_openrouter and not card.is_free
+        is_capped = self.budget.limit_usd is not None and self.client._settings.is_openrouter and not card.is_free
         if not is_capped or prompt is None or completion is None:
             return {}
         most = {"prompt": float(prompt * _MILLION), "completion": float(completion * _MILLION)}

@@ -45,9 +45,10 @@ async def object_of(
     """
     response_format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     messages: list[dict[str, Any]] = [{"role": "user", "content": question}]
-    # A model that is asked by prompt has been told by the client already; this is for servers that do not keep to it.
+    # The client streams, for the sake of progress, and so could not retry what it has passed on.
+    settings = {"max_output_retries": 0, "on_invalid_output": "return"}
     for is_last in (False, True):
-        reply = await call.ask(messages, max_tokens=max_tokens, response_format=response_format)
+        reply = await call.ask(messages, max_tokens=max_tokens, response_format=response_format, **settings)
         _check_whole(reply, call)
         found = coerced(parse(read_json(reply.text) or ""), schema)
         problem = "the answer is no JSON object"

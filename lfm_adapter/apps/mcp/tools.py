@@ -68,7 +68,7 @@ class Tools:
         Call it when a model is refused or too dear, or its context too short; otherwise the default is fine.
         """
         async with Call(self.session, context) as call:
-            settings = self.session.client.settings
+            settings = self.session.client._settings
             if settings.is_openrouter:
                 cards = [card for card in catalog.models()[::-1] if card.kind == "chat"]
             else:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lfm_adapter import catalog
 from lfm_adapter._client.catalog_refresh import arefresh_catalog, refresh_catalog
 from lfm_adapter.errors import APITimeoutError, NotFoundError, ResponseError
-from lfm_adapter.types import Capabilities, Endpoint, Pricing
+from lfm_adapter.types import Capabilities, Endpoint, ModelCard, Pricing
 
 CARDS = catalog.models()
 TODAY = date(2026, 12, 1)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._client import request as call
+from lfm_adapter._client.request import CompletionRequest
 from tests.support.both_clients import KEY, KINDS, clients, record_waits
 from tests.support.http_reply import Break, html, raw
 from tests.support.openrouter_replies import (
@@ -149,8 +149,13 @@ class TestBody:
         assert self.sent(make(server, as_openrouter=True, model=model), server)["model"] == sent
         assert self.sent(make(server, as_openrouter=True), server, model=model)["model"] == sent
 
-    def test_names_the_model_of_a_server_on_this_machine_as_it_is_given(self, make, server):
-        assert self.sent(make(server, model="lfm2-8b-a1b", when_retired="successor"), server)["model"] == "lfm2-8b-a1b"
+    def test_merges_extra_body(self, make, server):
+        body = self.sent(make(server), server, seed=1, extra_body={"brand_new": {"a": [1]}, "seed": 7})
+        assert (body["brand_new"], body["seed"]) == ({"a": [1]}, 7)
+        assert "extra_body" not in body
+
+    def test_takes_no_setting_from_extra_body(self, make, server):
+        assert self.sent(make(server), server, extra_body={"tool_calling": "x"})["tool_calling"] == "x"
 
     def test_is_the_same_for_the_same_call(self, make, server):
         client = make(server)
@@ -192,7 +197,7 @@ class TestBody:
         assert server.requests == []
 
     def test_needs_a_message(self, make, server):
-        with pytest.raises(errors.ConfigurationError, match="no message"):
+        with pytest.raises(errors.ConfigurationError, match="`messages` is empty"):
             make(server).chat([])
 
 
@@ -299,10 +304,10 @@ class TestKey:
     def test_is_not_in_the_repr_of_a_request(self):
         from lfm_adapter import LFMClient
 
-        settings = LFMClient(api_key=KEY, default_headers={"X-Secret": "hush-hush"}).settings
-        request = call.ChatCall(
+        settings = LFMClient(api_key=KEY, default_headers={"X-Secret": "hush-hush"})._settings
+        request = CompletionRequest(
             settings, "lfm-3b", [{"role": "user", "content": "my question"}], {}, stream=False
-        ).request(1)
+        ).http(1)
         assert request.headers["Authorization"] == f"Bearer {KEY}"
         assert not any(secret in repr(request) for secret in (KEY, "hush-hush", "my question"))
 
@@ -400,10 +405,6 @@ class TestLimits:
 
 
 class TestRetiredModel:
-    @pytest.fixture(autouse=True)
-    def nobody_was_warned(self, monkeypatch):
-        monkeypatch.setattr(call, "_warned", set())
-
     @pytest.mark.parametrize(
         "refusal",
         [
@@ -422,10 +423,9 @@ class TestRetiredModel:
     def test_gives_way_to_its_successor_and_the_reply_says_so(self, make, server):
         server.default = openrouter_like
         client = make(server, as_openrouter=True, model="lfm-3b", when_retired="successor")
-        with pytest.warns(UserWarning, match=r"`liquid/lfm-3b` is retired; asking .* `liquid/lfm-3-1\.7b`"):
+        with pytest.warns(UserWarning, match=r"`liquid/lfm-3b` is retired .*; asking .* `liquid/lfm-3-1\.7b`"):
             assert client.chat("Hi").model == "liquid/lfm-3-1.7b"
-        client.text()  # not warned about again: here a warning is an error
-        assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3-1.7b"] * 2
+        assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3-1.7b"]
 
     def test_warns_where_it_was_asked(self, make, server):
         with pytest.warns(UserWarning, match="retired") as warned:

@@ -304,7 +304,8 @@ class TestNativeTools:
         assert [message["role"] for message in body["messages"]] == ["user"]
 
     def test_named_choice_is_one_tool_and_required_on_servers_that_take_it_for_auto(self, make, server, way):
-        server.add(says(way, "Hello."))
+        calls = [tool_call("get_weather", {"city": "Oslo"})]
+        server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
         ask(make(server, model=NATIVE), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
         body = server.requests[0].json
         assert (body["tools"], body["tool_choice"]) == ([WEATHER], "required")
@@ -325,7 +326,7 @@ class TestNativeTools:
         assert (called(reply), reply.text, reply.output_retries) == ([("get_weather", {"city": "Oslo"})], "So.", 0)
 
     def test_demanded_call_that_does_not_come_is_an_error_where_they_are_wanted_natively(self, make, server, way):
-        server.add(says(way, "I have no tools."))
+        server.add(*[says(way, "I have no tools.")] * 2)
         client = make(server, model="local", tool_calling="native")
         with pytest.raises(
             OutputValidationError, match=r'asked natively, but no tool was called\..*tool_calling="prompted"'
@@ -361,7 +362,12 @@ class TestNativeTools:
         [
             {"tools": [WEATHER], "recover_tool_calls": False},
             {"tools": [WEATHER], "tool_choice": "none"},
-            {"tools": [WEATHER, TIME], "tool_choice": {"type": "function", "function": {"name": "get_time"}}},
+            {
+                "tools": [WEATHER, TIME],
+                "tool_choice": {"type": "function", "function": {"name": "get_time"}},
+                "max_output_retries": 0,
+                "on_invalid_output": "return",
+            },
             {"tools": [TIME]},
             {},
         ],
@@ -395,7 +401,7 @@ class TestNativeTools:
         server.add(NO_TOOL_ENDPOINT, says(way, OSLO), says(way, "Hello."))
         client = make(server, model=UNKNOWN, as_openrouter=True)
         ask(client, way, tools=[WEATHER])
-        monkeypatch.setattr(exchange, "_FORGET_AFTER_S", 0.0)
+        exchange.tool_support(client.settings.base_url, UNKNOWN).refused_at -= 600
         ask(client, way, tools=[WEATHER])
         assert "tools" in server.requests[2].json
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
+from typing import get_type_hints
 
 import pytest
 
 from lfm_adapter import AsyncLFMClient, LFMClient
-from lfm_adapter._client.settings import Settings
+from lfm_adapter._client.settings import PER_CALL, Settings
 from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter._transport.urllib3 import Urllib3Transport
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.types import ChatParameters
+from lfm_adapter.types._request import RequestFields
 from tests.support.both_clients import KEY
 
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -116,11 +121,11 @@ class TestKey:
         assert Settings.from_env(base_url="http://api.example.com/v1", api_key=KEY, allow_http=True).key() == KEY
 
     def test_that_is_no_text_is_refused(self):
-        with pytest.raises(ConfigurationError, match=r"`api_key` is a string or a function .* not a `int`"):
+        with pytest.raises(ConfigurationError, match=r"`api_key` must be a string or a function .*, got `int`"):
             Settings.from_env(api_key=12345)
 
     def test_of_a_function_that_returns_no_text_is_refused(self):
-        with pytest.raises(ConfigurationError, match="`api_key` must return a string, not a `bytes`"):
+        with pytest.raises(ConfigurationError, match="`api_key` must return a string, got `bytes`"):
             Settings.from_env(api_key=KEY.encode).key()
 
 
@@ -128,28 +133,28 @@ class TestRanges:
     @pytest.mark.parametrize("name", ["timeout", "stream_chunk_timeout", "total_timeout"])
     @pytest.mark.parametrize("seconds", [0, -1, math.nan, True, "10"])
     def test_of_seconds_are_checked(self, name, seconds):
-        with pytest.raises(ConfigurationError, match=f"`{name}` is in seconds and above 0"):
+        with pytest.raises(ConfigurationError, match=f"`{name}` must be a positive number of seconds, got"):
             LFMClient(**{name: seconds})
 
     @pytest.mark.parametrize("name", ["stream_chunk_timeout", "total_timeout"])
     def test_may_have_no_bound(self, name):
-        assert getattr(LFMClient(**{name: None}).settings, f"{name}_s") is None
+        assert getattr(LFMClient(**{name: None})._settings, name) is None
 
     def test_timeout_has_a_bound_even_if_none_is_given(self):
-        assert LFMClient(timeout=None).settings.timeout == LFMClient().settings.timeout == 120
+        assert LFMClient(timeout=None)._settings.timeout == LFMClient()._settings.timeout == 120
 
     @pytest.mark.parametrize("size", [0, -1, True, 1e6, None])
     def test_of_the_largest_reply_are_checked(self, size):
-        with pytest.raises(ConfigurationError, match="`max_reply_bytes` counts reply bytes, from 1"):
+        with pytest.raises(ConfigurationError, match="`max_reply_bytes` must be an integer >= 1"):
             LFMClient(max_reply_bytes=size)
 
     @pytest.mark.parametrize("retries", [-1, True, 1.5, None])
     def test_of_retries_are_checked(self, retries):
-        with pytest.raises(ConfigurationError, match="`max_retries` counts retries"):
+        with pytest.raises(ConfigurationError, match="`max_retries` must be an integer >= 0"):
             LFMClient(max_retries=retries)
 
     def test_of_when_retired_are_checked(self):
-        with pytest.raises(ConfigurationError, match="'raise' or 'successor', not 'warn'"):
+        with pytest.raises(ConfigurationError, match="one of 'raise', 'successor'; got 'warn'"):
             LFMClient(when_retired="warn")
 
 
@@ -176,16 +181,19 @@ class TestClient:
             allow_http=True,
             max_reply_bytes=1_000,
         )
-        assert client.settings == Settings(
+        assert client._settings == Settings(
             model="liquid/lfm-3-1.7b",
             api_key=KEY,
             base_url="https://gateway.example/v1",
-            timeout_s=1,
-            stream_chunk_timeout_s=2,
-            total_timeout_s=3,
+            timeout=1,
+            stream_chunk_timeout=2,
+            total_timeout=3,
             max_retries=4,
+            app_url="https://app.example",
+            app_title="An app",
+            app_categories=["cli-agent"],
             attribution=Attribution("https://app.example", "An app", ("cli-agent",)),
-            headers={"X-Trace": "1"},
+            default_headers={"X-Trace": "1"},
             when_retired="successor",
             token_counter=count,
             allow_http=True,
@@ -194,7 +202,7 @@ class TestClient:
 
     def test_shows_neither_its_key_nor_its_headers(self, kind):
         client = kind(api_key=KEY, default_headers={"X-Secret": "hush-hush"})
-        shown = f"{client!r} {client} {client.settings!r}"
+        shown = f"{client!r} {client} {client._settings!r}"
         assert "liquid/lfm-3b" in shown
         assert KEY not in shown
         assert "hush-hush" not in shown
@@ -203,10 +211,50 @@ class TestClient:
         client = kind(api_key=KEY, max_retries=7, default_headers={"X-Trace": "1"})
         for twin in (pickle.loads(pickle.dumps(client)), copy.deepcopy(client), copy.copy(client)):  # noqa: S301 # own
             assert type(twin) is kind
-            assert twin.settings == client.settings
+            assert twin._settings == client._settings
 
     def test_does_not_change_with_the_headers_it_was_given(self, kind):
         headers = {"X-Trace": "1"}
         client = kind(default_headers=headers)
         headers["X-Trace"] = "2"
-        assert client.settings.headers == {"X-Trace": "1"}
+        assert client._settings.default_headers == {"X-Trace": "1"}
+
+    @pytest.mark.parametrize("name", ["timeout", "model", "default_headers", "_settings", "unknown"])
+    def test_setting_client_attribute_raises(self, kind, name):
+        client = kind(api_key=KEY)
+        with pytest.raises(AttributeError, match=rf"cannot be changed.*replace\(client, {name}="):
+            setattr(client, name, None)
+        assert client._settings.timeout == 120
+
+
+class TestReplace:
+    """`dataclasses.replace` is how a client is changed."""
+
+    def test_replace_keeps_other_settings(self):
+        client = LFMClient("lfm-7b", api_key=KEY, max_retries=7, default_headers={"X-Trace": "1"})
+        changed = dataclasses.replace(client, timeout=5)
+        assert changed._settings == dataclasses.replace(client._settings, timeout=5)
+        assert client._settings.timeout == 120
+
+    def test_replace_keeps_transport(self):
+        transport = Urllib3Transport()
+        assert dataclasses.replace(LFMClient(transport=transport), timeout=5)._transport is transport
+
+    @pytest.mark.parametrize("given", [{}, {"when_retired": "raise"}])
+    def test_replace_keeps_default_model_default(self, given):
+        client = dataclasses.replace(LFMClient(**given), timeout=5)
+        assert (client.model, client._settings.is_default_model) == ("liquid/lfm-3b", True)
+        assert client.when_retired == given.get("when_retired")
+
+    def test_replace_base_url_sends_default_model_unchanged(self):
+        client = dataclasses.replace(LFMClient(), base_url=LOCAL)
+        assert client._settings.resolve_model() == "liquid/lfm-3b"
+
+    def test_replace_model_counts_as_named(self):
+        settings = dataclasses.replace(LFMClient(), model="lfm-7b")._settings
+        assert (settings.model, settings.is_default_model) == ("lfm-7b", False)
+
+
+def test_settings_of_a_call_are_parameters_of_chat():
+    known = set(get_type_hints(ChatParameters)) - set(get_type_hints(RequestFields))
+    assert known == PER_CALL | {"extra_body"}

@@ -278,8 +278,7 @@ def test_clamped_max_tokens_are_told(server: ScriptedOpenRouter, way: str):
     assert answer.response_metadata["max_tokens_clamped"] == {"from": 9_000, "to": 8_192}
 
 
-def test_retired_model_is_replaced_where_that_is_wanted(server: ScriptedOpenRouter, monkeypatch):
-    monkeypatch.setattr("lfm_adapter._client.request._warned", set())
+def test_retired_model_is_replaced_where_that_is_wanted(server: ScriptedOpenRouter):
     server.add(completion(model="liquid/lfm-3-1.7b"))
     with pytest.warns(UserWarning, match="retired"):
         message = chat(server, when_retired="successor").invoke("Hi")

@@ -38,7 +38,7 @@ def get_weather(city: str) -> str:
 
 
 @tool
-def get_time(zone: str) -> str:
+def get_time(zone: str = "UTC") -> str:
     """Tell the time."""
     return zone
 

@@ -35,12 +35,12 @@ def connection(*, model: str | None = None, base_url: str | None = None, live: b
 
     try:
         client = LFMClient(model, base_url=base_url, timeout=TIMEOUT_S, max_retries=0)
-        key = client.settings.key(needed=False)
+        key = client._settings.key(needed=False)
     except ConfigurationError as error:
         yield Finding("fail", str(error))
         return
     yield from _server_and_key(client) if key else _server_without_key(client)
-    yield _attribution(client.settings)
+    yield _attribution(client._settings)
     yield _model(client, chosen=bool(model or os.environ.get("LFM_MODEL")), live=live)
 
 
@@ -67,21 +67,21 @@ def _server_without_key(client: LFMClient) -> Iterator[Finding]:
     except _NO_CONNECTION as error:
         yield _no_connection(client, error)
     except APIError as error:
-        yield Finding("fail", f"{client.settings.base_url} answers with an error: {error}")
+        yield Finding("fail", f"{client._settings.base_url} answers with an error: {error}")
     else:
         yield _connected(client)
-    if client.settings.is_openrouter:
+    if client._settings.is_openrouter:
         yield Finding("fail", "key: OPENROUTER_API_KEY is not set. Keys come from https://openrouter.ai/settings/keys")
     else:
         yield Finding("skip", "key: none is set, and this server may need none")
 
 
 def _connected(client: LFMClient) -> Finding:
-    return Finding("ok", f"{client.settings.base_url} answers")
+    return Finding("ok", f"{client._settings.base_url} answers")
 
 
 def _no_connection(client: LFMClient, error: APIError) -> Finding:
-    return Finding("fail", f"{client.settings.base_url} cannot be reached: {error}")
+    return Finding("fail", f"{client._settings.base_url} cannot be reached: {error}")
 
 
 def _key(facts: dict[str, Any]) -> Finding:
@@ -117,7 +117,7 @@ def _attribution(settings: Settings) -> Finding:
 
 
 def _model(client: LFMClient, *, chosen: bool, live: bool) -> Finding:
-    settings = client.settings
+    settings = client._settings
     card = settings.card(settings.model)
     if settings.is_local and "/" not in card.id:
         return Finding("skip", f"model: {card.id} of a server on this machine")

@@ -87,7 +87,7 @@ def test_a_model_on_this_machine_may_read_for_minutes(server: ScriptedOpenRouter
         "lfm_adapter.apps.mcp.server.create_server", lambda session: served.append(session) or MagicMock()
     )
     assert CliRunner().invoke(app, ["mcp", "--local"]).exit_code == 0
-    settings = served[0].client.settings
+    settings = served[0].client._settings
     assert settings.timeout >= 1800
     assert settings.stream_chunk_timeout is None
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfm_adapter import errors
-from lfm_adapter._openrouter.retry import MAX_WAIT_S, wait_s
+from lfm_adapter._client.retries import MAX_RETRY_DELAY_S, retry_delay
 from lfm_adapter.types import Choice, Reply
 
 FAILED = errors.ServerError("Provider returned error", status_code=502)
 
 
-def wait(error=FAILED, *, retries_done=0, max_retries=2, remaining_s=math.inf, chance=0.0):
-    return wait_s(
-        error, retries_done=retries_done, max_retries=max_retries, remaining_s=remaining_s, chance=chance
+def wait(error=FAILED, *, retries_done=0, max_retries=2, remaining_s=math.inf, jitter=0.0):
+    return retry_delay(
+        error, retries_done=retries_done, max_retries=max_retries, remaining_s=remaining_s, jitter=jitter
     )  # fmt: skip
 
 
@@ -50,27 +50,27 @@ class TestHowLong:
         waits = [wait(retries_done=done, max_retries=2_000) for done in (0, 1, 2, 3, 4, 5, 6, 1_999)]
         assert waits == [0.5, 1, 2, 4, 8, 8, 8, 8]
 
-    def test_up_to_a_quarter_less_by_chance(self):
-        assert wait(chance=0.5) == 0.4375
-        assert wait(chance=1.0) == 0.375
+    def test_up_to_a_quarter_less_by_jitter(self):
+        assert wait(jitter=0.5) == 0.4375
+        assert wait(jitter=1.0) == 0.375
 
-    @pytest.mark.parametrize("told_s", [0.1, 1, 2.5, 30, MAX_WAIT_S])
+    @pytest.mark.parametrize("told_s", [0.1, 1, 2.5, 30, MAX_RETRY_DELAY_S])
     def test_as_the_server_says(self, told_s):
-        assert wait(errors.RateLimitError("x", retry_after=told_s), retries_done=1, chance=0.7) == told_s
+        assert wait(errors.RateLimitError("x", retry_after=told_s), retries_done=1, jitter=0.7) == told_s
 
     def test_not_at_all_where_the_server_asks_for_more_than_is_bearable(self):
-        assert wait(errors.RateLimitError("x", retry_after=MAX_WAIT_S + 1)) is None
+        assert wait(errors.RateLimitError("x", retry_after=MAX_RETRY_DELAY_S + 1)) is None
 
     def test_not_at_once_where_the_time_of_the_server_has_passed(self):
         assert wait(errors.RateLimitError("x", retry_after=0.0)) == 0.5
 
     @given(st.integers(0, 10**6), st.floats(0, 1), st.none() | st.floats(0, 10**6))
-    def test_never_shorter_than_asked_nor_longer_than_bearable(self, done, chance, told_s):
+    def test_never_shorter_than_asked_nor_longer_than_bearable(self, done, jitter, told_s):
         found = wait(
-            errors.RateLimitError("x", retry_after=told_s), retries_done=done, max_retries=done + 1, chance=chance
+            errors.RateLimitError("x", retry_after=told_s), retries_done=done, max_retries=done + 1, jitter=jitter
         )
         if found is None:
             assert told_s is not None
-            assert told_s > MAX_WAIT_S
+            assert told_s > MAX_RETRY_DELAY_S
         else:
             assert (told_s or 0.375) <= found <= (told_s or 8)

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._openrouter.retry import MAX_WAIT_S
+from lfm_adapter._client.retries import MAX_RETRY_DELAY_S
 from tests.support.both_clients import KINDS, clients, record_waits
 from tests.support.http_reply import Break, raw
 from tests.support.loopback import CUT, UNTIL_CLOSED, Loopback, reply
@@ -133,7 +133,7 @@ class TestAnotherTry:
         caplog.set_level("DEBUG", "lfm_adapter")
         server.add(error(503, "Not now", headers=NOW), completion())
         make(server).chat("Hi")
-        assert "ServerError: try 2 in 0.01 s" in caplog.text
+        assert "ServerError: attempt 2 in 0.01 s" in caplog.text
 
 
 class TestNoOtherTry:
@@ -215,10 +215,10 @@ class TestNoOtherTry:
         assert len(server.requests) == 1
 
     def test_follows_a_wait_that_is_too_long(self, make, server, waits):
-        server.add(error(429, "Slow down", headers={"Retry-After": str(MAX_WAIT_S + 1)}))
+        server.add(error(429, "Slow down", headers={"Retry-After": str(MAX_RETRY_DELAY_S + 1)}))
         with pytest.raises(errors.RateLimitError) as caught:
             make(server).chat("Hi")
-        assert caught.value.retry_after == MAX_WAIT_S + 1
+        assert caught.value.retry_after == MAX_RETRY_DELAY_S + 1
         assert len(server.requests) == 1
 
 

@@ -1,0 +1,166 @@
+"""The attempts of one request: how long each may take, and whether and when another follows."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter._openrouter.response import too_large
+from lfm_adapter.errors import APIError, APITimeoutError
+
+if TYPE_CHECKING:
+    from lfm_adapter._client.request import ApiRequest
+    from lfm_adapter._openrouter.response import StreamReader
+    from lfm_adapter.types import HTTPRequest
+
+__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "Attempts", "retry_delay"]
+
+DRAIN_S = 0.1
+"""Seconds to wait for the bytes behind a stream's end, so that its connection can be reused."""
+
+MAX_RETRY_DELAY_S = 120.0
+_FIRST_DELAY_S = 0.5
+_LAST_DELAY_S = 8.0
+
+logger = logging.getLogger("lfm_adapter")
+
+
+def retry_delay(
+    error: APIError, *, retries_done: int, max_retries: int, remaining_s: float, jitter: float
+) -> float | None:
+    """Return the seconds to wait before the next attempt, or None if the error is final.
+
+    The server's own delay is kept up to 120 s; with a longer one, retrying is left to the caller. Otherwise the delay
+    grows from half a second to 8 s, less up to a quarter at random, so that many clients do not come back at once. This
+    follows https://openrouter.ai/docs/api-reference/limits and the `openai` SDK.
+
+    Args:
+        error: How the last attempt failed.
+        retries_done: Attempts after the first so far.
+        max_retries: How many are allowed.
+        remaining_s: Seconds until the caller's deadline; `math.inf` without one.
+        jitter: A random number from 0 to 1.
+
+    >>> from lfm_adapter.errors import AuthenticationError, RateLimitError
+    >>> retry_delay(RateLimitError("slow", retry_after=3), retries_done=0, max_retries=2, remaining_s=60, jitter=0.5)
+    3.0
+    >>> retry_delay(AuthenticationError("no"), retries_done=0, max_retries=2, remaining_s=60, jitter=0.5) is None
+    True
+    """
+    if not error.is_retryable or error.partial is not None or retries_done >= max_retries:
+        return None
+    if error.retry_after:  # 0, or a time that has passed here, would bring all clients back at once
+        delay = float(error.retry_after)
+        if delay > MAX_RETRY_DELAY_S:
+            return None
+    else:
+        delay = min(_FIRST_DELAY_S * 2 ** min(retries_done, 10), _LAST_DELAY_S) * (1 - 0.25 * jitter)
+    return delay if delay < remaining_s else None
+
+
+class Attempts:
+    """Counts the attempts of one request and enforces its timeouts."""
+
+    def __init__(self, request: ApiRequest[Any]) -> None:
+        self._request = request
+        self._settings = request.settings
+        self._retries_done = 0
+        if request.deadline is None:
+            total = self._settings.total_timeout
+            request.deadline = math.inf if total is None else time.monotonic() + total
+        self._deadline = request.deadline
+        self._reset()
+
+    def _reset(self) -> None:
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._is_answered = False
+        self._reader: StreamReader | None = None
+        self._events = 0
+        self._event_deadline = math.inf
+
+    def begin(self) -> HTTPRequest:
+        """Begin the next attempt and return the request to send."""
+        self._reset()
+        return self._request.http(self.read_timeout())
+
+    def add_body(self, piece: bytes, status: int) -> None:
+        """Add the next bytes of a plain response.
+
+        Raises:
+            ResponseError: The body is larger than `max_reply_bytes`.
+        """
+        self._body_bytes += len(piece)
+        if self._body_bytes > self._settings.max_reply_bytes:
+            raise too_large(self._settings.max_reply_bytes, status)
+        # OpenRouter sends white space to keep the connection open until there is a reply.
+        self._is_answered = self._is_answered or (status == 200 and not piece.isspace())
+        self._body.append(piece)
+
+    def take_body(self) -> bytes:
+        """Return the whole body, at its end."""
+        self._is_answered = False
+        return b"".join(self._body)
+
+    def watch(self, reader: StreamReader) -> StreamReader:
+        """Return `reader`, the reader of this attempt's stream, and time its events from now on."""
+        self._reader = reader
+        self._expect_event(time.monotonic())
+        return reader
+
+    def read_timeout(self) -> float:
+        """Return the seconds that the next read may take.
+
+        Raises:
+            APITimeoutError: No time is left.
+        """
+        now = time.monotonic()
+        if self._reader is not None and self._reader.events != self._events:
+            # Only now, so that the time in which the caller handled the event does not count.
+            self._events = self._reader.events
+            self._expect_event(now)
+        left_s = min(self._settings.timeout, self._event_deadline - now, self._deadline - now)
+        if left_s <= 0:
+            raise APITimeoutError(self._passed_deadline(now))
+        return left_s
+
+    def retry_delay(self, error: APIError) -> float:
+        """Return the seconds to sleep before the next attempt, or raise the completed `error` if it is final."""
+        now = time.monotonic()
+        failure = error
+        if isinstance(error, APITimeoutError) and error.status_code is None and (passed := self._passed_deadline(now)):
+            # The transport knows that its timeout was over, but not which setting it came from.
+            failure = APITimeoutError(passed)
+        failure.model = failure.model or self._request.model
+        if self._reader is not None:
+            self._reader.attach_partial(failure)
+        failure.mask_secret(self._request.key)
+        # A reply that began and broke off may have been charged for, so the request is not sent again.
+        delay = None if self._is_answered else retry_delay(
+            failure,
+            retries_done=self._retries_done,
+            max_retries=self._settings.max_retries,
+            remaining_s=self._deadline - now,
+            jitter=random.random(),  # noqa: S311 # spreads clients out in time, keeps no secret
+        )  # fmt: skip
+        if delay is None:
+            raise failure from error.__cause__
+        self._retries_done += 1
+        logger.debug("%s: attempt %d in %.2f s", type(error).__name__, self._retries_done + 1, delay)
+        return delay
+
+    def _expect_event(self, now: float) -> None:
+        between_s = self._settings.stream_chunk_timeout
+        if between_s is not None:
+            self._event_deadline = now + between_s
+
+    def _passed_deadline(self, now: float) -> str:
+        """Return a message about the deadline that has passed; "" if none has."""
+        if self._deadline <= now:
+            return f"The call took longer than {self._settings.total_timeout:g} s (`total_timeout`)."
+        if self._event_deadline <= now:
+            return f"No event with data came for {self._settings.stream_chunk_timeout:g} s (`stream_chunk_timeout`)."
+        return ""
