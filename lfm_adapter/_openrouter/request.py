@@ -25,7 +25,7 @@ OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _CATEGORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # and what UTF-8 cannot encode
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -56,7 +56,7 @@ class Attribution:
                     f"An app category must be lower case with hyphens and at most 30 characters, such as 'cli-agent'; "
                     f"got {category!r}."
                 )
-        _check_values({"app_url": self.url or "", "app_title": self.title or ""})
+        _check_headers({"app_url": self.url or "", "app_title": self.title or ""})
 
     @classmethod
     def from_env(
@@ -87,9 +87,9 @@ class Attribution:
         return headers
 
 
-@lru_cache(maxsize=256)  # asked several times in a call
+@lru_cache(maxsize=256)  # called several times in a request
 def is_loopback(url: str) -> bool:
-    """Tell whether `url` is on this machine.
+    """Return whether the host of `url` is this machine.
 
     >>> is_loopback("http://127.0.0.1:8080/v1"), is_loopback("https://openrouter.ai/api/v1")
     (True, False)
@@ -135,27 +135,35 @@ def _without_secrets(url: str) -> str:
 def headers_of(
     key: str | None, attribution: Attribution, more: Mapping[str, str], *, body: bool, stream: bool = False
 ) -> dict[str, str]:
-    """Return the headers of a request; `more` are the caller's and win over ours.
+    """Return the headers of a request.
+
+    They are checked here and nowhere else: the HTTP libraries would show the value, which may be a key.
+
+    Args:
+        key: The API key; space around it is removed.
+        attribution: Which app is credited.
+        more: The caller's headers, which replace ours.
+        body: Whether the request has a JSON body.
+        stream: Whether to ask for a stream of events.
 
     Raises:
-        ConfigurationError: A header is malformed, or the key is not one word.
+        ConfigurationError: A header is malformed, or the key contains characters that no key has.
     """
     headers = {
         "User-Agent": f"lfm-adapter/{__version__}",
         "Accept": "text/event-stream" if stream else "application/json",
-        # A stream's events are small and should not wait in a compressor.
-        "Accept-Encoding": "identity" if stream else "gzip, deflate",
+        "Accept-Encoding": "identity",  # responses are small, and what is not compressed cannot be a bomb
     }
     if body:
         headers["Content-Type"] = "application/json"
     key = (key or "").strip()
     if key:
         if not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigurationError("The API key holds characters that no key has. Check what was pasted.")
+            raise ConfigurationError("The API key contains characters that no key has. Check what was pasted.")
         headers["Authorization"] = f"Bearer {key}"
     headers |= attribution.headers()
     if more:
-        _check_values(more)
+        _check_headers(more)
         replaced = {name.lower() for name in more}
         headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | dict(more)
     return headers
@@ -199,9 +207,11 @@ def encode(body: Mapping[str, Any]) -> bytes:
         raise ConfigurationError(f"The request cannot be written as JSON: {error}.") from error
 
 
-def _check_values(headers: Mapping[str, Any]) -> None:
+def _check_headers(headers: Mapping[str, Any]) -> None:
     for name, value in headers.items():
-        if not isinstance(value, str) or _CONTROL.search(value):
-            raise ConfigurationError(f"The header {name!r} must be a string without line breaks or control characters.")
         if not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} is no name of a header.")
+            raise ConfigurationError(f"Invalid header name: {name!r}.")
+        if not isinstance(value, str) or _CONTROL.search(value):
+            raise ConfigurationError(
+                f"The header {name!r} must be a string without line breaks, control characters and lone surrogates."
+            )

@@ -1,10 +1,4 @@
-"""The network: `base` says what a transport is; `blocking` and `streams` are the two that ship.
+"""HTTP transports: `urllib3` for synchronous calls, `aiohttp` for asynchronous ones. Nothing else does network I/O.
 
-Nothing here imports urllib3 or aiohttp until a transport of that kind is made.
+They use public names of their libraries only, so that a new release of one breaks nothing here.
 """
-
-from __future__ import annotations
-
-from lfm_adapter.types import AsyncHTTPResponse, AsyncTransport, HTTPRequest, HTTPResponse, Transport
-
-__all__ = ["AsyncHTTPResponse", "AsyncTransport", "HTTPRequest", "HTTPResponse", "Transport"]

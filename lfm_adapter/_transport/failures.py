@@ -1,7 +1,7 @@
-"""What can go wrong on the way, as exceptions of `lfm_adapter.errors`, the same for both transports.
+"""Maps what the HTTP libraries raise to `lfm_adapter.errors`, the same for both transports.
 
-Messages name the host, and never the path, the query or a header. The libraries' own exceptions are not passed on:
-aiohttp's hold the request's headers, and with them the key. `origin` finds the exception of Python that is under them.
+Messages name the host and leave out path, query and headers. The libraries' own exceptions are never chained, because
+aiohttp's hold the request's headers, and with them the key. `origin` finds the exception of Python below them.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ import re
 import socket
 import ssl
 import sys
-import zlib
 from typing import TYPE_CHECKING
 
-from lfm_adapter.errors import APIConnectionError, APIError, APITimeoutError, ResponseError, StreamInterruptedError
+from lfm_adapter.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    ConfigurationError,
+    ResponseError,
+    StreamInterruptedError,
+)
 
 if TYPE_CHECKING:
-    from lfm_adapter._transport.proxy import ProxyConfig
+    from collections.abc import Mapping
 
 __all__ = [
     "already_closed",
-    "before_reply",
+    "before_response",
+    "encoding_error",
     "in_body",
+    "invalid_url",
     "not_http",
     "origin",
     "proxy_refused",
     "timed_out",
-    "unknown_encoding",
 ]
 
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -36,7 +43,7 @@ _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 def origin(error: BaseException) -> BaseException | None:
     """Return the exception of Python itself that led to `error`, or None.
 
-    Only what an exception says of its own origin is followed: `__context__` may be what the caller is handling.
+    Only causes and arguments are followed: `__context__` may be what the caller is handling.
     """
     found: list[BaseException] = [error]
     for candidate in found:
@@ -47,75 +54,81 @@ def origin(error: BaseException) -> BaseException | None:
     return None
 
 
-def before_reply(error: BaseException, route: ProxyConfig, timeout_s: float) -> APIError:
-    """Return what to raise for `error`, which came before the reply's headers."""
+def before_response(error: BaseException, peer: str, timeout: float) -> APIError:
+    """Return what to raise for `error`, which came before the response's headers."""
     cause = origin(error)
     match cause:
         case TimeoutError():
-            return timed_out(route, timeout_s)
+            return timed_out(peer, timeout)
         case socket.gaierror():
-            return APIConnectionError(f"No address was found for {route.name}. Check `base_url` and the network.")
+            return APIConnectionError(f"Could not resolve {peer}. Check `base_url` and the network.")
         case ssl.SSLCertVerificationError():
             return APIConnectionError(
-                f"The certificate of {route.name} is not trusted ({getattr(cause, 'verify_message', cause)}). "
-                "Behind a company's proxy, name the company's CA file in the environment variable `SSL_CERT_FILE`.",
+                f"The certificate of {peer} is not trusted ({getattr(cause, 'verify_message', cause)}). "
+                "Behind a company's proxy, set the environment variable `SSL_CERT_FILE` to the company's CA file.",
                 is_retryable=False,
             )
         case ssl.SSLError():
-            return APIConnectionError(f"No TLS connection to {route.name} ({getattr(cause, 'reason', None) or cause}).")
+            reason = getattr(cause, "reason", None) or cause
+            return APIConnectionError(f"Could not set up TLS with {peer} ({reason}).")
         case ConnectionRefusedError():
-            return APIConnectionError(f"{route.name} refused the connection. Is a server running there?")
+            return APIConnectionError(f"{peer} refused the connection. Is a server running there?")
         case http.client.RemoteDisconnected():
-            return _no_reply(route)
+            return _disconnected(peer)
         case http.client.HTTPException():
-            return not_http(route)
+            return not_http(peer)
         case OSError() if refused := _TUNNEL_STATUS.search(str(cause)):
-            return proxy_refused(route, int(refused[1]))
+            return proxy_refused(peer, int(refused[1]))
         case OSError() if cause.strerror and not isinstance(cause, ConnectionError):
-            return APIConnectionError(f"No connection to {route.name} ({cause.strerror}).")
+            return APIConnectionError(f"Could not connect to {peer} ({cause.strerror}).")
         case _:
-            return _no_reply(route)
+            return _disconnected(peer)
 
 
-def in_body(error: BaseException, route: ProxyConfig, timeout_s: float) -> APIError:
-    """Return what to raise for `error`, which came while the reply's body was read."""
-    match origin(error):
-        case TimeoutError():
-            return APITimeoutError(f"{route.name} sent nothing for {timeout_s:g} s. A longer `timeout` may help.")
-        case zlib.error():
-            return ResponseError(f"The body of the reply from {route.name} cannot be decompressed.")
-        case _:
-            return StreamInterruptedError(f"{route.name} broke off its reply before the end.")
+def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
+    """Return what to raise for `error`, which came while the response's body was read."""
+    if isinstance(origin(error), TimeoutError):
+        return APITimeoutError(f"{peer} sent nothing for {timeout:g} s. A longer `timeout` may help.")
+    return StreamInterruptedError(f"{peer} closed the connection before the end of its response.")
 
 
-def _no_reply(route: ProxyConfig) -> APIConnectionError:
-    return APIConnectionError(f"{route.name} closed the connection before it replied.")
+def encoding_error(headers: Mapping[str, str], peer: str) -> ResponseError | None:
+    """Return what to raise for a body that is compressed, though every request asks for `identity`; else None."""
+    encoding = headers.get("content-encoding", "").strip()
+    if encoding.lower() in {"", "identity"}:
+        return None
+    return ResponseError(f"{peer} sent a response with the content encoding {encoding!r}, which was not requested.")
 
 
-def timed_out(route: ProxyConfig, timeout_s: float) -> APITimeoutError:
-    """No connection or no headers in time."""
-    return APITimeoutError(f"{route.name} did not reply within {timeout_s:g} s. A longer `timeout` may help.")
+def timed_out(peer: str, timeout: float) -> APITimeoutError:
+    """Return the error for a connection or headers that did not come within `timeout` seconds."""
+    return APITimeoutError(f"{peer} did not respond within {timeout:g} s. A longer `timeout` may help.")
 
 
-def proxy_refused(route: ProxyConfig, status: int) -> APIConnectionError:
-    """The proxy replied to CONNECT with `status`."""
-    advice = "Check the user name and password of the proxy." if status == 407 else "Ask who runs the proxy."
-    return APIConnectionError(f"The proxy refuses {route.name}: status {status}. {advice}", is_retryable=status >= 500)
-
-
-def not_http(route: ProxyConfig) -> APIConnectionError:
-    """Bytes came that are no reply."""
+def proxy_refused(peer: str, status_code: int) -> APIConnectionError:
+    """Return the error for a proxy that answered CONNECT with `status_code`."""
+    advice = "Check its user name and password." if status_code == 407 else "Ask whoever runs the proxy."
     return APIConnectionError(
-        f"What {route.name} sent is not HTTP. Check the scheme and the port of `base_url`.",
-        is_retryable=False,
+        f"The proxy refused to connect to {peer} (status {status_code}). {advice}", is_retryable=status_code >= 500
     )
 
 
-def unknown_encoding(route: ProxyConfig, encoding: str) -> ResponseError:
-    """The body is compressed in a way that was not asked for."""
-    return ResponseError(f"{route.name} encoded its reply as {encoding!r}, which was not asked for.")
+def not_http(peer: str) -> APIConnectionError:
+    """Return the error for bytes that do not parse as an HTTP response."""
+    return APIConnectionError(
+        f"{peer} did not send a valid HTTP response. Check the scheme and port of `base_url`.", is_retryable=False
+    )
 
 
-def already_closed(route: ProxyConfig) -> StreamInterruptedError:
-    """The body is read after `close`, or while another thread or task closes it."""
-    return StreamInterruptedError(f"The reply from {route.name} was closed before its end.", is_retryable=False)
+def invalid_url(peer: str) -> ConfigurationError:
+    """Return the error for a URL that the HTTP library rejects."""
+    return ConfigurationError(f"The URL of {peer} is invalid. Check `base_url`.")
+
+
+def already_closed(peer: str) -> StreamInterruptedError:
+    """Return the error for reading a body after `close`, or while another thread closes it."""
+    return StreamInterruptedError(f"The response from {peer} was closed before its end.", is_retryable=False)
+
+
+def _disconnected(peer: str) -> APIConnectionError:
+    return APIConnectionError(f"{peer} closed the connection before it responded.")

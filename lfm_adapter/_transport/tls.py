@@ -1,18 +1,18 @@
-"""The TLS context that every connection of this process shares."""
+"""The TLS context that every connection of the process shares."""
 
 from __future__ import annotations
 
 import os
 import ssl
 import sys
-import threading
+from functools import cache
 from pathlib import Path
 
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["built_context", "context"]
+__all__ = ["context", "is_built"]
 
-# In the order in which requests reads the first two; OpenSSL's own comes last.
+# The first two in the order in which requests reads them; OpenSSL's own comes last.
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 # Where distributions keep their bundle, for a Python that was built elsewhere and looks in another place
@@ -26,41 +26,26 @@ _SYSTEM_BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 
-_lock = threading.Lock()
-_context: ssl.SSLContext | None = None
 
-
+@cache
 def context() -> ssl.SSLContext:
-    """Return the shared context, built at the first call: reading the certificates takes 15 to 35 ms.
+    """Return the shared context. The first call reads the certificates, which takes 15 to 35 ms.
 
     The certificates are those that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` or `SSL_CERT_DIR` names,
-    else those of the operating system. The variables are read once.
+    else those of the operating system. `context.cache_clear()` makes the next call read them anew.
 
     Raises:
-        ConfigurationError: A variable names a file or directory that is not there or holds no certificates.
+        ConfigurationError: A variable names a file or directory that is missing or holds no certificates.
     """
-    global _context  # noqa: PLW0603 - one context for the process is the purpose of this module
-    if _context is None:
-        with _lock:
-            if _context is None:
-                _context = _build()
-    return _context
-
-
-def built_context() -> ssl.SSLContext | None:
-    """Return the shared context if `context` would answer at once, else None."""
-    return _context
-
-
-def _build() -> ssl.SSLContext:
-    named = _from_environment()
+    bundle = next((name for name in _BUNDLE_VARIABLES if os.environ.get(name)), "")
+    named = {name: place for name in (bundle, "SSL_CERT_DIR") if (place := os.environ.get(name))}
     if not named and sys.platform in {"darwin", "win32"}:
         import truststore
 
         context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
-        # truststore would do for Linux too, but there it reads the same files as OpenSSL, anew for every connection
-        # and under a lock: 17 ms each, and growing (https://github.com/sethmlarson/truststore/issues/212).
+        # On Linux truststore reads the same files as OpenSSL, but anew for every connection and under a lock: 17 ms
+        # each, and growing (https://github.com/sethmlarson/truststore/issues/212).
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         for variable, place in named.items():
             _trust(context, variable, place)
@@ -70,14 +55,13 @@ def _build() -> ssl.SSLContext:
     return context
 
 
-def _from_environment() -> dict[str, str]:
-    """Return the variables that name certificates, and what they name: one bundle, one list of directories."""
-    bundle = next((variable for variable in _BUNDLE_VARIABLES if os.environ.get(variable)), "")
-    return {variable: place for variable in (bundle, "SSL_CERT_DIR") if (place := os.environ.get(variable))}
+def is_built() -> bool:
+    """Return whether `context` answers at once."""
+    return context.cache_info().currsize > 0
 
 
 def _trust(context: ssl.SSLContext, variable: str, place: str) -> None:
-    # requests takes a directory for a bundle too; SSL_CERT_DIR may list several, which OpenSSL splits.
+    # Like requests, take a directory where a bundle is expected. `SSL_CERT_DIR` may list several, which OpenSSL splits.
     if variable == "SSL_CERT_DIR" or Path(place).is_dir():
         context.load_verify_locations(capath=place)
         return
@@ -85,8 +69,8 @@ def _trust(context: ssl.SSLContext, variable: str, place: str) -> None:
         context.load_verify_locations(cafile=place)
     except OSError as error:
         raise ConfigurationError(
-            f"`{variable}` names {place!r}, which cannot be read as certificates. "
-            "Point it at a PEM file, or unset it to use those of the system.",
+            f"Could not read certificates from {place!r} (`{variable}`). "
+            "Set it to a PEM file, or unset it to use the certificates of the system."
         ) from error
 
 
@@ -98,13 +82,3 @@ def _trust_system(context: ssl.SSLContext) -> None:
     bundle = next((path for path in _SYSTEM_BUNDLES if Path(path).is_file()), None)
     if bundle is not None:
         context.load_verify_locations(cafile=bundle)
-
-
-def _renew_lock_in_child() -> None:
-    """A thread of the parent may have held it."""
-    global _lock  # noqa: PLW0603 - see `context`
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock_in_child)

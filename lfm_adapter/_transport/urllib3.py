@@ -1,31 +1,21 @@
-"""The blocking transport, over urllib3."""
+"""The synchronous transport, over urllib3."""
 
 from __future__ import annotations
 
 import http.client
-import math
-import socket
-import zlib
+import os
+import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from urllib3 import Timeout
-from urllib3.exceptions import (
-    HTTPError,
-    InvalidHeader,
-    LocationValueError,
-    ProxySchemeUnsupported,
-    ReadTimeoutError,
-)
-from urllib3.util import SKIP_HEADER
+from urllib3 import ProxyManager, Timeout
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProxySchemeUnsupported, ReadTimeoutError
+from urllib3.util import Retry, parse_url
 
-from lfm_adapter._transport import failures
-from lfm_adapter._transport.headers import check_headers, lower_names
-from lfm_adapter._transport.http_reply import HTTPReply
-from lfm_adapter._transport.inflate import PIECE_BYTES, UnknownEncodingError, inflater_for
-from lfm_adapter._transport.pools import close_pools, urlopen
+from lfm_adapter._transport import failures, tls
 from lfm_adapter._transport.proxy import ProxyConfig, resolve_proxy
-from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,171 +27,197 @@ if TYPE_CHECKING:
 
 __all__ = ["Urllib3Response", "Urllib3Transport", "close_pools"]
 
-# What a socket accepts: 0 would mean not to wait at all, and infinity is no number of nanoseconds.
-_SHORTEST_S = 0.001
-_LONGEST_S = 86_400.0
+# Idle connections kept for each host. More threads than this may send at once: no thread waits for another's
+# connection, and what was opened beyond this number is closed after use.
+_IDLE_CONNECTIONS = 64
 
-_FAILURES = (HTTPError, ProxySchemeUnsupported, http.client.HTTPException, OSError)
-_BODY_FAILURES = (*_FAILURES, EOFError, zlib.error)
+# Hosts with idle connections. Beyond this number, the host used least recently loses its own.
+_MAX_POOLS = 64
+
+_READ_BYTES = 65_536
+
+# What a socket accepts: 0 would not wait at all, and infinity overflows.
+_MIN_TIMEOUT_S = 0.001
+_MAX_TIMEOUT_S = 86_400.0
+
+_OPTIONS: dict[str, Any] = {
+    "retries": Retry(total=False, redirect=False),  # one object: urllib3 would build one for each request
+    "redirect": False,
+    "preload_content": False,
+    "decode_content": False,
+}
+
+_ERRORS = (HTTPError, ProxySchemeUnsupported, http.client.HTTPException, OSError)
 
 
 class Urllib3Transport:
     """A `Transport` over urllib3.
 
-    It has no state: connections are kept in pools that all transports of this process share. Copy and pickle it freely.
+    It has no state: all transports of the process share one set of connection pools. It can be copied and pickled.
     """
 
     def send(self, request: HTTPRequest) -> Urllib3Response:
         """See `Transport.send`.
 
         Raises:
-            ConfigurationError: The address, a header, a proxy or a certificate file cannot be used.
+            ConfigurationError: The URL, a proxy setting or a certificate file is invalid.
+            ResponseError: The response is compressed.
         """
         route = resolve_proxy(request.url)
-        check_headers(request.headers)
+        failure: LFMError | None
         try:
-            response = urlopen(
-                route,
-                request.method,
-                request.url,
-                body=request.body,
-                headers=_for_wire(request.headers),
-                timeout=Timeout(total=_for_socket(request.timeout)),
-            )
-        except _FAILURES as error:
-            raise _before_reply(error, route, request.timeout) from failures.origin(error)
-        try:
-            return Urllib3Response(response, route)
-        except UnknownEncodingError as encoding:
+            response = Urllib3Response(_open(request, route), route.peer)
+        except _ERRORS as error:
+            failure = _before_response(error, route.peer, request.timeout)
+            failure.__cause__ = failures.origin(error)
+        else:
+            failure = failures.encoding_error(response.headers, route.peer)
+            if failure is None:
+                return response
             response.close()
-            raise failures.unknown_encoding(route, str(encoding)) from None
+        # Raised above, it would have urllib3's exception as its context: one that keeps the connection open.
+        raise failure
 
 
 class Urllib3Response:
-    """A `HTTPResponse` of `Urllib3Transport`.
+    """An `HTTPResponse` of `Urllib3Transport`.
 
     Attributes:
         status_code: See `HTTPResponse.status_code`.
         headers: See `HTTPResponse.headers`.
     """
 
-    def __init__(self, response: BaseHTTPResponse, route: ProxyConfig) -> None:
+    def __init__(self, response: BaseHTTPResponse, peer: str) -> None:
         self.status_code: int = response.status
-        self.headers: Mapping[str, str] = lower_names(
-            (name, _as_utf8(value)) for name, value in response.headers.items()
-        )
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
-        self._body = _body_of(response)
-        self._route = route
-        self._socket = _socket_of(response)
-        self._timeout_s: float | None = None
-        self._ended = False
+        self._peer = peer
         self._closed = False
-        self._inflater = inflater_for(self.headers)
 
-    def read(self, timeout_s: float) -> bytes:
-        """See `HTTPResponse.read`. Returns 64 KiB at most.
-
-        Raises:
-            ResponseError: The body's compression is broken.
-        """
+    def read(self, timeout: float) -> bytes:
+        """See `HTTPResponse.read`. Returns at most 64 KiB."""
         if self._closed:
-            raise failures.already_closed(self._route)
+            raise failures.already_closed(self._peer)
+        seconds = min(max(timeout, _MIN_TIMEOUT_S), _MAX_TIMEOUT_S)
         try:
-            if self._inflater is None:
-                return self._read_raw(timeout_s)
-            while not (data := self._inflater.take()):
-                if not (raw := self._read_raw(timeout_s)):
-                    self._inflater.check_end()
-                    return b""
-                self._inflater.feed(raw)
+            connection = _connection_of(self._response)
+            if connection is not None and connection.sock is None:
+                data = self._read_with_timer(seconds)
+            else:
+                if connection is not None:  # not yet at the end of the body
+                    connection.sock.settimeout(seconds)
+                # Neither `stream` nor `read`: both wait for a whole chunk, or for as many bytes as were asked for.
+                data = self._response.read1(_READ_BYTES)
         except Exception as error:
-            if self._closed:  # by another thread, which takes away what urllib3 works on
-                raise failures.already_closed(self._route) from None
-            self.close()
-            if not isinstance(error, _BODY_FAILURES):
-                raise
-            raise failures.in_body(error, self._route, timeout_s) from failures.origin(error)
-        return data
+            if not self._closed:
+                self._closed = True
+                self._response.close()
+                if not isinstance(error, _ERRORS):
+                    raise
+                raise failures.in_body(error, self._peer, timeout) from failures.origin(error)
+        else:
+            if not self._closed:
+                return data
+        # Another thread closed the response meanwhile; whatever was read or raised here comes of that.
+        raise failures.already_closed(self._peer)
 
     def close(self) -> None:
         """See `HTTPResponse.close`. Another thread may call it while this one waits in `read`."""
-        if self._ended or self._closed:
+        if self._closed or _connection_of(self._response) is None:
             return
         self._closed = True
-        # Ends a `read` that waits, and would have `close` below wait with it. Not `SSLSocket.shutdown`: after that
-        # the rest would be read as plain text.
-        if isinstance(self._socket, socket.socket) and self._response.connection is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        self._shutdown()  # ends a `read` that waits; `close` alone would wait for it
         self._response.close()
 
-    def _read_raw(self, timeout_s: float) -> bytes:
-        if self._ended:
-            return b""
-        # What is left of a deadline is never the same twice; rounded up it mostly is, and saves a call of the system.
-        rounded_s = math.ceil(timeout_s * 100) / 100 if timeout_s < _LONGEST_S else _LONGEST_S
-        # At the end of a body http.client closes the socket of a connection that the server does not keep.
-        if rounded_s != self._timeout_s and self._socket is not None and self._socket.fileno() != -1:
-            self._socket.settimeout(_for_socket(rounded_s))
-            self._timeout_s = rounded_s
-        # Not `stream` nor `read`: they wait until a chunk or so many bytes are there.
-        data = self._body.read1(PIECE_BYTES)
-        if not data:
-            if self._closed:
-                raise ConnectionAbortedError
-            if self._body is not self._response:
-                self._response.read1(PIECE_BYTES)  # to give the connection back
-            self._ended = True
-        elif self._response.length_remaining == 0 and getattr(self._response, "connection", None) is None:
-            self._ended = True  # and the connection was given back
-        return data
+    def _read_with_timer(self, timeout: float) -> bytes:
+        """Read from a connection that the server will close (`Connection: close`, HTTP/1.0).
+
+        http.client has let go of its socket, where the timeout would have to be set.
+        """
+        is_over = threading.Event()
+
+        def end() -> None:
+            is_over.set()
+            self._shutdown()
+
+        timer = threading.Timer(timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._response.read1(_READ_BYTES)
+        finally:
+            timer.cancel()
+            if is_over.is_set():
+                raise TimeoutError
+
+    def _shutdown(self) -> None:
+        with suppress(ValueError, RuntimeError, OSError):  # released or closed meanwhile
+            self._response.shutdown()
 
 
-def _before_reply(error: BaseException, route: ProxyConfig, timeout_s: float) -> LFMError:
+def close_pools() -> None:
+    """Close the idle connections of every `Urllib3Transport`. The next request opens new ones."""
+    _pool.cache_clear()
+    _proxy_manager.cache_clear()
+
+
+def _open(request: HTTPRequest, route: ProxyConfig) -> BaseHTTPResponse:
+    timeout = min(max(request.timeout, _MIN_TIMEOUT_S), _MAX_TIMEOUT_S)
+    options = {
+        "body": request.body,
+        # http.client encodes text as Latin-1; the wire wants UTF-8.
+        "headers": {
+            name: value if value.isascii() else value.encode().decode("latin-1")
+            for name, value in request.headers.items()
+        },
+        "timeout": Timeout(total=timeout),
+        **_OPTIONS,
+    }
+    if route.proxy is not None:
+        manager = _proxy_manager(route.proxy, route.proxy_authorization, route.tls, os.getpid())
+        return manager.urlopen(request.method, request.url, **options)
+    # A `PoolManager` would parse the URL and look for its pool in every call: an eighth of what a request costs.
+    url = _parse_url(request.url)
+    pool = _pool(url.scheme or "", url.host or "", url.port, os.getpid())
+    return pool.urlopen(request.method, url.request_uri, assert_same_host=False, **options)
+
+
+_parse_url = lru_cache(maxsize=256)(parse_url)
+
+
+# The process id is part of the key so that a forked child opens connections of its own. A pool that drops out closes
+# its idle connections, and a response that is still being read keeps its pool.
+@lru_cache(maxsize=_MAX_POOLS)
+def _pool(scheme: str, host: str, port: int | None, _process_id: int) -> HTTPConnectionPool:
+    if scheme == "https":
+        return HTTPSConnectionPool(host, port, ssl_context=tls.context(), maxsize=_IDLE_CONNECTIONS)
+    return HTTPConnectionPool(host, port, maxsize=_IDLE_CONNECTIONS)
+
+
+@lru_cache(maxsize=_MAX_POOLS)
+def _proxy_manager(proxy: str, authorization: str | None, is_tls: bool, _process_id: int) -> ProxyManager:
+    ssl_context = tls.context() if is_tls else None  # takes 15 ms or more to build
+    return ProxyManager(
+        proxy,
+        proxy_headers={"Proxy-Authorization": authorization} if authorization else None,
+        proxy_ssl_context=ssl_context,
+        ssl_context=ssl_context,
+        maxsize=_IDLE_CONNECTIONS,
+    )
+
+
+def _connection_of(response: BaseHTTPResponse) -> Any:
+    """Return urllib3's connection; None at the end of the body, and for the stand-in of vcrpy."""
+    return getattr(response, "connection", None)
+
+
+def _before_response(error: BaseException, peer: str, timeout: float) -> LFMError:
     match error:
         case ReadTimeoutError():
-            return failures.timed_out(route, timeout_s)
+            return failures.timed_out(peer, timeout)
         case LocationValueError():
-            return ConfigurationError(f"The address of {route.name} is not valid. Check `base_url`.")
+            return failures.invalid_url(peer)
         case InvalidHeader():
-            return failures.not_http(route)
+            return failures.not_http(peer)
         case _:
-            return failures.before_reply(error, route, timeout_s)
-
-
-def _for_socket(timeout_s: float) -> float:
-    return min(max(timeout_s, _SHORTEST_S), _LONGEST_S)
-
-
-def _for_wire(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return `headers` such that UTF-8 goes out, though http.client encodes Latin-1, and urllib3 adds none."""
-    sent = {name: value if value.isascii() else value.encode().decode("latin-1") for name, value in headers.items()}
-    given = {name.lower() for name in sent}
-    return sent | {name: SKIP_HEADER for name in ("accept-encoding", "user-agent") if name not in given}
-
-
-def _as_utf8(value: str) -> str:
-    """Undo http.client's Latin-1."""
-    return value if value.isascii() else value.encode("latin-1").decode("utf-8", "replace")
-
-
-def _body_of(response: BaseHTTPResponse) -> HTTPReply | BaseHTTPResponse:
-    """Return what to read: of a body in chunks http.client's reply, which sees to their ends.
-
-    What urllib3 does beside, to map errors and to count what is left, takes 2 µs an event.
-    """
-    reply = getattr(response, "_fp", None)
-    return reply if isinstance(reply, HTTPReply) and reply.chunked else response
-
-
-def _socket_of(response: BaseHTTPResponse) -> socket.socket | None:
-    """Return the socket that `response` is read from, or None for the stand-in of vcrpy, which has none.
-
-    A connection that the server will not keep has let go of its socket by now: only http.client's file still holds it.
-    """
-    connection = getattr(response, "connection", None)
-    if connection is None:
-        return None
-    file = getattr(getattr(response, "_fp", None), "fp", None)
-    return connection.sock or getattr(getattr(file, "raw", None), "_sock", None)
+            return failures.before_response(error, peer, timeout)

@@ -1,7 +1,7 @@
-"""The seam between the protocol and the network: what a transport is given and what it gives back.
+"""What a transport takes and returns.
 
-Pass an object of your own as
-`LFMClient(transport=...)` or `AsyncLFMClient(transport=...)` to reach OpenRouter another way, or to test without it.
+Pass your own as `LFMClient(transport=...)` or `AsyncLFMClient(transport=...)` to send requests another way, or to test
+without a network.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class HTTPRequest:
 
     Attributes:
         method: "GET" or "POST".
-        url: The whole address.
-        headers: As they go out. Their values never stand in the repr: one of them is the key.
+        url: The whole URL.
+        headers: The headers, checked. The repr leaves them out: one of them is the key.
         body: The JSON body as bytes, or None.
-        timeout: Seconds to wait for a connection, and then for all headers of the reply.
+        timeout: Seconds to wait for the connection and the response's headers.
     """
 
     method: str
@@ -35,7 +35,7 @@ class HTTPRequest:
 
 
 class HTTPResponse(Protocol):
-    """A reply whose body is read piece by piece."""
+    """A response whose body is read piece by piece."""
 
     @property
     def status_code(self) -> int:
@@ -48,34 +48,38 @@ class HTTPResponse(Protocol):
         ...
 
     def read(self, timeout: float) -> bytes:
-        """Return the next bytes of the body as soon as there are any, decompressed; b"" at its end.
+        """Return the next bytes of the body as soon as there are any; b"" at its end.
+
+        Args:
+            timeout: Seconds to wait for them.
 
         Raises:
-            APITimeoutError: Nothing came for `timeout` seconds.
+            APITimeoutError: Nothing came within `timeout` seconds.
             StreamInterruptedError: The connection broke, or the body is shorter than announced.
         """
         ...
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, else close its socket at once."""
+        """Give the connection back if the body was read to its end, else close it at once."""
         ...
 
 
 class Transport(Protocol):
-    """Sends a request, blocking. Must be safe to share between threads."""
+    """Sends requests and waits for the response. Must be safe to share between threads."""
 
     def send(self, request: HTTPRequest) -> HTTPResponse:
-        """Send `request` and return as soon as the reply's headers are there. Redirects are not followed.
+        """Send `request` and return as soon as the response's headers are there. Redirects are not followed.
 
         Raises:
-            APIConnectionError: No connection, or it broke before the headers came.
-            APITimeoutError: No connection or no headers within `request.timeout`.
+            APIConnectionError: The connection failed, or broke before the headers came.
+            APITimeoutError: The headers did not come within `request.timeout` seconds.
+            ResponseError: The response is compressed; the requests of this package ask for `identity`.
         """
         ...
 
 
 class AsyncHTTPResponse(Protocol):
-    """The twin of `HTTPResponse` for asyncio."""
+    """The asyncio version of `HTTPResponse`."""
 
     @property
     def status_code(self) -> int:
@@ -87,17 +91,17 @@ class AsyncHTTPResponse(Protocol):
         """The headers, their names in lower case."""
         ...
 
-    async def read(self, timeout: float) -> bytes:
+    async def read(self, timeout: float) -> bytes:  # noqa: ASYNC109 - each read has its own
         """See `HTTPResponse.read`."""
         ...
 
     def close(self) -> None:
-        """See `HTTPResponse.close`. It does not wait, so that a cancelled task can call it."""
+        """See `HTTPResponse.close`. Not a coroutine, so that a cancelled task can call it."""
         ...
 
 
 class AsyncTransport(Protocol):
-    """The twin of `Transport` for asyncio. Must work from any event loop."""
+    """The asyncio version of `Transport`. Must work in any event loop."""
 
     async def send(self, request: HTTPRequest) -> AsyncHTTPResponse:
         """See `Transport.send`."""

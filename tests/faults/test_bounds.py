@@ -1,17 +1,16 @@
-"""What a server sends without measure ends in our exception, within bounded memory and time."""
+"""A server that sends too much ends in our exception, within bounded memory and time."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import tracemalloc
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._client.settings import MAX_REPLY_BYTES
+from lfm_adapter._client.settings import ClientOptions
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from tests.support.both_clients import KINDS, Client, clients
 from tests.support.chat_ways import ALL_WAYS, ask, chat
@@ -19,11 +18,12 @@ from tests.support.loopback import CUT, Loopback, chunk, reply
 from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 MB = 1_000_000
+MAX_REPLY_BYTES = ClientOptions.max_reply_bytes
 MAX_PEAK_BYTES = 4 * MAX_REPLY_BYTES
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -40,29 +40,8 @@ HI = event("Hi.")
 
 
 def endless(head: bytes, first: bytes, piece: bytes, *, size: int = 64 * MB) -> list[Any]:
-    """`size` bytes in the end, far above each bound; whoever reads them all has no bound."""
+    """`size` bytes in all, far above each bound."""
     return [head + CHUNKED, chunk(first), *[chunk(piece)] * (size // len(piece)), CUT]
-
-
-def bomb(compressor: Any, first: bytes, piece: bytes, *, size: int = 512 * MB) -> list[bytes]:
-    """`size` bytes, compressed."""
-    compressed = [compressor.compress(first), compressor.flush(zlib.Z_SYNC_FLUSH)]
-    once = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
-    # Behind a full flush, the same bytes say the same again.
-    again = compressor.compress(piece) + compressor.flush(zlib.Z_FULL_FLUSH)
-    return [*compressed, once, *[again] * (size // len(piece))]
-
-
-def packed(head: bytes, encoding: bytes, pieces: Sequence[bytes]) -> list[Any]:
-    return [head + b"Content-Encoding: %s\r\n" % encoding + CHUNKED, *(chunk(piece) for piece in pieces if piece), CUT]
-
-
-def gzipped(head: bytes, first: bytes, piece: bytes) -> list[Any]:
-    return packed(head, b"gzip", bomb(zlib.compressobj(9, zlib.DEFLATED, 31), first, piece))
-
-
-def deflated(head: bytes, first: bytes, piece: bytes) -> list[Any]:
-    return packed(head, b"deflate", bomb(zlib.compressobj(9), first, piece))
 
 
 TOO_LARGE = rf"larger than {MAX_REPLY_BYTES:,} bytes \(`max_reply_bytes`\)"
@@ -81,40 +60,21 @@ BODIES: dict[str, tuple[Callable[[], Any], type[errors.APIError], str]] = {
         errors.ResponseError,
         TOO_LARGE,
     ),
-    "a gzip bomb": (lambda: gzipped(JSON_HEAD, b'{"choices": "', TEXT), errors.ResponseError, TOO_LARGE),
-    "a deflate bomb": (lambda: deflated(JSON_HEAD, b'{"choices": "', TEXT), errors.ResponseError, TOO_LARGE),
-    "a gzip bomb within one": (
-        lambda: packed(JSON_HEAD, b"gzip, gzip", [gzip.compress(gzip.compress(TEXT))]),
+    "a gzip bomb": (
+        lambda: reply(gzip.compress(bytes(64 * MB)), b"Content-Encoding: gzip"),
         errors.ResponseError,
-        "not asked for",
+        "'gzip', which was not requested",
     ),
-    "gzip members that are empty": (
-        lambda: packed(JSON_HEAD, b"gzip", [gzip.compress(b"") * 3_000] * 100),
-        errors.ResponseError,
-        "cannot be decompressed",
-    ),
-    "deflate blocks that are empty": (
-        lambda: packed(JSON_HEAD, b"deflate", [zlib.compress(b"")[:2], *[b"\0\0\0\xff\xff" * 10_000] * 100]),
-        errors.ResponseError,
-        "cannot be decompressed",
-    ),
-    "brotli": (lambda: packed(JSON_HEAD, b"br", [b"\x0b"]), errors.ResponseError, "'br', which was not asked for"),
-    "zstandard": (lambda: packed(JSON_HEAD, b"zstd", [b"("]), errors.ResponseError, "'zstd', which was not asked for"),
     "nesting 10,000 deep": (
         lambda: reply(b'{"choices": ' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
         errors.ResponseError,
         "not a JSON object",
     ),
     "invalid UTF-8": (lambda: reply(BODY.replace(b"Hi.", b"\xff\xfe")), errors.ResponseError, "not a JSON object"),
-    "trailers without an end": (
-        lambda: [JSON_HEAD + CHUNKED + chunk(BODY) + b"0\r\n", *[b"A: b\r\n" * 10_000] * 100, CUT],
-        errors.APIConnectionError,
-        "is not HTTP|broke off",
-    ),
     "a chunk's size without an end": (
         lambda: [JSON_HEAD + CHUNKED + b"5;", *[TEXT] * 20, CUT],
         errors.StreamInterruptedError,
-        "broke off",
+        "before the end of its response",
     ),
     "a status line without an end": (lambda: [b"HTTP/1.1 200 ", *[TEXT] * 20, CUT], errors.APIConnectionError, "HTTP"),
     "a header without an end": (lambda: [JSON_HEAD + b"A: ", *[TEXT] * 20, CUT], errors.APIConnectionError, "HTTP"),
@@ -143,8 +103,6 @@ STREAMS: dict[str, tuple[Callable[[], Any], type[errors.APIError], str]] = {
         errors.ResponseError,
         TOO_LARGE_EVENT,
     ),
-    "a gzip bomb of events": (lambda: gzipped(SSE_HEAD, HI, EVENTS), errors.ResponseError, TOO_LARGE),
-    "a deflate bomb of comments": (lambda: deflated(SSE_HEAD, HI, LINE), errors.ResponseError, TOO_LARGE),
     "an event nested 10,000 deep": (
         lambda: endless(SSE_HEAD, HI, b"data: %s\n\n" % (b"[" * 10_000 + b"]" * 10_000), size=25_000),
         errors.ResponseError,
@@ -166,7 +124,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def memory() -> Iterator[None]:
-    """Holds the test to a peak of memory, the server's part included."""
+    """Checks the test's peak of memory, which includes the server's part."""
     tracemalloc.start()
     yield
     peak_bytes = tracemalloc.get_traced_memory()[1]
@@ -176,7 +134,7 @@ def memory() -> Iterator[None]:
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["chat", "stream"])
 @pytest.mark.parametrize("case", BODIES)
-def test_a_reply_without_measure_is_refused(make, memory, case, streamed):
+def test_oversized_reply_is_refused(make, memory, case, streamed):
     script, kind, words = BODIES[case]
     with Loopback(script()) as server:
         client = make(base_url=server.url, max_retries=0)
@@ -186,7 +144,7 @@ def test_a_reply_without_measure_is_refused(make, memory, case, streamed):
 
 
 @pytest.mark.parametrize("case", STREAMS)
-def test_a_stream_without_measure_is_refused_with_what_came_before(make, memory, case):
+def test_oversized_stream_is_refused_with_what_came_before(make, memory, case):
     script, kind, words = STREAMS[case]
     with Loopback(script()) as server:
         client = make(base_url=server.url)
@@ -196,7 +154,7 @@ def test_a_stream_without_measure_is_refused_with_what_came_before(make, memory,
     assert len(server.requests) == 1
 
 
-def test_a_stream_may_be_as_large_as_the_bound_and_no_larger(make):
+def test_stream_may_be_as_large_as_max_reply_bytes(make):
     done = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
     body = HI + b": wait\n\n" * 100 + done
     with Loopback([SSE_HEAD + CHUNKED + chunk(body) + chunk(b"")]) as server:
@@ -206,7 +164,7 @@ def test_a_stream_may_be_as_large_as_the_bound_and_no_larger(make):
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_the_chat_model_has_a_bound_of_ones_own(server: ScriptedOpenRouter, way: str):
+def test_chat_model_has_its_own_max_reply_bytes(server: ScriptedOpenRouter, way: str):
     server.default = lambda request: (stream if request.json.get("stream") else completion)("Hello. " * 1_000)
     assert ask(chat(server), way).text.startswith("Hello.")
     with pytest.raises(errors.ResponseError, match=r"larger than 3,000 bytes \(`max_reply_bytes`\)"):

@@ -1,4 +1,4 @@
-"""Clients among threads, processes and event loops, and what becomes of their connections."""
+"""Clients and their connections across threads, processes and event loops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make(request):
 
 @pytest.fixture
 def never():
-    """An event for which a reply waits in vain."""
+    """An event that is never set."""
     return threading.Event()
 
 
@@ -56,7 +56,7 @@ async def streamed_text(client, question):
 
 
 class TestConnections:
-    def test_are_used_again(self, make, server):
+    def test_connection_is_reused_across_calls(self, make, server):
         server.default = echo
         client = make(server)
         for _ in range(3):
@@ -64,21 +64,21 @@ class TestConnections:
         client.list_models()
         assert {request.connection for request in server.requests} == {1}
 
-    def test_are_shared_by_clients_of_one_server(self, make, server):
+    def test_connection_is_shared_by_clients_of_one_server(self, make, server):
         server.default = echo
         make(server).chat("Hi")
         make(server, model="lfm-7b", api_key="sk-or-v1-another", timeout=5).chat("Hi")
         assert {request.connection for request in server.requests} == {1}
 
-    @pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])  # noqa: S301
-    def test_are_shared_by_copies(self, make, server, twin):
+    @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])  # noqa: S301
+    def test_connection_is_shared_by_copies(self, make, server, duplicate):
         server.default = echo
         client = make(server)
         client.chat("Hi")
-        assert type(client)(twin(client.client), client._run).chat("Hi").text == "Hi"
+        assert type(client)(duplicate(client.client), client._run).chat("Hi").text == "Hi"
         assert {request.connection for request in server.requests} == {1}
 
-    def test_outlive_a_refusal(self, make, server):
+    def test_connection_outlives_a_refusal(self, make, server):
         server.add(error(400, "No"), completion())
         client = make(server)
         with pytest.raises(BadRequestError):
@@ -86,7 +86,7 @@ class TestConnections:
         client.chat("Hi")
         assert {request.connection for request in server.requests} == {1}
 
-    def test_are_closed_with_the_loop(self, server, asynchronous):
+    def test_connection_closes_with_its_event_loop(self, server, asynchronous):
         server.default = echo
         asyncio.run(asynchronous.chat("Hi"))
         gc.collect()  # a connection that was left open would warn, and here a warning is an error
@@ -94,13 +94,13 @@ class TestConnections:
 
 
 class TestStreamThatIsLeft:
-    def test_in_the_middle_of_a_loop_is_closed(self, server, blocking, never):
+    def test_stream_left_in_a_loop_is_closed(self, server, blocking, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
         for _ in blocking.stream("Hi"):
             break
         assert server.requests[0].abandoned.wait(10)
 
-    def test_in_the_middle_of_an_async_loop_is_closed(self, server, asynchronous, never):
+    def test_async_stream_left_in_a_loop_is_closed(self, server, asynchronous, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
 
         async def run():
@@ -110,7 +110,7 @@ class TestStreamThatIsLeft:
 
         asyncio.run(run())
 
-    def test_is_closed_with_its_loop(self, server, asynchronous, never):
+    def test_stream_is_closed_with_its_event_loop(self, server, asynchronous, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
         kept = []
 
@@ -121,7 +121,7 @@ class TestStreamThatIsLeft:
         asyncio.run(begin())
         assert server.requests[0].abandoned.wait(10)
 
-    def test_is_closed_when_its_task_is_cancelled(self, server, asynchronous, never):
+    def test_stream_is_closed_when_its_task_is_cancelled(self, server, asynchronous, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
 
         async def run():
@@ -134,7 +134,7 @@ class TestStreamThatIsLeft:
 
         asyncio.run(run())
 
-    def test_is_closed_when_its_time_is_up(self, server, asynchronous, never):
+    def test_call_is_closed_when_asyncio_timeout_expires(self, server, asynchronous, never):
         server.add(completion("Hello.").in_pieces(50).held(1, never))
 
         async def run():
@@ -148,7 +148,7 @@ class TestStreamThatIsLeft:
 
 
 class TestThreads:
-    def test_share_one_client(self, server, blocking):
+    def test_threads_share_one_client(self, server, blocking):
         server.default = echo
 
         def ask(number):
@@ -161,7 +161,7 @@ class TestThreads:
             assert all(threads.map(ask, range(100)))
         assert len(server.requests) == 200
 
-    def test_may_each_have_an_event_loop_with_one_client(self, server, asynchronous):
+    def test_event_loops_of_threads_share_one_client(self, server, asynchronous):
         server.default = echo
         questions = [f"Question {number}" for number in range(16)]
         with ThreadPoolExecutor(8) as threads:
@@ -169,13 +169,13 @@ class TestThreads:
 
 
 class TestEventLoops:
-    def test_may_follow_one_another(self, server, asynchronous):
+    def test_client_works_in_consecutive_event_loops(self, server, asynchronous):
         server.default = echo
         for number in range(5):
             assert asyncio.run(asynchronous.chat(f"Question {number}")).text == f"Question {number}"
             assert asyncio.run(streamed_text(asynchronous, f"Question {number}")) == f"Question {number}"
 
-    def test_run_a_hundred_calls_at_once(self, server, asynchronous):
+    def test_event_loop_runs_200_calls_at_once(self, server, asynchronous):
         server.default = echo
         questions = [f"Question {number}" for number in range(100)]
 
@@ -188,7 +188,7 @@ class TestEventLoops:
         replies = asyncio.run(ask_all())
         assert [reply.text for reply in replies[:100]] == replies[100:] == questions
 
-    def test_are_not_blocked_by_a_call(self, server, asynchronous):
+    def test_call_does_not_block_the_event_loop(self, server, asynchronous):
         rest = threading.Event()
         server.add(completion("Hello.").held(0, rest))
 
@@ -217,14 +217,14 @@ class TestFork:
                 os._exit(code)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
-    def test_leaves_parent_and_child_with_connections_of_their_own(self, server, blocking):
+    def test_fork_gives_the_child_its_own_connections(self, server, blocking):
         server.default = echo
         blocking.chat("Parent")
         assert self.in_child(lambda: blocking.chat("Child").text == blocking.chat("Child").text == "Child")
         assert blocking.chat("Parent").text == "Parent"
         assert [request.connection for request in server.requests] == [1, 2, 2, 1]
 
-    def test_leaves_both_able_to_run_event_loops(self, server, asynchronous):
+    def test_fork_leaves_both_able_to_run_event_loops(self, server, asynchronous):
         server.default = echo
         with asyncio.Runner() as runner:
             runner.run(asynchronous.chat("Parent"))
@@ -232,7 +232,7 @@ class TestFork:
             assert runner.run(asynchronous.chat("Parent")).text == "Parent"
         assert [request.connection for request in server.requests] == [1, 2, 1]
 
-    def test_in_the_middle_of_a_stream_leaves_the_stream_to_the_parent(self, server, blocking):
+    def test_fork_leaves_an_open_stream_to_the_parent(self, server, blocking):
         rest = threading.Event()
         server.add(stream(["Hel", "lo."], comments=0).held(1, rest), completion("Child"))
         with blocking.stream("Hi") as deltas:

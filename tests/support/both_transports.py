@@ -1,4 +1,4 @@
-"""Either transport behind one blocking face, so that a test of what both must do is written once."""
+"""Both transports behind one synchronous interface, so that a test of what both must do is written once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADERS = {
     "Authorization": f"Bearer {KEY}",
     "User-Agent": "lfm-adapter/0",
     "Accept": "*/*",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": "identity",
     "Content-Type": "application/json",
 }
 
@@ -32,13 +32,13 @@ def request_to(
     method: str = "POST",
     headers: Mapping[str, str] = HEADERS,
     body: bytes | None = b"{}",
-    timeout_s: float = 10,
+    timeout: float = 10,
 ) -> HTTPRequest:
-    return HTTPRequest(method, url, headers, body, timeout_s)
+    return HTTPRequest(method, url, headers, body, timeout)
 
 
 class Reply:
-    """A `Response` or an `AsyncResponse`."""
+    """An `HTTPResponse` or an `AsyncHTTPResponse`."""
 
     def __init__(self, response: Any, run: Callable[[Any], Any]) -> None:
         self.response = response
@@ -49,12 +49,13 @@ class Reply:
     @property
     def socket(self) -> Any:
         """The socket that it is read from."""
+        connection = self.response._response.connection
         if isinstance(self.response, Urllib3Response):
-            return self.response._socket
-        return self.response._response.connection.transport.get_extra_info("socket")
+            return connection.sock
+        return connection.transport.get_extra_info("socket")
 
-    def read(self, timeout_s: float = 10) -> bytes:
-        return self._run(lambda: self.response.read(timeout_s))
+    def read(self, timeout: float = 10) -> bytes:
+        return self._run(lambda: self.response.read(timeout))
 
     def body(self) -> bytes:
         return b"".join(iter(self.read, b""))
@@ -68,6 +69,7 @@ class Client:
 
     def __init__(self, transport: Any, run: Callable[[Any], Any]) -> None:
         self.transport = transport
+        self.kind = "aiohttp" if isinstance(transport, AiohttpTransport) else "urllib3"
         self.run = run
 
     def send(self, url: str, **details: Any) -> Reply:
@@ -82,7 +84,7 @@ class Client:
             reply.close()
 
     def close_pools(self) -> None:
-        self.run(aclose_pools if isinstance(self.transport, AiohttpTransport) else close_pools)
+        self.run(aclose_pools if self.kind == "aiohttp" else close_pools)
 
     def settle(self) -> None:
         """Let the event loop look at its sockets."""

@@ -310,7 +310,7 @@ class TestTotalTimeout:
 
 class TestTimeout:
     def test_bounds_the_wait_for_the_headers(self, make, mute_url):
-        with pytest.raises(errors.APITimeoutError, match=r"did not reply within 0\.2 s.*`timeout`"):
+        with pytest.raises(errors.APITimeoutError, match=r"did not respond within 0\.2 s.*`timeout`"):
             make(base_url=mute_url, timeout=0.2, total_timeout=20, max_retries=0).chat("Hi")
 
     def test_bounds_silence_in_the_body(self, make, server):

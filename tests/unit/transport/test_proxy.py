@@ -1,4 +1,4 @@
-"""Whom the transports trust, and through which proxy they go."""
+"""TLS certificates and proxies of both transports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,18 +43,19 @@ def certificate_of_no_one() -> Authority:
 
 @pytest.fixture
 def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The TLS context is made anew, from what the test sets."""
+    """Build the TLS context from what the test sets."""
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(tls, "_context", None)
+    tls.context.cache_clear()
     close_pools()
     yield monkeypatch
+    tls.context.cache_clear()
     close_pools()
 
 
 class TestTls:
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-    def test_trusts_the_file_that_the_environment_names(
+    def test_trusts_ca_file_of_the_environment(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, variable: str
     ) -> None:
         trust.setenv(variable, str(authority.certificate))
@@ -63,7 +63,7 @@ class TestTls:
             assert [client.fetch(server.url) for _ in range(2)] == [b"".join(PARTS)] * 2
         assert server.alpn == ["http/1.1"]
 
-    def test_trusts_the_directory_that_the_environment_names(
+    def test_trusts_ca_directory_of_the_environment(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         command = ["openssl", "x509", "-in", str(authority.certificate), "-noout", "-subject_hash"]
@@ -75,10 +75,10 @@ class TestTls:
                 trust.setenv(variable, str(tmp_path))
                 assert client.fetch(server.url) == b"x"
                 trust.delenv(variable)
-                trust.setattr(tls, "_context", None)
+                tls.context.cache_clear()
 
     @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
-    def test_finds_the_system_bundle_where_openssl_does_not_look(
+    def test_finds_system_bundle_where_openssl_does_not_look(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
@@ -88,7 +88,7 @@ class TestTls:
             assert client.fetch(server.url) == b"x"
 
     @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
-    def test_trusts_no_one_where_the_system_has_no_bundle(
+    def test_trusts_nobody_where_the_system_has_no_bundle(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
@@ -98,14 +98,14 @@ class TestTls:
             client.send(server.url)
 
     @pytest.mark.parametrize("platform", ["darwin", "win32"])
-    def test_leaves_the_trust_to_the_system_that_has_a_store(self, trust: pytest.MonkeyPatch, platform: str) -> None:
+    def test_uses_truststore_where_the_system_has_a_store(self, trust: pytest.MonkeyPatch, platform: str) -> None:
         with pytest.MonkeyPatch.context() as elsewhere:
             elsewhere.setattr(sys, "platform", platform)
             context = tls.context()
         assert isinstance(context, truststore.SSLContext)
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
-    def test_trusts_no_one_else(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+    def test_untrusted_certificate(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
         with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError) as caught:
             client.send(server.url)
         assert not caught.value.is_retryable
@@ -113,7 +113,7 @@ class TestTls:
         assert "SSL_CERT_FILE" in str(caught.value)
         assert server.requests == []
 
-    def test_wants_the_certificate_to_name_the_host(
+    def test_certificate_of_another_host_is_refused(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
@@ -122,17 +122,17 @@ class TestTls:
         assert server.requests == []
 
     @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-    def test_says_which_variable_names_a_file_that_is_none(
+    def test_unreadable_ca_file_is_an_error_that_names_its_variable(
         self, client: Client, trust: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
     ) -> None:
         file = tmp_path / "ca.pem"
         if content is not None:
             file.write_bytes(content)
         trust.setenv("SSL_CERT_FILE", str(file))
-        with pytest.raises(ConfigurationError, match=r"`SSL_CERT_FILE` names '.*ca.pem', which cannot be read"):
+        with pytest.raises(ConfigurationError, match=r"not read certificates from '.*ca.pem' \(`SSL_CERT_FILE`\)"):
             client.send("https://127.0.0.1:9/")
 
-    def test_connection_is_closed_at_once_without_a_farewell(
+    def test_closing_a_stream_closes_its_tls_connection_at_once(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
@@ -146,24 +146,22 @@ class TestTls:
             assert connection.fileno() == -1
             stay_silent.set()
 
-    def test_context_is_made_once_and_only_for_https(self, client: Client, trust: pytest.MonkeyPatch) -> None:
-        made: list[ssl.SSLContext] = []
-        build = tls._build
-        trust.setattr(tls, "_build", lambda: made.append(build()) or made[-1])
+    def test_context_is_built_for_https_alone_and_shared(self, client: Client, trust: pytest.MonkeyPatch) -> None:
         with Loopback(reply()) as server:
             client.fetch(server.url)
-        assert made == []
-        with ThreadPoolExecutor(8) as pool:
-            contexts = set(pool.map(lambda _: tls.context(), range(8)))
-        assert contexts == set(made)
-        assert len(made) == 1
-        assert (made[0].verify_mode, made[0].check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert not tls.is_built()
+        context = tls.context()
+        assert context is tls.context()
+        assert tls.is_built()
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 class TestProxy:
     @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
     @pytest.mark.parametrize("scheme", ["", "http://"])
-    def test_forwards_http(self, client: Client, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str) -> None:
+    def test_http_is_forwarded(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
+    ) -> None:
         with Loopback(reply(b"hi")) as proxy:
             monkeypatch.setenv(variable, f"{scheme}me:p%40ss@127.0.0.1:{proxy.port}")
             assert [client.fetch(f"http://{HOST}/api?q=1") for _ in range(2)] == [b"hi", b"hi"]
@@ -173,7 +171,7 @@ class TestProxy:
             assert f"Host: {HOST}".encode() in received.lines
             assert b"proxy-authorization: Basic bWU6cEBzcw==".lower() in [line.lower() for line in received.lines]
 
-    def test_tunnels_https(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+    def test_https_is_tunnelled(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
         tunnel = [b"HTTP/1.1 200 Connection established\r\n\r\n", authority.server, REQUEST, reply(b"hi")]
         with Loopback(tunnel, reply(b"again")) as proxy:
@@ -188,7 +186,7 @@ class TestProxy:
             assert received.lines[0] == b"POST /api HTTP/1.1"
             assert b"proxy-authorization" not in received.head.lower()
 
-    def test_can_be_reached_by_https(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+    def test_proxy_with_https_url(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
         with Loopback(reply(b"hi"), tls=authority.server) as proxy:
             trust.setenv("HTTP_PROXY", f"https://127.0.0.1:{proxy.port}")
@@ -196,7 +194,7 @@ class TestProxy:
         assert proxy.requests[0].lines[0] == f"POST http://{HOST}/api HTTP/1.1".encode()
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "api.localhost", "[::1]", "127.1.2.3"])
-    def test_is_not_asked_for_this_machine(self, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    def test_loopback_is_never_proxied(self, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
         monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
         assert resolve_proxy(f"http://{host}:8080/v1").proxy is None
 
@@ -214,21 +212,21 @@ class TestProxy:
             ("", "https://openrouter.test/api", True),
         ],
     )
-    def test_is_not_asked_for_what_no_proxy_names(
+    def test_no_proxy_excepts_hosts_domains_ports_and_networks(
         self, monkeypatch: pytest.MonkeyPatch, exceptions: str, url: str, *, through_proxy: bool
     ) -> None:
         monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
         monkeypatch.setenv("NO_PROXY", exceptions)
         assert (resolve_proxy(url).proxy == "http://proxy.test:3128") is through_proxy
 
-    def test_may_change_from_one_request_to_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_proxy_may_change_between_requests(self, monkeypatch: pytest.MonkeyPatch) -> None:
         proxies = []
         for proxy in ("http://a.test:1", "http://b.test:2", ""):
             monkeypatch.setenv("HTTPS_PROXY", proxy)
             proxies.append(resolve_proxy("https://openrouter.test").proxy)
         assert proxies == ["http://a.test:1", "http://b.test:2", None]
 
-    def test_for_its_own_scheme_goes_before_the_one_for_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_https_proxy_precedes_all_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ALL_PROXY", "socks5://other.test")
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
         assert resolve_proxy("https://openrouter.test").proxy == "http://proxy.test:3128"
@@ -237,7 +235,7 @@ class TestProxy:
         ("proxy", "says"),
         [("socks5h://me:hunter2@p.test", "SOCKS"), ("ftp://me:hunter2@p.test", "address"), ("http://p:x", "address")],
     )
-    def test_that_cannot_be_used_is_an_error_that_shows_no_password(
+    def test_unusable_proxy_is_an_error_without_its_password(
         self, client: Client, monkeypatch: pytest.MonkeyPatch, proxy: str, says: str
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
