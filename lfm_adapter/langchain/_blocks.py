@@ -1,7 +1,7 @@
 """LangChain's standard content blocks (`message.content_blocks`, `output_version="v1"`) for messages of OpenRouter.
 
-A message's reasoning is one block, with OpenRouter's own blocks in its extras; then come the text with its citations,
-other parts, a refusal, and the tool calls. In a stream the blocks bear the indices by which LangChain joins them.
+The reasoning is one block, with OpenRouter's own blocks in its extras. The text with its citations, other parts, a
+refusal and the tool calls follow. In a stream the blocks have the indices by which LangChain joins them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessageChunk
-from langchain_core.messages.block_translators import register_translator
 
 from lfm_adapter._json import as_dict, dicts
 
@@ -21,23 +20,18 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["PROVIDER", "chunk_blocks", "message_blocks", "register", "settled_blocks"]
+__all__ = ["PROVIDER", "chunk_blocks", "message_blocks", "settled_blocks"]
 
 PROVIDER = "openrouter"
 """`model_provider` of each message, also where another server than OpenRouter answered.
 
-LangChain takes it for the form of the message: it chooses who reads the blocks, and goes by the protocol in other
-integrations too (`ChatOpenAI` says "openai" whatever its `base_url`). Its middleware compares it with LangSmith's
-`ls_provider`. Who answered stands in `provider` and `model_name`.
+It names the format of the message: LangChain chooses the reader of the blocks by it, and its middleware compares it
+with LangSmith's `ls_provider`. (`ChatOpenAI` writes "openai", whatever its `base_url`.) `provider` and `model_name`
+tell who answered.
 """
 
 _INDICES = {"reasoning": "lc_rs_0", "text": "lc_txt_0", "refusal": "lc_rf_0"}
 _PLACES = {"reasoning": 0, "text": 1, "tool_call": 3, "invalid_tool_call": 4}
-
-
-def register() -> None:
-    """Tell LangChain how to read messages whose `model_provider` is "openrouter"."""
-    register_translator(PROVIDER, message_blocks, chunk_blocks)
 
 
 def message_blocks(message: AIMessage) -> list[ContentBlock]:
@@ -53,7 +47,7 @@ def message_blocks(message: AIMessage) -> list[ContentBlock]:
 
 def chunk_blocks(chunk: AIMessageChunk) -> list[ContentBlock]:
     """Return the standard blocks of a chunk, or of the sum of a stream's chunks."""
-    if chunk.chunk_position == "last" and type(chunk) is AIMessageChunk:  # a sum: see `replies.AIMessageChunk`
+    if chunk.chunk_position == "last" and type(chunk) is AIMessageChunk:  # a sum: see `_chunks.AIMessageChunk`
         return message_blocks(chunk)
     blocks = _indexed(_common_blocks(chunk))
     blocks += [{**call, "type": "tool_call_chunk"} for call in chunk.tool_call_chunks]
@@ -61,12 +55,7 @@ def chunk_blocks(chunk: AIMessageChunk) -> list[ContentBlock]:
 
 
 def settled_blocks(content: Sequence[str | JSONDict], invalid: Sequence[InvalidToolCall]) -> list[JSONDict]:
-    """Return the blocks that a stream added up to as those of the whole message.
-
-    Args:
-        content: The content of a sum of chunks with `output_version="v1"`.
-        invalid: The tool calls among them that cannot be made.
-    """
+    """Return the blocks of a whole message from the v1 content of a sum of chunks and its invalid tool calls."""
     broken = {call["id"]: cast("JSONDict", call) for call in invalid}
     blocks = [
         {name: value for name, value in broken.get(block.get("id"), block).items() if name != "index"}

@@ -1,8 +1,7 @@
-"""Pieces of a reply to LangChain's chunks, and what a sum of chunks ends as."""
+"""Deltas of a streamed reply as LangChain's chunks, and what their sum ends as."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, ai
@@ -13,7 +12,7 @@ from pydantic import ConfigDict
 from lfm_adapter._json import as_dict
 from lfm_adapter.langchain._blocks import PROVIDER, settled_blocks
 from lfm_adapter.langchain._replies import additional_kwargs, parsed_calls, response_metadata, usage_metadata
-from lfm_adapter.langchain._unvalidated import Copies
+from lfm_adapter.langchain._unvalidated import UnvalidatedFactory
 
 if TYPE_CHECKING:
     from lfm_adapter.types import Delta, JSONDict, Reply
@@ -22,24 +21,24 @@ __all__ = ["AIMessageChunk", "to_chunk"]
 
 
 class _Whole:
-    """Stands where LangChain's `message_chunk_to_message` looks for the class of a whole message: right after ours."""
+    """The class that LangChain's `message_chunk_to_message` instantiates: the second one in the MRO of a chunk."""
 
     def __new__(cls, *_: Any, **fields: Any) -> Any:
         return AIMessage(**fields) if cls is _Whole else super().__new__(cls)
 
 
 class AIMessageChunk(_Whole, ai.AIMessageChunk):
-    """A chunk whose sum ends like the message of `invoke`.
+    """A chunk whose sum equals the message of `invoke`.
 
     LangChain completes the arguments of a tool call while they arrive, and leaves them so at the end of the stream: a
     call cut off at `max_tokens` would look whole, and an agent would run it with half of its arguments
-    (https://github.com/langchain-ai/langchain/issues/39275). Here the end of the stream settles what was called.
+    (https://github.com/langchain-ai/langchain/issues/39275). Here the end of the stream decides which calls are valid.
     """
 
     model_config = ConfigDict(defer_build=True)
 
     def __add__(self, other: Any) -> ai.AIMessageChunk:  # type: ignore[override]  # BaseMessage adds up to a prompt
-        """Return the sum, which is a plain chunk of LangChain's once it holds the last one."""
+        """Return the sum; with the last chunk of the stream, a plain chunk of LangChain's."""
         total = cast("ai.AIMessageChunk", super().__add__(other))
         return _settled(total) if total.chunk_position == "last" else total
 
@@ -60,10 +59,16 @@ def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
     return whole
 
 
+_MESSAGES = UnvalidatedFactory(
+    AIMessageChunk(content="", additional_kwargs={}, response_metadata={}, tool_call_chunks=[])
+)
+_CHUNKS = UnvalidatedFactory(ChatGenerationChunk(message=AIMessageChunk(content="")))
+
+
 def to_chunk(delta: Delta) -> ChatGenerationChunk:
-    """Return a piece of a reply as a chunk. What belongs to the whole reply comes with the last one."""
+    """Return a delta as a chunk. Facts of the whole reply come with the last one."""
     if delta.reply is not None:
-        return _closing_chunk(delta.reply)
+        return _last_chunk(delta.reply)
     additional: JSONDict = {}
     if delta.reasoning:
         additional["reasoning_content"] = delta.reasoning
@@ -73,9 +78,8 @@ def to_chunk(delta: Delta) -> ChatGenerationChunk:
     if delta.logprobs:
         metadata["logprobs"] = delta.logprobs
     if not delta.tool_calls:
-        messages, chunks = _copies()
-        message = messages.make(content=delta.text, additional_kwargs=additional, response_metadata=metadata)
-        return chunks.make(text=delta.text, message=message)
+        message = _MESSAGES.make(content=delta.text, additional_kwargs=additional, response_metadata=metadata)
+        return _CHUNKS.make(text=delta.text, message=message)
     calls = [
         tool_call_chunk(name=call.name, args=call.arguments, id=call.id, index=call.index) for call in delta.tool_calls
     ]
@@ -86,15 +90,8 @@ def to_chunk(delta: Delta) -> ChatGenerationChunk:
     )
 
 
-@cache
-def _copies() -> tuple[Copies[AIMessageChunk], Copies[ChatGenerationChunk]]:
-    message = AIMessageChunk(content="", additional_kwargs={}, response_metadata={}, tool_call_chunks=[])
-    return Copies(message), Copies(ChatGenerationChunk(message=message))
-
-
-# Adding chunks joins their strings, so what is said once of a reply (its id, model, finish reason, cost) is said in the
-# last chunk alone.
-def _closing_chunk(reply: Reply) -> ChatGenerationChunk:
+# Adding chunks concatenates their strings, so facts of the reply (id, model, cost …) are in the last chunk only.
+def _last_chunk(reply: Reply) -> ChatGenerationChunk:
     choice = reply.choices[0]
     message = AIMessageChunk(
         content=cast("list[str | dict[str, Any]]", choice.parts) or "",

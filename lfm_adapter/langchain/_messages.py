@@ -1,15 +1,19 @@
-"""LangChain's messages to wire messages."""
+"""LangChain's messages in the form in which OpenRouter takes them.
+
+Content blocks come as OpenAI writes them, as LangChain's standard blocks (v1, and v0 before it), and as Anthropic
+writes them, because histories are carried from one model to another.
+"""
 
 from __future__ import annotations
 
 import json
+from mimetypes import guess_extension
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.langchain._parts import to_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["to_wire"]
 
+_WIRE_PARTS = {"file", "image_url", "input_audio", "text", "video_url"}
+
+# OpenRouter's names of audio formats where they differ from the MIME type's
+# (https://openrouter.ai/docs/features/multimodal/audio, read 2026-11-23).
+_AUDIO_FORMATS = {"mpeg": "mp3", "mp4": "m4a", "vnd.wave": "wav", "wave": "wav", "x-m4a": "m4a", "x-wav": "wav"}
+
 
 def to_wire(messages: Sequence[BaseMessage]) -> list[JSONDict]:
     """Return messages in the form in which OpenRouter takes them.
@@ -25,13 +35,13 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[JSONDict]:
     Raises:
         ConfigurationError: A message, or a part of one, has no such form.
     """
-    return [wire for message in messages for wire in _messages_to_wire(message)]
+    return [wire for message in messages for wire in _wire_messages(message)]
 
 
-def _messages_to_wire(message: BaseMessage) -> Iterator[JSONDict]:
+def _wire_messages(message: BaseMessage) -> Iterator[JSONDict]:
     results = list(_tool_results(message))
     yield from results
-    content = to_parts(message.content, assistant=isinstance(message, AIMessage))
+    content = _content(message.content, from_assistant=isinstance(message, AIMessage))
     if results and not content:
         return
     wire: JSONDict = {"role": _role(message), "content": content}
@@ -45,11 +55,11 @@ def _messages_to_wire(message: BaseMessage) -> Iterator[JSONDict]:
 
 
 def _tool_results(message: BaseMessage) -> Iterator[JSONDict]:
-    """Yield what Anthropic's histories carry inside a human message: the results of tools."""
+    """Yield the tool results that Anthropic's histories carry inside a human message."""
     if isinstance(message, HumanMessage):
         for block in dicts(message.content):
             if block.get("type") == "tool_result":
-                content = to_parts(block.get("content") or "")
+                content = _content(block.get("content") or "")
                 yield {"role": "tool", "content": content, "tool_call_id": block.get("tool_use_id", "")}
 
 
@@ -61,7 +71,7 @@ def _role(message: BaseMessage) -> str:
     if isinstance(message, ToolMessage):
         return "tool"
     if isinstance(message, SystemMessage):
-        # The convention by which LangChain marks OpenAI's "developer" messages.
+        # LangChain's convention for OpenAI's "developer" messages.
         return str(message.additional_kwargs.get("__openai_role__", "system"))
     if isinstance(message, ChatMessage):
         return message.role
@@ -77,7 +87,7 @@ def _add_assistant_fields(message: AIMessage, wire: JSONDict) -> None:
         wire["tool_calls"] = calls
         wire["content"] = wire["content"] or None
     more = message.additional_kwargs
-    details = more.get("reasoning_details") or _details_in_content(message.content)
+    details = more.get("reasoning_details") or _reasoning_details(message.content)
     if details:
         wire["reasoning_details"] = details
     elif more.get("reasoning_content"):
@@ -94,16 +104,103 @@ def _arguments(arguments: JSONDict) -> str:
     text = json.dumps(arguments, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # a model wrote half of a surrogate pair, which only an escape can carry back to it
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
         return json.dumps(arguments)
     return text
 
 
-def _details_in_content(content: str | list[Any]) -> list[JSONDict]:
-    """Return the blocks that v1 content carries in the extras of its reasoning."""
+def _reasoning_details(content: str | list[Any]) -> list[JSONDict]:
+    """Return OpenRouter's blocks, which v1 content carries in the extras of its reasoning."""
     return [
         detail
         for block in dicts(content)
         if block.get("type") == "reasoning"
         for detail in dicts(as_dict(block.get("extras")).get("reasoning_details"))
     ]
+
+
+def _content(content: str | list[Any], *, from_assistant: bool = False) -> str | list[JSONDict]:
+    """Return a message's content for the wire.
+
+    Unknown parts of a user's message are sent, and the server judges them. Those of an answer are dropped, since
+    answers of other providers are full of them, and its texts, which may have been streamed in blocks, are joined.
+    """
+    if isinstance(content, str):
+        return content
+    parts = [_part(block) for block in content]
+    # Some providers refuse empty texts. Tool results become messages of their own.
+    parts = [part for part in parts if part.get("text") != "" and part.get("type") != "tool_result"]
+    if from_assistant:
+        parts = [part for part in parts if part.get("type") in _WIRE_PARTS]
+    is_plain = all(part.keys() == {"type", "text"} for part in parts)
+    if is_plain and (from_assistant or len(parts) <= 1):
+        return "".join(part["text"] for part in parts)
+    return parts
+
+
+def _part(block: str | JSONDict) -> JSONDict:
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    match block.get("type"):
+        case "text" | "input_text" | "output_text":
+            return _text(block.get("text") or "", block)
+        case "image_url" if isinstance(block.get("image_url"), str):
+            return {"type": "image_url", "image_url": {"url": block["image_url"]}}
+        case "image":
+            return {"type": "image_url", "image_url": {"url": _url(block)}}
+        case "audio":
+            return {"type": "input_audio", "input_audio": _audio(block)}
+        case "video":
+            return {"type": "video_url", "video_url": {"url": _url(block)}}
+        case "file" | "document" | "text-plain" if "file" not in block:
+            return _file(block)
+        case "non_standard" if isinstance(block.get("value"), dict):
+            return _part(block["value"])
+    return block
+
+
+def _text(text: str, block: JSONDict) -> JSONDict:
+    cache_control = block.get("cache_control") or as_dict(block.get("extras")).get("cache_control")
+    part = {"type": "text", "text": text}
+    return {**part, "cache_control": cache_control} if cache_control else part
+
+
+def _audio(block: JSONDict) -> JSONDict:
+    url = block.get("url")
+    if isinstance(url, str) and url.startswith("data:"):
+        mime_type, _, data = url.removeprefix("data:").partition(";base64,")
+    else:
+        mime_type, data = block.get("mime_type") or "audio/wav", _base64(block)
+    if not data:
+        raise ConfigurationError("OpenRouter takes audio as base64 only. Put the data into the block's `base64`.")
+    kind = mime_type.partition("/")[2]
+    return {"data": data, "format": _AUDIO_FORMATS.get(kind, kind)}
+
+
+def _file(block: JSONDict) -> JSONDict:
+    source = as_dict(block.get("source"))
+    text = source.get("data") if source.get("type") == "text" else block.get("text")
+    if isinstance(text, str):
+        return _text(text, block)
+    if block.get("file_id"):
+        return {"type": "file", "file": {"file_id": block["file_id"]}}
+    mime_type = block.get("mime_type") or source.get("media_type") or "application/pdf"
+    name = block.get("filename") or block.get("title") or as_dict(block.get("extras")).get("filename")
+    name = name or f"document{guess_extension(mime_type) or ''}"
+    return {"type": "file", "file": {"filename": name, "file_data": _url(block)}}
+
+
+def _url(block: JSONDict) -> str:
+    source = as_dict(block.get("source"))
+    url = block.get("url") or source.get("url")
+    if url:
+        return str(url)
+    data = _base64(block)
+    if not data:
+        raise ConfigurationError(f"A block of type {block['type']!r} must have `url` or `base64`.")
+    return f"data:{block.get('mime_type') or source.get('media_type') or 'application/octet-stream'};base64,{data}"
+
+
+def _base64(block: JSONDict) -> str:
+    data = block.get("base64") or block.get("data") or as_dict(block.get("source")).get("data")
+    return str(data or "")

@@ -1,4 +1,4 @@
-"""A model card as a LangChain model profile, which agents and middleware decide by."""
+"""A model card as a LangChain model profile, which agents and middleware read."""
 
 from __future__ import annotations
 
@@ -9,38 +9,35 @@ from langchain_core.language_models import ModelProfile
 if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
 
-__all__ = ["profile_of"]
+__all__ = ["to_profile"]
 
 _STATUS = {"live": "active", "preview": "active", "retired": "deprecated"}
 
 
-def profile_of(card: ModelCard, *, prompts_tools: bool) -> ModelProfile:
-    """Return what is known of a model; what is not is left out, never guessed.
+def to_profile(card: ModelCard, *, prompts_tools: bool) -> ModelProfile:
+    """Return what is known of a model, without what is unknown.
 
     Args:
         card: The model.
-        prompts_tools: Tools are written into the prompt where the model takes them no other way.
+        prompts_tools: Whether tools are written into the prompt of a model that has no native ones.
     """
     can = card.capabilities
-    known = card.status != "unknown"
-    # OpenRouter lists no Liquid model that sees or hears, and of those that do not chat too little is known.
-    yes, no = (True, False) if known and card.kind == "chat" else (None, None)
+    is_known = card.status != "unknown"
+    # OpenRouter lists no Liquid model with vision or audio.
+    yes, no = (True, False) if is_known and card.kind == "chat" else (None, None)
     facts = {
-        "name": card.name if known else None,
+        "name": card.name if is_known else None,
         "status": _STATUS.get(card.status),
         "release_date": card.created.isoformat() if card.created else None,
         "max_input_tokens": card.context_length,
         "max_output_tokens": card.max_output_tokens,
-        "text_inputs": yes,
-        "text_outputs": yes,
-        "image_inputs": no,
-        "audio_inputs": no,
-        "video_inputs": no,
+        **dict.fromkeys(("text_inputs", "text_outputs"), yes),
+        **dict.fromkeys(("image_inputs", "audio_inputs", "video_inputs"), no),
         "tool_calling": (prompts_tools and yes) or can.tools,
         "tool_choice": (prompts_tools and yes) or can.tool_choice,
         "structured_output": can.structured_outputs,
         "reasoning_output": can.reasoning,
     }
-    # Older releases of langchain-core know fewer keys and warn of the others.
+    # Older releases of langchain-core know fewer keys and warn about the others.
     keys = ModelProfile.__annotations__
     return cast("ModelProfile", {name: fact for name, fact in facts.items() if fact is not None and name in keys})

@@ -1,18 +1,19 @@
-"""Replies to LangChain's messages."""
+"""Replies as LangChain's messages."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from lfm_adapter._client.metadata import choice_metadata, reply_metadata
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.langchain._blocks import PROVIDER
+from lfm_adapter.langchain._unvalidated import UnvalidatedFactory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,16 +21,28 @@ if TYPE_CHECKING:
     from langchain_core.messages import InvalidToolCall
     from langchain_core.messages import ToolCall as LangChainToolCall
 
-    from lfm_adapter.langchain._unvalidated import Copies
     from lfm_adapter.types import Choice, JSONDict, Reply
 
 __all__ = ["additional_kwargs", "parsed_calls", "response_metadata", "to_result", "usage_metadata"]
 
 
+_MESSAGES = UnvalidatedFactory(
+    AIMessage(
+        content="",
+        tool_calls=[],
+        invalid_tool_calls=[],
+        additional_kwargs={},
+        response_metadata={},
+        usage_metadata=None,
+    )
+)
+_GENERATIONS = UnvalidatedFactory(ChatGeneration(message=AIMessage(""), generation_info={}))
+_RESULTS = UnvalidatedFactory(ChatResult(generations=[]))
+
+
 def to_result(reply: Reply) -> ChatResult:
-    """Return a reply as what `_generate` returns: a generation for each choice."""
-    generations = [_generation(reply, choice) for choice in reply.choices]
-    return _copies().result.make(generations=generations)
+    """Return what `_generate` returns: a generation for each choice of a reply."""
+    return _RESULTS.make(generations=[_generation(reply, choice) for choice in reply.choices])
 
 
 def _generation(reply: Reply, choice: Choice) -> ChatGeneration:
@@ -41,37 +54,15 @@ def _generation(reply: Reply, choice: Choice) -> ChatGeneration:
         "usage_metadata": usage_metadata(reply.usage),
     }
     if not (choice.parts or calls or invalid):
-        message = _copies().message.make(content=choice.text, **fields)
-        return _copies().generation.make(text=choice.text, message=message, generation_info=info)
+        message = _MESSAGES.make(content=choice.text, **fields)
+        return _GENERATIONS.make(text=choice.text, message=message, generation_info=info)
     content: str | list[str | JSONDict] = [choice.text, *choice.parts] if choice.parts else choice.text
     message = AIMessage(content=content, tool_calls=calls, invalid_tool_calls=invalid, **fields)
     return ChatGeneration(message=message, generation_info=info)
 
 
-class _Copies(NamedTuple):
-    message: Copies[AIMessage]
-    generation: Copies[ChatGeneration]
-    result: Copies[ChatResult]
-
-
-@cache
-def _copies() -> _Copies:
-    from lfm_adapter.langchain._unvalidated import Copies
-
-    message = AIMessage(
-        content="",
-        tool_calls=[],
-        invalid_tool_calls=[],
-        additional_kwargs={},
-        response_metadata={},
-        usage_metadata=None,
-    )
-    generation = ChatGeneration(message=message, generation_info={})
-    return _Copies(Copies(message), Copies(generation), Copies(ChatResult(generations=[generation])))
-
-
 def additional_kwargs(choice: Choice, *, streamed: bool) -> JSONDict:
-    """Return what a message keeps beside its text; `streamed` leaves out what came piece by piece."""
+    """Return what a message carries beside its text; with `streamed`, without what came piece by piece."""
     fields = {
         "reasoning_content": None if streamed else choice.reasoning,
         "reasoning_details": choice.reasoning_details,
@@ -84,37 +75,25 @@ def additional_kwargs(choice: Choice, *, streamed: bool) -> JSONDict:
 
 
 def response_metadata(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDict:
-    """Return what is said of a reply as a whole; `streamed` leaves out what came piece by piece."""
-    usage = reply.usage or {}
-    fit = reply.token_limits
+    """Return what is known of a reply as a whole; with `streamed`, without what came piece by piece."""
     fields = {
         "model_name": reply.model,
         "model_provider": PROVIDER,
         "id": reply.id,
-        "provider": reply.provider,
         "created": reply.created,
         "finish_reason": choice.finish_reason,
-        "native_finish_reason": choice.native_finish_reason,
-        "cost": None if reply.cost is None else float(reply.cost.total),
-        "cost_source": None if reply.cost is None else reply.cost.source,
-        "cost_details": usage.get("cost_details"),
-        "is_byok": usage.get("is_byok"),
-        "server_tool_use_details": usage.get("server_tool_use_details"),
         "logprobs": None if streamed else choice.logprobs,
         "system_fingerprint": reply.system_fingerprint,
         "service_tier": reply.service_tier,
-        "output_retries": reply.output_retries or None,
-        "validation_error": reply.validation_error,
-        "tool_call_errors": {call.id: call.error for call in choice.tool_calls if call.error} or None,
-        "max_tokens_clamped": {"from": fit.clamped_from, "to": fit.max_tokens} if fit and fit.clamped_from else None,
     }
-    return {**reply.extra, **{name: value for name, value in fields.items() if value is not None}}
+    named = {name: value for name, value in fields.items() if value is not None}
+    return {**reply_metadata(reply), **named, **choice_metadata(choice)}
 
 
 def parsed_calls(
     calls: Iterable[tuple[str | None, str | None, str, str | None]],
 ) -> tuple[list[LangChainToolCall], list[InvalidToolCall]]:
-    """Return the calls (id, name, arguments, what is wrong with it) that can be made, and those that cannot."""
+    """Return the valid and the invalid ones among calls, each given as (id, name, arguments, error)."""
     valid: list[LangChainToolCall] = []
     invalid: list[InvalidToolCall] = []
     for call_id, name, arguments, error in calls:
@@ -122,7 +101,7 @@ def parsed_calls(
         if isinstance(parsed, dict) and name and error is None:
             valid.append(tool_call(name=name, args=parsed, id=call_id))
         else:
-            why = "The arguments are no JSON object." if name else "The call names no tool."
+            why = "The arguments are not a JSON object." if name else "The call names no tool."
             invalid.append(invalid_tool_call(name=name, args=arguments, id=call_id, error=error or why))
     return valid, invalid
 
@@ -136,7 +115,7 @@ def _parsed(arguments: str) -> Any:
 
 
 def usage_metadata(usage: JSONDict | None) -> UsageMetadata | None:
-    """Return the token counts that the reply has; none is made up. LangChain can add whole numbers only."""
+    """Return the token counts of a reply, None if it has none. LangChain can only add whole numbers."""
     if not usage:
         return None
     prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
@@ -148,12 +127,11 @@ def usage_metadata(usage: JSONDict | None) -> UsageMetadata | None:
         output_tokens=completion or 0,
         total_tokens=(prompt or 0) + (completion or 0) if total is None else total,
     )
-    prompt_details = _details(
-        usage.get("prompt_tokens_details"), cached_tokens="cache_read", cache_write_tokens="cache_creation"
-    )
+    names = {"cached_tokens": "cache_read", "cache_write_tokens": "cache_creation"}
+    prompt_details = _details(usage.get("prompt_tokens_details"), names)
     if prompt_details:
         metadata["input_token_details"] = cast("InputTokenDetails", prompt_details)
-    completion_details = _details(usage.get("completion_tokens_details"))
+    completion_details = _details(usage.get("completion_tokens_details"), {})
     if completion_details:
         metadata["output_token_details"] = cast("OutputTokenDetails", completion_details)
     return metadata
@@ -167,8 +145,8 @@ def _count(counts: JSONDict, name: str) -> int | None:
     return None if number is None else int(number)
 
 
-def _details(details: object, **names: str) -> dict[str, int]:
-    """Return detailed counts under LangChain's names: those given, else OpenRouter's without `_tokens`."""
+def _details(details: object, names: dict[str, str]) -> dict[str, int]:
+    """Return detailed counts under LangChain's `names`, else under OpenRouter's without `_tokens`."""
     counts = as_dict(details)
     return {
         names.get(name, name.removesuffix("_tokens")): count

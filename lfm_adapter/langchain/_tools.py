@@ -1,4 +1,4 @@
-"""LangChain's tools as the wire takes them."""
+"""LangChain's tools in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["openai_tool", "openai_tool_choice"]
+__all__ = ["to_openai_tool", "to_openai_tool_choice"]
 
 
-def openai_tool(tool: JSONDict | type | Callable[..., Any] | BaseTool, *, strict: bool | None) -> JSONDict:
-    """Return a tool in OpenAI's form; one that OpenRouter itself runs ("openrouter:web_search") stays as it is."""
+def to_openai_tool(tool: JSONDict | type | Callable[..., Any] | BaseTool, *, strict: bool | None) -> JSONDict:
+    """Return a tool in OpenAI's form; one that OpenRouter runs ("openrouter:web_search") is returned unchanged."""
     from langchain_core.utils.function_calling import convert_to_openai_tool
 
     if isinstance(tool, dict) and str(tool.get("type", "")).startswith("openrouter:"):
@@ -26,11 +26,11 @@ def openai_tool(tool: JSONDict | type | Callable[..., Any] | BaseTool, *, strict
     return convert_to_openai_tool(tool, strict=strict)
 
 
-def openai_tool_choice(choice: JSONDict | str | bool, tools: Sequence[JSONDict]) -> JSONDict | str:
+def to_openai_tool_choice(choice: JSONDict | str | bool, tools: Sequence[JSONDict]) -> JSONDict | str:
     """Return LangChain's `tool_choice` in OpenAI's form.
 
     Raises:
-        ConfigurationError: It names no tool that is bound.
+        ConfigurationError: It names a tool that is not bound.
     """
     if choice is True or choice == "any":
         return "required"
@@ -39,7 +39,7 @@ def openai_tool_choice(choice: JSONDict | str | bool, tools: Sequence[JSONDict])
     name: Any = choice
     if isinstance(choice, dict):
         kind = choice.get("type")
-        if kind in ("any", "auto", "none"):  # as Anthropic has it
+        if kind in ("any", "auto", "none"):  # Anthropic's form
             return "required" if kind == "any" else kind
         if isinstance(kind, str) and kind.startswith("openrouter:"):
             return choice

@@ -1,4 +1,4 @@
-"""LangChain's standard integration tests where tools do not come natively: by prompt, and out of leaked text."""
+"""LangChain's standard integration tests without native tools: tools in the prompt, and calls that leak into text."""
 
 from __future__ import annotations
 

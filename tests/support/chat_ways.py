@@ -1,4 +1,4 @@
-"""The ways to ask a `ChatLFM`, for tests that hold for all of them."""
+"""Every method that asks a `ChatLFM`, for tests that hold for all of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NATIVE = "liquid/lfm-2.5-2.6b:free"
 
 
 def chat(server: ScriptedOpenRouter, **options: Any) -> ChatLFM:
-    """A model that asks `server` and fails at the first failure."""
+    """A model that asks `server`, without retries."""
     return ChatLFM(**{"model": MODEL, "api_key": "test-key", "base_url": server.base_url, "max_retries": 0} | options)
 
 
@@ -38,7 +38,7 @@ def native_chat(server: ScriptedOpenRouter, **options: Any) -> ChatLFM:
 
 
 def ask(model: Runnable[Any, Any], way: str, prompt: Any = "Hi", **call: Any) -> Any:
-    """Ask once and return the whole answer; of a stream, the sum."""
+    """Ask by the method `way` and return the whole answer; of a stream, the sum."""
     match way:
         case "invoke":
             return model.invoke(prompt, **call)

@@ -15,6 +15,8 @@ from lfm_adapter.types import AsyncStream, ChatParameters, Delta, Reply, Stream
 
 def chat_model() -> None:
     llm = ChatLFM(model="liquid/lfm-3-1.7b", api_key=lambda: "key", temperature=0.1, app_categories=["cli-agent"])
+    ChatLFM(timeot=3)  # type: ignore[call-arg]  # a typo is refused
+    ChatLFM(max_retries="3")  # type: ignore[arg-type]  # and a wrong type, of an inherited field too
     assert_type(llm.invoke("Hello"), AIMessage)
     assert_type(llm.stream("Hello"), Iterator[AIMessageChunk])
     assert_type(llm.astream("Hello"), AsyncIterator[AIMessageChunk])

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from lfm_adapter import errors, local
 from lfm_adapter.apps.cli import app
-from lfm_adapter.langchain._errors import twin
+from lfm_adapter.langchain._errors import to_langchain_error
 from tests.support.call_texts import CALL_TEXTS
 from tests.support.model_table import TABLES, render, table_in
 from tests.support.openrouter_replies import completion, tool_call
@@ -56,7 +56,7 @@ def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is
     assert set(told) == leaves
     for name, theirs in told.items():
         cls = getattr(errors, name)
-        raised = type(twin(cls("why"))) if issubclass(cls, errors.APIError) else cls
+        raised = type(to_langchain_error(cls("why"))) if issubclass(cls, errors.APIError) else cls
         assert theirs in {base.__name__ for base in raised.__mro__}, name
 
 

@@ -38,7 +38,7 @@ def test_reasoning_text_and_calls_are_blocks_in_this_order(server: ScriptedOpenR
     assert answer.text == "I look."
 
 
-def test_citations_stand_at_their_text(server: ScriptedOpenRouter):
+def test_citations_are_annotations_of_the_text_block(server: ScriptedOpenRouter):
     cited = {"url": "https://example.com", "title": "Cats", "content": "A cat", "start_index": 0, "end_index": 5}
     file = {"type": "file", "file": {"hash": "h", "name": "a.pdf", "content": []}}
     annotations = [{"type": "url_citation", "url_citation": cited}, file]
@@ -62,7 +62,7 @@ def test_citations_stand_at_their_text(server: ScriptedOpenRouter):
     ]
 
 
-def test_refusal_image_and_broken_call_are_blocks(server: ScriptedOpenRouter):
+def test_refusal_image_and_invalid_call_are_blocks(server: ScriptedOpenRouter):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     server.add(
         completion(
@@ -81,25 +81,25 @@ def test_refusal_image_and_broken_call_are_blocks(server: ScriptedOpenRouter):
             "id": "call_0",
             "name": "f",
             "args": "{",
-            "error": "The arguments are no JSON object.",
+            "error": "The arguments are not a JSON object.",
         },
     ]
 
 
-def test_content_in_parts_is_one_text_and_the_rest():
+def test_text_parts_are_joined_into_one_block():
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     message = AIMessage(["Hel", image, {"type": "text", "text": "lo."}], response_metadata={"model_provider": PROVIDER})
     assert message.content_blocks == [{"type": "text", "text": "Hello."}, {"type": "non_standard", "value": image}]
 
 
-def test_each_chunk_has_its_piece(server: ScriptedOpenRouter):
+def test_chunk_has_blocks_of_its_own_delta(server: ScriptedOpenRouter):
     server.add(stream(["Hel", "lo."], reasoning=["Hm."], tool_calls=[WEATHER]))
     chunks = list(chat(server).stream("Hi"))
     kinds = [[block["type"] for block in chunk.content_blocks] for chunk in chunks]
     assert kinds == [["reasoning"], ["text"], ["text"], *[["tool_call_chunk"]] * 4, ["reasoning"]]
 
 
-def test_blocks_of_a_stream_that_is_not_over_are_pieces(server: ScriptedOpenRouter):
+def test_unfinished_stream_has_tool_call_chunk_blocks(server: ScriptedOpenRouter):
     server.add(stream([], tool_calls=[WEATHER]))
     first, second, *_ = chat(server).stream("Hi")
     (block,) = (first + second).content_blocks
@@ -122,7 +122,7 @@ def test_encrypted_reasoning_is_a_block_without_text(server: ScriptedOpenRouter)
 
 
 @pytest.mark.parametrize("answer", [completion(""), stream([])])
-def test_an_answer_without_anything_has_no_blocks(server: ScriptedOpenRouter, answer: Any):
+def test_empty_answer_has_no_blocks(server: ScriptedOpenRouter, answer: Any):
     server.add(answer)
     way = "stream" if "event-stream" in answer.headers["Content-Type"] else "invoke"
     assert ask(chat(server, output_version="v1"), way).content_blocks == []

@@ -1,4 +1,4 @@
-"""What `ChatLFM` answers: the same message, streamed or not, blocking or not."""
+"""Answers of `ChatLFM`: the same message, streamed or not, sync or async."""
 
 from __future__ import annotations
 
@@ -123,9 +123,7 @@ ANSWERS: dict[str, tuple[Reply, Reply]] = {
 @pytest.mark.parametrize("output_version", ["v0", "v1"])
 @pytest.mark.parametrize("way", STREAMED)
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_sum_of_the_chunks_is_the_invoked_message(
-    server: ScriptedOpenRouter, answer: str, way: str, output_version: str
-):
+def test_sum_of_chunks_equals_invoked_message(server: ScriptedOpenRouter, answer: str, way: str, output_version: str):
     server.add(*ANSWERS[answer])
     model = chat(server, output_version=output_version)
     invoked = model.invoke("Hi")
@@ -135,7 +133,7 @@ def test_sum_of_the_chunks_is_the_invoked_message(
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_chunks_added_at_once_are_the_invoked_message(server: ScriptedOpenRouter, answer: str):
+def test_chunks_added_as_a_list_equal_invoked_message(server: ScriptedOpenRouter, answer: str):
     server.add(*ANSWERS[answer])
     model = chat(server)
     invoked = model.invoke("Hi")
@@ -146,7 +144,7 @@ def test_chunks_added_at_once_are_the_invoked_message(server: ScriptedOpenRouter
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_invoke_that_streams_gives_the_same_message(server: ScriptedOpenRouter, answer: str, way: str):
+def test_invoke_with_streaming_returns_the_same_message(server: ScriptedOpenRouter, answer: str, way: str):
     server.add(*ANSWERS[answer])
     plain = chat(server).invoke("Hi")
     streamed = ask(chat(server, streaming=True), way)
@@ -157,7 +155,7 @@ def test_invoke_that_streams_gives_the_same_message(server: ScriptedOpenRouter, 
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_all_ways_ask_the_same_and_return_the_answer(server: ScriptedOpenRouter, way: str):
+def test_all_methods_send_the_same_messages(server: ScriptedOpenRouter, way: str):
     server.add(stream(["Hel", "lo."]) if way in STREAMED else completion("Hello."))
     answer = ask(chat(server), way)
     assert answer.text == "Hello."
@@ -165,7 +163,7 @@ def test_all_ways_ask_the_same_and_return_the_answer(server: ScriptedOpenRouter,
     assert sent(server).get("stream", False) is (way in STREAMED)
 
 
-def test_stream_yields_chunks_as_they_come(server: ScriptedOpenRouter):
+def test_stream_yields_one_chunk_per_event(server: ScriptedOpenRouter):
     server.add(stream(["Hel", "lo."]))
     chunks = list(chat(server).stream("Hi"))
     assert [chunk.text for chunk in chunks] == ["Hel", "lo.", ""]
@@ -199,7 +197,7 @@ def test_response_metadata_has_each_fact_once(server: ScriptedOpenRouter, way: s
 
 
 @pytest.mark.parametrize("ending", ["A", "B", "C", "usage_in_finish"])
-def test_every_way_to_end_a_stream_gives_the_same_metadata(server: ScriptedOpenRouter, ending: Any):
+def test_metadata_is_the_same_for_every_stream_ending(server: ScriptedOpenRouter, ending: Any):
     server.add(completion(), stream(ending=ending))
     model = chat(server)
     invoked, streamed = model.invoke("Hi"), ask(model, "stream")
@@ -208,7 +206,7 @@ def test_every_way_to_end_a_stream_gives_the_same_metadata(server: ScriptedOpenR
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_usage_metadata_holds_all_details_as_whole_numbers(server: ScriptedOpenRouter, way: str):
+def test_usage_metadata_has_all_token_details(server: ScriptedOpenRouter, way: str):
     usage = usage_of(100, 50, reasoning_tokens=20, cached_tokens=30)
     server.add(stream(usage=usage) if way == "stream" else completion(usage=usage))
     assert ask(chat(server), way).usage_metadata == {
@@ -220,7 +218,7 @@ def test_usage_metadata_holds_all_details_as_whole_numbers(server: ScriptedOpenR
     }
 
 
-def test_usage_metadata_is_whole_numbers_whatever_the_server_writes(server: ScriptedOpenRouter):
+def test_usage_metadata_converts_counts_to_integers(server: ScriptedOpenRouter):
     server.add(completion(usage={"prompt_tokens": 9.0, "completion_tokens": "5", "prompt_tokens_details": None}))
     usage = chat(server).invoke("Hi").usage_metadata
     assert usage == {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14}
@@ -228,12 +226,12 @@ def test_usage_metadata_is_whole_numbers_whatever_the_server_writes(server: Scri
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"cost": 0.1}])
-def test_no_usage_metadata_is_made_up(server: ScriptedOpenRouter, usage: Any):
+def test_usage_metadata_is_none_without_token_counts(server: ScriptedOpenRouter, usage: Any):
     server.add(completion(usage=usage))
     assert chat(server).invoke("Hi").usage_metadata is None
 
 
-def test_cost_is_computed_from_the_catalogue_where_the_reply_has_none(server: ScriptedOpenRouter, monkeypatch):
+def test_cost_is_computed_from_catalogue_if_reply_has_none(server: ScriptedOpenRouter, monkeypatch):
     # A server on this machine costs nothing, so the catalogue's prices are not for it.
     monkeypatch.setattr("lfm_adapter._client.settings.Settings.is_local", False)
     server.add(completion(usage=usage_of(1_000_000, 0, cost=None)))
@@ -241,7 +239,7 @@ def test_cost_is_computed_from_the_catalogue_where_the_reply_has_none(server: Sc
     assert (metadata["cost"], metadata["cost_source"]) == (0.02, "catalog")
 
 
-def test_cost_is_absent_where_nobody_knows_it(server: ScriptedOpenRouter):
+def test_cost_is_absent_if_unknown(server: ScriptedOpenRouter):
     server.add(completion(usage=usage_of(cost=None)))
     metadata = chat(server).invoke("Hi").response_metadata
     assert "cost" not in metadata
@@ -249,7 +247,7 @@ def test_cost_is_absent_where_nobody_knows_it(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_additional_kwargs_carry_what_has_no_other_place(server: ScriptedOpenRouter, way: str):
+def test_additional_kwargs_have_reasoning(server: ScriptedOpenRouter, way: str):
     reply, streamed = ANSWERS["reasoning"]
     server.add(streamed if way == "stream" else reply)
     assert ask(chat(server), way).additional_kwargs == {
@@ -258,27 +256,27 @@ def test_additional_kwargs_carry_what_has_no_other_place(server: ScriptedOpenRou
     }
 
 
-def test_fields_without_a_name_here_are_kept(server: ScriptedOpenRouter):
+def test_unknown_response_fields_are_kept(server: ScriptedOpenRouter):
     server.add(completion(message={"mood": "good"}, weather="sunny"))
     message = chat(server).invoke("Hi")
     assert message.additional_kwargs == {"mood": "good"}
     assert message.response_metadata["weather"] == "sunny"
 
 
-def test_work_of_openrouters_own_tools_is_told(server: ScriptedOpenRouter):
+def test_server_tool_use_is_in_response_metadata(server: ScriptedOpenRouter):
     server.add(completion(usage=usage_of() | {"server_tool_use_details": {"web_search_requests": 2}}))
     assert chat(server).invoke("Hi").response_metadata["server_tool_use_details"] == {"web_search_requests": 2}
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_clamped_max_tokens_are_told(server: ScriptedOpenRouter, way: str):
+def test_clamped_max_tokens_are_in_response_metadata(server: ScriptedOpenRouter, way: str):
     server.add(stream() if way == "stream" else completion())
     answer = ask(chat(server, model="liquid/lfm-2.5-2.6b:free", max_tokens=9_000), way)
     assert sent(server)["max_tokens"] == 8_192
     assert answer.response_metadata["max_tokens_clamped"] == {"from": 9_000, "to": 8_192}
 
 
-def test_retired_model_is_replaced_where_that_is_wanted(server: ScriptedOpenRouter):
+def test_when_retired_successor_replaces_named_model(server: ScriptedOpenRouter):
     server.add(completion(model="liquid/lfm-3-1.7b"))
     with pytest.warns(UserWarning, match="retired"):
         message = chat(server, when_retired="successor").invoke("Hi")
@@ -286,7 +284,7 @@ def test_retired_model_is_replaced_where_that_is_wanted(server: ScriptedOpenRout
     assert message.response_metadata["model_name"] == "liquid/lfm-3-1.7b"
 
 
-def test_several_answers_are_several_generations(server: ScriptedOpenRouter):
+def test_n_answers_are_n_generations(server: ScriptedOpenRouter):
     choices = [
         {"index": index, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         for index, text in enumerate(["One.", "Two."])
@@ -298,40 +296,40 @@ def test_several_answers_are_several_generations(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("way", STREAMED)
-def test_several_answers_cannot_be_streamed(server: ScriptedOpenRouter, way: str):
+def test_n_above_1_cannot_be_streamed(server: ScriptedOpenRouter, way: str):
     with pytest.raises(ConfigurationError, match="n=1"):
         ask(chat(server, n=2), way)
     assert server.requests == []
 
 
-def test_batch_keeps_the_order(server: ScriptedOpenRouter):
+def test_batch_keeps_order(server: ScriptedOpenRouter):
     server.default = lambda request: completion(request.json["messages"][0]["content"].upper())
     answers = chat(server).batch(["a", "b", "c"], {"max_concurrency": 2})
     assert [answer.text for answer in answers] == ["A", "B", "C"]
 
 
-async def test_many_at_once_do_not_mix(server: ScriptedOpenRouter):
+async def test_concurrent_calls_get_their_own_answers(server: ScriptedOpenRouter):
     server.default = lambda request: completion(request.json["messages"][0]["content"].upper())
     model = chat(server)
     answers = await asyncio.gather(*(model.ainvoke(f"question {number}") for number in range(20)))
     assert [answer.text for answer in answers] == [f"QUESTION {number}" for number in range(20)]
 
 
-def test_one_model_serves_one_event_loop_after_the_other(server: ScriptedOpenRouter):
+def test_model_works_in_successive_event_loops(server: ScriptedOpenRouter):
     server.add(completion("One."), completion("Two."), completion("Three."))
     model = chat(server)
     assert [asyncio.run(model.ainvoke("Hi")).text for _ in range(3)] == ["One.", "Two.", "Three."]
 
 
 @pytest.mark.parametrize("way", PLAIN)
-def test_prompt_pipes_into_the_model(server: ScriptedOpenRouter, way: str):
+def test_prompt_template_pipes_into_model(server: ScriptedOpenRouter, way: str):
     server.add(completion())
     prompt = ChatPromptTemplate([("system", "Be {manner}."), ("human", "{question}")])
     ask(prompt | chat(server), way, {"manner": "brief", "question": "Why?"})
     assert sent(server)["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
 
 
-def test_a_sum_without_its_end_completes_the_arguments_so_far(server: ScriptedOpenRouter):
+def test_unfinished_sum_completes_partial_arguments(server: ScriptedOpenRouter):
     """While a call arrives, LangChain's parsers show what there is of it."""
     server.add(stream([], tool_calls=[WEATHER]))
     *chunks, _ = chat(server).stream("Hi")
@@ -339,7 +337,7 @@ def test_a_sum_without_its_end_completes_the_arguments_so_far(server: ScriptedOp
 
 
 @pytest.mark.filterwarnings("ignore:The function `load:langchain_core._api.LangChainBetaWarning")
-def test_chunks_serialize_as_langchains_own(server: ScriptedOpenRouter):
+def test_chunk_serializes_as_langchain_class(server: ScriptedOpenRouter):
     server.add(stream("Hello."))
     first, *_ = chat(server).stream("Hi")
     again = load(dumpd(first), allowed_objects="messages")

@@ -1,4 +1,4 @@
-"""Messages and chunks of a stream, as histories keep them, and as they are made."""
+"""Messages and chunks that are built without validation equal validated ones."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-def test_become_a_message():
+def test_sum_of_unfinished_stream_becomes_a_message():
     left_early = to_chunk(Delta(text="Once ")).message + to_chunk(Delta(text="upon")).message
     message = message_chunk_to_message(left_early)
     assert type(message) is AIMessage
     assert message.text == "Once upon"
 
 
-def test_can_be_pickled():
+def test_chunk_can_be_pickled():
     chunk = to_chunk(Delta(text="Once ")).message
     assert pickle.loads(pickle.dumps(chunk)) == chunk  # noqa: S301 # our own
 
@@ -39,7 +39,7 @@ def test_can_be_pickled():
     ],
     ids=["text", "reasoning", "refusal", "logprobs"],
 )
-def test_chunk_that_was_not_validated_equals_one_that_was(delta: Delta):
+def test_unvalidated_chunk_equals_validated_chunk(delta: Delta):
     chunk = to_chunk(delta)
     message = chunk.message
     assert isinstance(message, AIMessageChunk)
@@ -80,7 +80,7 @@ def assert_same(ours: BaseModel, theirs: BaseModel) -> None:
     ],
     ids=["text", "reasoning", "choices", "parts", "call", "broken call"],
 )
-def test_result_that_was_not_validated_equals_one_that_was(reply: Reply):
+def test_unvalidated_result_equals_validated_result(reply: Reply):
     result = to_result(reply)
     validated = []
     for choice, generation in zip(reply.choices, result.generations, strict=True):
@@ -102,7 +102,7 @@ def test_result_that_was_not_validated_equals_one_that_was(reply: Reply):
     assert_same(result, ChatResult(generations=validated))
 
 
-def test_chunks_share_nothing_that_can_be_changed():
+def test_chunks_share_no_mutable_values():
     one, other = to_chunk(Delta(text="a")).message, to_chunk(Delta(text="b")).message
     shared = {
         name for name, value in one.__dict__.items() if isinstance(value, list | dict) and value is other.__dict__[name]

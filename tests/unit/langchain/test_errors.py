@@ -1,4 +1,4 @@
-"""What `ChatLFM` raises: each exception is both ours and LangChain's."""
+"""Exceptions of `ChatLFM`: each is of one of our classes and of one of LangChain's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from langchain_core import exceptions as theirs
 
 from lfm_adapter import errors
-from lfm_adapter.langchain._errors import twin
+from lfm_adapter.langchain._errors import to_langchain_error
 from tests.support.chat_ways import ALL_WAYS, PLAIN, STREAMED, ask, chat
 from tests.support.openrouter_replies import (
     chunk,
@@ -56,50 +56,52 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("cls", classes(), ids=lambda cls: cls.__name__)
-def test_every_class_has_its_twin(cls: type[errors.APIError]):
+def test_every_error_class_converts_to_langchain(cls: type[errors.APIError]):
     original = cls("It failed.", status_code=418, model="liquid/lfm-3b", retry_after=2.0, provider="Liquid")
-    double = twin(original)
-    assert isinstance(double, cls)
-    assert isinstance(double, EXPECTED[cls])
-    assert type(double).__name__ == cls.__name__
-    assert str(double) == str(original)
-    assert (double.status_code, double.retry_after, double.provider) == (418, 2.0, "Liquid")
+    converted = to_langchain_error(original)
+    assert isinstance(converted, cls)
+    assert isinstance(converted, EXPECTED[cls])
+    assert type(converted).__name__ == cls.__name__
+    assert str(converted) == str(original)
+    assert (converted.status_code, converted.retry_after, converted.provider) == (418, 2.0, "Liquid")
 
 
 @pytest.mark.parametrize("is_retryable", [True, False])
 @pytest.mark.parametrize("cls", classes(), ids=lambda cls: cls.__name__)
-def test_is_retryable_says_what_retryable_says(cls: type[errors.APIError], is_retryable: bool):
-    double: Any = twin(cls("It failed.", is_retryable=is_retryable))
-    assert double.is_retryable is is_retryable
-    default: Any = twin(cls("It failed."))
+def test_is_retryable_survives_conversion(cls: type[errors.APIError], is_retryable: bool):
+    converted: Any = to_langchain_error(cls("It failed.", is_retryable=is_retryable))
+    assert converted.is_retryable is is_retryable
+    default: Any = to_langchain_error(cls("It failed."))
     assert default.is_retryable is cls._is_retryable_by_default
 
 
 @pytest.mark.parametrize("copied", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])  # noqa: S301  # our own
 @pytest.mark.parametrize("cls", classes(), ids=lambda cls: cls.__name__)
-def test_twin_can_be_pickled_and_copied(cls: type[errors.APIError], copied: Any):
-    double: Any = twin(cls("It failed.", status_code=418, code="teapot", is_retryable=True))
-    again = copied(double)
-    assert type(again) is type(double)
-    assert str(again) == str(double)
+def test_converted_error_can_be_pickled_and_copied(cls: type[errors.APIError], copied: Any):
+    converted: Any = to_langchain_error(cls("It failed.", status_code=418, code="teapot", is_retryable=True))
+    again = copied(converted)
+    assert type(again) is type(converted)
+    assert str(again) == str(converted)
     assert (again.status_code, again.code, again.is_retryable) == (418, "teapot", True)
 
 
-def test_twins_keep_the_facts_of_their_class():
-    retired: Any = twin(errors.ModelRetiredError("Gone.", successors=("liquid/lfm-3-1.7b",)))
+def test_converted_error_keeps_attributes_of_its_class():
+    retired: Any = to_langchain_error(errors.ModelRetiredError("Gone.", successors=("liquid/lfm-3-1.7b",)))
     assert retired.successors == ("liquid/lfm-3-1.7b",)
-    too_long: Any = twin(errors.ContextWindowExceededError("Too long.", estimated_tokens=9, context_length=8))
+    too_long: Any = to_langchain_error(
+        errors.ContextWindowExceededError("Too long.", estimated_tokens=9, context_length=8)
+    )
     assert (too_long.estimated_tokens, too_long.context_length) == (9, 8)
     assert isinstance(too_long, theirs.ModelInvalidRequestError)
 
 
-def test_class_of_a_users_own_transport_has_the_twin_of_its_parent():
+def test_custom_subclass_converts_like_its_parent():
     class ProxyIsDownError(errors.APIConnectionError):
         """As a transport of one's own might raise."""
 
-    double = twin(ProxyIsDownError("It failed."))
-    assert isinstance(double, errors.APIConnectionError)
-    assert isinstance(double, theirs.ModelConnectionError)
+    converted = to_langchain_error(ProxyIsDownError("It failed."))
+    assert isinstance(converted, errors.APIConnectionError)
+    assert isinstance(converted, theirs.ModelConnectionError)
 
 
 FAILURES: dict[str, tuple[Reply, type[errors.APIError], type[theirs.ModelError]]] = {
@@ -122,7 +124,7 @@ FAILURES: dict[str, tuple[Reply, type[errors.APIError], type[theirs.ModelError]]
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize("failure", FAILURES)
-def test_failure_is_caught_by_either_name(server: ScriptedOpenRouter, failure: str, way: str):
+def test_failure_is_caught_as_our_class_and_as_langchains(server: ScriptedOpenRouter, failure: str, way: str):
     reply, ours, langchains = FAILURES[failure]
     server.add(reply, reply)
     for name in (ours, langchains):
@@ -133,7 +135,7 @@ def test_failure_is_caught_by_either_name(server: ScriptedOpenRouter, failure: s
 
 
 @pytest.mark.parametrize("way", PLAIN)
-def test_error_in_a_choice_is_raised_with_what_had_been_said(server: ScriptedOpenRouter, way: str):
+def test_error_in_a_choice_is_raised_with_partial_text(server: ScriptedOpenRouter, way: str):
     server.add(error_in_choice(502, "Provider died", text="Hel"))
     with pytest.raises(theirs.ModelAPIError) as caught:
         ask(chat(server), way)
@@ -151,7 +153,7 @@ def test_error_in_a_choice_is_raised_with_what_had_been_said(server: ScriptedOpe
         (stream(["Hel", "lo."], comments=0).broken(1), theirs.ModelConnectionError),
     ],
 )
-def test_broken_stream_gives_its_pieces_and_then_the_error(
+def test_broken_stream_raises_with_partial_text(
     server: ScriptedOpenRouter, reply: Reply, expected: type[Exception], way: str
 ):
     server.add(reply)
@@ -162,7 +164,7 @@ def test_broken_stream_gives_its_pieces_and_then_the_error(
     assert isinstance(failure, errors.APIError)
 
 
-def test_pieces_of_a_broken_stream_were_handed_on(server: ScriptedOpenRouter):
+def test_broken_stream_yields_its_chunks_first(server: ScriptedOpenRouter):
     server.add(midstream_error(["Hel", "lo"], 502, "Provider died"))
     answer = chat(server).stream("Hi")
     assert [next(answer).text, next(answer).text] == ["Hel", "lo"]
@@ -170,7 +172,7 @@ def test_pieces_of_a_broken_stream_were_handed_on(server: ScriptedOpenRouter):
         next(answer)
 
 
-def test_error_names_no_key(server: ScriptedOpenRouter):
+def test_error_hides_the_key(server: ScriptedOpenRouter):
     server.add(error(401, "The key sk-or-v1-0123456789abcdef of user_2wT5abcdefgh is revoked"))
     with pytest.raises(errors.AuthenticationError) as caught:
         chat(server, api_key="sk-or-v1-0123456789abcdef").invoke("Hi")
@@ -178,7 +180,7 @@ def test_error_names_no_key(server: ScriptedOpenRouter):
     assert "2wT5" not in repr(caught.value)
 
 
-def test_retired_model_is_explained(server: ScriptedOpenRouter):
+def test_retired_model_error_names_successor(server: ScriptedOpenRouter):
     server.add(error(404, "No endpoints found for liquid/lfm-3b."))
     with pytest.raises(errors.ModelRetiredError, match=r'model="liquid/lfm-3-1\.7b"') as caught:
         chat(server).invoke("Hi")
@@ -186,7 +188,7 @@ def test_retired_model_is_explained(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
-def test_with_retry_tries_again(server: ScriptedOpenRouter, way: str):
+def test_with_retry_retries_rate_limit(server: ScriptedOpenRouter, way: str):
     good = stream("Hello.") if "stream" in way else completion("Hello.")
     server.add(error(429, "Slow down"), good)
     model = chat(server).with_retry(
@@ -200,7 +202,7 @@ def test_with_retry_tries_again(server: ScriptedOpenRouter, way: str):
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
-def test_with_fallbacks_asks_the_next(server: ScriptedOpenRouter, way: str):
+def test_with_fallbacks_asks_next_model(server: ScriptedOpenRouter, way: str):
     server.add(error(503, "Down"), stream("Hello.") if "stream" in way else completion("Hello."))
     first, second = chat(server), chat(server, model="liquid/lfm-3-1.7b")
     model = first.with_fallbacks([second], exceptions_to_handle=(theirs.ModelAPIError,))
@@ -208,20 +210,20 @@ def test_with_fallbacks_asks_the_next(server: ScriptedOpenRouter, way: str):
     assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3b", "liquid/lfm-3-1.7b"]
 
 
-def test_fallbacks_do_not_hide_other_failures(server: ScriptedOpenRouter):
+def test_fallbacks_do_not_catch_other_errors(server: ScriptedOpenRouter):
     server.add(error(401, "No auth credentials found"))
     model = chat(server).with_fallbacks([chat(server)], exceptions_to_handle=(theirs.ModelAPIError,))
     with pytest.raises(errors.AuthenticationError):
         model.invoke("Hi")
 
 
-def test_batch_may_return_exceptions(server: ScriptedOpenRouter):
+def test_batch_returns_exceptions_on_request(server: ScriptedOpenRouter):
     server.add(error(503, "Down"))
     (failure,) = chat(server).batch(["Hi"], return_exceptions=True)
     assert isinstance(failure, theirs.ModelAPIError)
 
 
-def test_the_cause_stays(server: ScriptedOpenRouter):
+def test_converted_error_keeps_its_cause(server: ScriptedOpenRouter):
     with pytest.raises(theirs.ModelConnectionError) as caught:
         chat(server, base_url="http://127.0.0.1:9/v1").invoke("Hi")
     assert isinstance(caught.value.__cause__, OSError)

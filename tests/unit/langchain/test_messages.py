@@ -1,4 +1,4 @@
-"""LangChain's messages on their way to the wire, from whatever model they came."""
+"""LangChain's messages in wire form, whichever provider wrote them."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def parts(*blocks: Any) -> Any:
         (ChatMessage("Hi", role="developer"), {"role": "developer", "content": "Hi"}),
     ],
 )
-def test_each_kind_of_message_has_its_role(message: BaseMessage, expected: dict[str, Any]):
+def test_message_class_determines_role(message: BaseMessage, expected: dict[str, Any]):
     assert wire(message) == expected
 
 
 @pytest.mark.parametrize("message", [FunctionMessage("22", name="f"), RemoveMessage(id="1")])
-def test_message_without_a_wire_form_is_refused_by_its_name(server: ScriptedOpenRouter, message: BaseMessage):
+def test_unsupported_message_class_is_refused(server: ScriptedOpenRouter, message: BaseMessage):
     with pytest.raises(ConfigurationError, match=f"A {type(message).__name__} cannot be sent"):
         chat(server).invoke([message])
     assert server.requests == []
 
 
-def test_plain_forms_of_input_are_understood(server: ScriptedOpenRouter):
+def test_strings_and_tuples_are_accepted_as_messages(server: ScriptedOpenRouter):
     server.add(completion())
     chat(server).invoke([("system", "Be brief."), {"role": "developer", "content": "Now."}, "Hi"])
     assert [message["role"] for message in sent(server)["messages"]] == ["system", "developer", "user"]
@@ -197,12 +197,12 @@ def test_file_that_was_uploaded_is_named_by_its_id():
         {"type": "document", "source": {"type": "content", "content": []}},
     ],
 )
-def test_data_that_cannot_be_sent_is_refused_not_lost(block: dict[str, Any]):
+def test_block_without_usable_data_is_refused(block: dict[str, Any]):
     with pytest.raises(ConfigurationError, match="base64"):
         parts(block)
 
 
-def test_what_langchain_normalizes_reaches_the_wire_as_it_was(server: ScriptedOpenRouter):
+def test_blocks_normalized_by_langchain_are_sent_unchanged(server: ScriptedOpenRouter):
     blocks = [
         {"type": "text", "text": "Listen and read:"},
         {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
@@ -214,14 +214,14 @@ def test_what_langchain_normalizes_reaches_the_wire_as_it_was(server: ScriptedOp
     assert sent(server)["messages"][0]["content"] == blocks
 
 
-def test_a_single_text_is_sent_as_text_and_empty_ones_are_not_sent():
+def test_single_text_is_sent_as_string_and_empty_texts_are_dropped():
     assert parts({"type": "text", "text": "Hi"}) == "Hi"
     assert parts({"type": "text", "text": "Hi"}, "") == "Hi"
     assert parts("Hi", "you") == [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]
     assert parts() == ""
 
 
-def test_answer_in_blocks_is_joined():
+def test_text_blocks_of_an_answer_are_joined():
     message = AIMessage([{"type": "text", "text": "Hel", "index": 0}, "lo."])
     assert wire(message) == {"role": "assistant", "content": "Hello."}
 
@@ -242,7 +242,7 @@ OTHER_PROVIDERS = [
 ]
 
 
-def test_other_providers_blocks_leave_only_what_was_said_and_called():
+def test_blocks_of_other_providers_are_reduced_to_text_and_calls():
     call = {"name": "get_weather", "args": {"city": "Paris"}, "id": "call_1"}
     assert wire(AIMessage(OTHER_PROVIDERS, tool_calls=[call])) == {
         "role": "assistant",
@@ -273,7 +273,7 @@ def test_calls_without_text_have_null_content():
     assert wire(message)["content"] is None
 
 
-def test_calls_without_an_id_and_broken_calls_are_replayed():
+def test_calls_without_id_and_invalid_calls_are_replayed():
     message = AIMessage(
         "",
         tool_calls=[{"name": "f", "args": {"x": "é"}, "id": None}],
@@ -287,7 +287,7 @@ def test_calls_without_an_id_and_broken_calls_are_replayed():
     ]
 
 
-def test_half_a_surrogate_pair_in_arguments_goes_back_as_the_escape_it_was(server: ScriptedOpenRouter):
+def test_lone_surrogate_in_arguments_is_sent_as_escape(server: ScriptedOpenRouter):
     server.add(completion(None, tool_calls=[tool_call("say", '{"text": "\\ud83d"}')]), completion())
     model = native_chat(server)
     answer = model.invoke("Hi")
@@ -323,7 +323,7 @@ def test_reasoning_blocks_are_replayed_unmodified(server: ScriptedOpenRouter, wa
     assert sent(server)["messages"][1] == {"role": "assistant", "content": "Hello.", "reasoning_details": DETAILS}
 
 
-def test_reasoning_blocks_survive_in_v1_content_alone():
+def test_reasoning_details_are_read_from_v1_content():
     block = {"type": "reasoning", "reasoning": "Hm… so.", "extras": {"reasoning_details": DETAILS}}
     message = AIMessage([block, {"type": "text", "text": "Hello."}])
     assert wire(message) == {"role": "assistant", "content": "Hello.", "reasoning_details": DETAILS}
@@ -343,7 +343,7 @@ def test_refusal_is_replayed(server: ScriptedOpenRouter, output_version: str):
     assert sent(server)["messages"][1] == {"role": "assistant", "content": "", "refusal": "I cannot."}
 
 
-def test_messages_are_not_changed_by_sending_them(server: ScriptedOpenRouter):
+def test_sending_does_not_change_messages(server: ScriptedOpenRouter):
     history = [HumanMessage(["Hi", {"type": "image", "url": PNG}]), AIMessage(OTHER_PROVIDERS)]
     before = [message.model_copy(deep=True) for message in history]
     server.add(completion())

@@ -1,10 +1,10 @@
-"""What LangChain can know of a model before asking it: its profile, and how many tokens a prompt has."""
+"""Facts about a model that need no request: its profile, and token estimates."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.language_models import ModelProfile
@@ -12,6 +12,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import tool
 
 from lfm_adapter import ChatLFM, catalog
+
+if TYPE_CHECKING:
+    from lfm_adapter.types import ModelCard
 
 
 @tool
@@ -22,7 +25,7 @@ def get_weather(city: str) -> str:
 
 @pytest.mark.parametrize("card", catalog.models(), ids=lambda card: card.id)
 @pytest.mark.parametrize("tool_calling", ["auto", "native"])
-def test_profile_says_what_the_catalogue_knows_and_no_more(card: ModelCard, tool_calling: Any):
+def test_profile_matches_catalogue(card: ModelCard, tool_calling: Any):
     profile = ChatLFM(model=card.id, tool_calling=tool_calling).profile
     can = card.capabilities
     # `ChatLFM` brings tools to every model that chats.
@@ -45,7 +48,7 @@ def test_profile_says_what_the_catalogue_knows_and_no_more(card: ModelCard, tool
         assert (key in profile) is (fact is not None), key
 
 
-def test_profile_of_a_model_nobody_knows_is_empty():
+def test_profile_of_unknown_model_is_empty():
     assert ChatLFM(model="liquid/lfm-9000b").profile == {}
 
 
@@ -55,20 +58,20 @@ def test_profile_understands_aliases_and_dated_slugs():
     assert dated == ChatLFM(model="liquid/lfm-2.5-2.6b:free").profile
 
 
-def test_profile_of_ones_own_stands():
+def test_custom_profile_is_kept():
     assert ChatLFM(profile={"max_input_tokens": 5}).profile == {"max_input_tokens": 5}
 
 
 @pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("東京", 2)])
-def test_tokens_are_estimated_without_a_network(text: str, tokens: int):
+def test_tokens_are_estimated_from_utf8_bytes(text: str, tokens: int):
     assert ChatLFM().get_num_tokens(text) == tokens
 
 
-def test_half_a_surrogate_pair_is_counted_too():
+def test_lone_surrogate_is_counted():
     assert ChatLFM().get_num_tokens("\ud83d") == 1
 
 
-def test_tokens_are_counted_by_ones_own_counter():
+def test_token_counter_is_used():
     def counter(messages: Any) -> int:
         seen.extend(messages)
         return 42
@@ -81,11 +84,11 @@ def test_tokens_are_counted_by_ones_own_counter():
     assert model.get_num_tokens_from_messages([HumanMessage("Hi")], tools=[get_weather]) == 84
 
 
-def test_tokens_are_counted_by_ones_own_tokenizer():
+def test_custom_get_token_ids_is_used():
     assert ChatLFM(custom_get_token_ids=lambda text: [1, 2, 3]).get_num_tokens("Hi") == 3
 
 
-def test_tokens_of_messages_include_images_and_tools():
+def test_token_estimate_includes_images_and_tools():
     model = ChatLFM()
     plain = model.get_num_tokens_from_messages([HumanMessage("Hi"), AIMessage("Hello.")])
     image = {"type": "image", "base64": "A" * 100_000, "mime_type": "image/png"}
@@ -95,7 +98,7 @@ def test_tokens_of_messages_include_images_and_tools():
     assert with_tools > plain
 
 
-def test_http_clients_are_loaded_when_they_are_needed():
+def test_http_libraries_are_loaded_on_first_call():
     """Each takes as long to import as all of this package."""
     code = """
 import asyncio, sys

@@ -1,4 +1,4 @@
-"""A `ChatLFM` that is shown, saved, copied, sent to another process or configured, and never with its secrets."""
+"""`ChatLFM` being shown, saved, copied, pickled and configured, never with its secrets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_core.load import dumpd, dumps, load, loads
 from langchain_core.runnables import ConfigurableField
+from langsmith._internal._serde import dumps_json
 
 from lfm_adapter import ChatLFM
 from tests.support.chat_ways import ask, chat, sent
@@ -26,14 +27,15 @@ LOADABLE: dict[str, Any] = {"allowed_objects": [ChatLFM], "valid_namespaces": ["
 SECRETS = {"api_key": KEY, "default_headers": {"X-Secret": "hush-hush"}}
 
 
-def test_neither_key_nor_headers_are_shown():
+def test_key_and_headers_are_never_shown():
     model = ChatLFM(**SECRETS)
     shown = [repr(model), str(model), json.dumps(model._identifying_params), str(model.asdict()), dumps(model)]
+    shown.append(dumps_json({"llm": model}).decode())  # LangSmith's traces
     assert not [text for text in shown if "0123456789" in text or "hush" in text]
     assert "liquid/lfm-3b" in shown[0]
 
 
-def test_saved_and_loaded(server: ScriptedOpenRouter):
+def test_dump_and_load_keep_the_request(server: ScriptedOpenRouter):
     model = chat(server, api_key=KEY, temperature=0.3, stop=["END"], provider={"zdr": True}, model_kwargs={"x": 1})
     saved = dumpd(model)
     assert saved["id"] == ["lfm_adapter", "langchain", "chat_model", "ChatLFM"]
@@ -48,7 +50,7 @@ def test_saved_and_loaded(server: ScriptedOpenRouter):
     assert dumpd(again) == saved
 
 
-def test_saved_as_text(server: ScriptedOpenRouter):
+def test_dumps_and_loads_keep_fields(server: ScriptedOpenRouter):
     again = loads(dumps(ChatLFM(temperature=0.3)), **LOADABLE)
     assert again.temperature == 0.3
 
@@ -74,7 +76,7 @@ COPIES = {
 
 
 @pytest.mark.parametrize("copied", COPIES)
-def test_copy_asks_the_same_before_and_after_use(server: ScriptedOpenRouter, copied: str):
+def test_copy_sends_the_same_request(server: ScriptedOpenRouter, copied: str):
     model = chat(server, temperature=0.3, app_title="Mine", **SECRETS)
     asks_the_same(server, model, COPIES[copied](model))
     asks_the_same(server, model, COPIES[copied](model))
@@ -87,7 +89,7 @@ def test_bound_model_can_be_pickled(server: ScriptedOpenRouter, bound: bool):
     assert pickle.loads(pickle.dumps(model)).__class__ is model.__class__  # noqa: S301  # our own
 
 
-def test_copy_with_changes_takes_effect_and_leaves_the_first_alone(server: ScriptedOpenRouter):
+def test_model_copy_with_update_leaves_original_unchanged(server: ScriptedOpenRouter):
     server.add(completion(), completion())
     model = chat(server, temperature=0.1)
     changed = model.model_copy(update={"temperature": 0.9, "api_key": "other-key", "default_headers": {"X-Mine": "1"}})
@@ -101,7 +103,7 @@ def test_copy_with_changes_takes_effect_and_leaves_the_first_alone(server: Scrip
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_configurable_fields(server: ScriptedOpenRouter, way: str):
+def test_configurable_fields_change_the_request(server: ScriptedOpenRouter, way: str):
     model = chat(server, temperature=0.1, default_headers={"X-Mine": "1"}).configurable_fields(
         temperature=ConfigurableField(id="warmth"), model=ConfigurableField(id="model")
     )
@@ -114,7 +116,7 @@ def test_configurable_fields(server: ScriptedOpenRouter, way: str):
         assert server.requests[-1].headers["x-mine"] == "1"
 
 
-def test_configurable_alternatives(server: ScriptedOpenRouter):
+def test_configurable_alternatives_change_the_model(server: ScriptedOpenRouter):
     server.add(completion(), completion())
     model = chat(server).configurable_alternatives(
         ConfigurableField(id="llm"), default_key="small", large=chat(server, model="liquid/lfm-40b")

@@ -1,4 +1,4 @@
-"""The life of a stream through LangChain's generators: who stops listening, hangs up at once."""
+"""Streams that are left early close their connection."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def was_abandoned(server: ScriptedOpenRouter) -> bool:
     return server.requests[0].abandoned.wait(PATIENCE_S)
 
 
-def test_break_hangs_up_at_once(server: ScriptedOpenRouter, held: threading.Event):
+def test_break_closes_connection(server: ScriptedOpenRouter, held: threading.Event):
     for chunk in chat(server).stream("Hi"):
         assert chunk.text == "Hel"
         break
     assert was_abandoned(server)
 
 
-def test_closing_the_generator_hangs_up(server: ScriptedOpenRouter, held: threading.Event):
+def test_closing_generator_closes_connection(server: ScriptedOpenRouter, held: threading.Event):
     answer: Any = chat(server).stream("Hi")
     next(answer)
     answer.close()
     assert was_abandoned(server)
 
 
-def test_exception_of_the_listener_hangs_up_and_stays_its_own(server: ScriptedOpenRouter, held: threading.Event):
+def test_exception_of_caller_closes_connection_and_propagates(server: ScriptedOpenRouter, held: threading.Event):
     def listen() -> None:
         for _ in chat(server).stream("Hi"):
             raise KeyError("mine")
@@ -59,29 +59,29 @@ def test_exception_of_the_listener_hangs_up_and_stays_its_own(server: ScriptedOp
     assert was_abandoned(server)
 
 
-async def test_break_hangs_up_at_once_async(server: ScriptedOpenRouter, held: threading.Event):
+async def test_async_break_closes_connection(server: ScriptedOpenRouter, held: threading.Event):
     async for chunk in chat(server).astream("Hi"):
         assert chunk.text == "Hel"
         break
     assert await asyncio.to_thread(was_abandoned, server)
 
 
-async def test_break_out_of_a_chain_hangs_up_at_once_async(server: ScriptedOpenRouter, held: threading.Event):
-    """Of its blocking twin LangChain itself reads the rest, for its traces (`_transform_stream_with_config`)."""
+async def test_async_break_out_of_chain_closes_connection(server: ScriptedOpenRouter, held: threading.Event):
+    """In the synchronous case LangChain itself reads the rest, for its traces (`_transform_stream_with_config`)."""
     async for text in (chat(server) | StrOutputParser()).astream("Hi"):
         assert text == "Hel"
         break
     assert await asyncio.to_thread(was_abandoned, server)
 
 
-async def test_closing_the_async_generator_hangs_up(server: ScriptedOpenRouter, held: threading.Event):
+async def test_closing_async_generator_closes_connection(server: ScriptedOpenRouter, held: threading.Event):
     answer: Any = chat(server).astream("Hi")
     await anext(answer)
     await answer.aclose()
     assert await asyncio.to_thread(was_abandoned, server)
 
 
-def test_a_loop_that_ends_in_the_middle_of_a_stream_hangs_up(server: ScriptedOpenRouter, held: threading.Event):
+def test_ending_event_loop_closes_connection(server: ScriptedOpenRouter, held: threading.Event):
     async def first() -> str:
         async for chunk in chat(server).astream("Hi"):
             return chunk.text
@@ -92,7 +92,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_stream_hangs_up(server: ScriptedOpe
 
 
 @pytest.mark.parametrize("way", ["ainvoke", "astream"])
-async def test_cancelling_hangs_up_at_once(server: ScriptedOpenRouter, way: str):
+async def test_cancelling_closes_connection(server: ScriptedOpenRouter, way: str):
     event = threading.Event()
     server.add((stream() if way == "astream" else completion()).held(0, event))
 
@@ -112,7 +112,7 @@ async def test_cancelling_hangs_up_at_once(server: ScriptedOpenRouter, way: str)
     event.set()
 
 
-async def test_timeout_around_a_call_hangs_up_at_once(server: ScriptedOpenRouter):
+async def test_asyncio_timeout_closes_connection(server: ScriptedOpenRouter):
     event = threading.Event()
     server.add(completion().held(0, event))
     with pytest.raises(TimeoutError):
@@ -123,7 +123,7 @@ async def test_timeout_around_a_call_hangs_up_at_once(server: ScriptedOpenRouter
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning")
-def test_nothing_is_left_open_by_what_was_abandoned(server: ScriptedOpenRouter, held: threading.Event):
+def test_abandoned_stream_leaves_nothing_open(server: ScriptedOpenRouter, held: threading.Event):
     for _ in chat(server).stream("Hi"):
         break
     assert was_abandoned(server)
@@ -131,12 +131,12 @@ def test_nothing_is_left_open_by_what_was_abandoned(server: ScriptedOpenRouter, 
     gc.collect()
 
 
-def test_a_stream_that_nobody_reads_sends_nothing(server: ScriptedOpenRouter):
+def test_unread_stream_sends_nothing(server: ScriptedOpenRouter):
     chat(server).stream("Hi")
     assert server.requests == []
 
 
-def test_connection_is_used_again_after_a_whole_stream(server: ScriptedOpenRouter):
+def test_connection_is_reused_after_complete_stream(server: ScriptedOpenRouter):
     server.add(stream(), stream())
     model = chat(server)
     for _ in range(2):
@@ -145,7 +145,7 @@ def test_connection_is_used_again_after_a_whole_stream(server: ScriptedOpenRoute
 
 
 @pytest.mark.parametrize("disable", [True, "tool_calling"])
-def test_disable_streaming_asks_for_the_whole(server: ScriptedOpenRouter, disable: Any):
+def test_disable_streaming_sends_plain_request(server: ScriptedOpenRouter, disable: Any):
     server.add(completion("Hello."))
     model = chat(server, disable_streaming=disable).bind_tools([{"title": "f", "type": "object", "properties": {}}])
     assert [chunk.text for chunk in model.stream("Hi")] == ["Hello."]

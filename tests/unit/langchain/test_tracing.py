@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Heard(BaseCallbackHandler):
-    """Keeps what it is told."""
+    """Records what it is called with."""
 
     def __init__(self) -> None:
         self.started: dict[str, Any] = {}
@@ -56,21 +56,21 @@ class HeardAsync(AsyncCallbackHandler):
 
 
 @pytest.mark.parametrize(("way", "handler"), [("stream", Heard), ("astream", Heard), ("astream", HeardAsync)])
-def test_each_token_is_announced_once(server: ScriptedOpenRouter, way: str, handler: type[Any]):
+def test_callbacks_get_each_token_once(server: ScriptedOpenRouter, way: str, handler: type[Any]):
     heard = handler()
     server.add(stream(["Hel", "lo."]))
     ask(chat(server), way, config={"callbacks": [heard]})
     assert [token for token in heard.tokens if token] == ["Hel", "lo."]
 
 
-def test_tokens_are_announced_with_their_chunks_also_by_invoke(server: ScriptedOpenRouter):
+def test_callbacks_get_chunks_from_streaming_invoke(server: ScriptedOpenRouter):
     heard = Heard()
     server.add(stream(["Hel", "lo."]))
     chat(server, streaming=True).invoke("Hi", {"callbacks": [heard]})
     assert [chunk.text for chunk in heard.chunks if chunk.text] == ["Hel", "lo."]
 
 
-def test_plain_answer_ends_with_its_generation(server: ScriptedOpenRouter):
+def test_on_llm_end_gets_the_generation(server: ScriptedOpenRouter):
     heard = Heard()
     server.add(completion("Hello."))
     chat(server).invoke("Hi", {"callbacks": [heard]})
@@ -80,7 +80,7 @@ def test_plain_answer_ends_with_its_generation(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("way", ["stream", "astream"])
-def test_failure_in_the_middle_is_told_with_what_had_come(server: ScriptedOpenRouter, way: str):
+def test_on_llm_error_gets_partial_answer(server: ScriptedOpenRouter, way: str):
     heard = Heard()
     server.add(midstream_error(["Hel"], 502, "Provider died"))
     with pytest.raises(APIError):
@@ -94,7 +94,7 @@ def test_failure_in_the_middle_is_told_with_what_had_come(server: ScriptedOpenRo
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
-def test_usage_is_added_up_by_langchains_handler(server: ScriptedOpenRouter, way: str):
+def test_usage_callback_sums_usage(server: ScriptedOpenRouter, way: str):
     handler = UsageMetadataCallbackHandler()
     usage = usage_of(100, 50, reasoning_tokens=20)
     answer = stream(usage=usage) if "stream" in way else completion(usage=usage)
@@ -107,7 +107,7 @@ def test_usage_is_added_up_by_langchains_handler(server: ScriptedOpenRouter, way
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_langsmith_is_told_what_was_asked(server: ScriptedOpenRouter, way: str):
+def test_langsmith_gets_request_parameters(server: ScriptedOpenRouter, way: str):
     heard = Heard()
     server.add(stream() if way == "stream" else completion())
     model = chat(server, temperature=0.3, max_completion_tokens=10, stop="END", app_title="Mine")
@@ -130,7 +130,7 @@ def test_langsmith_is_told_what_was_asked(server: ScriptedOpenRouter, way: str):
 
 
 @pytest.mark.parametrize("name", ["model", "model_name"])
-def test_langsmith_is_told_what_a_call_changes(server: ScriptedOpenRouter, name: str):
+def test_langsmith_gets_parameters_of_the_call(server: ScriptedOpenRouter, name: str):
     heard = Heard()
     server.add(completion())
     call = {name: "liquid/lfm-3-1.7b", "temperature": 1.0, "max_tokens": 5, "stop": ["X"]}
@@ -144,7 +144,7 @@ def test_langsmith_is_told_what_a_call_changes(server: ScriptedOpenRouter, name:
     ]
 
 
-def test_provider_of_message_and_trace_is_the_same(server: ScriptedOpenRouter):
+def test_message_and_trace_name_the_same_provider(server: ScriptedOpenRouter):
     """LangChain's SummarizationMiddleware trusts the usage of a message only then."""
     server.add(completion())
     model = chat(server)
@@ -152,7 +152,7 @@ def test_provider_of_message_and_trace_is_the_same(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
-def test_cache_gives_the_same_message_without_asking(server: ScriptedOpenRouter, way: str):
+def test_cache_returns_the_same_message(server: ScriptedOpenRouter, way: str):
     server.add(completion("Hello.", reasoning="Hm."))
     model = chat(server, cache=InMemoryCache())
     first, second = ask(model, way), ask(model, way)
@@ -177,7 +177,7 @@ def test_cache_gives_the_same_message_without_asking(server: ScriptedOpenRouter,
         {"on_invalid_output": "return"},
     ],
 )
-def test_cache_tells_requests_apart(server: ScriptedOpenRouter, other: dict[str, Any]):
+def test_cache_distinguishes_requests(server: ScriptedOpenRouter, other: dict[str, Any]):
     server.add(*[completion("Hello.")] * 4)
     model = chat(server, cache=InMemoryCache())
     model.invoke("Hi")
@@ -191,7 +191,7 @@ def test_cache_tells_requests_apart(server: ScriptedOpenRouter, other: dict[str,
     assert len(server.requests) == 3, "an argument of the call"
 
 
-def test_cache_sees_what_a_copy_changes(server: ScriptedOpenRouter):
+def test_cache_distinguishes_changed_copies(server: ScriptedOpenRouter):
     server.add(completion("Cold."), completion("Warm."))
     cold = chat(server, cache=InMemoryCache(), temperature=0.1)
     assert cold.invoke("Hi").text == "Cold."
@@ -200,7 +200,7 @@ def test_cache_sees_what_a_copy_changes(server: ScriptedOpenRouter):
     assert cold.invoke("Hi").text == "Warm."
 
 
-def test_cache_does_not_mix_servers(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_cache_distinguishes_servers(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     server.add(completion("Here."))
     cache = InMemoryCache()
     monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
@@ -210,7 +210,7 @@ def test_cache_does_not_mix_servers(server: ScriptedOpenRouter, monkeypatch: pyt
         ChatLFM(cache=cache, api_key="k", max_retries=0).invoke("Hi")
 
 
-def test_key_of_the_cache_holds_no_secret(server: ScriptedOpenRouter):
+def test_cache_key_has_no_secrets(server: ScriptedOpenRouter):
     class Spy(InMemoryCache):
         def lookup(self, prompt: str, llm_string: str) -> Any:
             seen.append(llm_string)
@@ -224,7 +224,7 @@ def test_key_of_the_cache_holds_no_secret(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
-def test_rate_limiter_is_asked_before_the_server(server: ScriptedOpenRouter, way: str):
+def test_rate_limiter_runs_before_the_request(server: ScriptedOpenRouter, way: str):
     limiter = InMemoryRateLimiter(requests_per_second=20, check_every_n_seconds=0.005, max_bucket_size=1)
     server.default = lambda request: stream() if "stream" in way else completion()
     model = chat(server, rate_limiter=limiter)
@@ -234,7 +234,7 @@ def test_rate_limiter_is_asked_before_the_server(server: ScriptedOpenRouter, way
     assert time.monotonic() - start >= 0.09
 
 
-def test_events_of_langchain_carry_the_stream(server: ScriptedOpenRouter):
+def test_astream_events_yields_chunks(server: ScriptedOpenRouter):
     async def events() -> list[Any]:
         return [event async for event in chat(server).astream_events("Hi", version="v2")]
 
@@ -246,3 +246,8 @@ def test_events_of_langchain_carry_the_stream(server: ScriptedOpenRouter):
         "on_chat_model_end",
     ]
     assert heard[-1]["data"]["output"].text == "Hello."
+
+
+@pytest.mark.parametrize("method", [ChatLFM._generate, ChatLFM._agenerate])
+def test_signatures_that_langchain_inspects_are_precomputed(method: Any):
+    assert "run_manager" in method.__signature__.parameters

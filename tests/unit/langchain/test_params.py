@@ -1,16 +1,19 @@
-"""What a `ChatLFM` can be told, and where it goes: into the request, or to the client."""
+"""Arguments of `ChatLFM` and of its calls: which go into the request, and which to the client."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.exceptions import ContextOverflowError
+from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr, ValidationError
 
 from lfm_adapter import ChatLFM
-from lfm_adapter._client.settings import Settings
+from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter.errors import ConfigurationError
 from tests.support.chat_ways import MODEL, ask, chat, sent
 from tests.support.openrouter_replies import completion, stream
@@ -63,11 +66,11 @@ def test_field_goes_into_the_request(server: ScriptedOpenRouter, name: str, valu
     assert body_of(server, chat(server), **{name: value})[name] == value
 
 
-def test_nothing_is_sent_that_was_not_asked_for(server: ScriptedOpenRouter):
+def test_request_has_only_model_and_messages_by_default(server: ScriptedOpenRouter):
     assert body_of(server, chat(server)) == {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
 
 
-def test_one_answer_is_what_there_is_anyway(server: ScriptedOpenRouter):
+def test_n_of_1_is_not_sent(server: ScriptedOpenRouter):
     assert "n" not in body_of(server, chat(server, n=1))
     assert "n" not in body_of(server, chat(server, n=2), n=1)
 
@@ -89,7 +92,7 @@ def test_empty_stop_is_never_sent(server: ScriptedOpenRouter, stop: Any):
     assert "stop" not in body_of(server, chat(server), stop=stop)
 
 
-def test_arguments_of_a_call_win(server: ScriptedOpenRouter):
+def test_arguments_of_a_call_override_fields(server: ScriptedOpenRouter):
     model = chat(server, temperature=0.1, max_tokens=100, stop=["A"], provider={"zdr": True})
     body = body_of(server, model, temperature=0.9, max_completion_tokens=5, stop=["B"], openrouter_provider={})
     assert (body["temperature"], body["max_tokens"], body["stop"]) == (0.9, 5, ["B"])
@@ -103,12 +106,12 @@ def test_none_in_a_call_unsets_a_field(server: ScriptedOpenRouter):
 
 
 @pytest.mark.parametrize("name", ["model", "model_name"])
-def test_another_model_for_a_call(server: ScriptedOpenRouter, name: str):
+def test_call_may_name_another_model(server: ScriptedOpenRouter, name: str):
     assert body_of(server, chat(server), **{name: "liquid/lfm-3-1.7b"})["model"] == "liquid/lfm-3-1.7b"
     assert body_of(server, chat(server), **{name: None})["model"] == MODEL
 
 
-def test_bound_arguments_are_arguments_of_the_call(server: ScriptedOpenRouter):
+def test_bound_arguments_override_fields(server: ScriptedOpenRouter):
     bound = chat(server, temperature=0.1).bind(temperature=0.9, stop=["B"], response_format={"type": "text"})
     body = body_of(server, bound)
     assert (body["temperature"], body["stop"]) == (0.9, ["B"])
@@ -119,7 +122,7 @@ def test_unknown_arguments_of_a_call_pass_through(server: ScriptedOpenRouter):
     assert body_of(server, chat(server), brand_new={"x": 1})["brand_new"] == {"x": 1}
 
 
-def test_extra_body_wins_over_everything(server: ScriptedOpenRouter):
+def test_extra_body_overrides_everything(server: ScriptedOpenRouter):
     model = chat(
         server,
         temperature=0.1,
@@ -141,13 +144,13 @@ def test_extra_body_wins_over_everything(server: ScriptedOpenRouter):
     }
 
 
-def test_model_kwargs_stand_between_fields_and_call(server: ScriptedOpenRouter):
+def test_model_kwargs_override_fields_and_calls_override_model_kwargs(server: ScriptedOpenRouter):
     model = chat(server, temperature=0.1, model_kwargs={"temperature": 0.2, "seed": 1, "web_search_options": {"a": 1}})
     body = body_of(server, model, seed=2)
     assert (body["temperature"], body["seed"], body["web_search_options"]) == (0.2, 2, {"a": 1})
 
 
-def test_settings_of_the_client_may_differ_for_a_call(server: ScriptedOpenRouter):
+def test_client_settings_may_be_given_for_a_call(server: ScriptedOpenRouter):
     model = chat(server, default_headers={"X-One": "1"}, app_title="Mine")
     body = body_of(server, model, api_key="other-key", timeout=5, extra_headers={"X-Two": "2"}, app_title="Yours")
     assert body.keys() == {"model", "messages"}
@@ -174,7 +177,7 @@ def test_settings_of_the_client_may_differ_for_a_call(server: ScriptedOpenRouter
         ({"base_url": "http://openrouter.example.com/v1"}, ConfigurationError, "unencrypted"),
     ],
 )
-def test_settings_for_a_call_are_checked_like_all(
+def test_client_settings_of_a_call_are_checked(
     server: ScriptedOpenRouter, call: dict[str, Any], error: type[Exception], said: str
 ):
     with pytest.raises(error, match=said):
@@ -182,12 +185,12 @@ def test_settings_for_a_call_are_checked_like_all(
     assert server.requests == []
 
 
-def test_key_may_go_unencrypted_where_a_call_allows_it(server: ScriptedOpenRouter):
+def test_call_may_allow_http(server: ScriptedOpenRouter):
     call = {"base_url": "http://openrouter.example.com/v1", "allow_http": True}
     assert chat(server)._settings(call).key() == "test-key"
 
 
-def test_a_call_may_go_to_another_address(server: ScriptedOpenRouter):
+def test_call_may_change_base_url(server: ScriptedOpenRouter):
     body_of(server, ChatLFM(base_url="http://127.0.0.1:9/v1"), base_url=server.base_url)
     assert len(server.requests) == 1
 
@@ -201,7 +204,7 @@ def test_a_call_may_go_to_another_address(server: ScriptedOpenRouter):
         ({"model_kwargs": {"stream_options": {"x": 1}}}, {}, {"x": 1}),
     ],
 )
-def test_usage_of_a_stream_is_asked_for_where_it_must_be(
+def test_stream_usage_is_requested_from_other_servers(
     server: ScriptedOpenRouter, options: dict[str, Any], call: dict[str, Any], asked: Any
 ):
     server.add(stream())
@@ -281,30 +284,30 @@ def test_arguments_of_chat_openrouter_work(server: ScriptedOpenRouter):
         ("openai_api_key", "openrouter_api_key"),
     ],
 )
-def test_misspelt_argument_is_refused_with_the_right_name(typo: str, meant: str):
+def test_misspelt_argument_is_refused_with_a_suggestion(typo: str, meant: str):
     with pytest.raises(ValidationError, match=f"no argument `{typo}`. Did you mean `{meant}`"):
         ChatLFM(**{typo: "sk-or-v1-0123456789abcdef"})
 
 
-def test_misspelt_argument_does_not_show_its_value():
+def test_error_for_misspelt_argument_hides_its_value():
     with pytest.raises(ValidationError) as caught:
         ChatLFM(openai_key="sk-or-v1-0123456789abcdef")
     assert "0123456789" not in str(caught.value)
 
 
-def test_fields_of_the_request_without_an_argument_become_model_kwargs(server: ScriptedOpenRouter):
+def test_other_request_fields_become_model_kwargs(server: ScriptedOpenRouter):
     model = chat(server, parallel_tool_calls=False, modalities=["text"], model_kwargs={"modalities": ["audio"]})
     assert model.model_kwargs == {"parallel_tool_calls": False, "modalities": ["audio"]}
     assert body_of(server, model)["parallel_tool_calls"] is False
 
 
 @pytest.mark.parametrize("name", ["stream", "messages"])
-def test_what_a_call_decides_is_no_argument(name: str):
+def test_messages_and_stream_are_refused_as_arguments(name: str):
     with pytest.raises(ValidationError, match=f"no argument `{name}`"):
         ChatLFM(**{name: True})
 
 
-def test_unknown_argument_that_is_none_is_nothing_asked_for():
+def test_unknown_argument_of_none_is_ignored():
     """Code that fills in the arguments of any integration passes on what it was not given."""
     assert ChatLFM(organization=None).model_kwargs == {}
 
@@ -318,8 +321,8 @@ def test_argument_given_under_two_names_is_refused():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"timeout": 0}, "`timeout` is in seconds"),
-        ({"max_retries": -1}, "`max_retries` counts"),
+        ({"timeout": 0}, "`timeout` must be a positive number of seconds"),
+        ({"max_retries": -1}, "`max_retries` must be an integer >= 0"),
         ({"base_url": "openrouter.ai"}, "`base_url` must be like"),
         ({"app_categories": ["a", "b", "c"]}, "at most 2"),
         ({"default_headers": {"X": "a\nb"}}, None),
@@ -327,16 +330,16 @@ def test_argument_given_under_two_names_is_refused():
         ({"when_retired": "ignore"}, "when_retired"),
     ],
 )
-def test_wrong_value_is_refused_at_once_or_before_it_is_sent(options: dict[str, Any], said: str | None):
+def test_invalid_value_is_refused(options: dict[str, Any], said: str | None):
     if said is None:
         with pytest.raises(ConfigurationError, match="header"):
-            ChatLFM(api_key="k", **options).invoke("Hi")
+            ChatLFM(model=MODEL, api_key="k", **options).invoke("Hi")
     else:
         with pytest.raises(ValidationError, match=said):
             ChatLFM(**options)
 
 
-def test_validation_error_never_shows_the_key():
+def test_validation_error_hides_the_key():
     with pytest.raises(ValidationError) as caught:
         ChatLFM(api_key="sk-or-v1-0123456789abcdef", temperature="sk-or-v1-0123456789abcdef")
     assert "0123456789" not in str(caught.value)
@@ -356,13 +359,13 @@ def test_defaults_come_from_the_environment(server: ScriptedOpenRouter, monkeypa
     assert headers["x-openrouter-categories"] == "cli-agent,roleplay"
 
 
-def test_address_may_be_called_api_base(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_openrouter_api_base_sets_base_url(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_API_BASE", server.base_url)
     body_of(server, ChatLFM(api_key="k"))
     assert len(server.requests) == 1
 
 
-def test_none_stands_for_the_default_of_the_environment(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_none_means_the_default_from_the_environment(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", "key-of-the-environment")
     monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
     monkeypatch.setenv("OPENROUTER_APP_URL", "https://app.example")
@@ -374,7 +377,7 @@ def test_none_stands_for_the_default_of_the_environment(server: ScriptedOpenRout
         assert headers["http-referer"] == "https://app.example"
 
 
-def test_the_environment_is_read_once(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_environment_is_read_once(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", "first")
     monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
     model = ChatLFM()
@@ -387,20 +390,16 @@ def test_the_environment_is_read_once(server: ScriptedOpenRouter, monkeypatch: p
     assert "http-referer" not in headers
 
 
-def test_without_anything_the_default_model_is_asked_on_openrouter():
-    model = ChatLFM()
-    assert model.model == "liquid/lfm-3b"
+def test_call_without_key_raises():
     with pytest.raises(ConfigurationError, match="OPENROUTER_API_KEY"):
-        model.invoke("Hi")
+        ChatLFM(model=MODEL).invoke("Hi")
 
 
-def test_defaults_are_those_of_the_client():
+def test_default_settings_equal_those_of_the_client():
     assert ChatLFM()._settings({}) == Settings.from_env()
 
 
-def test_key_of_the_environment_is_not_told_to_a_server_that_the_code_names(
-    server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
-):
+def test_env_key_is_not_sent_to_local_base_url(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", "key-of-the-environment")
     body_of(server, ChatLFM(base_url=server.base_url))
     assert "authorization" not in server.requests[-1].headers
@@ -408,7 +407,16 @@ def test_key_of_the_environment_is_not_told_to_a_server_that_the_code_names(
     assert server.requests[-1].headers["authorization"] == "Bearer given"
 
 
-def test_key_may_be_a_function_that_is_called_for_each_request(server: ScriptedOpenRouter):
+def test_env_key_is_not_sent_by_a_copy_that_is_given_every_field(
+    server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "key-of-the-environment")
+    model = ChatLFM(base_url=server.base_url).configurable_fields(temperature=ConfigurableField(id="warmth"))
+    body_of(server, model, config={"configurable": {"warmth": 0.5}})
+    assert "authorization" not in server.requests[-1].headers
+
+
+def test_api_key_function_is_called_for_each_request(server: ScriptedOpenRouter):
     keys = iter(["first", "second"])
     model = chat(server, api_key=lambda: next(keys))
     body_of(server, model)
@@ -416,7 +424,7 @@ def test_key_may_be_a_function_that_is_called_for_each_request(server: ScriptedO
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer first", "Bearer second"]
 
 
-def test_changed_attributes_take_effect(server: ScriptedOpenRouter):
+def test_changed_attributes_apply_to_next_call(server: ScriptedOpenRouter):
     model = ChatLFM(api_key="old", base_url="http://127.0.0.1:9/v1", temperature=0.1)
     model.temperature = 0.9
     model.model = "liquid/lfm-3-1.7b"
@@ -437,3 +445,15 @@ def test_timeout_is_in_seconds(server: ScriptedOpenRouter):
     assert time.monotonic() - start < 4
     server.add(completion().held(0, 0.1))
     assert chat(server, timeout=60).invoke("Hi").text == "Hello."
+
+
+def test_signature_shows_the_fields():
+    parameters = inspect.signature(ChatLFM).parameters
+    assert ChatLFM.model_fields.keys() <= parameters.keys()
+    assert (parameters["timeout"].default, parameters["temperature"].default) == (120.0, None)
+
+
+def test_fields_include_every_client_option_with_the_same_default():
+    for option in dataclasses.fields(ClientOptions):
+        field = ChatLFM.model_fields[option.name]
+        assert field.default_factory or field.default == option.default, option.name

@@ -1,4 +1,4 @@
-"""The docstring of `ChatLFM` is its manual: it has every section, and its examples run."""
+"""The docstring of `ChatLFM`: its sections, its fields, and its examples, which run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from lfm_adapter import ChatLFM
+from lfm_adapter._client.settings import ClientOptions
 from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
@@ -28,16 +29,24 @@ SECTIONS = ("Setup", "Key init args", "Instantiate", "Invoke", "Stream", "Async"
             "Attributes")  # fmt: skip
 
 
-def test_manual_has_every_section():
+def test_docstring_has_every_section():
     assert re.findall(r"^(\w[\w ]*):$", MANUAL, re.MULTILINE) == list(SECTIONS)
 
 
-def test_help_tells_the_meaning_of_every_field_in_their_order():
-    told = re.findall(r"^    (\w+): \S", MANUAL.partition("\nAttributes:\n")[2], re.MULTILINE)
-    assert told == [name for name in ChatLFM.model_fields if name not in BaseChatModel.model_fields]
+def test_docstrings_document_every_field_in_order():
+    inherited = {*BaseChatModel.model_fields, *ClientOptions.__dataclass_fields__}
+    own = documented(ChatLFM)
+    assert [name for name in own if name not in inherited] == [n for n in ChatLFM.model_fields if n not in inherited]
+    assert documented(ClientOptions) == list(ClientOptions.__dataclass_fields__)
+    assert set(own) <= ChatLFM.model_fields.keys()
 
 
-def test_examples_of_the_manual_run(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+def documented(cls: type) -> list[str]:
+    attributes = (inspect.getdoc(cls) or "").partition("\nAttributes:\n")[2]
+    return re.findall(r"^    (\w+): \S", attributes, re.MULTILINE)
+
+
+def test_docstring_examples_run(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: Any):
     server.default = openrouter_like
     monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
     monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")

@@ -1,0 +1,154 @@
+"""Arguments of `ChatLFM` and of its calls: under which names they come, and the client's settings among them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, Settings, sends_env_key
+from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+__all__ = ["ALIASES", "FROM_CALLS", "client_options", "is_client_option", "named_arguments", "settings_of"]
+
+ALIASES = {
+    "model_name": "model",
+    "openrouter_api_key": "api_key",
+    "openrouter_api_base": "base_url",
+    "request_timeout": "timeout",
+    "extra_headers": "default_headers",
+    "openrouter_provider": "provider",
+    "max_completion_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "models": "fallback_models",
+}
+"""Names of other LangChain integrations and of OpenRouter."""
+
+FROM_CALLS = frozenset({"messages", "stream"})
+"""Fields of the request that `invoke` and `stream` set, and users cannot."""
+
+_FROM_ENVIRONMENT = frozenset({"api_key", "base_url", "app_url", "app_title", "app_categories"})
+_CLIENT_OPTIONS = frozenset(option.name for option in fields(ClientOptions)) - {"model"}
+_PLAIN_OPTIONS = ("model", *sorted(_CLIENT_OPTIONS - {"api_key", "default_headers", "app_categories"}))
+
+_plain_values = itemgetter(*_PLAIN_OPTIONS)
+
+
+def is_client_option(name: str) -> bool:
+    """Tell whether an argument of a call, such as `api_key`, is for the client and not for the model."""
+    return ALIASES.get(name, name) in _CLIENT_OPTIONS
+
+
+def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments of a call that are for the client, under the names of `ClientOptions`."""
+    return {
+        ALIASES.get(name, name): value
+        for name, value in call.items()
+        if is_client_option(name) and not _is_left_out(name, value)
+    }
+
+
+def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `ChatLFM` under the names of its fields, which are `known`.
+
+    Other fields of the request go into `model_kwargs`. None is dropped where the environment has the default.
+
+    Raises:
+        ConfigurationError: A name is unknown, or two names mean the same field.
+    """
+    if not arguments.keys() <= known.keys():
+        arguments = _renamed(arguments, known)
+    return {name: value for name, value in arguments.items() if not _is_left_out(name, value)}
+
+
+def _renamed(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    from lfm_adapter.types import ChatRequest
+
+    named: dict[str, Any] = {}
+    more: dict[str, Any] = {}
+    for given, value in arguments.items():
+        name = ALIASES.get(given, given)
+        if name in known:
+            if named.get(name) not in (None, value) and value is not None:
+                other = next(alias for alias, ours in ALIASES.items() if ours == name and alias in arguments)
+                raise ConfigurationError(f"`{name}` is given twice, once as `{other}`.")
+            named[name] = named.get(name) if value is None else value
+        elif name in ChatRequest.__annotations__ and name not in FROM_CALLS:
+            more[name] = value
+        elif value is not None:
+            raise ConfigurationError(_unknown(name, [*known, *ALIASES]))
+    if more:
+        named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}
+    return named
+
+
+def _is_left_out(name: str, value: object) -> bool:
+    return value is None and ALIASES.get(name, name) in _FROM_ENVIRONMENT
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    advice = f" Did you mean `{near[0]}`?" if near else ""
+    return (
+        f"`ChatLFM` has no argument `{name}`.{advice} Pass fields of the request that it does not know in "
+        "`model_kwargs` or `extra_body`."
+    )
+
+
+def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings:
+    """Return the client's settings from the values of `ChatLFM`'s fields and the names of those that were given.
+
+    Raises:
+        ConfigurationError: A setting is out of its range.
+    """
+    key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
+    if "api_key" not in given and "base_url" in given and not sends_env_key(options["base_url"] or ""):
+        key = None  # as in `Settings.from_env`
+    return _settings_of(
+        _plain_values(options),
+        key,
+        tuple(headers.items()) if headers else (),
+        tuple(categories) if categories else (),
+        is_default_model="model" not in given,
+        is_when_retired_given="when_retired" in given,
+    )
+
+
+# Asked for in each call, since attributes may change in between. Built anew, they took a twentieth of an `invoke`.
+@lru_cache(maxsize=256)
+def _settings_of(
+    values: tuple[Any, ...],
+    api_key: SecretStr | str | Callable[[], str] | None,
+    headers: tuple[tuple[str, str], ...],
+    categories: tuple[str, ...],
+    *,
+    is_default_model: bool,
+    is_when_retired_given: bool,
+) -> Settings:
+    options = dict(zip(_PLAIN_OPTIONS, values, strict=True))
+    if not is_when_retired_given:
+        options["when_retired"] = None
+    if options["timeout"] is None:
+        options["timeout"] = ClientOptions.timeout
+    options["model"] = options["model"] or DEFAULT_MODEL
+    options["base_url"] = base_url_of(options["base_url"] or OPENROUTER_URL)
+    settings = Settings(
+        **options,
+        is_default_model=is_default_model,
+        api_key=api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key,
+        attribution=Attribution(options["app_url"], options["app_title"], categories),
+        app_categories=categories or None,
+        default_headers=dict(headers) or None,
+    )
+    settings.check()
+    return settings

@@ -1,0 +1,131 @@
+"""`ChatLFM()` on OpenRouter: the successor of liquid/lfm-3b answers, however the model is copied."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.load import dumpd, load
+from langchain_core.runnables import ConfigurableField
+
+from lfm_adapter import ChatLFM, catalog
+from lfm_adapter.errors import ModelNotFoundError, RetiredModelWarning
+from tests.support.chat_ways import ALL_WAYS, MODEL, STREAMED, ask, sent
+from tests.support.openrouter_replies import completion, error, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.scripted_openrouter import ScriptedOpenRouter
+
+SUCCESSOR = catalog.get(MODEL).successors[0]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::lfm_adapter.errors.RetiredModelWarning"),
+    pytest.mark.filterwarnings("ignore:The function `load:langchain_core._api.LangChainBetaWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _asked_as_openrouter(monkeypatch: pytest.MonkeyPatch, server: ScriptedOpenRouter) -> None:
+    """The scripted server counts as OpenRouter."""
+    monkeypatch.setattr("lfm_adapter._client.settings._is_openrouter", lambda url: url == server.base_url)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
+
+
+def asked(server: ScriptedOpenRouter, model: Any, /, **call: Any) -> str:
+    """The model that a call sends."""
+    server.add(completion(model=SUCCESSOR))
+    model.invoke("Hi", **call)
+    return str(sent(server)["model"])
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_default_model_is_answered_by_its_successor(server: ScriptedOpenRouter, way: str):
+    server.add(stream(model=SUCCESSOR) if way in STREAMED else completion(model=SUCCESSOR))
+    model = ChatLFM()
+    answer = ask(model, way)
+    assert sent(server)["model"] == SUCCESSOR
+    assert answer.response_metadata["model_name"] == SUCCESSOR
+    assert model.model == model.model_name == MODEL
+
+
+def test_default_model_warns(server: ScriptedOpenRouter):
+    with pytest.warns(RetiredModelWarning, match="retired"):
+        asked(server, ChatLFM())
+
+
+@pytest.mark.parametrize("options", [{"model": MODEL}, {"model_name": MODEL}, {"when_retired": "raise"}])
+def test_named_retired_model_is_asked_and_raises(server: ScriptedOpenRouter, options: dict[str, Any]):
+    server.add(error(404, "No endpoints found for liquid/lfm-3b."))
+    with pytest.raises(ModelNotFoundError):
+        ChatLFM(max_retries=0, **options).invoke("Hi")
+    assert sent(server)["model"] == MODEL
+
+
+def test_when_retired_settles_named_models_too(server: ScriptedOpenRouter):
+    assert asked(server, ChatLFM(model=MODEL, when_retired="successor")) == SUCCESSOR
+    assert asked(server, ChatLFM(), when_retired="raise") == MODEL
+
+
+def test_model_of_the_environment_counts_as_named(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LFM_MODEL", MODEL)
+    assert asked(server, ChatLFM()) == MODEL
+    monkeypatch.setenv("LFM_MODEL", "liquid/lfm-40b")
+    model = ChatLFM()
+    monkeypatch.delenv("LFM_MODEL")
+    assert asked(server, model) == "liquid/lfm-40b"
+
+
+def test_model_of_a_call_counts_as_named(server: ScriptedOpenRouter):
+    model = ChatLFM()
+    assert asked(server, model, model="liquid/lfm-40b") == "liquid/lfm-40b"
+    assert asked(server, model, model=None) == SUCCESSOR
+    assert asked(server, model.bind(model=MODEL)) == MODEL
+
+
+def test_model_that_is_assigned_counts_as_named(server: ScriptedOpenRouter):
+    model = ChatLFM()
+    model.model = "liquid/lfm-40b"
+    assert asked(server, model) == "liquid/lfm-40b"
+    assert asked(server, ChatLFM().model_copy(update={"model": "liquid/lfm-40b"})) == "liquid/lfm-40b"
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9/v1", "https://gateway.example.com/v1"])
+def test_other_servers_get_the_default_model_unchanged(base_url: str):
+    settings = ChatLFM(base_url=base_url)._settings({})
+    assert settings.resolve_model() == MODEL
+
+
+COPIES: dict[str, Callable[[ChatLFM], Any]] = {
+    "configurable fields": lambda model: model.configurable_fields(temperature=ConfigurableField(id="t")).with_config(
+        configurable={"t": 0.5}
+    ),
+    "model_copy": lambda model: model.model_copy(update={"temperature": 0.5}),
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),  # noqa: S301  # our own
+    "load": lambda model: load(
+        dumpd(model),
+        allowed_objects=[ChatLFM],
+        valid_namespaces=["lfm_adapter"],
+        secrets_map={"OPENROUTER_API_KEY": "test-key"},
+    ),
+}
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_copy_of_the_default_model_asks_its_successor(server: ScriptedOpenRouter, copied: str):
+    assert asked(server, COPIES[copied](ChatLFM())) == SUCCESSOR
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_copy_of_a_named_model_asks_that_model(server: ScriptedOpenRouter, copied: str):
+    assert asked(server, COPIES[copied](ChatLFM(model=MODEL))) == MODEL
+
+
+def test_profile_of_the_default_model_is_its_successors():
+    assert ChatLFM().profile == ChatLFM(model=SUCCESSOR).profile
+    assert ChatLFM(model=MODEL).profile != ChatLFM().profile
