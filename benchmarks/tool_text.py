@@ -11,7 +11,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from lfm_adapter._toolcalls.stream import CallReader
+from lfm_adapter._toolcalls.call_reader import CallReader
 from lfm_adapter._toolcalls.tools import Tools
 
 if TYPE_CHECKING:

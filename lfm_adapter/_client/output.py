@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict
-from lfm_adapter._toolcalls.objects import JSONReader, root_of, schema_problem
-from lfm_adapter._toolcalls.stream import CallReader
+from lfm_adapter._toolcalls.call_reader import CallReader
+from lfm_adapter._toolcalls.json_answer import JSONReader, root_of, schema_problem
 from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class ChoiceReader:
     @property
     def unknown_tools(self) -> list[str]:
         """Names that were called in the text and are none of the tools."""
-        return [] if self._calls is None else self._calls.unbound
+        return [] if self._calls is None else self._calls.unknown_tools
 
     def read(self, delta: Delta) -> None:
         """Change a delta of the server into one of the output."""

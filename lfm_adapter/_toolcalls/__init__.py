@@ -1,1 +1,1 @@
-"""Tools and schemas as text, for models that take them no other way, and calls that were written as text."""
+"""Writes tools and schemas into prompts, and reads tool calls and JSON out of text."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, parse
-from lfm_adapter._toolcalls.schemas import Budget, Checker, TooMuchError
+from lfm_adapter._toolcalls.schema import Checker, TooMuchError, WorkBudget
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -57,8 +57,8 @@ class Coercion:
         """What holds values against the schema."""
         return Checker(self.schema)
 
-    def coerced(self, value: Any, schema: Any, budget: Budget | None = None) -> Any:
-        """Return `value` in a type that `schema` admits, or as it is where it has one or cannot be brought into one.
+    def coerced(self, value: Any, schema: Any, budget: WorkBudget | None = None) -> Any:
+        """Return `value` converted to a type that `schema` admits, or as it is where that is impossible.
 
         Where it offers too many ways to read it, it stays as it is too.
 
@@ -68,19 +68,19 @@ class Coercion:
             budget: The steps that may be taken.
         """
         try:
-            return self._coerced(value, schema, budget or Budget())
+            return self._coerced(value, schema, budget or WorkBudget())
         except (RecursionError, TooMuchError):
             return value
 
     def types(self, schema: Any) -> frozenset[str]:
         """Return the JSON types that `schema` admits; none where it says nothing of types."""
         try:
-            return self._types(schema, Budget())
+            return self._types(schema, WorkBudget())
         except (RecursionError, TooMuchError):
             return frozenset()
 
     def resolved(self, schema: Any) -> Mapping[str, Any]:
-        """Return the schema that `$ref` stands for, if it is a part of the whole; where there is none, `schema`."""
+        """Return the part of the whole schema that `$ref` names, or `schema` without a `$ref`."""
         for _ in range(_MAX_REFERENCES):
             reference = as_dict(schema).get("$ref")
             if not isinstance(reference, str):
@@ -96,7 +96,7 @@ class Coercion:
             part = as_dict(part).get(name.replace("~1", "/").replace("~0", "~"))
         return part
 
-    def _types(self, schema: Any, budget: Budget) -> frozenset[str]:
+    def _types(self, schema: Any, budget: WorkBudget) -> frozenset[str]:
         budget.spend()
         schema = self.resolved(schema)
         named = schema.get("type")
@@ -116,7 +116,7 @@ class Coercion:
         parts = [self._types(part, budget) for part in _options(schema, "allOf")]
         return next((types for types in parts if types), frozenset())
 
-    def _coerced(self, value: Any, schema: Any, budget: Budget) -> Any:
+    def _coerced(self, value: Any, schema: Any, budget: WorkBudget) -> Any:
         budget.spend()
         schema = self.resolved(schema)
         if not schema:
@@ -136,7 +136,7 @@ class Coercion:
             return self._items(value, schema, budget)
         return value
 
-    def _by_option(self, value: Any, options: list[Any], budget: Budget) -> Any:
+    def _by_option(self, value: Any, options: list[Any], budget: WorkBudget) -> Any:
         if any(self.checker.fits(value, option, budget) for option in options):
             return value
         for option in options:
@@ -145,18 +145,18 @@ class Coercion:
                 return candidate
         return value
 
-    def _members(self, value: dict[str, Any], schema: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+    def _members(self, value: dict[str, Any], schema: Mapping[str, Any], budget: WorkBudget) -> dict[str, Any]:
         properties = as_dict(schema.get("properties"))
         others = schema.get("additionalProperties")
         return {key: self._coerced(member, properties.get(key, others), budget) for key, member in value.items()}
 
-    def _items(self, value: list[Any], schema: Mapping[str, Any], budget: Budget) -> list[Any]:
+    def _items(self, value: list[Any], schema: Mapping[str, Any], budget: WorkBudget) -> list[Any]:
         first, others = _options(schema, "prefixItems"), schema.get("items")
         if isinstance(others, list):  # as tuples were written before draft 2020-12
             first, others = others, schema.get("additionalItems")
         return [self._coerced(item, first[at] if at < len(first) else others, budget) for at, item in enumerate(value)]
 
-    def _converted(self, value: Any, types: frozenset[str], schema: Mapping[str, Any], budget: Budget) -> Any:
+    def _converted(self, value: Any, types: frozenset[str], schema: Mapping[str, Any], budget: WorkBudget) -> Any:
         if isinstance(value, str):
             found = _read(value, types)
             if found is not None:

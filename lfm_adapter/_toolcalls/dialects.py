@@ -7,9 +7,9 @@ were trained on was never published; they are shown calls in JSON between tags, 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lfm_adapter._toolcalls.strings import json_of
+from lfm_adapter._toolcalls.loose_strings import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Arguments", "Dialect", "dialect_of", "escaped"]
 
 Arguments: TypeAlias = "dict[str, Any] | str"
-"""The arguments of a call, or the text of such as are no JSON object."""
+"""The arguments of a call, or their text where they are not a JSON object."""
 
 _KEYWORD = re.compile(r"[^\W\d]\w*")
 _TAG_NAME = re.compile(r"[\w.-]+")
@@ -28,50 +28,37 @@ _LITERALS = frozenset({"true", "false", "null", "none", "nan", "infinity", "inf"
 
 
 def escaped(text: str) -> str:
-    r"""Return JSON in which no marker can stand: "<" is written `\u003c`."""
+    r"""Return JSON without markers: "<" is written `\u003c`."""
     return text.replace("<", "\\u003c")
 
 
-class Dialect(Protocol):
-    """One way to write tools, calls and results.
+class Dialect:
+    """One way to write tools, calls and results: here, calls as JSON between tags.
 
     Attributes:
-        manual: What tells a model how to write a call.
+        manual: Says how to write a call.
     """
 
-    manual: str
-
-    def tools(self, definitions: Sequence[JSONDict]) -> str:
-        """Return the definitions of tools as text."""
-        ...
-
-    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
-        """Return calls as text, each given by the tool's name and the arguments."""
-        ...
-
-    def result(self, data: str) -> str:
-        """Return the result of a call, given as JSON, as text."""
-        ...
-
-
-class _JSONInTags:
     manual = (
         'To call a tool, write <tool_call>{"name": "name", "arguments": {"argument": "value"}}</tool_call>. '
         "Results follow in <tool_response></tool_response>."
     )
 
     def tools(self, definitions: Sequence[JSONDict]) -> str:
-        lines = "\n".join(escaped(json_of(definition)) for definition in definitions)
+        """Return the definitions of tools as text."""
+        lines = "\n".join(escaped(write_json(definition)) for definition in definitions)
         return f"You have these tools, one on each line:\n<tools>\n{lines}\n</tools>"
 
     def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
+        """Return calls as text, each given by the tool's name and the arguments."""
         return "\n".join(f"<tool_call>{_json_call(name, arguments)}</tool_call>" for name, arguments in calls)
 
     def result(self, data: str) -> str:
+        """Return the result of a call, given as JSON, as text."""
         return f"<tool_response>{data}</tool_response>"
 
 
-class _XML(_JSONInTags):
+class _XML(Dialect):
     manual = (
         "To call a tool, write <tool_call><function=name><parameter=argument>value</parameter></function></tool_call>, "
         "with a parameter for each argument. Results follow in <tool_response></tool_response>."
@@ -81,14 +68,14 @@ class _XML(_JSONInTags):
         return "\n".join(f"<tool_call>{_xml_call(name, arguments)}</tool_call>" for name, arguments in calls)
 
 
-class _Pythonic:
+class _Pythonic(Dialect):
     manual = (
         'To call a tool, write <|tool_call_start|>[name(argument="value")]<|tool_call_end|>. '
         "Results follow in <|tool_response_start|><|tool_response_end|>."
     )
 
     def tools(self, definitions: Sequence[JSONDict]) -> str:
-        listed = ", ".join(escaped(json_of(definition)) for definition in definitions)
+        listed = ", ".join(escaped(write_json(definition)) for definition in definitions)
         return f"List of tools: <|tool_list_start|>[{listed}]<|tool_list_end|>"
 
     def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
@@ -99,7 +86,7 @@ class _Pythonic:
         return f"<|tool_response_start|>{data}<|tool_response_end|>"
 
 
-_DIALECTS: dict[str, Dialect] = {"lfm2": _Pythonic(), "lfm3": _XML(), "none": _JSONInTags()}
+_DIALECTS = {"lfm2": _Pythonic(), "lfm3": _XML(), "none": Dialect()}
 
 
 def dialect_of(dialect: ToolDialect | None) -> Dialect:
@@ -108,7 +95,7 @@ def dialect_of(dialect: ToolDialect | None) -> Dialect:
 
 
 def _json_call(name: str, arguments: Arguments) -> str:
-    return escaped(f'{{"name": {json_of(name)}, "arguments": {json_of(arguments)}}}')
+    return escaped(f'{{"name": {write_json(name)}, "arguments": {write_json(arguments)}}}')
 
 
 def _python_call(name: str, arguments: Arguments) -> str:
@@ -122,7 +109,7 @@ def _python(value: Any) -> str:
     """Return a JSON value as Python writes it."""
     match value:
         case str():
-            return json_of(value).replace("<", "\\x3c")
+            return write_json(value).replace("<", "\\x3c")
         case list():
             return f"[{', '.join(map(_python, value))}]"
         case dict():
@@ -141,4 +128,4 @@ def _xml(value: Any) -> str:
     """Return a value for a tag: a string as it is, where nobody could take it for anything else, all else as JSON."""
     if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and value.lower() not in _LITERALS:
         return value
-    return escaped(json_of(value))
+    return escaped(write_json(value))

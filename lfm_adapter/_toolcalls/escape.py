@@ -1,7 +1,7 @@
-r"""The text of a conversation, made safe to stand beside frames that are text themselves.
+r"""Makes the text of a conversation safe in a prompt whose frames are text themselves.
 
 Where tools are written into the prompt, nothing but their markers tells a call or a result from what a user, a document
-or an earlier answer says. So no marker may stand in these: its "<" is written `\u003c`, which a model can read, and as
+or an earlier answer says. So they may hold no marker: its "<" is written `\u003c`, which a model can read, and as
 which `render` writes it in results too, but which no tokenizer takes for a special token.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["escape_special_tokens", "escape_messages"]
+__all__ = ["escape_messages", "escape_special_tokens"]
 
 # LFM's special tokens: https://huggingface.co/LiquidAI/LFM2-1.2B/blob/main/special_tokens_map.json
 _TURN = re.compile(r"<(?=\|(?!tool_)[\w./-]{1,64}\|>)", re.IGNORECASE)
@@ -28,7 +28,7 @@ _SHOWN = "\\u003c"
 
 
 def escape_special_tokens(text: str, *, turns_only: bool = False) -> str:
-    r"""Return text in which no marker stands.
+    r"""Return text without markers.
 
     Args:
         text: What somebody wrote.
@@ -41,7 +41,7 @@ def escape_special_tokens(text: str, *, turns_only: bool = False) -> str:
 
 
 def escape_messages(messages: Sequence[Mapping[str, Any]], *, turns_only: bool = False) -> Iterator[JSONDict]:
-    """Yield messages in whose texts no marker stands.
+    """Yield messages without markers in their texts.
 
     A developer may describe tools in the system message by hand: there, the markers of tools stay. Results stay as they
     are, for they are rendered as JSON.

@@ -1,4 +1,4 @@
-"""Tools, calls, results and schemas as text, for models that take them no other way."""
+"""Writes tools, calls, results and schemas as text, for models without a native form for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter._json import as_dict, as_text, dicts, parse
 from lfm_adapter._toolcalls.dialects import dialect_of, escaped
 from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
-from lfm_adapter._toolcalls.strings import json_of
+from lfm_adapter._toolcalls.loose_strings import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ def with_tools(
 ) -> list[JSONDict]:
     r"""Return messages that say by text alone what tools there are, what was called and what came of it.
 
-    The definitions stand at the end of the first system message, or in a new one. Results are data, and whoever wrote
-    them may mean harm: they become JSON in which every "<" is `\u003c`, so that no marker can stand in them. What users
+    The definitions come at the end of the first system message, or in a new one. Results are data, and whoever wrote
+    them may mean harm: they become JSON in which every "<" is `\u003c`, so that they hold no marker. What users
     and answers say is `escape_messages`.
 
     Args:
@@ -73,7 +73,7 @@ def with_schema(
             list(escape_messages(messages, turns_only=True)), f"{demand} It must be one JSON object."
         )
     purpose = f" ({described['description']})" if described.get("description") else ""
-    demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(json_of(schema))}"
+    demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(write_json(schema))}"
     return _with_system_text(list(escape_messages(messages, turns_only=True)), demand)
 
 
@@ -94,16 +94,16 @@ def repair_schema(said: str, problem: str) -> list[JSONDict]:
 
     Args:
         said: Its answer.
-        problem: What was wrong, such as "the answer is no JSON".
+        problem: What was wrong, such as "the answer is not JSON".
     """
     return _repair(said, f"That was not what was asked for: {problem}. Write the JSON again, whole, and nothing else.")
 
 
-def _repair(said: str, told: str) -> list[JSONDict]:
+def _repair(said: str, request: str) -> list[JSONDict]:
     # Some servers refuse an assistant's message without content, and none takes half a surrogate pair.
     said = escape_special_tokens(said.encode("utf-8", "replace").decode(), turns_only=True)
     answer: list[JSONDict] = [{"role": "assistant", "content": said}] if said.strip() else []
-    return [*answer, {"role": "user", "content": escape_special_tokens(told)}]
+    return [*answer, {"role": "user", "content": escape_special_tokens(request)}]
 
 
 def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
@@ -119,8 +119,8 @@ def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
 def _history(messages: Sequence[Mapping[str, Any]], spoken: Dialect) -> Iterator[JSONDict]:
     """Yield messages in which calls and results are text.
 
-    Results that follow each other share a message. They stand in the order of the calls: a name alone would not tell
-    which of two calls of one tool a result is of.
+    Results that follow each other share a message. They come in the order of the calls: a name alone would not show
+    which of two calls of one tool a result belongs to.
     """
     names: dict[str, str] = {}
     results: list[Mapping[str, Any]] = []
@@ -170,8 +170,8 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialec
     text = "".join(map(as_text, texts))
     name = message.get("name") or names.get(str(message.get("tool_call_id")))
     # An object or a list goes in as it is, with its own spaces and numbers, all else as a JSON string.
-    result = text if isinstance(parse(text), dict | list) else json_of(text)
-    named = f'"name": {json_of(name)}, ' if name else ""
+    result = text if isinstance(parse(text), dict | list) else write_json(text)
+    named = f'"name": {write_json(name)}, ' if name else ""
     rendered = spoken.result(escaped(f'{{{named}"result": {result}}}'))
     images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
     return [{"type": "text", "text": rendered}, *images] if images else rendered
@@ -180,8 +180,8 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialec
 def _with_system_text(messages: list[JSONDict], text: str) -> list[JSONDict]:
     for at, message in enumerate(messages):
         if message.get("role") in ("system", "developer"):
-            told = {**message, "content": _appended(message.get("content"), text, "\n\n")}
-            return [*messages[:at], told, *messages[at + 1 :]]
+            extended = {**message, "content": _appended(message.get("content"), text, "\n\n")}
+            return [*messages[:at], extended, *messages[at + 1 :]]
     return [{"role": "system", "content": text}, *messages]
 
 

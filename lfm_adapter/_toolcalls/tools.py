@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter._json import as_dict
 from lfm_adapter._toolcalls.coercion import Coercion
-from lfm_adapter._toolcalls.schemas import schema_error
+from lfm_adapter._toolcalls.schema import schema_error
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lfm_adapter._toolcalls.schemas import Budget
+    from lfm_adapter._toolcalls.schema import WorkBudget
     from lfm_adapter.types import JSONDict
 
 __all__ = ["Tools"]
@@ -60,8 +60,8 @@ class Tools:
                 is that of an object. The first check loads `jsonschema`, which takes a tenth of a second.
 
         Raises:
-            ConfigurationError: A function has no name or that of another, or its `parameters` are no schema of an
-                object.
+            ConfigurationError: A function has no name or that of another, or its `parameters` are not the schema of
+                an object.
         """
         definitions: dict[str, JSONDict] = {}
         server_tools = []
@@ -82,14 +82,14 @@ class Tools:
         """Return these tools with no function but the one of this name.
 
         Raises:
-            ConfigurationError: There is none of this name.
+            ConfigurationError: No tool has this name.
         """
         if name not in self.names:
             raise ConfigurationError(f"`tool_choice` names {name!r}, but the tools are {sorted(self.names)}.")
         return Tools([tool for tool in self.definitions if tool["name"] == name], self.server_tools)
 
     def called(self, written: str) -> str | None:
-        """Return the name of the tool that a name in Python's form stands for, or None where there is none."""
+        """Return the tool that a name in Python's form means, or None."""
         return written if written in self.names else self._identifiers.get(written)
 
     def has_argument(self, name: str, key: str) -> bool:
@@ -101,7 +101,7 @@ class Tools:
         known, others = self._arguments_of(name)
         return known[key][1] if key in known else others[1]
 
-    def coerced(self, name: str, key: str, value: Any, budget: Budget) -> Any:
+    def coerced(self, name: str, key: str, value: Any, budget: WorkBudget) -> Any:
         """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""
         known, others = self._arguments_of(name)
         schema, types = known.get(key, others)
@@ -109,7 +109,7 @@ class Tools:
             return value
         return self._coercions[name].coerced(value, schema, budget) if schema else value
 
-    def problem(self, name: str, arguments: dict[str, Any], budget: Budget) -> str | None:
+    def problem(self, name: str, arguments: dict[str, Any], budget: WorkBudget) -> str | None:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
         return self._coercions[name].checker.problem(arguments, budget)
 
@@ -141,6 +141,6 @@ def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
         )
     problem = schema_error(parameters) if check_schema else None
     if problem is not None:
-        raise ConfigurationError(f"The `parameters` of the tool {name!r} are no JSON schema: {problem}.")
+        raise ConfigurationError(f"The `parameters` of the tool {name!r} are not a valid JSON schema: {problem}.")
     described = {"description": function["description"]} if function.get("description") else {}
     return {"name": name, **described, "parameters": parameters}

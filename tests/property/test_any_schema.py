@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lfm_adapter._toolcalls.coercion import Coercion, coerced
-from lfm_adapter._toolcalls.objects import schema_problem
-from lfm_adapter._toolcalls.parse import read_calls
-from lfm_adapter._toolcalls.schemas import Checker
+from lfm_adapter._toolcalls.json_answer import schema_problem
+from lfm_adapter._toolcalls.schema import Checker
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
+from tests.support.call_texts import read_calls
 from tests.support.reply_strategies import unhurried
 
 WORDS = st.sampled_from(

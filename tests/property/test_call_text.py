@@ -9,12 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lfm_adapter._json import parse
-from lfm_adapter._toolcalls.parse import read_calls
+from lfm_adapter._toolcalls.call_reader import CallReader
 from lfm_adapter._toolcalls.render import with_tools
-from lfm_adapter._toolcalls.stream import CallReader
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.types import ToolCall
-from tests.support.call_texts import CALL_TEXTS, TOOLS
+from tests.support.call_texts import CALL_TEXTS, TOOLS, read_calls
 from tests.support.reply_strategies import unhurried
 from tests.support.stream_reading import cut_at
 

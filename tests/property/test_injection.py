@@ -15,9 +15,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from lfm_adapter import LFMClient
 from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
-from lfm_adapter._toolcalls.parse import read_calls
 from lfm_adapter._toolcalls.render import repair_calls, repair_schema, with_schema, with_tools
 from lfm_adapter._toolcalls.tools import Tools
+from tests.support.call_texts import read_calls
 from tests.support.chat_ways import ALL_WAYS, PLAIN, ask, chat, sent
 from tests.support.openrouter_replies import completion, stream
 

@@ -52,7 +52,7 @@ def test_tools(openrouter: Service):
 @pytest.mark.scripted(stream(["Let me see.\n", CALL[:20], CALL[20:50], CALL[50:]]), always=True)
 def test_tools_streamed(openrouter: Service):
     chunks = list(chat(openrouter).bind_tools([weather]).stream(QUESTION))
-    assert len([chunk for chunk in chunks if chunk.tool_call_chunks]) > 1
+    assert len([chunk for chunk in chunks if chunk.tool_call_chunks]) == 1  # a call written as text comes whole
     whole = sum(chunks[1:], start=chunks[0])
     [call] = whole.tool_calls
     assert (whole.text, call["name"], call["args"]) == ("Let me see.", "weather", {"city": "Oslo"})

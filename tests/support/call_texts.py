@@ -6,9 +6,17 @@ Where a text comes from a report, its `source` says which. The others vary the d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CALL_TEXTS", "TOOLS", "CallText"]
+from lfm_adapter._toolcalls.call_reader import CallReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfm_adapter._toolcalls.tools import Tools
+    from lfm_adapter.types import ToolCall
+
+__all__ = ["CALL_TEXTS", "TOOLS", "CallText", "read_calls"]
 
 DOCS = "https://docs.liquid.ai/lfm/key-concepts/tool-use"
 VLLM = "https://github.com/vllm-project/vllm/pull/39243"
@@ -588,3 +596,10 @@ NO_CALLS = _cases(
 )
 
 CALL_TEXTS = [*LFM2, *OTHER_FORMS, *NO_CALLS]
+
+
+def read_calls(text: str, tools: Tools, *, make_id: Callable[[int], str]) -> tuple[str, list[ToolCall]]:
+    """Return a text without the calls in it, and the calls."""
+    reader = CallReader(tools, make_id=make_id)
+    pieces = [*reader.feed(text), *reader.close()]
+    return "".join(piece for piece in pieces if isinstance(piece, str)), reader.calls

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.coercion import coerced
-from lfm_adapter._toolcalls.objects import read_json
+from lfm_adapter._toolcalls.json_answer import read_json
 from lfm_adapter._toolcalls.render import repair_schema
-from lfm_adapter._toolcalls.schemas import Checker, schema_error
+from lfm_adapter._toolcalls.schema import Checker, schema_error
 from lfm_adapter.errors import ConfigurationError, OutputValidationError
 
 if TYPE_CHECKING:

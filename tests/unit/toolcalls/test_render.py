@@ -244,4 +244,4 @@ def test_repair_shows_what_was_said_and_says_what_was_wrong(repair):
 
 @pytest.mark.parametrize("repair", [repair_calls, repair_schema])
 def test_repair_of_nothing_said_has_no_empty_message(repair):
-    assert [message["role"] for message in repair(" \n", "the answer is no JSON")] == ["user"]
+    assert [message["role"] for message in repair(" \n", "the answer is not JSON")] == ["user"]

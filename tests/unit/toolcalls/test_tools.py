@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lfm_adapter._toolcalls.coercion import coerced
-from lfm_adapter._toolcalls.objects import schema_problem
-from lfm_adapter._toolcalls.schemas import Budget, Checker, TooMuchError
+from lfm_adapter._toolcalls.json_answer import schema_problem
+from lfm_adapter._toolcalls.schema import Checker, TooMuchError, WorkBudget
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
 
@@ -20,7 +20,7 @@ def tool(name: Any = "f", parameters: Any = None, **more: Any) -> dict[str, Any]
 
 def judged(tools: Tools, name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Return arguments as a call of the tool would have them, and what is wrong with them."""
-    budget = Budget()
+    budget = WorkBudget()
     given = {key: tools.coerced(name, key, value, budget) for key, value in arguments.items()}
     return given, tools.problem(name, given, budget)
 
@@ -74,10 +74,10 @@ class TestOf:
             ({"type": "string"}, "schema of an object"),
             (
                 {"type": "object", "properties": {"x": {"type": "text"}}},
-                r"no JSON schema: 'text' .*\$.properties.x.type",
+                r"not a valid JSON schema: 'text' .*\$.properties.x.type",
             ),
-            ({"type": "object", "required": "x"}, "no JSON schema: 'x' is not of type 'array'"),
-            ({"type": "object", "default": {1, 2}}, "no JSON schema: it is not JSON"),
+            ({"type": "object", "required": "x"}, "not a valid JSON schema: 'x' is not of type 'array'"),
+            ({"type": "object", "default": {1, 2}}, "not a valid JSON schema: it is not JSON"),
         ],
     )
     def test_refuses_parameters_that_are_no_schema_of_an_object(self, parameters, says):
@@ -267,14 +267,14 @@ class TestWork:
         assert Checker(EXPRESSION).problem(nested(3, "x")) is not None
 
     def test_of_a_value_that_fits_at_once_is_little(self):
-        budget = Budget()
+        budget = WorkBudget()
         assert Checker(EXPRESSION).problem(nested(40, 1), budget) is None
         assert budget.left > 10_000
 
     @pytest.mark.parametrize("leaf", ["1", "x"])
     def test_beyond_the_budget_is_left(self, leaf):
         value = nested(40, leaf)
-        budget = Budget()
+        budget = WorkBudget()
         assert coerced(value, EXPRESSION) == value
         assert Checker(EXPRESSION).problem(value, budget) is None
         assert budget.left < 0
@@ -297,7 +297,7 @@ class TestWork:
         for _ in range(50):
             value = [value]
         either = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}]}
-        budget = Budget()
+        budget = WorkBudget()
         assert Checker(either).problem(value, budget) is None
         assert budget.left < 0
         assert coerced(value, either) == value
@@ -310,7 +310,7 @@ class TestWork:
         assert Checker({**distinct, "uniqueItems": False}).problem([1, 1]) is None
 
     def test_is_counted_from_one_value_to_the_next(self):
-        budget = Budget(5)
+        budget = WorkBudget(5)
         assert Checker({"type": "integer"}).fits(1, {"type": "integer"}, budget)
         with pytest.raises(TooMuchError):
             Checker({}).fits([1] * 5, {"items": {"type": "integer"}}, budget)

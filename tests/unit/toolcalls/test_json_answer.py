@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lfm_adapter._toolcalls.objects import JSONReader, read_json, root_of, schema_problem
+from lfm_adapter._toolcalls.json_answer import JSONReader, read_json, root_of, schema_problem
 
 CAT = {"name": "Tom", "age": 3}
 
@@ -39,6 +39,14 @@ LOOSE: dict[str, tuple[str, Any]] = {
     "missing end quote": ('{"name": "Tom', {"name": "Tom"}),
     "closers that do not match": ('{"tags": ["a", "b"}', {"tags": ["a", "b"]}),
     "missing value": ('{"name": "Tom", "age": }', {"name": "Tom", "age": None}),
+    "quotes that are not escaped": (
+        '{"say": "He said "hi" to me", "then": "a "b", c"}',
+        {"say": 'He said "hi" to me', "then": 'a "b", c'},
+    ),
+    "digits of Python": (
+        '{"a": 1_000, "b": 0x1F, "c": 007, "d": 5., 1: 2}',
+        {"a": 1000, "b": 31, "c": 7, "d": 5.0, "1": 2},
+    ),
     "unicode": ('{"naïve": "東京 🗼\u2028"}', {"naïve": "東京 🗼\u2028"}),
 }  # fmt: skip
 
@@ -71,11 +79,30 @@ def test_object_that_was_cut_off_does_not_look_whole(text: str):
         json.loads(found)
 
 
-def test_it_comes_while_it_is_written():
+def test_strict_json_comes_while_it_is_written():
     reader = JSONReader()
-    assert [reader.feed(text) for text in ("Well: ", "{", '"na', 'me": "T', "om", '"', "}", " Bye")] == [
-        "", "", '{"na', 'me": "T', "om", '"', "}", "",
+    texts = ("Well: ", "{", '"na', 'me": "T', "om", '"', ", ", '"a', 'ge": ', "12", "3", "}", " Bye")
+    assert [reader.feed(text) for text in texts] == [
+        "", "", '{"na', 'me": "T', "om", "", "", '", "a', 'ge": ', "", "", "123}", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"name": "Tom', '", } Bye'),
+        ('{"name": "Tom"', '\n "age": 3} Bye'),
+        ('{"name": "the ', '"big" cat"} Bye'),
+        ('{"age":', " 1_000} Bye"),
+        ('{"age": 3', " // years\n} Bye"),
+    ],
+)
+def test_from_the_first_irregularity_on_json_waits_for_the_end(before: str, after: str):
+    reader = JSONReader()
+    at_once = reader.feed(before) + reader.feed(after)
+    assert before.startswith(at_once.rstrip())
+    assert reader.feed(" and more") == ""
+    assert isinstance(json.loads(at_once + reader.close(cut_off=False)), dict)
 
 
 def json_schema(schema: Any) -> dict[str, Any]:
@@ -99,7 +126,7 @@ SCHEMA = {
         ('{"name": "Tom", "age": -1}', "less than the minimum"),
         ('{"name": "Tom", "age": "three"}', r"'three' is not of type 'integer' \(at \$\.age\)"),
         ("[]", "is not of type 'object'"),
-        ("What cat?", "the answer is no JSON"),
+        ("What cat?", "the answer is not JSON"),
     ],
 )
 def test_schema_problem_says_what_does_not_fit(text: str, problem: str | None):
@@ -124,7 +151,7 @@ def test_problem_with_a_long_value_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"), [("{}", None), ("[]", "the answer is no JSON object"), ("3 cats", "no JSON")]
+    ("text", "problem"), [("{}", None), ("[]", "the answer is not a JSON object"), ("3 cats", "not JSON")]
 )
 def test_any_object_is_one(text: str, problem: str | None):
     found = schema_problem(text, {"type": "json_object"})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import SchemaError, ValidationError
     from jsonschema.protocols import Validator
 
-__all__ = ["Budget", "Checker", "TooMuchError", "schema_error"]
+__all__ = ["Checker", "TooMuchError", "WorkBudget", "schema_error"]
 
 _MAX_PROBLEM_CHARS = 300
 _MAX_STEPS = 20_000  # about a quarter of a second
@@ -29,7 +29,7 @@ class TooMuchError(Exception):
     """The work on a value takes more steps than its budget has."""
 
 
-class Budget:
+class WorkBudget:
     """The steps that may be taken for one value, or for the arguments of one call.
 
     Attributes:
@@ -56,27 +56,27 @@ class Budget:
 class Checker:
     """Holds values against one schema.
 
-    A schema that is broken, or that refers to what is not in it, is no judge. Nothing is fetched.
+    A schema that is broken, or refers to something outside it, accepts everything. Nothing is fetched.
     """
 
     def __init__(self, schema: Any) -> None:
         self._validator = _validator(schema)
 
-    def problem(self, value: Any, budget: Budget | None = None) -> str | None:
-        """Return what keeps `value` from fitting, in one sentence, or None if it fits or that cannot be told."""
+    def problem(self, value: Any, budget: WorkBudget | None = None) -> str | None:
+        """Return why `value` does not fit, in one sentence, or None if it fits or the schema cannot be used."""
         if self._validator is None:
             return None
         from jsonschema.exceptions import best_match
 
         try:
-            with _spending(budget or Budget()):
+            with _spending(budget or WorkBudget()):
                 error = best_match(self._validator.iter_errors(value))
         except Exception:  # noqa: BLE001 - whatever a reference, a pattern or a number in the schema has its library raise
             return None
         return None if error is None else _told(error)
 
-    def fits(self, value: Any, part: Any, budget: Budget) -> bool:
-        """Tell whether `value` fits a part of the schema. Where that cannot be told, it does not.
+    def fits(self, value: Any, part: Any, budget: WorkBudget) -> bool:
+        """Tell whether `value` fits a part of the schema. It does not where the schema cannot be used.
 
         Raises:
             TooMuchError: It would take more steps than there are.
@@ -93,7 +93,7 @@ class Checker:
 
 
 def schema_error(schema: Any) -> str | None:
-    """Return why `schema` is no JSON schema, in one sentence, or None if it is one."""
+    """Return why `schema` is not a valid JSON schema, in one sentence, or None if it is."""
     from jsonschema.exceptions import SchemaError
 
     try:
@@ -137,11 +137,11 @@ def _without_dialect(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key != "$schema" or not isinstance(value, str)}
 
 
-_budget: ContextVar[Budget] = ContextVar("_budget")
+_budget: ContextVar[WorkBudget] = ContextVar("_budget")
 
 
 @contextmanager
-def _spending(budget: Budget) -> Iterator[None]:
+def _spending(budget: WorkBudget) -> Iterator[None]:
     token = _budget.set(budget)
     try:
         yield
@@ -183,6 +183,6 @@ def _unique_items(validator: Any, wanted: Any, value: Any, _schema: Any) -> Iter
 def _told(error: ValidationError | SchemaError) -> str:
     where = f" (at {error.json_path})" if error.absolute_path else ""
     text = error.message
-    if len(text) > _MAX_PROBLEM_CHARS:  # the value stands first, and what is wrong with it last
+    if len(text) > _MAX_PROBLEM_CHARS:  # the value comes first, and what is wrong with it last
         text = f"{text[: _MAX_PROBLEM_CHARS // 2]}…{text[-_MAX_PROBLEM_CHARS // 2 :]}"
     return f"{text}{where}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
-from lfm_adapter._toolcalls.parse import read_calls
-from lfm_adapter._toolcalls.stream import CallReader
+from lfm_adapter._toolcalls.call_reader import CallReader
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.types import ToolCall
-from tests.support.call_texts import CALL_TEXTS, TOOLS, CallText
+from tests.support.call_texts import CALL_TEXTS, TOOLS, CallText, read_calls
 
 BOUND = Tools.from_openai(TOOLS)
 START, END = "<|tool_call_start|>", "<|tool_call_end|>"
@@ -78,7 +78,7 @@ def test_call_is_found_behind_xml_of_a_tool_that_is_not_bound(value: str, end: s
     pieces = [piece for at in range(0, len(text), size) for piece in streamed.feed(text[at : at + size])]
     left = "".join(piece for piece in pieces + streamed.close() if isinstance(piece, str))
     assert left.rstrip() == unbound.removesuffix("<tool_call>").rstrip()
-    assert streamed.unbound == ["search"]
+    assert streamed.unknown_tools == ["search"]
     assert [(call.name, call.arguments) for call in streamed.calls] == [("get_weather", '{"city": "Oslo"}')]
 
 
@@ -112,33 +112,44 @@ class TestWhatComesWhen:
         assert [piece for char in text[1:] for piece in streamed.feed(char)] == []
         assert streamed.feed("x") == [f" {START[:-1]}x"]
 
-    def test_name_comes_with_the_first_piece(self):
+    def test_call_comes_whole_when_its_marker_closes(self):
         streamed = reader()
-        assert streamed.feed(f"{START}[get_weather") == []
-        assert streamed.feed("(") == [ToolCall(0, "call_0", "get_weather", "")]
-        assert streamed.feed('city="') == [ToolCall(0, None, None, '{"city": "')]
+        text = f"{START}[get_weather(city='it's', days='12')]{END}"
+        assert [piece for char in text[:-1] for piece in streamed.feed(char)] == []
+        assert streamed.feed(text[-1]) == [ToolCall(0, "call_0", "get_weather", '{"city": "it\'s", "days": 12}')]
 
-    def test_string_comes_piece_by_piece(self):
+    def test_call_in_xml_comes_when_its_tag_closes(self):
         streamed = reader()
-        streamed.feed(f'{START}[run(code="')
-        assert shown(streamed.feed("print(")) == [("print(",)]
-        assert shown(streamed.feed("'a\\")) == [("'a",)]
-        assert shown(streamed.feed("n')")) == [("\\n')",)]
-        assert shown(streamed.feed('")]')) == []
-        assert shown(streamed.feed(END)) == [('"}',)]
+        assert (
+            streamed.feed("<tool_call><function=run><parameter=code>\nif a < b:\n</parameter></function></tool_call")
+            == []
+        )
+        assert shown(streamed.feed(">")) == [('{"code": "if a < b:"}',)]
 
-    def test_other_values_come_when_they_are_whole(self):
+    def test_call_without_a_marker_comes_when_its_brackets_match_and_no_quote_follows(self):
         streamed = reader()
-        streamed.feed(f"{START}[get_weather(city='x'")
-        assert shown(streamed.feed(", days='1")) == [('"',)]
-        assert shown(streamed.feed("2', ")) == [(', "days": 12',)]
+        assert streamed.feed("[run(code='[x](\"y\")')") == []
+        assert streamed.feed("]") == []
+        assert shown(streamed.feed("\n")) == [('{"code": "[x](\\"y\\")"}',)]
+        assert streamed.feed('{"name": "run", "arguments": {"code": "}"') == []
+        assert shown(streamed.feed("}} So")) == [('{"code": "}"}',), "So"]
 
-    def test_parameter_of_xml_comes_piece_by_piece(self):
+    def test_call_in_a_fence_comes_when_the_fence_closes_that_is_in_no_string(self):
         streamed = reader()
-        streamed.feed("<tool_call><function=run><parameter=code>\n")
-        assert shown(streamed.feed("if a <")) == [('{"code": "if a ',)]
-        assert shown(streamed.feed(" b:\n")) == [("< b:",)]
-        assert shown(streamed.feed("</parameter>")) == [('"',)]
+        assert streamed.feed('```json\n{"name": "run", "arguments": {"code": "```sh') == []
+        assert streamed.feed('\nls```"}}\n``') == []
+        assert shown(streamed.feed("`")) == [('{"code": "```sh\\nls```"}',)]
+
+    def test_tag_in_a_string_does_not_close_the_call(self):
+        streamed = reader()
+        assert streamed.feed('<tool_call>{"name": "run", "arguments": {"code": "</tool_call>') == []
+        assert shown(streamed.feed('"}}</tool_call>')) == [('{"code": "</tool_call>"}',)]
+
+    def test_call_that_nothing_closes_comes_at_the_end(self):
+        streamed = reader()
+        assert streamed.feed('<tool_call>{"name": "run", "arguments": {"code": "a}}</tool_call> Bye') == []
+        assert shown(streamed.close()) == [('{"code": "a}}"',), "Bye"]
+        assert streamed.calls[0].error == "a quote is not closed"
 
     def test_beginning_of_json_is_held_to_the_name(self):
         streamed = reader()
@@ -153,12 +164,24 @@ class TestWhatComesWhen:
         assert shown(streamed.feed(f"{START}[ping()]{END}\n")) == [("{}",)]
         assert streamed.close() == []
 
-    def test_calls_are_whole_when_they_are_listed(self):
+    def test_calls_are_listed_when_their_frame_closes(self):
         streamed = reader()
-        streamed.feed(f'{START}[ping(), run(code="a')
+        streamed.feed(f'{START}[ping()]{END}{START}[ping(), run(code="a')
         assert [call.name for call in streamed.calls] == ["ping"]
         streamed.close()
-        assert [(call.name, call.error) for call in streamed.calls] == [("ping", None), ("run", "it was cut off")]
+        assert [(call.name, call.error) for call in streamed.calls[1:]] == [("ping", None), ("run", "it was cut off")]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"id": 1, "title": "x"', "[1] says", "[link](http://x)", "[ping] and", "```python\nx", "```\nx", "<b>",
+            '{"name": "Tom",', '{"name": "run", "score"', "[run(x)", "[run(code==", "<function=x>", "<tool_call> is",
+            '{"type": "a", "type": {', "{x",
+        ],
+    )  # fmt: skip
+    def test_text_that_is_soon_seen_to_be_no_call_is_not_held_back(self, text: str):
+        streamed = reader()
+        assert "".join(map(str, streamed.feed(f"{text} : x"))) == f"{text} : x"
 
 
 class TestText:
@@ -176,8 +199,8 @@ class TestText:
         assert read_calls(f"\n{START}[ping()]{END}\n\nSo.\n", BOUND, make_id=str)[0] == "So.\n"
 
 
-def test_what_was_called_and_is_not_bound_is_told():
-    told = reader()
+def test_names_of_unknown_tools_are_listed():
+    listed = reader()
     for text in (
         f"{START}[ping(), shutdown(now=True)]{END}",
         '<tool_call>{"name": "halt", "arguments": {}}</tool_call>',
@@ -185,19 +208,32 @@ def test_what_was_called_and_is_not_bound_is_told():
         "<tool_call><function=end></function></tool_call>",
         "exit(1)",
     ):
-        told.feed(text + "\n")
-    told.close()
-    assert told.unbound == ["shutdown", "halt", "stop", "end"]
+        listed.feed(text + "\n")
+    listed.close()
+    assert listed.unknown_tools == ["shutdown", "halt", "stop", "end"]
 
 
-def test_what_is_not_bound_is_handed_on_while_it_is_written():
-    text = f'{START}[shutdown(why="a long story")'
+def test_call_of_an_unknown_tool_is_text_when_its_frame_closes():
     streamed = reader()
-    handed_on = ""
-    for count, char in enumerate(text, 1):
-        handed_on += "".join(map(str, streamed.feed(char)))
-        assert count - len(handed_on) <= len(f"{START}[shutdown")
-    assert handed_on == text
+    text = f'{START}[shutdown(why="a long story")]{END}'
+    assert [piece for char in text[:-1] for piece in streamed.feed(char)] == []
+    assert streamed.feed(text[-1]) == [text]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "[ping()\n",
+        '```\n{"name": "ping", "arguments": {"a": "\n',
+        '{"name": "ping", "arguments": {"\n',
+        '{"arguments": {',
+    ],
+)
+def test_frames_that_do_not_close_are_not_read_without_end(frame: str):
+    text = frame * (300_000 // len(frame))
+    start = time.process_time()
+    read_calls(text, BOUND, make_id=str)
+    assert time.process_time() - start < 5
 
 
 def test_name_may_be_escaped_as_json_has_it():
@@ -208,14 +244,14 @@ def test_name_may_be_escaped_as_json_has_it():
         assert (left, [call.name for call in calls]) == ("", [name])
 
 
-def test_arguments_that_cannot_be_read_stand_as_they_were_written():
+def test_arguments_that_cannot_be_read_are_kept_as_they_were_written():
     (call,) = read_calls(f"{START}[run('ls', timeout=1)]{END}", BOUND, make_id=str)[1]
     assert call.arguments == "'ls', timeout=1"
     (call,) = read_calls(f"{START}[run(timeout=1, code=f'{{x}}')]{END}", BOUND, make_id=str)[1]
     assert call.arguments == '{"timeout": 1, "code": f\'{x}\''
 
 
-def test_more_arguments_than_anybody_gives_are_kept_as_they_were_written():
+def test_more_than_10000_arguments_are_kept_as_they_were_written():
     text = "".join(f"a{number}=1, " for number in range(20_000))
     (call,) = read_calls(f"{START}[anything({text})]{END}", BOUND, make_id=str)[1]
     assert call.error == "it has more than 10,000 arguments"

@@ -1,0 +1,257 @@
+"""Calls out of text while it is written: `CallReader`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from lfm_adapter._toolcalls.call_forms import read_frame
+from lfm_adapter._toolcalls.call_prefix import UNDECIDED, find_prefix
+from lfm_adapter._toolcalls.frame import Closing, Frame
+from lfm_adapter.types import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfm_adapter._toolcalls.call_forms import FramePart
+    from lfm_adapter._toolcalls.tools import Tools
+
+__all__ = ["CallReader"]
+
+_SPACE = re.compile(r"\s+")
+# Text up to the end of the line, or to what may begin a call: a "<" of the forms that `call_prefix` knows, and at the
+# start of a line also a fence, or a bracket that has what a call would have behind it.
+_WORD = r"(?:[^<\s]+|<(?=[^|tf]))+"
+_TEXT = re.compile(rf"{_WORD}(?:[^\S\r\n]+{_WORD})*")
+_LINE_TEXT = re.compile(
+    rf"""(?!\[\s{{0,100}}(?:[^\s\[\](){{}}'",:;=]|{{|\Z)|{{\s{{0,100}}(?:["']|\Z)|```|`{{1,2}}\Z){_TEXT.pattern}"""
+)
+_MAX_SPACE = 100
+
+# Frames that did not close are read again, as long as all that is read stays in proportion to the text.
+_MAX_READINGS = 8
+_READ_CHARS_FREE = 200_000
+_READ_CHARS_A_CHAR = 2
+
+
+class CallReader:
+    r"""Finds calls in text while it is written, in the forms that `call_prefix` shows.
+
+    Text is returned as it comes. What may begin a call is held back until that is certain: a marker at most, or as much
+    as `{"name": "`, the longest name and the key behind it. From there on the text is collected until the frame closes,
+    and read as a whole. What turns out to be no call is returned as it was written.
+
+    White space around a call is dropped, except between two texts, where the white space before the call stays. A call
+    that is broken or does not fit the tool is returned too, and has an `error` in `calls`.
+
+    Args:
+        tools: The bound tools. All else is text.
+        make_id: Makes the id of a call, from its place.
+
+    Attributes:
+        calls: The calls so far, in order.
+        unknown_tools: Names called between markers that no bound tool has. Such calls are text.
+
+    >>> from lfm_adapter._toolcalls.tools import Tools
+    >>> tools = Tools.from_openai([{"type": "function", "function": {"name": "f"}}])
+    >>> reader = CallReader(tools, make_id="call_{}".format)
+    >>> reader.feed("Well, <|tool_call")
+    ['Well,']
+    >>> reader.feed('_start|>[f(city="Paris")]<|tool_call_end|> Bye.')
+    [ToolCall(index=0, id='call_0', name='f', arguments='{"city": "Paris"}', error=None), ' Bye.']
+    """
+
+    def __init__(self, tools: Tools, *, make_id: Callable[[int], str]) -> None:
+        self.calls: list[ToolCall] = []
+        self.unknown_tools: list[str] = []
+        self._tools = tools
+        self._make_id = make_id
+        self._text = ""
+        self._place = 0  # how far `_text` was read
+        self._dropped_chars = 0  # of what came before `_text`
+        self._frame: Frame | None = None
+        self._pending: list[str] = []  # what comes behind `_text` and does not close the frame
+        self._read_chars = 0  # of all frames
+        self._out: list[str | ToolCall] = []
+        self._space: list[str] = []
+        self._is_line_start = True
+        self._has_text = False
+        self._follows_call = False
+        self._closers: tuple[str, ...] = ()  # that may follow a call
+        self._keeps_space = True
+        self._backticks = 0  # that end the text so far
+
+    def feed(self, text: str) -> list[str | ToolCall]:
+        """Take the next characters, and return the text and the calls that are complete with them."""
+        if not text:
+            return []
+        if not self._tools:
+            return [text]
+        if self._frame is not None:
+            if not self._frame.may_close(text):
+                self._pending.append(text)
+                return []
+            self._text = "".join((self._text, *self._pending, text))
+            self._pending.clear()
+        elif self._is_plain(text):
+            self._backticks = 0
+            return [text]
+        else:
+            self._dropped_chars += self._place
+            self._text = self._text[self._place :] + text
+            self._place = 0
+        self._read(is_closed=False)
+        return self._taken()
+
+    def close(self) -> list[str | ToolCall]:
+        """Return what is left at the end of the answer."""
+        self._text = "".join((self._text, *self._pending))
+        self._read(is_closed=True)
+        if not self._follows_call:
+            self._out += self._space
+        return self._taken()
+
+    def _is_plain(self, text: str) -> bool:
+        """Tell whether text can be returned as it is: it neither ends nor begins anything, and ends in no space."""
+        return not (
+            self._is_line_start
+            or self._space
+            or self._place < len(self._text)
+            or "<" in text
+            or "\n" in text
+            or "\r" in text
+            or text[-1] == "`"
+            or text[-1].isspace()
+        )
+
+    def _taken(self) -> list[str | ToolCall]:
+        """Return what was found since the last time, with text that follows text joined."""
+        out, self._out = self._out, []
+        if len(out) < 2:
+            return out
+        groups = [(is_text, list(pieces)) for is_text, pieces in groupby(out, lambda piece: isinstance(piece, str))]
+        return [piece for is_text, group in groups for piece in (["".join(map(str, group))] if is_text else group)]
+
+    def _read(self, *, is_closed: bool) -> None:
+        """Read as much as is certain."""
+        while True:
+            if self._frame is not None:
+                if not self._close_frame(self._frame, is_closed=is_closed):
+                    return
+            elif self._place == len(self._text):
+                return
+            elif self._closers:
+                if not self._skip_closer(self._closers[0], is_closed=is_closed):
+                    return
+            elif space := _SPACE.match(self._text, self._place):
+                self._add_space(space[0])
+                self._place = space.end()
+            elif text := (_LINE_TEXT if self._is_line_start else _TEXT).match(self._text, self._place):
+                self._add_text(text[0])
+                self._place = text.end()
+            elif not self._open_frame(is_closed=is_closed):
+                return
+
+    def _open_frame(self, *, is_closed: bool) -> bool:
+        """Open a frame where one begins, or else take one character as text. Return False where more must be known."""
+        text, place = self._text, self._place
+        prefix = None
+        # A marker right behind one or two backticks is quoted; behind three it is in a fence.
+        if self._backticks not in (1, 2) and self._may_read(self._dropped_chars + place):
+            is_line_start = self._is_line_start
+            prefix = find_prefix(text, place, self._tools, is_line_start=is_line_start, is_closed=is_closed)
+        if prefix is UNDECIDED:
+            return False
+        if prefix is None:
+            self._add_text(text[place])
+            self._place += 1
+        else:
+            self._frame = Frame(text, place, prefix)
+        return True
+
+    def _close_frame(self, frame: Frame, *, is_closed: bool) -> bool:
+        """Read a frame, if it is complete, and return whether it is."""
+        while closing := frame.find_closing(self._text, is_closed=is_closed):
+            if frame.first and not self._may_read(self._dropped_chars + closing.end, closing.start - frame.start):
+                break
+            parts = self._parts(frame, closing.start, is_answer_end=False)
+            if frame.is_whole(parts):
+                self._take_frame(frame, parts, closing)
+                return True
+            frame.first = frame.first or (parts, closing)
+            frame.readings += 1
+            if frame.readings == _MAX_READINGS:
+                break
+        if not closing and not is_closed:
+            return False
+        if frame.first and (closing or frame.closing):
+            self._take_frame(frame, *frame.first)
+        else:
+            end = len(self._text)
+            self._take_frame(frame, self._parts(frame, end, is_answer_end=True), Closing(end, end))
+        return True
+
+    def _parts(self, frame: Frame, end: int, *, is_answer_end: bool) -> list[FramePart]:
+        self._read_chars += end - frame.start
+        return read_frame(self._text[frame.start : end], frame.prefix, self._tools, is_answer_end=is_answer_end)
+
+    def _may_read(self, place: int, chars: int = 0) -> bool:
+        """Tell whether to read more, `place` characters into the answer."""
+        return self._read_chars + chars <= _READ_CHARS_FREE + _READ_CHARS_A_CHAR * place
+
+    def _take_frame(self, frame: Frame, parts: list[FramePart], closing: Closing) -> None:
+        self._frame = None
+        if not parts:
+            self._add_text(self._text[frame.start])
+            self._place = frame.start + 1
+            return
+        self._place = frame.start + parts[-1].end
+        for part in parts:
+            if part.is_call:
+                index = len(self.calls)
+                self.calls.append(ToolCall(index, self._make_id(index), part.name, part.text, part.error))
+                self._out.append(replace(self.calls[-1], error=None))
+            else:
+                self.unknown_tools += [part.name] if part.name else []
+                self._add_text(part.text)
+        if not parts[-1].is_call:
+            return
+        if not self._text[self._place : closing.start].strip():
+            closer = self._text[closing.start : closing.end]
+            self._closers = frame.closers[frame.closers.index(closer) + 1 if closer in frame.closers else 0 :]
+            self._place = closing.end
+        self._backticks = 0
+        self._is_line_start = True
+        self._follows_call = True
+        self._keeps_space = not self._space
+
+    def _skip_closer(self, closer: str, *, is_closed: bool) -> bool:
+        """Step across what closes an outer frame, if it comes next. Return False where more must be known."""
+        rest = self._text[self._place : self._place + _MAX_SPACE + len(closer)]
+        behind = rest.lstrip()
+        if behind.startswith(closer):
+            self._place += len(rest) - len(behind) + len(closer)
+        elif not is_closed and len(rest) < _MAX_SPACE and closer.startswith(behind):
+            return False
+        self._closers = self._closers[1:]
+        return True
+
+    def _add_space(self, space: str) -> None:
+        if self._keeps_space:
+            self._space.append(space)
+        self._backticks = 0
+        self._is_line_start = self._is_line_start or "\n" in space or "\r" in space
+
+    def _add_text(self, text: str) -> None:
+        if self._has_text or not self._follows_call:
+            self._out += self._space
+        self._space.clear()
+        self._out.append(text)
+        before = text.rstrip("`")
+        self._backticks = len(text) - len(before) + (0 if before else self._backticks)
+        self._has_text = True
+        self._follows_call = False
+        self._keeps_space = True
+        self._is_line_start = False
