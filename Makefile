@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-litellm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
+.PHONY: help demo test test-thorough cover test-litellm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
@@ -36,13 +36,25 @@ help: ## Show this help
 demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
 	$(BIN)/lfm chat "$(QUESTION)" < /dev/null
 
-test: $(VENV)/test ## Run the tests, without a network
-	$(BIN)/python -m pytest
+# A file's tests run in one process, so that servers and the local model start once for each.
+PYTEST := -m pytest -n auto --dist loadfile
+
+test: $(VENV)/test ## Run the tests, without a network: some three minutes on two cores
+	$(BIN)/python $(PYTEST)
+
+test-thorough: $(VENV)/test ## Run the tests with ten times as many generated cases
+	$(BIN)/python $(PYTEST) --hypothesis-profile=thorough
+
+cover: $(VENV)/test ## Run the tests, and fail below 95 % branch coverage of the library
+	$(BIN)/coverage erase
+	$(BIN)/coverage run $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests of the LiteLLM provider on each supported release
 
 test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy by `lfm gateway` and with `lfm proxy-config`, alone and on Redis
-	.venv-proxy/bin/python -m pytest tests/proxy
+	.venv-proxy/bin/python -m pytest tests/integration/proxy
 
 # Environments of their own: aider pins LiteLLM 1.81.10, and the others want a newer one.
 test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
@@ -81,7 +93,7 @@ format: $(VENV)/lint ## Format the code
 	$(BIN)/ruff format .
 
 record: $(VENV)/test ## Record the cassettes anew: from OpenRouter with OPENROUTER_API_KEY, else as each test says
-	$(BIN)/python -m pytest tests/recorded tests/contract tests/litellm_provider/test_litellm.py --record-mode=rewrite
+	$(BIN)/python -m pytest tests/recorded tests/contract tests/unit/litellm/test_litellm.py --record-mode=rewrite
 
 wheel: $(VENV)/lint ## Build the wheel into dist/
 	rm -rf dist
@@ -94,7 +106,7 @@ constraints: ## Find the newest versions that go together, and write constraints
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) .venv-* .npm-clients dist build .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* .npm-clients dist build .benchmarks .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands
@@ -126,7 +138,7 @@ $(LITELLM_VENVS)/%/tested: FORCE | $(BIN)/python
 	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --upgrade --disable-pip-version-check pip
 	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --group test -e . \
 		litellm==$* $(if $(findstring 1.106,$*),$(MCP))
-	$(LITELLM_VENVS)/$*/bin/python -m pytest -p no:cacheprovider tests/litellm_provider
+	$(LITELLM_VENVS)/$*/bin/python -m pytest -p no:cacheprovider tests/unit/litellm
 
 FORCE:
 

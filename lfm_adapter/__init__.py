@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter._version import __version__
 
 if TYPE_CHECKING:
-    from lfm_adapter import catalog, errors, local, types
+    from lfm_adapter import catalog, errors, local, testing, types
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter._openrouter.request import Attribution
@@ -26,6 +26,7 @@ __all__ = [
     "catalog",
     "errors",
     "local",
+    "testing",
     "types",
 ]
 

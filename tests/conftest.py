@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import settings
 
 from lfm_adapter._client.exchange import tool_support
-from tests.support.cassette_format import VCR_SETTINGS, CassetteFiles
+from lfm_adapter.testing import ScriptedOpenRouter
+from tests.support.cassette_format import VCR_SETTINGS, CassetteFiles, same_attribution
 from tests.support.leaks import Leaks
 from tests.support.recording import MARKERS, Service, provenance_of, recording_service, replayed_service
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,11 @@ ROOT = Path(__file__).parents[1]
 LOOPBACK = r"127\.0\.0\.1$,::1$,localhost$"
 SETTINGS_OF_THIS_MACHINE = re.compile(r"(?i)(OPENROUTER|LFM|LANGSMITH|LANGCHAIN)_.*|.*_PROXY")
 
+# Without deadlines: a busy machine is no failure. `--hypothesis-profile=thorough` is `make test-thorough`.
+settings.register_profile("quick", deadline=None, max_examples=60)
+settings.register_profile("thorough", deadline=None, max_examples=600)
+settings.load_profile("quick")
+
 PROVENANCE_KEY = pytest.StashKey[str]()
 COLLECTED_KEY = pytest.StashKey[list[pytest.Item]]()
 
@@ -38,9 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # pytest-recording's guard, for every test: it steps aside by itself while a cassette is recorded.
     config.option.block_network = True
     config.option.allowed_hosts = LOOPBACK
-    # A busy machine is no failure.
-    settings.register_profile("no-deadline", deadline=None)
-    settings.load_profile("no-deadline")
+    # What a shell starts in the background ignores SIGINT, and so would the processes that tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Without it `import litellm` asks GitHub for its price list.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
@@ -51,6 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
+    vcr.register_matcher("attribution", same_attribution)
     vcr.register_persister(CassetteFiles(config.stash[PROVENANCE_KEY]))
 
 
@@ -75,8 +82,8 @@ def reset_tool_support() -> None:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedOpenRouter]:
-    """A scripted server without replies: add some."""
-    with ScriptedOpenRouter() as server:
+    """A scripted server that clients take for one of their own. `openrouter` is one that they take for OpenRouter."""
+    with ScriptedOpenRouter(path="/api/v1") as server:
         yield server
 
 
@@ -105,9 +112,9 @@ def every_interaction_is_played(vcr: Cassette | None, record_mode: str) -> Itera
 
 
 @pytest.fixture
-def openrouter(request: pytest.FixtureRequest, vcr: Cassette | None, record_mode: str) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, vcr: Cassette | None, record_mode: str) -> Iterator[Service]:
     """Where a test that is marked `vcr` sends its requests, while it records and while it replays."""
-    assert vcr is not None, "the `openrouter` fixture is for tests that are marked `vcr`; `server` is for the others"
+    assert vcr is not None, "the `service` fixture is for tests that are marked `vcr`; `server` is for the others"
     if record_mode == "none":
         yield replayed_service
     else:

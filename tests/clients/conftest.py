@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.client_programs import LFM
 from tests.support.prompted_model import prompted_model
 from tests.support.running_gateway import Gateway
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def openrouter() -> Iterator[ScriptedOpenRouter]:
     """Its model finds tools in the prompt alone, and calls what the user's words name."""
-    with ScriptedOpenRouter(default=prompted_model) as server:
+    with ScriptedOpenRouter(default=prompted_model, path="/api/v1") as server:
         yield server
 
 

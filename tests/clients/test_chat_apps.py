@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lfm_adapter.testing import ScriptedOpenRouter
     from tests.support.running_gateway import Gateway
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 START_TIMEOUT_S = 400  # Open WebUI imports for a minute, and this machine may be busy
 CHAT_TIMEOUT_S = 300
@@ -51,7 +51,7 @@ def test_open_webui_lists_the_models_and_chats(openrouter: ScriptedOpenRouter, a
         told = chat(tmp_path, "chat_open_webui.mjs", f"http://127.0.0.1:{port}/", "lfm-3b", QUESTION)
     assert set(told["models"]) == MODELS
     assert told["answer"] == f"Thank you for your message: {QUESTION}"
-    assert {request.json["model"] for request in asked} == {PROMPTED}
+    assert {request.body["model"] for request in asked} == {PROMPTED}
     # Ctrl-C has ended the gateway too.
     assert free_port(gateway_port) == gateway_port
 
@@ -67,7 +67,7 @@ def test_sillytavern_lists_the_models_and_chats(gateway: Gateway, asked: list[An
         )  # fmt: skip
     assert set(told["models"]) == MODELS
     assert told["answer"] == f"Thank you for your message: {QUESTION}"
-    assert {request.json["model"] for request in asked} == {PROMPTED}
+    assert {request.body["model"] for request in asked} == {PROMPTED}
 
 
 @contextmanager

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import completion, stream, token_usage
 from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, needs
-from tests.support.openrouter_replies import completion, stream, usage_of
 from tests.support.prompted_model import PROMPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from lfm_adapter.testing import ScriptedOpenRouter
     from tests.support.running_gateway import Gateway
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 TIMEOUT_S = 240  # some import for 10 s, and this machine may be busy
 
@@ -69,7 +69,7 @@ def run(gateway: Gateway, tmp_path: Path, folder: Path) -> Callable[..., str]:
 
 def assert_tools_went_by_prompt(asked: list[Any]) -> None:
     """LFM-3B alone was asked; it was told of tools in the prompt, and then of what came of its call."""
-    bodies = [request.json for request in asked]
+    bodies = [request.body for request in asked]
     assert {body["model"] for body in bodies} == {PROMPTED}
     assert not [body for body in bodies if "tools" in body]
     assert "<tools>" in json.dumps(bodies[-1]["messages"])
@@ -154,7 +154,7 @@ def test_continue_reads_a_file(run: Callable[..., str], gateway: Gateway, asked:
 def test_aider_edits_a_file(run: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path):
     """aider has no tools: it reads edits out of the text."""
     run("git", "init", "-q")
-    openrouter.add(stream(["hello.py\n```\n", "print('hello')\n", "```\n"], usage=usage_of(600, 11)))
+    openrouter.add(stream(["hello.py\n```\n", "print('hello')\n", "```\n"], usage=token_usage(600, 11)))
     run(
         AIDER / "aider", "--model", "openai/lfm-3b", "--edit-format", "whole", "--yes-always", "--no-auto-commits",
         "--no-gitignore", "--no-pretty", "--no-check-update", "--no-analytics", "--no-show-release-notes",
@@ -162,7 +162,7 @@ def test_aider_edits_a_file(run: Callable[..., str], openrouter: ScriptedOpenRou
         LITELLM_LOCAL_MODEL_COST_MAP="True",
     )  # fmt: skip
     assert (folder / "hello.py").read_text() == "print('hello')\n"
-    assert {request.json["model"] for request in asked} == {PROMPTED}
+    assert {request.body["model"] for request in asked} == {PROMPTED}
 
 
 @needs(AGENTS)
@@ -171,7 +171,7 @@ def test_mini_swe_agent_runs_a_command_and_submits(
 ):
     for command in ("echo made > made.txt", "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"):
         call = json.dumps({"name": "bash", "arguments": {"command": command}})
-        openrouter.add(completion(f"<tool_call>{call}</tool_call>", usage=usage_of(600, 20)))
+        openrouter.add(completion(f"<tool_call>{call}</tool_call>", usage=token_usage(600, 20)))
     run(
         AGENTS / "mini", "-y", "--exit-immediately", "-m", "openai/lfm-3b", "-t", "Make made.txt.", "-o", "out.json",
         MSWEA_CONFIGURED="true", MSWEA_SILENT_STARTUP="1", MSWEA_COST_TRACKING="ignore_errors",

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
 from tests.support.client_programs import AGENTS, AIDER, PROGRAMS, output_of
-from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
 from tests.support.prompted_model import leaking_model, prompted_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 TIMEOUT_S = 180  # they import for 10 s, and this machine may be busy
 
@@ -49,7 +49,7 @@ def run(server: ScriptedOpenRouter, tmp_path: Path) -> Any:
 
 
 def models_asked(server: ScriptedOpenRouter) -> set[str]:
-    return {request.json["model"] for request in server.requests}
+    return {request.body["model"] for request in server.requests}
 
 
 def program(run: Any, name: str, model: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def program(run: Any, name: str, model: str) -> dict[str, Any]:
 @needs_aider
 def test_aider_writes_a_file_and_knows_the_price(run: Any, server: ScriptedOpenRouter, tmp_path: Path):
     run("git", "init", "-q")
-    server.add(stream(["hello.py\n```\n", "print('hello')\n", "```\n"], usage=usage_of(600, 11)))
+    server.add(stream(["hello.py\n```\n", "print('hello')\n", "```\n"], usage=token_usage(600, 11)))
     said = run(
         AIDER / "lfm", "run", "--", "aider", "--model", "lfm/liquid/lfm-3-1.7b", "--edit-format", "whole",
         "--yes-always", "--no-auto-commits", "--no-gitignore", "--no-pretty", "--no-check-update", "--no-analytics",
@@ -91,8 +91,10 @@ def test_aider_says_which_model_to_ask_instead(run: Any, server: ScriptedOpenRou
 def test_mini_swe_agent_runs_a_command_and_submits(run: Any, server: ScriptedOpenRouter, tmp_path: Path, model: str):
     submit = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
     server.add(
-        completion(None, tool_calls=[tool_call("bash", {"command": "echo made > made.txt"})], usage=usage_of(cost=0.5)),
-        completion(None, tool_calls=[tool_call("bash", {"command": submit})], usage=usage_of(cost=0.25)),
+        completion(
+            None, tool_calls=[tool_call("bash", {"command": "echo made > made.txt"})], usage=token_usage(cost=0.5)
+        ),
+        completion(None, tool_calls=[tool_call("bash", {"command": submit})], usage=token_usage(cost=0.25)),
     )
     # It ends with an error where it cannot tell what a request has cost.
     run(
@@ -113,7 +115,7 @@ def test_mini_swe_agent_runs_a_command_and_submits(run: Any, server: ScriptedOpe
 @pytest.mark.parametrize("model", MODELS)
 def test_dspy_gets_a_typed_answer_and_its_cost(run: Any, server: ScriptedOpenRouter, model: str):
     text = "[[ ## answer ## ]]\n42\n\n[[ ## completed ## ]]"
-    server.add(completion(text, usage=usage_of(100, 20, cost=0.125)))
+    server.add(completion(text, usage=token_usage(100, 20, cost=0.125)))
     told = program(run, "ask_dspy.py", model)
     assert told["answer"] == 42
     assert told["cost"] == 0.125 if model.startswith("lfm/") else told["cost"] > 0
@@ -124,11 +126,11 @@ def test_dspy_gets_a_typed_answer_and_its_cost(run: Any, server: ScriptedOpenRou
 @pytest.mark.parametrize("model", MODELS)
 def test_smolagents_calls_a_tool(run: Any, server: ScriptedOpenRouter, model: str):
     server.add(
-        completion(None, tool_calls=[tool_call("multiply", {"a": 6, "b": 7})], usage=usage_of(100, 20)),
-        completion(None, tool_calls=[tool_call("final_answer", {"answer": "42"})], usage=usage_of(150, 30)),
+        completion(None, tool_calls=[tool_call("multiply", {"a": 6, "b": 7})], usage=token_usage(100, 20)),
+        completion(None, tool_calls=[tool_call("final_answer", {"answer": "42"})], usage=token_usage(150, 30)),
     )
     assert program(run, "ask_smolagents.py", model) == {"answer": 42, "tokens": 300}
-    assert "42" in json.dumps(server.requests[1].json["messages"][-1])
+    assert "42" in json.dumps(server.requests[1].body["messages"][-1])
     assert models_asked(server) == {"liquid/lfm-3-1.7b"}
 
 
@@ -136,8 +138,8 @@ def test_smolagents_calls_a_tool(run: Any, server: ScriptedOpenRouter, model: st
 @pytest.mark.parametrize("model", MODELS)
 def test_chatlitellm_answers_streams_and_calls(run: Any, server: ScriptedOpenRouter, model: str):
     server.add(
-        completion("Wet.", usage=usage_of(9, 5)),
-        stream(["W", "et."], usage=usage_of(9, 5)),
+        completion("Wet.", usage=token_usage(9, 5)),
+        stream(["W", "et."], usage=token_usage(9, 5)),
         completion(None, tool_calls=[tool_call("multiply", {"a": 6, "b": 7})]),
     )
     told = program(run, "ask_chatlitellm.py", model)

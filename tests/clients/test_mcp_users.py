@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import completion, stream, tool_call
 from tests.support.client_programs import ROOT, output_of
-from tests.support.openrouter_replies import completion, stream, tool_call
 from tests.support.scripted_anthropic import ScriptedAnthropic
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
 LANGCHAIN = ROOT / ".venv-mcp-clients" / "bin" / "python"
 OPENCODE = ROOT / ".venv-opencode" / "node_modules" / ".bin" / "opencode"
@@ -42,8 +41,8 @@ class Upstream:
         self.asked: list[dict[str, Any]] = []
         self.tools: set[str] = set()
 
-    def __call__(self, request: RecordedRequest) -> Reply:
-        body = request.json
+    def __call__(self, request: RecordedRequest) -> ScriptedReply:
+        body = request.body
         if body["model"] != AGENT:
             self.asked.append(body)
             return stream([self.answer], model=body["model"])
@@ -56,7 +55,7 @@ class Upstream:
         return _said(body, "", self.call)
 
 
-def _said(body: dict[str, Any], text: str, *calls: dict[str, Any]) -> Reply:
+def _said(body: dict[str, Any], text: str, *calls: dict[str, Any]) -> ScriptedReply:
     if body.get("stream"):
         return stream([text] * bool(text), tool_calls=calls, model=AGENT)
     return completion(text or None, tool_calls=calls, model=AGENT)
@@ -161,4 +160,4 @@ def test_claude_code_uses_the_tools_with_the_example_as_its_configuration(server
         )  # fmt: skip
     assert "Release on Friday." in json.loads(out)["result"]
     assert {"mcp__lfm__ask", "mcp__lfm__classify", "mcp__lfm__usage"} <= anthropic.tools
-    assert "The release is on Friday." in server.requests[0].json["messages"][-1]["content"]
+    assert "The release is on Friday." in server.requests[0].body["messages"][-1]["content"]

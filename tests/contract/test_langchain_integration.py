@@ -8,8 +8,8 @@ import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from lfm_adapter import ChatLFM
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.scripted_model import openrouter_like
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ class TestChatLFM(ChatModelIntegrationTests):
             self.base_url = request.getfixturevalue("openrouter").base_url
             yield
         else:
-            with ScriptedOpenRouter(default=openrouter_like) as server:
+            with ScriptedOpenRouter(default=openrouter_like, path="/api/v1") as server:
                 self.base_url = server.base_url
                 yield
 

@@ -8,8 +8,8 @@ import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from lfm_adapter import ChatLFM
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.prompted_model import PROMPTED, leaking_model, prompted_model
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ class _Tests(ChatModelIntegrationTests):
             yield
         else:
             responder = request.node.get_closest_marker("scripted").kwargs["responder"]
-            with ScriptedOpenRouter(default=responder) as server:
+            with ScriptedOpenRouter(default=responder, path="/api/v1") as server:
                 self.base_url = server.base_url
                 yield
 

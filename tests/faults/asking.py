@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter import ChatLFM, errors
 from lfm_adapter._transport.aiohttp import aclose_pools
 from lfm_adapter._transport.urllib3 import close_pools
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.both_clients import KEY, clients
 from tests.support.certificates import authority
-from tests.support.loopback import Loopback
+from tests.support.loopback import CUT, Loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.faults.scenario import Scenario, Script
+    from lfm_adapter.testing import ScriptedReply
+    from tests.faults.scenario import Scenario
 
 __all__ = ["OURS", "THEIRS", "Seen", "asking", "is_streamed", "play", "playing"]
 
@@ -53,28 +54,37 @@ def is_streamed(way: str) -> bool:
 
 
 @contextmanager
-def playing(first: Script, script: Script, *, tls: bool = False, closed: bool = False) -> Iterator[Loopback]:
-    """Yield a server that plays `first`, if there is any, and then `script` for each request.
+def playing(
+    reply: ScriptedReply, *, first: tuple[ScriptedReply, ...] = (), closed: bool = False
+) -> Iterator[ScriptedOpenRouter]:
+    """Yield a server that sends `first`, if there is any, and then `reply` for each request.
 
     Args:
+        reply: What it sends.
         first: See `Scenario`.
-        script: See `loopback`.
-        tls: Whether it has a certificate that no one trusts.
-        closed: Whether nothing listens at its address.
+        closed: Whether it has gone, so that nothing listens at its address.
     """
-    scripts = [first, script] if first else [script]
-    with Loopback(*scripts, tls=authority().server if tls else None) as server:
-        if closed:
-            with socket.create_server(("127.0.0.1", 0)) as unused:
-                server.url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with ScriptedOpenRouter(*first, default=lambda _: reply, path="/v1") as server:
+        if not closed:
+            yield server
+    if closed:
+        yield server
+
+
+@contextmanager
+def untrusted() -> Iterator[Loopback]:
+    """Yield a server with a certificate that no one trusts."""
+    with Loopback([CUT], tls=authority().server) as server:
+        server.base_url = server.url
         yield server
 
 
 def play(scenario: Scenario, way: str) -> Any:
     """Return a server that plays `scenario` to `way`."""
-    script = scenario.answers["streamed" if is_streamed(way) else "plain"]
-    closed = scenario.heard == 0 and not scenario.tls
-    return playing(scenario.first, script, tls=scenario.tls, closed=closed)
+    if scenario.tls:
+        return untrusted()
+    reply = scenario.reply("streamed" if is_streamed(way) else "plain")
+    return playing(reply, first=scenario.first, closed=scenario.heard == 0)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from tests.faults.scenario import LANGCHAIN
 from tests.support.both_clients import KEY
 
 if TYPE_CHECKING:
+    from lfm_adapter.testing import RecordedRequest
     from tests.faults.asking import Seen
     from tests.faults.scenario import Scenario
-    from tests.support.loopback import Received
 
 __all__ = ["differences"]
 
@@ -45,7 +45,7 @@ def _expected(scenario: Scenario, way: str) -> dict[str, Any]:
         "raised": [kind, *theirs(scenario)],
         "status": scenario.status,
         "retryable": scenario.retried if scenario.is_retryable is None else scenario.is_retryable,
-        "retry_after": scenario.wait_s,
+        "retry_after": scenario.retry_after,
         "partial": scenario.kept,
         "handed on": (scenario.kept or "") if is_streamed(way) else "",
         "secrets in the error": [],
@@ -68,7 +68,7 @@ def _observed(scenario: Scenario, way: str) -> dict[str, Any]:
     """What the user of `way` sees, and the server too."""
     retries = {} if way.startswith("litellm") else {"max_retries": 1}
     with play(scenario, way) as server:
-        with asking(way, server.url, **retries, **scenario.options) as ask:
+        with asking(way, server.base_url, **retries, **scenario.options) as ask:
             if scenario.first:
                 assert ask().error is None
                 server.requests.clear()
@@ -78,8 +78,11 @@ def _observed(scenario: Scenario, way: str) -> dict[str, Any]:
         return _of_requests(server.requests) | _of_user(seen, way)
 
 
-def _of_requests(requests: list[Received]) -> dict[str, Any]:
-    return {"requests": len(requests), "different requests": len({(one.head, one.body) for one in requests})}
+def _of_requests(requests: list[RecordedRequest]) -> dict[str, Any]:
+    return {
+        "requests": len(requests),
+        "different requests": len({(*one.headers.items(), one.content) for one in requests}),
+    }
 
 
 def _of_user(seen: Seen, way: str) -> dict[str, Any]:

@@ -1,19 +1,17 @@
-"""What one row of the table of failures says: what the server does, and what the user must see."""
+"""One row of the table of failures: what the server does, and what the user must see."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
-from tests.support.http_reply import Break, Reply
-from tests.support.loopback import CUT, RESET, chunk
-from tests.support.scripted_openrouter import head_of
+from lfm_adapter.testing import ScriptedReply, failure
 
-__all__ = ["LANGCHAIN", "LITELLM", "Scenario", "Script", "both", "on_the_wire", "plain", "streamed"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-DOCS = "https://openrouter.ai/docs/api-reference/"
+__all__ = ["LANGCHAIN", "LITELLM", "Scenario"]
 
 LANGCHAIN: dict[type[errors.APIError], str] = {
     errors.APIConnectionError: "ModelConnectionError",
@@ -53,44 +51,56 @@ LITELLM: dict[type[errors.APIError], str] = {
 }
 """The class of LiteLLM for each of ours, unless a scenario names another."""
 
-Script = Sequence[Any]
-
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way to fail, or to look as if.
+    """One way to fail, or to look like it.
 
     Attributes:
-        name: What happens, in the words of `docs/failures.md`.
-        answers: What the server plays for each request (see `loopback`): to "plain" ones, to "streamed" ones.
+        name: The name in `docs/failures.md`; `failure(name)` is the reply, unless `replies` has another.
         source: Where it is documented or was seen.
-        raises: The class of ours; None if the answer is whole in spite of it.
-        status: `error.status_code`.
+        raises: Our class; None if the answer is whole all the same.
+        status_code: `error.status_code`; 0 stands for the reply's own, where that is an error.
         retried: Whether the client sends the request again.
-        is_retryable: `error.is_retryable`, where it says something else than `retried`.
-        wait_s: Seconds that the reply asks to wait.
+        is_retryable: `error.is_retryable`, where it differs from `retried`.
+        retry_after: Seconds that the reply asks to wait.
         kept: The text of `error.partial`, or of the whole answer; None where nothing is kept.
         litellm: LiteLLM's class, where it tells apart what we do not.
         options: Arguments for the model or client.
-        first: What the server plays before, for a request that must succeed: the connection is then an old one.
+        replies: What the server sends for "plain" and for "streamed" requests, where that is not `failure(name)`.
+        kinds: Which of them the scenario applies to.
+        first: What the server sends before, for a request that must succeed: the connection is then an old one.
         heard: How many of the requests reach the server; None for all of them.
         tls: Whether the server has a certificate that no one trusts.
     """
 
     name: str
-    answers: Mapping[str, Script]
     source: str
     raises: type[errors.APIError] | None = None
-    status: int | None = None
+    status_code: int | None = 0
     retried: bool = False
     is_retryable: bool | None = None
-    wait_s: float | None = None
+    retry_after: float | None = None
     kept: str | None = None
     litellm: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    first: Script = ()
+    replies: Mapping[str, ScriptedReply] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ("plain", "streamed")
+    first: tuple[ScriptedReply, ...] = ()
     heard: int | None = None
     tls: bool = False
+
+    def reply(self, kind: str) -> ScriptedReply:
+        """Return what the server sends for a "plain" or a "streamed" request."""
+        return self.replies[kind] if self.replies else failure(self.name)
+
+    @property
+    def status(self) -> int | None:
+        """What `error.status_code` must be."""
+        if self.status_code != 0:
+            return self.status_code
+        sent = self.reply(self.kinds[0]).status
+        return None if sent == 200 else sent
 
     @property
     def tries(self) -> int:
@@ -101,39 +111,3 @@ class Scenario:
         """The class of LiteLLM that is raised."""
         assert self.raises is not None
         return self.litellm or LITELLM[self.raises]
-
-
-def both(answer: Reply | Script) -> dict[str, Script]:
-    """The same answer, whether a stream was asked for or not."""
-    return {**plain(answer), **streamed(answer)}
-
-
-def plain(answer: Reply | Script) -> dict[str, Script]:
-    """An answer to a request for a whole reply."""
-    return {"plain": on_the_wire(answer)}
-
-
-def streamed(answer: Reply | Script) -> dict[str, Script]:
-    """An answer to a request for a stream."""
-    return {"streamed": on_the_wire(answer)}
-
-
-def on_the_wire(answer: Reply | Script) -> Script:
-    """The steps in which `loopback` plays a reply, one chunk a part."""
-    if not isinstance(answer, Reply):
-        return answer
-    in_chunks = "content-length" not in {name.lower() for name in answer.headers}
-    steps: list[Any] = [head_of(answer, chunked=in_chunks)]
-    steps += [_step(part, in_chunks=in_chunks) for part in answer.parts if part != b""]
-    ends = steps[-1] in (CUT, RESET)
-    return steps if ends or not in_chunks else [*steps, chunk(b"")]
-
-
-def _step(part: Any, *, in_chunks: bool) -> Any:
-    match part:
-        case Break():
-            return {Break.CUT: CUT, Break.RESET: RESET}[part]
-        case bytes() if in_chunks:
-            return chunk(part)
-        case _:
-            return part

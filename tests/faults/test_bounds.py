@@ -12,15 +12,15 @@ import pytest
 from lfm_adapter import errors
 from lfm_adapter._client.settings import ClientOptions
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
+from lfm_adapter.testing import completion, stream
 from tests.support.both_clients import KINDS, Client, clients
 from tests.support.chat_ways import ALL_WAYS, ask, chat
 from tests.support.loopback import CUT, Loopback, chunk, reply
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 MB = 1_000_000
 MAX_REPLY_BYTES = ClientOptions.max_reply_bytes
@@ -165,7 +165,7 @@ def test_stream_may_be_as_large_as_max_reply_bytes(make):
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 def test_chat_model_has_its_own_max_reply_bytes(server: ScriptedOpenRouter, way: str):
-    server.default = lambda request: (stream if request.json.get("stream") else completion)("Hello. " * 1_000)
+    server.default = lambda request: (stream if request.body.get("stream") else completion)("Hello. " * 1_000)
     assert ask(chat(server), way).text.startswith("Hello.")
     with pytest.raises(errors.ResponseError, match=r"larger than 3,000 bytes \(`max_reply_bytes`\)"):
         ask(chat(server, max_reply_bytes=3_000), way)

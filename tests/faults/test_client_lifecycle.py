@@ -16,8 +16,8 @@ import pytest
 from lfm_adapter import AsyncLFMClient, LFMClient
 from lfm_adapter._transport.urllib3 import close_pools
 from lfm_adapter.errors import BadRequestError
+from lfm_adapter.testing import completion, error, stream
 from tests.support.both_clients import KEY, KINDS, clients, every_connection_ends
-from tests.support.openrouter_replies import completion, error, stream
 
 
 @pytest.fixture(params=KINDS)
@@ -45,7 +45,7 @@ def asynchronous(server):
 
 def echo(request):
     """Answer with the question, streamed if that is wanted."""
-    body = request.json
+    body = request.body
     question = body["messages"][-1]["content"]
     return stream([question[:2], question[2:]]) if body.get("stream") else completion(question)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import error
+from lfm_adapter.testing._wire import midstream_error
 from tests.support.failure_table import render
-from tests.support.openrouter_replies import error, midstream_error
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 TEXT = (Path(__file__).parents[2] / "docs" / "failures.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
@@ -20,7 +21,7 @@ SAYS = ["so far: Hel", "so far: Hel", "so far: Hel", "wait 7.0 s"]
 
 
 def test_tables_equal_the_scenarios() -> None:
-    assert render() in TEXT, "print the tables with `python tests/failure_table.py` and paste them"
+    assert render() in TEXT, "print the tables with `python -m tests.support.failure_table` and paste them"
 
 
 @pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types
@@ -28,7 +29,7 @@ def test_tables_equal_the_scenarios() -> None:
 def test_examples_handle_what_they_are_for(
     number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert len(BLOCKS) == len(SAYS)
+    assert len(BLOCKS) == len(SAYS) + 1
     refuses = "RateLimitError" in BLOCKS[number]
     server.add(*[error(429, "Slow down", headers={"Retry-After": "7"})] * refuses)
     server.add(midstream_error(["Hel"], 502, "Provider disconnected"))
@@ -39,3 +40,10 @@ def test_examples_handle_what_they_are_for(
     exec(BLOCKS[number], {})  # noqa: S102 # our own page
     assert SAYS[number] in capsys.readouterr().out
     assert len(server.requests) == 1
+
+
+def test_example_of_a_test_passes(openrouter: ScriptedOpenRouter) -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS[-1], names)  # noqa: S102 # our own page
+    names["test_waits_out_a_rate_limit"](openrouter)
+    assert len(openrouter.requests) == 2

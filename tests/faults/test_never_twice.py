@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import chunk, completion, error, events, stream, tool_call
 from tests.faults.asking import OURS, asking, is_streamed, playing
 from tests.faults.repeats import repeated_finish
-from tests.faults.scenario import on_the_wire
-from tests.faults.scenarios import SCENARIOS, rows
+from tests.faults.table import SCENARIOS, rows
 from tests.support.both_clients import record_waits
-from tests.support.openrouter_replies import chunk, completion, error, events, stream, tool_call
 
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
@@ -30,13 +29,13 @@ def test_a_retry_sends_the_same_bytes_and_gets_the_answer(
     scenario: Scenario, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record_waits(monkeypatch)
-    failed = scenario.answers["streamed" if is_streamed(way) else "plain"]
-    answer = on_the_wire(STREAMED if is_streamed(way) else WHOLE)
-    with playing(failed, answer) as server, asking(way, server.url, **scenario.options) as ask:
+    failed = scenario.reply("streamed" if is_streamed(way) else "plain")
+    answer = STREAMED if is_streamed(way) else WHOLE
+    with playing(answer, first=(failed,)) as server, asking(way, server.base_url, **scenario.options) as ask:
         seen = ask()
     assert (seen.text, seen.error) == ("Hello.", None)
     first, second = server.requests
-    assert (second.head, second.body) == (first.head, first.body)
+    assert (second.headers, second.content) == (first.headers, first.content)
 
 
 BEGUN: dict[str, dict[str, Any]] = {
@@ -56,8 +55,8 @@ BEGUN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("begun", BEGUN)
 def test_an_answer_that_began_is_not_asked_for_again(begun: str, end: str, way: str) -> None:
     failed = [{"error": {"code": 503, "message": "Overloaded"}}] * (end == "an error")
-    script = on_the_wire(events(chunk({"role": "assistant", **BEGUN[begun]}), *failed, done=False))
-    with playing((), script) as server, asking(way, server.url, max_retries=3) as ask:
+    reply = events(chunk({"role": "assistant", **BEGUN[begun]}), *failed, done=False)
+    with playing(reply) as server, asking(way, server.base_url, max_retries=3) as ask:
         seen = ask()
     assert seen.error.partial is not None
     assert len(server.requests) == 1
@@ -67,15 +66,15 @@ def test_an_answer_that_began_is_not_asked_for_again(begun: str, end: str, way: 
 @pytest.mark.parametrize("arguments", ['{"city":"Oslo"}', "{}"])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_call_that_is_said_again_at_the_end_is_made_once(way: str, arguments: str, *, streamed: bool) -> None:
-    script = on_the_wire(repeated_finish(arguments, streamed=streamed))
-    with playing((), script) as server, asking(way, server.url, model=MODEL) as ask:
+    reply = repeated_finish(arguments, streamed=streamed)
+    with playing(reply) as server, asking(way, server.base_url, model=MODEL) as ask:
         seen = ask()
     assert seen.error is None
     assert seen.calls == [arguments]
 
 
 def test_each_call_has_all_its_tries() -> None:
-    script = on_the_wire(error(503, "Not now", headers={"Retry-After": "0.01"}))
-    with playing((), script) as server, asking("LFMClient.chat", server.url, max_retries=1) as ask:
+    reply = error(503, "Not now", headers={"Retry-After": "0.01"})
+    with playing(reply) as server, asking("LFMClient.chat", server.base_url, max_retries=1) as ask:
         assert [ask().error.status_code, ask().error.status_code] == [503, 503]
     assert len(server.requests) == 4

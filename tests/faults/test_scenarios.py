@@ -1,4 +1,4 @@
-"""Every failure of the table, through `LFMClient` and `ChatLFM`: `tests/litellm_provider` has it for LiteLLM."""
+"""Every failure of the table, through `LFMClient` and `ChatLFM`: `tests/unit/litellm/test_scenarios.py` has LiteLLM."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lfm_adapter.testing import failure_names
 from tests.faults.asking import OURS
 from tests.faults.outcomes import differences
-from tests.faults.scenarios import SCENARIOS, rows
+from tests.faults.table import SCENARIOS, rows
 from tests.support.both_clients import record_waits
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ def test_user_sees_what_the_table_says(scenario: Scenario, way: str, monkeypatch
     waits = record_waits(monkeypatch)
     assert not differences(scenario, way)
     assert len(waits) == scenario.tries - 1
-    if scenario.retried and scenario.wait_s:
-        assert waits == [scenario.wait_s]
+    if scenario.retried and scenario.retry_after:
+        assert waits == [scenario.retry_after]
 
 
-def test_no_scenario_stands_there_twice() -> None:
+def test_table_names_each_failure_once_and_has_all_that_can_be_scripted() -> None:
     names = [scenario.name for scenario in SCENARIOS]
     assert len(set(names)) == len(names) > 100
+    assert set(failure_names()) <= set(names)

@@ -13,9 +13,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from lfm_adapter import ChatLFM
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.prompted_model import PROMPTED, leaking_model, prompted_model
 from tests.support.scripted_model import openrouter_like
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class Forecast(BaseModel):
 @pytest.fixture(params=MODELS)
 def llm(request: pytest.FixtureRequest) -> Iterator[ChatLFM]:
     model, responder = MODELS[request.param]
-    with ScriptedOpenRouter(default=responder) as server:
+    with ScriptedOpenRouter(default=responder, path="/api/v1") as server:
         yield ChatLFM(model=model, base_url=server.base_url, api_key="test-key")
 
 

@@ -16,9 +16,10 @@ from langchain_core.messages import HumanMessage
 
 from lfm_adapter import AsyncLFMClient, ChatLFM, errors
 from lfm_adapter._transport.aiohttp import aclose_pools
+from lfm_adapter.testing import completion, error, stream
+from lfm_adapter.testing._reply import raw
+from lfm_adapter.testing._wire import PADDING
 from tests.support.both_clients import KEY, every_connection_ends
-from tests.support.http_reply import raw
-from tests.support.openrouter_replies import PADDING, completion, error, stream
 
 HANGS_S = 0.5  # after which a call is taken to wait for what never comes
 
@@ -146,7 +147,7 @@ def leaves_nothing(server, caplog, ask, reply, *, connected, late, pooled=False)
 
     With `pooled`, a turn that came to its end has given its connection back: the pool is closed first.
     """
-    server.default = lambda request: reply if b"to be cancelled" in request.body else completion("Still there.")
+    server.default = lambda request: reply if b"to be cancelled" in request.content else completion("Still there.")
     client = AsyncLFMClient(api_key=KEY, base_url=server.base_url)
 
     async def is_cancelled(place):

@@ -17,12 +17,12 @@ from lfm_adapter import LFMClient
 from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
 from lfm_adapter._toolcalls.render import repair_calls, repair_schema, with_schema, with_tools
 from lfm_adapter._toolcalls.tools import Tools
+from lfm_adapter.testing import completion, stream
 from tests.support.call_texts import read_calls
 from tests.support.chat_ways import ALL_WAYS, PLAIN, ask, chat, sent
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 DIALECTS = ("lfm2", "lfm3", None)
 MARKERS = (

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from lfm_adapter import ChatLFM
-from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
+from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
 
 if TYPE_CHECKING:
     from tests.support.recording import Service
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.vcr
 
 LIVE = "liquid/lfm-2.5-2.6b:free"
 QUESTION = "What is the capital of France? Answer with one word."
-REASONED = usage_of(prompt_tokens=18, completion_tokens=12, reasoning_tokens=9, cost=0)
+REASONED = token_usage(prompt_tokens=18, completion_tokens=12, reasoning_tokens=9, cost=0)
 
 
 def chat(service: Service, **fields: Any) -> ChatLFM:
@@ -43,8 +43,8 @@ STREAMED = stream(["Par", "is"], model=LIVE, reasoning=["France's capital", " is
 
 
 @pytest.mark.scripted(PLAIN)
-def test_plain(openrouter: Service):
-    message = chat(openrouter, max_tokens=500).invoke(QUESTION)
+def test_plain(service: Service):
+    message = chat(service, max_tokens=500).invoke(QUESTION)
     assert message.text == "Paris"
     assert message.additional_kwargs["reasoning_content"]
     assert message.response_metadata["provider"] == "Liquid"
@@ -53,15 +53,15 @@ def test_plain(openrouter: Service):
 
 
 @pytest.mark.scripted(PLAIN)
-async def test_plain_async(openrouter: Service):
-    message = await chat(openrouter, max_tokens=500).ainvoke(QUESTION)
+async def test_plain_async(service: Service):
+    message = await chat(service, max_tokens=500).ainvoke(QUESTION)
     assert message.text == "Paris"
     assert message.response_metadata["id"].startswith("gen-")
 
 
 @pytest.mark.scripted(STREAMED)
-def test_streamed(openrouter: Service):
-    chunks = list(chat(openrouter, max_tokens=500).stream(QUESTION))
+def test_streamed(service: Service):
+    chunks = list(chat(service, max_tokens=500).stream(QUESTION))
     whole = sum(chunks[1:], start=chunks[0])
     assert whole.text == "Paris"
     assert whole.additional_kwargs["reasoning_content"]
@@ -70,9 +70,9 @@ def test_streamed(openrouter: Service):
 
 
 @pytest.mark.scripted(STREAMED)
-async def test_streamed_async(openrouter: Service):
+async def test_streamed_async(service: Service):
     whole = None
-    async for chunk in chat(openrouter, max_tokens=500).astream(QUESTION):
+    async for chunk in chat(service, max_tokens=500).astream(QUESTION):
         whole = chunk if whole is None else whole + chunk
     assert whole is not None
     assert whole.text == "Paris"
@@ -84,8 +84,8 @@ async def test_streamed_async(openrouter: Service):
     completion(None, model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]),
     completion("It rains in Oslo.", model=LIVE),
 )
-def test_tools(openrouter: Service):
-    llm = chat(openrouter, max_tokens=1_000).bind_tools([weather])
+def test_tools(service: Service):
+    llm = chat(service, max_tokens=1_000).bind_tools([weather])
     asked = llm.invoke("How is the weather in Oslo?")
     [call] = asked.tool_calls
     assert (call["name"], call["args"]) == ("weather", {"city": "Oslo"})
@@ -95,22 +95,22 @@ def test_tools(openrouter: Service):
 
 
 @pytest.mark.scripted(stream([], model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]))
-def test_tools_streamed(openrouter: Service):
-    chunks = list(chat(openrouter, max_tokens=1_000).bind_tools([weather]).stream("How is the weather in Oslo?"))
+def test_tools_streamed(service: Service):
+    chunks = list(chat(service, max_tokens=1_000).bind_tools([weather]).stream("How is the weather in Oslo?"))
     whole = sum(chunks[1:], start=chunks[0])
     [call] = whole.tool_calls
     assert (call["name"], call["args"]) == ("weather", {"city": "Oslo"})
 
 
 @pytest.mark.scripted(completion('{"name": "Ada", "age": 36}', model=LIVE))
-def test_structured_output(openrouter: Service):
-    person = chat(openrouter, max_tokens=1_000).with_structured_output(Person).invoke("Ada is 36 years old.")
+def test_structured_output(service: Service):
+    person = chat(service, max_tokens=1_000).with_structured_output(Person).invoke("Ada is 36 years old.")
     assert person == Person(name="Ada", age=36)
 
 
 @pytest.mark.from_local_model
-def test_structured_output_of_a_local_model(openrouter: Service):
-    llm = chat(openrouter, model="local/smollm2-135m-instruct", temperature=0, max_tokens=60)
+def test_structured_output_of_a_local_model(service: Service):
+    llm = chat(service, model="local/smollm2-135m-instruct", temperature=0, max_tokens=60)
     person = llm.with_structured_output(Person, method="json_schema").invoke("Describe a person named Bob, aged 42.")
     assert isinstance(person, Person)
 
@@ -118,8 +118,8 @@ def test_structured_output_of_a_local_model(openrouter: Service):
 @pytest.mark.scripted(
     completion("", model=LIVE, reasoning="They ask for a story, and I think", finish_reason="length", usage=REASONED)
 )
-def test_reasoning_that_eats_the_budget(openrouter: Service):
-    message = chat(openrouter, max_tokens=16).invoke("Tell me a long story.")
+def test_reasoning_that_eats_the_budget(service: Service):
+    message = chat(service, max_tokens=16).invoke("Tell me a long story.")
     assert message.text == ""
     assert message.additional_kwargs["reasoning_details"]
     assert message.response_metadata["finish_reason"] == "length"
@@ -130,5 +130,5 @@ def test_reasoning_that_eats_the_budget(openrouter: Service):
     completion("Paris", model=LIVE),
     always=True,
 )
-def test_retry_then_success(openrouter: Service):
-    assert chat(openrouter, max_tokens=500).invoke(QUESTION).text == "Paris"
+def test_retry_then_success(service: Service):
+    assert chat(service, max_tokens=500).invoke(QUESTION).text == "Paris"

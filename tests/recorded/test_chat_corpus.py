@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter import ChatLFM
+from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
+from lfm_adapter.testing._reply import raw
 from tests.support.corpus import WHY_NOT, Expected, Recording, expected, load
-from tests.support.http_reply import Reply, raw
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.skipif(not CORPUS, reason=WHY_NOT)
 
 @pytest.fixture(scope="module")
 def corpus_server() -> Iterator[ScriptedOpenRouter]:
-    with ScriptedOpenRouter() as server:
+    with ScriptedOpenRouter(path="/api/v1") as server:
         yield server
 
 
 def played(recording: Recording, server: ScriptedOpenRouter, piece_bytes: int) -> ChatLFM:
-    reply: Reply = raw(200, {"Content-Type": recording.content_type}, (recording.body,))
+    reply: ScriptedReply = raw(200, {"Content-Type": recording.content_type}, (recording.body,))
     server.add(reply.in_pieces(piece_bytes))
     return ChatLFM(model="liquid/lfm-2.5-2.6b:free", base_url=server.base_url, api_key="test-key", max_retries=0)
 

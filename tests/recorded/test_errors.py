@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter import ChatLFM, errors
-from tests.support.openrouter_replies import error, error_in_200, error_in_choice, midstream_error
+from lfm_adapter.testing import error
+from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
 
 if TYPE_CHECKING:
     from tests.support.recording import Service
@@ -44,7 +45,13 @@ PLAIN = [
         "retired_model",
         model=RETIRED,
     ),
-    case(error(400, CONTEXT), errors.ContextWindowExceededError, "maximum context length", "context", context_length=65_536),
+    case(
+        error(400, CONTEXT),
+        errors.ContextWindowExceededError,
+        "maximum context length",
+        "context",
+        context_length=65_536,
+    ),
     case(error(400, "Expected temperature to be at most 2"), errors.BadRequestError, "temperature", "bad_request"),
     case(error(401, "User not found."), errors.AuthenticationError, "OPENROUTER_API_KEY", "wrong_key"),
     case(error(402, "Insufficient credits"), errors.PaymentRequiredError, "credits", "no_credit", is_retryable=False),
@@ -95,7 +102,13 @@ PLAIN = [
     case(error(504, "Gateway timeout"), errors.APITimeoutError, "timeout", "gateway_timeout"),
     case(error(524, "A timeout occurred"), errors.APITimeoutError, "timeout", "edge_timeout"),
     case(error(529, "Provider overloaded"), errors.ServerError, "overloaded", "overloaded", is_retryable=True),
-    case(error_in_200(502, "Provider disconnected"), errors.ServerError, "disconnected", "error_in_a_200", status=502),
+    case(
+        error_in_200(502, "Provider disconnected"),
+        errors.ServerError,
+        "disconnected",
+        "error_in_a_200",
+        status_code=502,
+    ),
     case(
         error_in_choice(502, "Provider disconnected", text="Par"),
         errors.ServerError,
@@ -134,15 +147,15 @@ def chat(service: Service, facts: dict[str, Any]) -> ChatLFM:
 
 
 @pytest.mark.parametrize(("expected", "says", "facts"), PLAIN)
-def test_error(openrouter: Service, expected: type[errors.APIError], says: str, facts: dict[str, Any]):
+def test_error(service: Service, expected: type[errors.APIError], says: str, facts: dict[str, Any]):
     with pytest.raises(expected) as raised:
-        chat(openrouter, facts).invoke("Hello")
+        chat(service, facts).invoke("Hello")
     check(raised.value, says, facts)
 
 
 @pytest.mark.parametrize(("expected", "says", "facts"), STREAMED)
-async def test_error_streamed(openrouter: Service, expected: type[errors.APIError], says: str, facts: dict[str, Any]):
+async def test_error_streamed(service: Service, expected: type[errors.APIError], says: str, facts: dict[str, Any]):
     with pytest.raises(expected) as raised:
-        async for _ in chat(openrouter, facts).astream("Hello"):
+        async for _ in chat(service, facts).astream("Hello"):
             pass
     check(raised.value, says, facts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
+from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
 
 if TYPE_CHECKING:
     from tests.support.recording import Service
@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 LIVE = "liquid/lfm-2.5-2.6b:free"
 NEWEST = "liquid/lfm-3-1.7b"
 XML_CALL = "<tool_call><function={}><parameter={}>{}</parameter></function></tool_call>"
-USAGE = usage_of(prompt_tokens=20, completion_tokens=30, reasoning_tokens=12, cost=0)
+USAGE = token_usage(prompt_tokens=20, completion_tokens=30, reasoning_tokens=12, cost=0)
 BOOK = '{"title": "Dune", "author": "Frank Herbert", "year": 1965}'
 
 
@@ -90,9 +90,9 @@ RECORDED = [
 
 @pytest.mark.parametrize(("name", "prints"), RECORDED)
 def test_example(
-    name: str, prints: str, openrouter: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, prints: str, service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setenv("OPENROUTER_API_KEY", openrouter.api_key)
+    monkeypatch.setenv("OPENROUTER_API_KEY", service.api_key)
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     assert prints in capsys.readouterr().out
 

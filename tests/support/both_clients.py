@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import pytest
 
     from lfm_adapter._client.settings import Settings
+    from lfm_adapter.testing import ScriptedOpenRouter
     from lfm_adapter.types import Delta, HTTPRequest, Reply
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 __all__ = [
     "KEY",

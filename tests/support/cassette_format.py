@@ -25,16 +25,26 @@ import yaml
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.request import Request
 
-from tests.support.http_reply import compact_json
+from lfm_adapter.testing._reply import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["ORIGIN", "VCR_SETTINGS", "Cassette", "CassetteFiles", "from_text", "normalized", "to_text"]
+__all__ = [
+    "ORIGIN",
+    "VCR_SETTINGS",
+    "Cassette",
+    "CassetteFiles",
+    "from_text",
+    "normalized",
+    "same_attribution",
+    "to_text",
+]
 
 ORIGIN = "https://openrouter.ai/api/v1"
 
 REQUEST_HEADERS = re.compile("content-type|http-referer|x-title|x-openrouter-title|x-openrouter-categories|user-agent")
+ATTRIBUTION_HEADERS = ("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories")
 REPLY_HEADERS = re.compile("content-type|retry-after|x-generation-id|x-ratelimit-.*")
 
 _KEY = re.compile(r"\bsk-or-[\w-]+|\bBearer +[\w.-]+|\b(?:user|org)_(?=[A-Za-z]*\d)[A-Za-z0-9]{16,}")
@@ -96,8 +106,14 @@ def normalized(request: Request) -> Request:
     return request
 
 
+def same_attribution(sent: Request, recorded: Request) -> None:
+    """Compare the headers that credit an app, as vcrpy's matchers do."""
+    for name in ATTRIBUTION_HEADERS:
+        assert sent.headers.get(name) == recorded.headers.get(name), name
+
+
 VCR_SETTINGS: Object = {
-    "match_on": ("method", "uri", "body"),
+    "match_on": ("method", "uri", "body", "attribution"),
     "decode_compressed_response": True,
     "before_record_request": normalized,
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AIMessageChunk
     from langchain_core.runnables import Runnable
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 __all__ = ["ALL_WAYS", "NATIVE", "PLAIN", "STREAMED", "ask", "chat", "native_chat", "sent", "summed"]
 
@@ -61,7 +61,7 @@ def summed(chunks: Sequence[AIMessageChunk]) -> AIMessage:
 
 def sent(server: ScriptedOpenRouter) -> dict[str, Any]:
     """The body of the last request."""
-    body: dict[str, Any] = server.requests[-1].json
+    body: dict[str, Any] = server.requests[-1].body
     return body
 
 

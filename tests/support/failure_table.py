@@ -1,44 +1,43 @@
-"""The tables of `docs/failures.md`, from `tests/faults`. `python tests/failure_table.py` prints them."""
+"""The tables of `docs/failures.md`, from `tests/faults`. `python -m tests.support.failure_table` prints them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tests.faults.scenario import LANGCHAIN
-from tests.faults.scenarios import THEMES
+from tests.faults.table import FAILURES, HARMLESS
 
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
 __all__ = ["render"]
 
-HEAD = ("What happens", "Retried", "Raises", "LangChain", "LiteLLM", "Kept")
+HEAD = ("Name", "Status", "Retried", "Raises", "LangChain", "LiteLLM", "Kept")
 
 
 def render() -> str:
-    """Return a heading and a table for each theme, and below it what does no harm."""
-    return "\n\n".join(map(_theme, THEMES))
+    """Return a heading and a table for each theme, and below it what is harmless."""
+    return "\n\n".join(map(_theme, FAILURES))
 
 
 def _theme(theme: str) -> str:
-    failing = [scenario for scenario in THEMES[theme] if scenario.raises]
-    harmless = [scenario for scenario in THEMES[theme] if not scenario.raises]
-    rows = [HEAD, ("---",) * len(HEAD), *map(_row, failing)]
+    rows = [HEAD, ("---",) * len(HEAD), *map(_row, FAILURES[theme])]
     parts = [f"## {theme}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
-    if harmless:
-        parts += ["The answer is whole in spite of:", "\n".join(f"- {scenario.name}" for scenario in harmless)]
+    if HARMLESS[theme]:
+        parts += ["Harmless, the answer is whole:", "\n".join(f"- {scenario.name}" for scenario in HARMLESS[theme])]
     return "\n\n".join(parts)
 
 
 def _row(scenario: Scenario) -> tuple[str, ...]:
     assert scenario.raises is not None
     return (
-        scenario.name,
+        f"`{scenario.name}`",
+        str(scenario.status or ""),
         "yes" if scenario.retried else "no",
         f"`{scenario.raises.__name__}`",
         f"`{LANGCHAIN[scenario.raises]}`",
         f"`{scenario.class_of_litellm()}`",
-        "what came" if scenario.kept else "",
+        "yes" if scenario.kept else "",
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 __all__ = [
     "ALL_WAYS",

@@ -14,7 +14,7 @@ from lfm_adapter.apps.mcp.session import Session
 if TYPE_CHECKING:
     from mcp.server import MCPServer
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 __all__ = ["KEY", "MODEL", "MODES", "connect", "error_of", "mcp_server", "session_of", "usage_of"]
 

@@ -13,6 +13,8 @@ from lfm_adapter._client.settings import DEFAULT_MODEL
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from lfm_adapter.types import ModelCard
+
 __all__ = ["TABLES", "render", "table_in"]
 
 ROOT = Path(__file__).parents[2]

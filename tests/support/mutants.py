@@ -14,24 +14,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
+from lfm_adapter.testing import chunk, completion, error, events, stream, tool_call
+from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
 from tests.support import corpus
-from tests.support.openrouter_replies import (
-    chunk,
-    completion,
-    error,
-    error_in_200,
-    error_in_choice,
-    events,
-    midstream_error,
-    stream,
-    tool_call,
-)
 from tests.support.played import AsyncPlayed, Played
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.http_reply import Reply
+    from lfm_adapter.testing import ScriptedReply
 
 __all__ = ["Mutant", "Path", "Sample", "mutants", "paths", "replaced", "samples", "written"]
 
@@ -223,7 +214,7 @@ def _spoiled(value: Any, path: Path) -> Iterator[bytes]:
         yield text.replace(here, twice).encode()
 
 
-def _of_reply(number: int, reply: Reply) -> Sample:
+def _of_reply(number: int, reply: ScriptedReply) -> Sample:
     is_stream = reply.headers["Content-Type"] == corpus.EVENT_STREAM
     return Sample(f"reply {number}", reply.status, _objects(reply.body, is_stream=is_stream), is_stream=is_stream)
 
@@ -263,7 +254,7 @@ METADATA = {
     "headers": {"Retry-After": "3", "X-RateLimit-Reset": "1790000009000"}, "reasons": ["a"], "retry_after_seconds": 3,
 }  # fmt: skip
 FAILURES = ((429, "Slow down"), (404, "No endpoints found that support tool use"), (400, "context length is 8 tokens"))
-REPLIES: tuple[Reply, ...] = (
+REPLIES: tuple[ScriptedReply, ...] = (
     completion(
         "Hello.", reasoning="Hm.", tool_calls=CALLS, refusal="No.", logprobs=LOGPROBS, system_fingerprint="f",
         service_tier="s", citations=["https://a.b"],

@@ -11,12 +11,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.support.scripted_listings import SAMPLING, SERVED, ServedModel
-from tests.support.scripted_model import Answer, respond
+from lfm_adapter import catalog
+from tests.support.scripted_model import SERVED, Answer, respond
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest
+    from lfm_adapter.testing import RecordedRequest, ScriptedReply
 
 __all__ = ["PROMPTED", "leaking_model", "prompted_model"]
 
@@ -24,10 +23,7 @@ PROMPTED = "liquid/lfm-3b"
 
 Object = dict[str, Any]
 
-_MODELS = {
-    name: ServedModel(name, 32768, 32768, "0.00000002", "0.00000002", SAMPLING, reasons=False)
-    for name in (PROMPTED, "liquid/lfm-7b")
-}
+_MODELS = {name: catalog.get(name) for name in (PROMPTED, "liquid/lfm-7b")}
 _NATIVE_ONLY = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
 _TOOLS = re.compile(r"<tools>\n(.*?)\n</tools>", re.DOTALL)
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
@@ -36,12 +32,12 @@ _NAMED = re.compile(r"You must make .* call of `(.*?)` now")
 _SCHEMA = re.compile(r"It must fit this JSON schema.*?:\n(\{.*)", re.DOTALL)
 
 
-def prompted_model(request: RecordedRequest) -> Reply:
+def prompted_model(request: RecordedRequest) -> ScriptedReply:
     """Answer `POST /chat/completions` as LFM-3B did. For `ScriptedOpenRouter(default=prompted_model)`."""
     return respond(request, _MODELS, hears=_heard, speaks=_in_json)
 
 
-def leaking_model(request: RecordedRequest) -> Reply:
+def leaking_model(request: RecordedRequest) -> ScriptedReply:
     """Answer as a model whose server does not know its calls. For `ScriptedOpenRouter(default=leaking_model)`."""
     return respond(request, SERVED, speaks=_in_lfm2)
 

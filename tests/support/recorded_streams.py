@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
+from lfm_adapter.testing import stream, tool_call
 from tests.support import corpus
-from tests.support.openrouter_replies import stream, tool_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable

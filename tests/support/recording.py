@@ -3,7 +3,7 @@
     pytest tests/recorded --record-mode=rewrite
 
 records from OpenRouter when `OPENROUTER_API_KEY` is set, and otherwise from what the test's marker names. A test that
-is marked `vcr` asks for the `openrouter` fixture and hands its `base_url` and `api_key` to the code under test: the
+is marked `vcr` asks for the `service` fixture and passes its `base_url` and `api_key` to the code under test: the
 same test records and replays. The code under test always sees OpenRouter's own address, since some of what it sends
 depends on it; while something else answers, the transports carry its requests there.
 """
@@ -25,8 +25,8 @@ import pytest
 
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter._transport.urllib3 import Urllib3Transport
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.cassette_format import ORIGIN
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ MARKERS = (
 PROVENANCE = re.compile(
     r"(OpenRouter"
     r"|local model SmolLM2-135M-Instruct, llama\.cpp \(xllamacpp [\d.]+\)"
-    r"|scripted server \(tests/scripted_openrouter\.py\)"
+    r"|scripted server \(lfm_adapter\.testing\)"
     r"), \d{4}-\d{2}-\d{2}"
 )
 
@@ -87,7 +87,7 @@ def provenance_of(node: pytest.Item) -> str:
             llama_cpp = f"llama.cpp (xllamacpp {importlib.metadata.version('xllamacpp')})"
             source = f"local model SmolLM2-135M-Instruct, {llama_cpp}"
         case Source.SCRIPT:
-            source = "scripted server (tests/scripted_openrouter.py)"
+            source = "scripted server (lfm_adapter.testing)"
     return f"{source}, {dt.datetime.now(dt.UTC).date()}"
 
 

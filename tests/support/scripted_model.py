@@ -15,22 +15,24 @@ import json
 import re
 import zlib
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tests.support.openrouter_replies import CREATED, PADDING, completion, error, stream, tool_call, usage_of
+from lfm_adapter import catalog
+from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
+from lfm_adapter.testing._wire import CREATED, PADDING
 from tests.support.schema_example import PromptWords, example_of
-from tests.support.scripted_listings import RETIRED, SERVED, ServedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest
+    from lfm_adapter.testing import RecordedRequest, ScriptedReply
+    from lfm_adapter.types import ModelCard
 
-__all__ = ["Answer", "openrouter_like", "respond"]
+__all__ = ["SERVED", "Answer", "openrouter_like", "respond"]
 
 Object = dict[str, Any]
+SERVED = {card.id: card for card in catalog.models() if card.kind == "chat" and card.status == "live"}
+RETIRED = frozenset(card.id for card in catalog.models() if card.status == "retired")
 PARTS = frozenset({"text", "image_url", "input_audio", "video_url", "file"})
 
 
@@ -44,18 +46,18 @@ class Answer:
     finish_reason: str = "stop"
 
 
-def openrouter_like(request: RecordedRequest) -> Reply:
+def openrouter_like(request: RecordedRequest) -> ScriptedReply:
     """Answer `POST /chat/completions`. For `ScriptedOpenRouter(default=openrouter_like)`."""
     return respond(request, SERVED)
 
 
 def respond(
     request: RecordedRequest,
-    serves: Mapping[str, ServedModel],
+    serves: Mapping[str, ModelCard],
     *,
     hears: Callable[[Object], Object] = lambda body: body,
     speaks: Callable[[Answer], Answer] = lambda answer: answer,
-) -> Reply:
+) -> ScriptedReply:
     """Answer as a model that may hear and speak otherwise than with native tools.
 
     Args:
@@ -67,7 +69,7 @@ def respond(
     if not request.headers.get("authorization", "").removeprefix("Bearer").strip():
         return error(401, "No cookie auth credentials found")
     try:
-        body: Object = request.json
+        body: Object = request.body
     except ValueError:
         return error(400, "Input must have at least 1 token.", metadata={"provider_name": None})
     if not body.get("messages"):
@@ -80,25 +82,25 @@ def respond(
     refusal = _complaint(heard, served)
     if refusal is not None:
         return error(400, refusal)
-    return _reply(body, served, speaks(_answer(heard, served)), zlib.crc32(request.body))
+    return _reply(body, served, speaks(_answer(heard, served)), zlib.crc32(request.content))
 
 
-def _no_such_model(asked: list[str]) -> Reply:
+def _no_such_model(asked: list[str]) -> ScriptedReply:
     name = asked[0] if asked else "undefined"
     if name in RETIRED:
         return error(404, f"No endpoints found for {name}.")
     return error(400, f"{name} is not a valid model ID")
 
 
-def _complaint(body: Object, model: ServedModel) -> str | None:
+def _complaint(body: Object, model: ModelCard) -> str | None:
     """Why the request is refused, or None."""
     effort = (body.get("reasoning") or {}).get("effort", body.get("reasoning_effort"))
-    if model.reasons and effort == "none":
+    if model.capabilities.reasoning_mandatory and effort == "none":
         return "Reasoning is mandatory for this endpoint and cannot be disabled."
     wanted = _prompt_tokens(body) + (_token_limit(body) or 0)
-    if wanted > model.context_tokens:
+    if wanted > model.context_length:
         return (
-            f"This endpoint's maximum context length is {model.context_tokens} tokens. However, you requested about "
+            f"This endpoint's maximum context length is {model.context_length} tokens. However, you requested about "
             f"{wanted} tokens. Please reduce the length of either one."
         )
     choice = body.get("tool_choice")
@@ -132,11 +134,11 @@ def _wrong_in_message(message: Object, open_calls: set[str]) -> str | None:
     return None
 
 
-def _answer(body: Object, model: ServedModel) -> Answer:
+def _answer(body: Object, model: ModelCard) -> Answer:
     last = body["messages"][-1]
     users = [message for message in body["messages"] if message["role"] == "user"]
     prompt = PromptWords(_text_of(users[-1]) if users else "")
-    reasoning = _tokens(f"The user says: {prompt.text[:40]}") if model.reasons else []
+    reasoning = _tokens(f"The user says: {prompt.text[:40]}") if model.capabilities.reasoning_mandatory else []
     calls = _calls(body, prompt)
     if calls:
         return Answer(reasoning, [], calls, "tool_calls")
@@ -190,30 +192,31 @@ def _some_object(body: Object, prompt: PromptWords) -> Object:
     return {key: f"the {key}" for key in keys}
 
 
-def _within_limits(answer: Answer, body: Object, model: ServedModel) -> Answer:
+def _within_limits(answer: Answer, body: Object, model: ModelCard) -> Answer:
     """`stop` ends the text before the first of its sequences; reasoning uses up `max_tokens` before the text does."""
     stop = body.get("stop") or []
     text = "".join(answer.text)
     ends = [text.find(sequence) for sequence in ([stop] if isinstance(stop, str) else stop)]
     text = text[: min((end for end in ends if end >= 0), default=None)]
-    limit = min(_token_limit(body) or model.max_output_tokens, model.max_output_tokens)
+    most = model.max_output_tokens or model.context_length or 0
+    limit = min(_token_limit(body) or most, most)
     reasoning, tokens = answer.reasoning[:limit], _tokens(text)
     kept = tokens[: limit - len(reasoning)]
     cut = len(reasoning) + len(kept) < len(answer.reasoning) + len(tokens)
     return Answer(reasoning, kept, finish_reason="length" if cut else "stop")
 
 
-def _reply(body: Object, model: ServedModel, answer: Answer, seed: int) -> Reply:
+def _reply(body: Object, model: ModelCard, answer: Answer, seed: int) -> ScriptedReply:
     prompt_tokens = _prompt_tokens(body)
     completion_tokens = (
         len(answer.reasoning) + len(answer.text) + len(_tokens(_json(answer.calls) * bool(answer.calls)))
     )
-    cost = prompt_tokens * Decimal(model.prompt_price) + completion_tokens * Decimal(model.completion_price)
-    usage = usage_of(prompt_tokens, completion_tokens, cost=float(cost), reasoning_tokens=len(answer.reasoning))
+    cost = prompt_tokens * model.pricing.prompt + completion_tokens * model.pricing.completion
+    usage = token_usage(prompt_tokens, completion_tokens, cost=float(cost), reasoning_tokens=len(answer.reasoning))
     shown = body.get("include_reasoning") is not False and not (body.get("reasoning") or {}).get("exclude")
     reasoning = answer.reasoning if shown else []
     same: Object = {
-        "model": model.model_id,
+        "model": model.id,
         "usage": usage,
         "finish_reason": answer.finish_reason,
         "tool_calls": answer.calls,

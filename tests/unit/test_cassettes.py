@@ -19,16 +19,17 @@ from pytest_recording.plugin import get_default_cassette_name
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
-from tests.support.cassette_format import ORIGIN, VCR_SETTINGS, CassetteFiles, from_text, to_text
-from tests.support.http_reply import compact_json, html, json_reply, raw
-from tests.support.openrouter_replies import PADDING, completion, error, events, midstream_error, stream, usage_of
+from lfm_adapter.testing import completion, error, events, json_reply, stream, token_usage
+from lfm_adapter.testing._reply import compact_json, html, raw
+from lfm_adapter.testing._wire import PADDING, midstream_error
+from tests.support.cassette_format import ORIGIN, VCR_SETTINGS, CassetteFiles, from_text, same_attribution, to_text
 from tests.support.recording import PROVENANCE
 
 pytest_plugins = ["pytester"]
 
 TESTS = Path(__file__).parents[1]
 CASSETTES = TESTS.parent / "cassettes"
-FROM = "scripted server (tests/scripted_openrouter.py), 2026-11-23"
+FROM = "scripted server (lfm_adapter.testing), 2026-11-23"
 ASK = {"model": "liquid/lfm-3b", "messages": [{"role": "user", "content": "Zürich?\nIn one line."}]}
 
 
@@ -53,11 +54,11 @@ def replayed(reply):
 
 
 def test_a_cassette_reads_like_this():
-    reply = completion("Sonne,\nund Wind.", padding=PADDING, usage=usage_of(7, 2, cost=2e-08))
+    reply = completion("Sonne,\nund Wind.", padding=PADDING, usage=token_usage(7, 2, cost=2e-08))
     text = written(reply, request_headers={"Authorization": "Bearer test-key", "User-Agent": "lfm-adapter/0.1.0"})
     assert text.startswith(
         """\
-recorded_from: scripted server (tests/scripted_openrouter.py), 2026-11-23
+recorded_from: scripted server (lfm_adapter.testing), 2026-11-23
 interactions:
 - request:
     method: POST
@@ -212,6 +213,7 @@ def pool():
 
 def recorder(folder, mode):
     library = vcr.VCR(record_mode=mode, cassette_library_dir=str(folder), **VCR_SETTINGS)
+    library.register_matcher("attribution", same_attribution)
     library.register_persister(CassetteFiles(FROM))
     return library.use_cassette("c.yaml")
 
@@ -305,18 +307,18 @@ INNER_TEST = """
 import pytest
 from lfm_adapter.types import HTTPRequest
 from lfm_adapter._transport.urllib3 import Urllib3Transport
-from tests.support.openrouter_replies import completion, error
+from lfm_adapter.testing import completion, error
 
 
 @pytest.mark.vcr
 @pytest.mark.scripted(error(429, "slow down"), completion("Hi."))
-def test_asks(openrouter):
-    headers = {{"Content-Type": "application/json", "Authorization": "Bearer " + openrouter.api_key}}
-    request = HTTPRequest("POST", openrouter.base_url + "/chat/completions", headers, b"{{}}", 5)
+def test_asks(service):
+    headers = {{"Content-Type": "application/json", "Authorization": "Bearer " + service.api_key}}
+    request = HTTPRequest("POST", service.base_url + "/chat/completions", headers, b"{{}}", 5)
     statuses = []
     for _ in range({asks}):
         reply = Urllib3Transport().send(request)
-        statuses.append(reply.status)
+        statuses.append(reply.status_code)
         reply.close()
     assert statuses == [429, 200]
 """
@@ -340,7 +342,7 @@ def inner(pytester, monkeypatch):
 def test_a_test_records_from_its_script_and_replays_without_it(pytester, inner):
     inner(INNER_TEST.format(asks=2), "--record-mode=rewrite").assert_outcomes(passed=1)
     text = (pytester.path / "cassettes" / "inner" / "test_asks.yaml").read_text("utf-8")
-    assert re.match(r"recorded_from: scripted server \(tests/scripted_openrouter\.py\), \d{4}-\d\d-\d\d\n", text)
+    assert re.match(r"recorded_from: scripted server \(lfm_adapter\.testing\), \d{4}-\d\d-\d\d\n", text)
     assert text.count(f"uri: {ORIGIN}/chat/completions\n") == 2
     inner(INNER_TEST.format(asks=2)).assert_outcomes(passed=1)
 
@@ -353,9 +355,9 @@ def test_with_a_key_openrouter_answers_unless_the_script_always_does(inner, monk
 
         @pytest.mark.vcr
         @pytest.mark.scripted(always={always})
-        def test_a(openrouter):
-            assert openrouter.api_key == {key!r}
-            assert "own" not in repr(openrouter)
+        def test_a(service):
+            assert service.api_key == {key!r}
+            assert "own" not in repr(service)
     """
     inner(textwrap.dedent(source), "--record-mode=once").assert_outcomes(passed=1)
 
@@ -372,8 +374,8 @@ def test_a_recorded_reply_that_is_not_asked_for_is_an_error(inner):
     [
         (INNER_TEST.format(asks=2), "new_episodes", "*recorded as a whole: use --record-mode=rewrite*"),
         (INNER_TEST.format(asks=1), "rewrite", "*1 scripted replies were not asked for*"),
-        ("import pytest\n@pytest.mark.vcr\ndef test_a(openrouter): pass", "once", "*Nothing can answer*test_a*"),
-        ("def test_a(openrouter): pass", "once", "*fixture is for tests that are marked `vcr`*"),
+        ("import pytest\n@pytest.mark.vcr\ndef test_a(service): pass", "once", "*Nothing can answer*test_a*"),
+        ("def test_a(service): pass", "once", "*fixture is for tests that are marked `vcr`*"),
     ],
     ids=["added_to", "not_asked_for", "nothing_answers", "no_cassette"],
 )

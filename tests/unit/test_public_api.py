@@ -6,6 +6,7 @@ import importlib
 import importlib.abc
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import pytest
 
 import lfm_adapter
 import lfm_adapter.litellm
+from tests.support import reference
 
 HEAVY = {
     "aiohttp",
@@ -129,3 +131,31 @@ def test_a_module_lists_what_it_offers_in_order(name):
     assert len(set(listed)) == len(listed)
     for public in listed:
         assert hasattr(module, public)
+
+
+@pytest.mark.parametrize("name", reference.MODULES)
+def test_public_module_exports_all_that_it_holds(name):
+    module = imported(name)
+    for exported in module.__all__:
+        getattr(module, exported)  # what is loaded on first use
+    held = {
+        public
+        for public in dir(module)
+        if not public.startswith("_")
+        and str(getattr(getattr(module, public), "__module__", "")).startswith("lfm_adapter")
+    }
+    assert held <= set(module.__all__)
+
+
+@pytest.mark.parametrize("name", reference.MODULES)
+def test_reference_page_names_all_that_a_public_module_exports(name):
+    imported(name)
+    documented = set(re.findall(r"`(lfm_adapter\.[\w.]+)`", reference.PAGE.read_text("utf-8")))
+    assert set(reference.exported(name)) <= documented
+
+
+def test_reference_page_names_nothing_else_of_these_modules():
+    public = {name for module in reference.MODULES if imported(module) for name in reference.exported(module)}
+    modules = "|".join(re.escape(name.partition(".")[2]) for name in reference.MODULES[1:])
+    documented = set(re.findall(rf"`(lfm_adapter\.(?:{modules})\.\w+)`", reference.PAGE.read_text("utf-8")))
+    assert documented <= public

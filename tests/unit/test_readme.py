@@ -16,14 +16,13 @@ from typer.main import get_command
 from lfm_adapter import errors, local
 from lfm_adapter.apps.cli import app
 from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.testing import completion, tool_call
 from tests.support.call_texts import CALL_TEXTS
 from tests.support.model_table import TABLES, render, table_in
-from tests.support.openrouter_replies import completion, tool_call
 from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -77,20 +76,22 @@ def test_commands_take_the_arguments_that_are_shown(command: str):
 
 
 @pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types
+@pytest.mark.filterwarnings("ignore:`liquid/lfm-3b` is retired")
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_python_blocks_run(number: int, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_python_blocks_run(
+    number: int, openrouter: ScriptedOpenRouter, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
+):
     block = BLOCKS[number]
-    server.default = _answer
+    openrouter.default = server.default = _answer
     names: dict[str, object] = {}
     if "litellm" in block:
         pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
         from tests.support.litellm_ways import answer_as_openrouter
 
-        answer_as_openrouter(server, monkeypatch)
+        monkeypatch.delenv("OPENROUTER_BASE_URL")
+        answer_as_openrouter(openrouter, monkeypatch)
         first = next(block for block in BLOCKS if "litellm" in block)  # it has the messages
     else:
-        monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
         monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
         first = BLOCKS[0]  # it has `llm`
     exec(first, names)  # noqa: S102 # our own README
@@ -114,9 +115,9 @@ def test_example_of_a_recorded_test_needs_the_server_once(
     assert "sk-or-v1" not in (tmp_path / "cassettes" / "capital.yaml").read_text()
 
 
-def _answer(request: RecordedRequest) -> Reply:
+def _answer(request: RecordedRequest) -> ScriptedReply:
     """Play a model that is served whatever its name, and that calls the tools it is given."""
-    body = request.json
+    body = request.body
     if "Ada" in str(body["messages"]):
         return completion('{"name": "Ada", "age": 36}', model=body["model"])
     if body.get("tools"):

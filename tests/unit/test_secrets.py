@@ -15,13 +15,14 @@ from langchain_core.tracers.langchain import LangChainTracer, wait_for_all_trace
 from langsmith import Client
 
 from lfm_adapter import ChatLFM, LFMClient, errors
+from lfm_adapter.testing import completion, error, stream
+from lfm_adapter.testing._reply import html
+from lfm_adapter.testing._wire import error_in_200, midstream_error
 from tests.support.chat_ways import ALL_WAYS, ask, chat
-from tests.support.http_reply import html
 from tests.support.leaks import SECRET, Leaks, told_by
-from tests.support.openrouter_replies import completion, error, error_in_200, midstream_error, stream
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 KEY = "a-key-of-no-usual-form"
 ACCOUNT = "user_2abcDEF345ghiJKL"
@@ -94,7 +95,7 @@ def test_key_that_a_server_repeats_is_masked_in_the_facts_of_an_error_too(server
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_nothing_that_comes_of_a_call_tells_a_key_or_an_account(server: ScriptedOpenRouter, answer: str, way: str):
-    server.default = lambda request: ANSWERS[answer](bool(request.json.get("stream")))
+    server.default = lambda request: ANSWERS[answer](bool(request.body.get("stream")))
     runs: list[Any] = []
     tracer = LangChainTracer(client=Client(session=RecordedSession(runs), api_key="no-key", auto_batch_tracing=False))
     llm = chat(server, api_key=KEY, default_headers={"X-Secret": "hidden-value"})

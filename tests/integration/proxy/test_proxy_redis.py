@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lfm_adapter.testing import ScriptedOpenRouter, completion, error, token_usage
 from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
-from tests.support.openrouter_replies import completion, error, usage_of
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest
+    from lfm_adapter.testing import RecordedRequest, ScriptedReply
 
 REDIS = shutil.which("redis-server")
 
@@ -37,17 +35,17 @@ HELLO = [{"role": "user", "content": "Hello"}]
 ALONE = {"disable_fallbacks": True}
 
 
-def upstream(request: RecordedRequest) -> Reply:
+def upstream(request: RecordedRequest) -> ScriptedReply:
     """A new answer each time, and LFM-3B retired."""
-    model = request.json["model"]
+    model = request.body["model"]
     if model == "liquid/lfm-3b":
         return error(404, "No endpoints found for liquid/lfm-3b.")
-    return completion(f"Answer {next(NUMBERS)}", model=model, usage=usage_of(cost=1e-9))
+    return completion(f"Answer {next(NUMBERS)}", model=model, usage=token_usage(cost=1e-9))
 
 
 @pytest.fixture(scope="module")
 def openrouter() -> Iterator[ScriptedOpenRouter]:
-    with ScriptedOpenRouter(default=upstream) as server:
+    with ScriptedOpenRouter(default=upstream, path="/api/v1") as server:
         yield server
 
 
@@ -120,7 +118,7 @@ def test_model_that_fails_on_one_is_left_alone_by_the_other(proxies: tuple[Proxy
     first, second = proxies
     for _ in range(ALLOWED_FAILS + 2):
         _ask_retired(first)
-    assert [request.json["model"] for request in asked] == ["liquid/lfm-3b"] * (ALLOWED_FAILS + 1)
+    assert [request.body["model"] for request in asked] == ["liquid/lfm-3b"] * (ALLOWED_FAILS + 1)
     asked.clear()
     # It looks into Redis every few seconds; by its own failures alone it would go on asking.
     while "No deployments available" not in _ask_retired(second):

@@ -1,4 +1,4 @@
-"""What `lfm proxy-config` writes. `tests/proxy` starts LiteLLM's Proxy with it."""
+"""What `lfm proxy-config` writes. `tests/integration/proxy` starts LiteLLM's Proxy with it."""
 
 from __future__ import annotations
 

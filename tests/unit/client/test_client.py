@@ -10,21 +10,11 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter._client.request import CompletionRequest
+from lfm_adapter.testing import Break, ScriptedOpenRouter, completion, error, stream, token_usage, tool_call
+from lfm_adapter.testing._reply import html, raw
+from lfm_adapter.testing._wire import GENERATION_ID, PADDING, error_in_200, midstream_error
 from tests.support.both_clients import KEY, KINDS, clients, record_waits
-from tests.support.http_reply import Break, html, raw
-from tests.support.openrouter_replies import (
-    GENERATION_ID,
-    PADDING,
-    completion,
-    error,
-    error_in_200,
-    midstream_error,
-    stream,
-    tool_call,
-    usage_of,
-)
 from tests.support.scripted_model import openrouter_like
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 COMPRESSION = {"id": "context-compression"}
@@ -51,7 +41,7 @@ class TestChat:
     def test_takes_a_question_for_a_message_of_the_user(self, make, server):
         server.add(completion())
         make(server).chat("Grüß Gott\u2028!")
-        assert server.requests[0].json["messages"] == [{"role": "user", "content": "Grüß Gott\u2028!"}]
+        assert server.requests[0].body["messages"] == [{"role": "user", "content": "Grüß Gott\u2028!"}]
 
     def test_reads_through_the_whitespace_that_keeps_a_connection_open(self, make, server):
         server.add(completion("Hello.", padding=PADDING * 100))
@@ -120,7 +110,7 @@ class TestBody:
     def sent(self, client, server, **parameters):
         server.add(completion())
         client.chat("Hi", **parameters)
-        return server.requests[-1].json
+        return server.requests[-1].body
 
     def test_holds_what_was_asked_for_and_nothing_else(self, make, server):
         assert self.sent(make(server), server) == {
@@ -166,18 +156,18 @@ class TestBody:
     def test_asks_other_servers_for_the_usage_of_a_stream(self, make, server):
         server.add(stream())
         make(server).text()
-        body = server.requests[0].json
+        body = server.requests[0].body
         assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
 
     def test_does_not_ask_openrouter_for_what_it_always_tells(self, make, server):
         server.add(stream())
         make(server, as_openrouter=True).text()
-        assert server.requests[0].json.keys() == {"model", "messages", "stream"}
+        assert server.requests[0].body.keys() == {"model", "messages", "stream"}
 
     def test_asks_no_server_for_usage_where_that_is_not_wanted(self, make, server):
         server.add(stream())
         make(server).text(stream_options=None)
-        assert "stream_options" not in server.requests[0].json
+        assert "stream_options" not in server.requests[0].body
 
     @pytest.mark.parametrize(
         "parameters",
@@ -265,7 +255,7 @@ class TestKey:
 
     @pytest.mark.parametrize("streamed", [False, True])
     def test_does_not_follow_a_redirect_to_another_host(self, make, server, streamed):
-        with ScriptedOpenRouter(default=openrouter_like) as other:
+        with ScriptedOpenRouter(default=openrouter_like, path="/api/v1") as other:
             server.add(raw(307, {"Location": f"{other.base_url}/chat/completions"}, [b""]))
             client = make(server)
             with pytest.raises(errors.ResponseError, match=r"redirects \(HTTP 307\).*`base_url`"):
@@ -328,7 +318,7 @@ class TestLimits:
         reply = client.chat("Hi", max_tokens=100_000)
         with client.stream("Hi", max_tokens=100_000) as deltas:
             list(deltas)
-        assert [request.json["max_tokens"] for request in server.requests] == [8_192, 8_192]
+        assert [request.body["max_tokens"] for request in server.requests] == [8_192, 8_192]
         for fit in (reply.token_limits, deltas.reply.token_limits):
             assert (fit.max_tokens, fit.clamped_from) == (8_192, 100_000)
         assert "max_tokens 100000 does not fit" in caplog.text
@@ -349,7 +339,7 @@ class TestLimits:
             reply = deltas.reply
         else:
             reply = client.chat("Hi", max_tokens=20_000)
-        assert [request.json["max_tokens"] for request in server.requests] == [20_000, 10_000]
+        assert [request.body["max_tokens"] for request in server.requests] == [20_000, 10_000]
         assert (reply.token_limits.max_tokens, reply.token_limits.clamped_from) == (10_000, 20_000)
 
     @pytest.mark.parametrize("requested", ["60,000", "20,000"])
@@ -418,14 +408,14 @@ class TestRetiredModel:
         with pytest.raises(errors.ModelRetiredError, match=r'model="liquid/lfm-3-1\.7b"') as caught:
             make(server).chat("Hi")
         assert caught.value.successors[0] == "liquid/lfm-3-1.7b"
-        assert server.requests[0].json["model"] == "liquid/lfm-3b"
+        assert server.requests[0].body["model"] == "liquid/lfm-3b"
 
     def test_gives_way_to_its_successor_and_the_reply_says_so(self, make, server):
         server.default = openrouter_like
         client = make(server, as_openrouter=True, model="lfm-3b", when_retired="successor")
         with pytest.warns(UserWarning, match=r"`liquid/lfm-3b` is retired .*; asking .* `liquid/lfm-3-1\.7b`"):
             assert client.chat("Hi").model == "liquid/lfm-3-1.7b"
-        assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3-1.7b"]
+        assert [request.body["model"] for request in server.requests] == ["liquid/lfm-3-1.7b"]
 
     def test_warns_where_it_was_asked(self, make, server):
         with pytest.warns(UserWarning, match="retired") as warned:
@@ -440,18 +430,18 @@ class TestRetiredModel:
     def test_is_not_replaced_while_it_is_served(self, make, server):
         server.add(completion())
         make(server, model="liquid/lfm-3-1.7b", when_retired="successor").chat("Hi")
-        assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+        assert server.requests[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
 class TestCost:
     def test_is_what_was_charged(self, make, server):
-        server.add(completion(usage=usage_of(1000, 500, cost=0.1)))
+        server.add(completion(usage=token_usage(1000, 500, cost=0.1)))
         cost = make(server, as_openrouter=True).chat("Hi").cost
         assert (cost.total, cost.source) == (Decimal("0.1"), "openrouter")
 
     @pytest.mark.parametrize("streamed", [False, True])
     def test_is_computed_where_it_is_not_told(self, make, server, streamed):
-        usage = usage_of(1000, 500, cost=None)
+        usage = token_usage(1000, 500, cost=None)
         server.add(stream(usage=usage) if streamed else completion(usage=usage))
         client = make(server, as_openrouter=True)
         if streamed:
@@ -463,11 +453,11 @@ class TestCost:
         assert (cost.total, cost.source) == (Decimal("0.00003"), "catalog")
 
     def test_is_that_of_the_model_that_served(self, make, server):
-        server.add(completion(model="liquid/lfm-3-1.7b", usage=usage_of(1000, 500, cost=None)))
+        server.add(completion(model="liquid/lfm-3-1.7b", usage=token_usage(1000, 500, cost=None)))
         assert make(server, as_openrouter=True).chat("Hi").cost.total == Decimal("0.00018")
 
     def test_of_an_unknown_model_is_unknown(self, make, server):
-        server.add(completion(model="somebody/unknown", usage=usage_of(cost=None)))
+        server.add(completion(model="somebody/unknown", usage=token_usage(cost=None)))
         assert make(server, as_openrouter=True).chat("Hi").cost is None
 
     def test_of_an_answer_without_usage_is_unknown(self, make, server):
@@ -475,11 +465,11 @@ class TestCost:
         assert make(server, as_openrouter=True).chat("Hi").cost is None
 
     def test_is_not_made_up_for_a_local_server(self, make, server):
-        server.add(completion(usage=usage_of(1000, 500, cost=None)))
+        server.add(completion(usage=token_usage(1000, 500, cost=None)))
         assert make(server).chat("Hi").cost is None
 
     def test_is_believed_to_a_local_server_that_tells_it(self, make, server):
-        server.add(completion(usage=usage_of(cost=0.1)))
+        server.add(completion(usage=token_usage(cost=0.1)))
         assert make(server).chat("Hi").cost.total == Decimal("0.1")
 
 

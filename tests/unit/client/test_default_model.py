@@ -9,8 +9,8 @@ import pytest
 
 from lfm_adapter import AsyncLFMClient, ChatLFM, LFMClient
 from lfm_adapter.errors import ModelRetiredError, RetiredModelWarning
+from lfm_adapter.testing import completion, error
 from tests.support.both_clients import KINDS, clients
-from tests.support.openrouter_replies import completion, error
 from tests.support.scripted_model import openrouter_like
 
 GATEWAY = "https://gateway.example.com/v1"
@@ -29,7 +29,7 @@ def make(request):
 
 
 def sent(server) -> list[str]:
-    return [request.json["model"] for request in server.requests]
+    return [request.body["model"] for request in server.requests]
 
 
 def openrouter(make, server, **settings):

@@ -11,14 +11,14 @@ import pytest
 from lfm_adapter._client import exchange
 from lfm_adapter._client.settings import Settings
 from lfm_adapter.errors import ConfigurationError, NoEndpointsError, OutputValidationError, ServerError
+from lfm_adapter.testing import chunk, completion, error, events, stream, token_usage, tool_call
 from lfm_adapter.types import Delta
 from tests.support.both_clients import KINDS, clients
-from tests.support.openrouter_replies import chunk, completion, error, events, stream, tool_call, usage_of
 
 if TYPE_CHECKING:
+    from lfm_adapter.testing import ScriptedReply as WireReply
     from lfm_adapter.types import Reply
     from tests.support.both_clients import Client
-    from tests.support.http_reply import Reply as WireReply
 
 PROMPTED = "liquid/lfm-3b"
 NATIVE = "liquid/lfm-2.5-2.6b:free"
@@ -103,14 +103,14 @@ def called(reply: Reply) -> list[tuple[str | None, Any]]:
 
 
 def sent_text(server: Any, request: int = -1) -> str:
-    return "\n".join(str(message["content"]) for message in server.requests[request].json["messages"])
+    return "\n".join(str(message["content"]) for message in server.requests[request].body["messages"])
 
 
 class TestPromptedTools:
     def test_stand_in_the_prompt_and_not_in_the_request(self, make, server, way):
         server.add(says(way, "Hello."))
         ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="auto", parallel_tool_calls=True)
-        body = server.requests[0].json
+        body = server.requests[0].body
         assert not {"tools", "tool_choice", "parallel_tool_calls", "tool_calling"} & body.keys()
         assert [message["role"] for message in body["messages"]] == ["system", "user"]
         assert '"get_weather"' in sent_text(server)
@@ -144,7 +144,7 @@ class TestPromptedTools:
         ]
         client = make(server, model=PROMPTED)
         client.chat(history) if way == "plain" else list(client.stream(history))
-        messages = server.requests[0].json["messages"]
+        messages = server.requests[0].body["messages"]
         assert [message["role"] for message in messages] == ["user", "assistant", "user"]
         assert all("tool_calls" not in message for message in messages)
         assert "Oslo" in messages[1]["content"]
@@ -166,13 +166,13 @@ class TestPromptedTools:
         server.add(says(way, "Hello."))
         search = {"type": "openrouter:web_search"}
         ask(make(server, model=PROMPTED), way, tools=[search, WEATHER])
-        assert server.requests[0].json["tools"] == [search]
+        assert server.requests[0].body["tools"] == [search]
 
     def test_work_on_any_model_when_asked_for(self, make, server, way):
         server.add(says(way, LEAK))
         reply = ask(make(server, model=NATIVE, tool_calling="prompted"), way, tools=[WEATHER])
         assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
-        assert "tools" not in server.requests[0].json
+        assert "tools" not in server.requests[0].body
 
     @pytest.mark.parametrize("choice", ["sometimes", 3, {"name": "get_weather"}, {"type": "function", "function": {}}])
     def test_choice_that_cannot_be_meant_is_refused(self, make, server, way, choice):
@@ -191,7 +191,7 @@ class TestRepair:
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
         assert (reply.text, reply.output_retries) == ("Well.", 1)
-        roles = [message["role"] for message in server.requests[1].json["messages"]]
+        roles = [message["role"] for message in server.requests[1].body["messages"]]
         assert roles == ["system", "user", "assistant", "user"]
         assert "I would rather not." in sent_text(server)
 
@@ -242,7 +242,7 @@ class TestRepair:
         assert (reply.validation_error, len(server.requests)) == ("no tool was called", 1)
 
     def test_adds_up_what_it_took(self, make, server, way):
-        first, second = usage_of(10, 5, cost=0.25), usage_of(20, 7, cost=0.5, reasoning_tokens=3)
+        first, second = token_usage(10, 5, cost=0.25), token_usage(20, 7, cost=0.5, reasoning_tokens=3)
         server.add(says(way, "No.", usage=first), says(way, OSLO, usage=second))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert reply.usage["prompt_tokens"] == 30
@@ -252,7 +252,7 @@ class TestRepair:
         assert (reply.cost.total, reply.cost.source) == (Decimal("0.75"), "openrouter")
 
     def test_makes_no_sum_of_usage_that_one_answer_lacks(self, make, server, way):
-        server.add(says(way, "No.", usage=usage_of(10, 5)), says(way, OSLO, usage=None))
+        server.add(says(way, "No.", usage=token_usage(10, 5)), says(way, OSLO, usage=None))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert (reply.usage, reply.cost, reply.output_retries) == (None, None, 1)
 
@@ -299,7 +299,7 @@ class TestNativeTools:
         server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
         reply = ask(make(server, model=NATIVE, as_openrouter=True), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
-        body = server.requests[0].json
+        body = server.requests[0].body
         assert (body["tools"], body["tool_choice"]) == ([WEATHER, TIME], BY_NAME)
         assert [message["role"] for message in body["messages"]] == ["user"]
 
@@ -307,7 +307,7 @@ class TestNativeTools:
         calls = [tool_call("get_weather", {"city": "Oslo"})]
         server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
         ask(make(server, model=NATIVE), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
-        body = server.requests[0].json
+        body = server.requests[0].body
         assert (body["tools"], body["tool_choice"]) == ([WEATHER], "required")
 
     @pytest.mark.parametrize("recover_tool_calls", [True, False])
@@ -317,7 +317,7 @@ class TestNativeTools:
         reply = ask(client, way, tools=[WEATHER, TIME], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
         assert (reply.text, reply.output_retries, reply.usage["prompt_tokens"]) == ("", 1, 18)
-        assert ["tools" in request.json for request in server.requests] == [True, False]
+        assert ["tools" in request.body for request in server.requests] == [True, False]
 
     def test_call_that_is_demanded_and_comes_is_handed_on_as_it_is(self, make, server, way):
         calls = [tool_call("get_weather", {"city": "Oslo"})]
@@ -351,7 +351,7 @@ class TestNativeTools:
             events(
                 chunk({"tool_calls": [{"index": 0, **tool_call("get_time", {"zone": "CET"})}]}, model=NATIVE),
                 chunk({"content": LEAK}, model=NATIVE),
-                chunk({"content": ""}, model=NATIVE, finish_reason="stop", usage=usage_of()),
+                chunk({"content": ""}, model=NATIVE, finish_reason="stop", usage=token_usage()),
             )
         )
         reply = ask(make(server, model=NATIVE), "streamed", tools=[WEATHER, TIME])
@@ -382,8 +382,8 @@ class TestNativeTools:
         server.add(NO_TOOL_ENDPOINT, says(way, OSLO), says(way, ROME))
         client = make(server, model=UNKNOWN, as_openrouter=True)
         assert called(ask(client, way, tools=[WEATHER])) == [("get_weather", {"city": "Oslo"})]
-        assert "tools" in server.requests[0].json
-        assert "tools" not in server.requests[1].json
+        assert "tools" in server.requests[0].body
+        assert "tools" not in server.requests[1].body
         ask(client, way, tools=[WEATHER])
         assert len(server.requests) == 3
 
@@ -395,7 +395,7 @@ class TestNativeTools:
         client = make(server, model=UNKNOWN, as_openrouter=True)
         ask(client, way, tools=[WEATHER], **narrowing)
         ask(client, way, tools=[WEATHER])
-        assert "tools" in server.requests[2].json
+        assert "tools" in server.requests[2].body
 
     def test_refusal_is_forgotten_after_a_while(self, make, server, way, monkeypatch):
         server.add(NO_TOOL_ENDPOINT, says(way, OSLO), says(way, "Hello."))
@@ -403,7 +403,7 @@ class TestNativeTools:
         ask(client, way, tools=[WEATHER])
         exchange.tool_support(client.settings.base_url, UNKNOWN).refused_at -= 600
         ask(client, way, tools=[WEATHER])
-        assert "tools" in server.requests[2].json
+        assert "tools" in server.requests[2].body
 
     def test_that_were_asked_for_as_such_are_refused_where_no_endpoint_takes_them(self, make, server, way):
         server.add(NO_TOOL_ENDPOINT)
@@ -416,13 +416,13 @@ class TestSchema:
         server.add(says(way, 'Here you are:\n```json\n{"name": "Tom", "age": 3}\n```\nBye.'))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
         assert json.loads(reply.text) == {"name": "Tom", "age": 3}
-        assert "response_format" not in server.requests[0].json
+        assert "response_format" not in server.requests[0].body
         assert '"age"' in sent_text(server)
 
     def test_is_handed_over_to_a_model_that_takes_one(self, make, server, way):
         server.add(says(way, '{"name": "Tom", "age": 3}'))
         ask(make(server, model=NATIVE), way, response_format=RESPONSE_FORMAT)
-        body = server.requests[0].json
+        body = server.requests[0].body
         assert body["response_format"] == RESPONSE_FORMAT
         assert [message["role"] for message in body["messages"]] == ["user"]
 
@@ -430,7 +430,7 @@ class TestSchema:
         server.add(says(way, '```{"name": "Tom", "age": 3}```'))
         reply = ask(make(server, model=UNKNOWN, as_openrouter=True), way, response_format=RESPONSE_FORMAT)
         assert reply.text == '{"name": "Tom", "age": 3}'
-        assert server.requests[0].json["response_format"] == RESPONSE_FORMAT
+        assert server.requests[0].body["response_format"] == RESPONSE_FORMAT
         assert '"age"' in sent_text(server)
 
     def test_of_any_object_works_too(self, make, server, way):
@@ -443,7 +443,7 @@ class TestSchema:
         reply = ask(make(server, model=PROMPTED), "plain", response_format=RESPONSE_FORMAT)
         assert json.loads(reply.text) == {"name": "Tom", "age": 3}
         assert reply.output_retries == 1
-        assert "age" in server.requests[1].json["messages"][-1]["content"]
+        assert "age" in server.requests[1].body["messages"][-1]["content"]
 
     def test_is_repaired_in_a_stream_that_has_shown_nothing(self, make, server):
         server.add(says("streamed", "What cat?"), says("streamed", '{"name": "Tom", "age": 3}'))

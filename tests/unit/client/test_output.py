@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter.errors import OutputValidationError
+from lfm_adapter.testing import completion, stream, tool_call
 from tests.support.both_clients import KINDS, clients
-from tests.support.openrouter_replies import completion, stream, tool_call
 from tests.unit.client.test_exchange import BY_NAME, NATIVE, PROMPTED, RESPONSE_FORMAT, TIME, WEATHER, ask, called, says
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply as WireReply
+    from lfm_adapter.testing import ScriptedReply as WireReply
 
 OWN = "my-own-model"
 CAT = '{"name": "Tom", "age": 3}'
@@ -69,7 +69,7 @@ class TestJSON:
         server.add(says("plain", '{"name": "Tom"}'), says("plain", CAT))
         reply = ask(make(server, model=model), "plain", response_format=RESPONSE_FORMAT)
         assert (reply.text, reply.output_retries) == (CAT, 1)
-        *_, answer, reason = server.requests[1].json["messages"]
+        *_, answer, reason = server.requests[1].body["messages"]
         assert answer == {"role": "assistant", "content": '{"name": "Tom"}'}
         assert "'age' is a required property" in reason["content"]
 
@@ -77,7 +77,7 @@ class TestJSON:
     def test_native_retry_keeps_the_response_format(self, make, server, model):
         server.add(says("plain", "What cat?"), says("plain", CAT))
         ask(make(server, model=model), "plain", response_format=RESPONSE_FORMAT)
-        assert [request.json["response_format"] for request in server.requests] == [RESPONSE_FORMAT] * 2
+        assert [request.body["response_format"] for request in server.requests] == [RESPONSE_FORMAT] * 2
 
     @pytest.mark.parametrize("model", MODELS)
     def test_json_still_invalid_raises_or_is_returned(self, make, server, way, model):
@@ -208,8 +208,8 @@ class TestNativeCalls:
         server.add(calls("plain", self.WRONG), calls("plain", self.RIGHT))
         reply = ask(make(server, model=model), "plain", tools=[WEATHER])
         assert (called(reply), reply.output_retries) == ([("get_weather", {"city": "Oslo"})], 1)
-        assert server.requests[1].json["tools"] == [WEATHER]
-        _, answer, reason = server.requests[1].json["messages"]
+        assert server.requests[1].body["tools"] == [WEATHER]
+        _, answer, reason = server.requests[1].body["messages"]
         assert answer == {"role": "assistant", "content": 'get_weather({"town":"Oslo"})'}
         assert "'city' is a required property" in reason["content"]
 
@@ -222,8 +222,8 @@ class TestNativeCalls:
         server.add(says("plain", "I would rather not."), calls("plain", self.RIGHT))
         reply = ask(make(server, model=NATIVE), "plain", tools=[WEATHER], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
-        assert server.requests[1].json["tool_choice"] == "required"
-        assert "no tool was called" in server.requests[1].json["messages"][-1]["content"]
+        assert server.requests[1].body["tool_choice"] == "required"
+        assert "no tool was called" in server.requests[1].body["messages"][-1]["content"]
 
     def test_native_call_of_another_tool_than_named_raises(self, make, server, way):
         server.add(*[calls(way, tool_call("get_time", {}))] * 2)

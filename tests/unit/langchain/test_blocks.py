@@ -8,11 +8,11 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from lfm_adapter.langchain._blocks import PROVIDER
+from lfm_adapter.testing import chunk, completion, events, stream, token_usage, tool_call
 from tests.support.chat_ways import ask, chat
-from tests.support.openrouter_replies import chunk, completion, events, stream, tool_call, usage_of
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 WEATHER = tool_call("get_weather", {"city": "Paris"})
 WEATHER_BLOCK = {"type": "tool_call", "id": "call_1", "name": "get_weather", "args": {"city": "Paris"}}
@@ -112,7 +112,7 @@ def test_encrypted_reasoning_is_a_block_without_text(server: ScriptedOpenRouter)
         events(
             chunk({"content": "", "reasoning_details": [secret]}),
             chunk({"content": "Hello."}),
-            chunk({"content": ""}, finish_reason="stop", usage=usage_of()),
+            chunk({"content": ""}, finish_reason="stop", usage=token_usage()),
         )
     )
     assert ask(chat(server, output_version="v1"), "stream").content == [

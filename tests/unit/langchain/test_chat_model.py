@@ -11,21 +11,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.testing import chunk, completion, events, stream, token_usage, tool_call
+from lfm_adapter.testing._wire import CREATED, GENERATION_ID
 from tests.support.chat_ways import ALL_WAYS, PLAIN, STREAMED, ask, chat, sent, summed
-from tests.support.openrouter_replies import (
-    CREATED,
-    GENERATION_ID,
-    chunk,
-    completion,
-    events,
-    stream,
-    tool_call,
-    usage_of,
-)
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
 
 COMPARED = (
     "content",
@@ -63,7 +54,7 @@ TOKENS = [{"token": token, "logprob": -0.25, "bytes": None, "top_logprobs": []} 
 
 
 def _finish(reason: str = "stop", **delta: Any) -> dict[str, Any]:
-    return chunk({"content": "", **delta}, finish_reason=reason, usage=usage_of())
+    return chunk({"content": "", **delta}, finish_reason=reason, usage=token_usage())
 
 
 def _with_logprobs(text: str, token: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +63,7 @@ def _with_logprobs(text: str, token: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-ANSWERS: dict[str, tuple[Reply, Reply]] = {
+ANSWERS: dict[str, tuple[ScriptedReply, ScriptedReply]] = {
     "text": (completion("Hello."), stream(["Hel", "lo."])),
     "nothing": (completion(""), stream([])),
     "reasoning": (
@@ -190,7 +181,7 @@ def test_response_metadata_has_each_fact_once(server: ScriptedOpenRouter, way: s
         "native_finish_reason": "eos",
         "cost": 2.8e-07,
         "cost_source": "openrouter",
-        "cost_details": usage_of()["cost_details"],
+        "cost_details": token_usage()["cost_details"],
         "is_byok": False,
         **facts,
     }
@@ -207,7 +198,7 @@ def test_metadata_is_the_same_for_every_stream_ending(server: ScriptedOpenRouter
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
 def test_usage_metadata_has_all_token_details(server: ScriptedOpenRouter, way: str):
-    usage = usage_of(100, 50, reasoning_tokens=20, cached_tokens=30)
+    usage = token_usage(100, 50, reasoning_tokens=20, cached_tokens=30)
     server.add(stream(usage=usage) if way == "stream" else completion(usage=usage))
     assert ask(chat(server), way).usage_metadata == {
         "input_tokens": 100,
@@ -234,13 +225,13 @@ def test_usage_metadata_is_none_without_token_counts(server: ScriptedOpenRouter,
 def test_cost_is_computed_from_catalogue_if_reply_has_none(server: ScriptedOpenRouter, monkeypatch):
     # A server on this machine costs nothing, so the catalogue's prices are not for it.
     monkeypatch.setattr("lfm_adapter._client.settings.Settings.is_local", False)
-    server.add(completion(usage=usage_of(1_000_000, 0, cost=None)))
+    server.add(completion(usage=token_usage(1_000_000, 0, cost=None)))
     metadata = chat(server).invoke("Hi").response_metadata
     assert (metadata["cost"], metadata["cost_source"]) == (0.02, "catalog")
 
 
 def test_cost_is_absent_if_unknown(server: ScriptedOpenRouter):
-    server.add(completion(usage=usage_of(cost=None)))
+    server.add(completion(usage=token_usage(cost=None)))
     metadata = chat(server).invoke("Hi").response_metadata
     assert "cost" not in metadata
     assert "cost_source" not in metadata
@@ -264,7 +255,7 @@ def test_unknown_response_fields_are_kept(server: ScriptedOpenRouter):
 
 
 def test_server_tool_use_is_in_response_metadata(server: ScriptedOpenRouter):
-    server.add(completion(usage=usage_of() | {"server_tool_use_details": {"web_search_requests": 2}}))
+    server.add(completion(usage=token_usage() | {"server_tool_use_details": {"web_search_requests": 2}}))
     assert chat(server).invoke("Hi").response_metadata["server_tool_use_details"] == {"web_search_requests": 2}
 
 
@@ -303,13 +294,13 @@ def test_n_above_1_cannot_be_streamed(server: ScriptedOpenRouter, way: str):
 
 
 def test_batch_keeps_order(server: ScriptedOpenRouter):
-    server.default = lambda request: completion(request.json["messages"][0]["content"].upper())
+    server.default = lambda request: completion(request.body["messages"][0]["content"].upper())
     answers = chat(server).batch(["a", "b", "c"], {"max_concurrency": 2})
     assert [answer.text for answer in answers] == ["A", "B", "C"]
 
 
 async def test_concurrent_calls_get_their_own_answers(server: ScriptedOpenRouter):
-    server.default = lambda request: completion(request.json["messages"][0]["content"].upper())
+    server.default = lambda request: completion(request.body["messages"][0]["content"].upper())
     model = chat(server)
     answers = await asyncio.gather(*(model.ainvoke(f"question {number}") for number in range(20)))
     assert [answer.text for answer in answers] == [f"QUESTION {number}" for number in range(20)]

@@ -12,13 +12,13 @@ from langchain_core.runnables import ConfigurableField
 
 from lfm_adapter import ChatLFM, catalog
 from lfm_adapter.errors import ModelNotFoundError, RetiredModelWarning
+from lfm_adapter.testing import completion, error, stream
 from tests.support.chat_ways import ALL_WAYS, MODEL, STREAMED, ask, sent
-from tests.support.openrouter_replies import completion, error, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 SUCCESSOR = catalog.get(MODEL).successors[0]
 

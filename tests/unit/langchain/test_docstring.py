@@ -19,7 +19,7 @@ from tests.support.scripted_model import openrouter_like
 if TYPE_CHECKING:
     import pytest
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 MANUAL = inspect.getdoc(ChatLFM) or ""
 

@@ -11,21 +11,12 @@ from langchain_core import exceptions as theirs
 
 from lfm_adapter import errors
 from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.testing import chunk, completion, error, events, stream
+from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
 from tests.support.chat_ways import ALL_WAYS, PLAIN, STREAMED, ask, chat
-from tests.support.openrouter_replies import (
-    chunk,
-    completion,
-    error,
-    error_in_200,
-    error_in_choice,
-    events,
-    midstream_error,
-    stream,
-)
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
 
 
 def classes(base: type[errors.APIError] = errors.APIError) -> list[type[errors.APIError]]:
@@ -104,7 +95,7 @@ def test_custom_subclass_converts_like_its_parent():
     assert isinstance(converted, theirs.ModelConnectionError)
 
 
-FAILURES: dict[str, tuple[Reply, type[errors.APIError], type[theirs.ModelError]]] = {
+FAILURES: dict[str, tuple[ScriptedReply, type[errors.APIError], type[theirs.ModelError]]] = {
     "400": (error(400, "Bad temperature"), errors.BadRequestError, theirs.ModelInvalidRequestError),
     "401": (error(401, "No auth credentials found"), errors.AuthenticationError, theirs.ModelAuthenticationError),
     "402": (error(402, "Insufficient credits"), errors.PaymentRequiredError, theirs.ModelPermissionDeniedError),
@@ -154,7 +145,7 @@ def test_error_in_a_choice_is_raised_with_partial_text(server: ScriptedOpenRoute
     ],
 )
 def test_broken_stream_raises_with_partial_text(
-    server: ScriptedOpenRouter, reply: Reply, expected: type[Exception], way: str
+    server: ScriptedOpenRouter, reply: ScriptedReply, expected: type[Exception], way: str
 ):
     server.add(reply)
     with pytest.raises(expected) as caught:
@@ -207,7 +198,7 @@ def test_with_fallbacks_asks_next_model(server: ScriptedOpenRouter, way: str):
     first, second = chat(server), chat(server, model="liquid/lfm-3-1.7b")
     model = first.with_fallbacks([second], exceptions_to_handle=(theirs.ModelAPIError,))
     assert ask(model, way).text == "Hello."
-    assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3b", "liquid/lfm-3-1.7b"]
+    assert [request.body["model"] for request in server.requests] == ["liquid/lfm-3b", "liquid/lfm-3-1.7b"]
 
 
 def test_fallbacks_do_not_catch_other_errors(server: ScriptedOpenRouter):

@@ -19,11 +19,11 @@ from langchain_core.messages import (
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._messages import to_wire
+from lfm_adapter.testing import chunk, completion, events, stream, token_usage, tool_call
 from tests.support.chat_ways import ask, chat, native_chat, sent
-from tests.support.openrouter_replies import chunk, completion, events, stream, tool_call, usage_of
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 PNG = "data:image/png;base64,AAAA"
 
@@ -314,7 +314,7 @@ def test_reasoning_blocks_are_replayed_unmodified(server: ScriptedOpenRouter, wa
     streamed = events(
         *(chunk({"content": "", "reasoning_details": [piece]}) for piece in pieces),
         chunk({"content": "Hello."}),
-        chunk({"content": ""}, finish_reason="stop", usage=usage_of()),
+        chunk({"content": ""}, finish_reason="stop", usage=token_usage()),
     )
     server.add(streamed if way == "stream" else whole, completion())
     model = chat(server, output_version=output_version)

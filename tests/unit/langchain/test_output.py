@@ -12,12 +12,11 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel, BeforeValidator, Field
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.testing import completion, stream, tool_call
 from tests.support.chat_ways import chat, native_chat, sent
-from tests.support.openrouter_replies import completion, stream, tool_call
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
 
 
 class Cat(BaseModel):
@@ -52,7 +51,7 @@ TOM = '{"name": "Tom", "age": 3}'
 HALF = '{"name": "Tom", "age": '
 
 
-def reply(method: str, name: str = "Cat", text: str = TOM, *, streamed: bool = False, **facts: Any) -> Reply:
+def reply(method: str, name: str = "Cat", text: str = TOM, *, streamed: bool = False, **facts: Any) -> ScriptedReply:
     """The answer as the method brings it: in a tool call, or as text."""
     calls = [tool_call(name, text)] if method == "function_calling" else []
     spoken = "" if calls else text

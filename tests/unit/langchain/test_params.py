@@ -15,11 +15,11 @@ from pydantic import SecretStr, ValidationError
 from lfm_adapter import ChatLFM
 from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.testing import completion, stream
 from tests.support.chat_ways import MODEL, ask, chat, sent
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 IN_THE_BODY: dict[str, Any] = {
     "temperature": 0.3,

@@ -13,11 +13,11 @@ from langchain_core.runnables import ConfigurableField
 from langsmith._internal._serde import dumps_json
 
 from lfm_adapter import ChatLFM
+from lfm_adapter.testing import completion, stream
 from tests.support.chat_ways import ask, chat, sent
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 KEY = "sk-or-v1-0123456789abcdef"
 # LangChain calls `load` beta, once in a process.
@@ -123,4 +123,4 @@ def test_configurable_alternatives_change_the_model(server: ScriptedOpenRouter):
     )
     model.invoke("Hi")
     model.invoke("Hi", {"configurable": {"llm": "large"}})
-    assert [request.json["model"] for request in server.requests] == ["liquid/lfm-3b", "liquid/lfm-40b"]
+    assert [request.body["model"] for request in server.requests] == ["liquid/lfm-3b", "liquid/lfm-40b"]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_core.output_parsers import StrOutputParser
 
+from lfm_adapter.testing import completion, stream
 from tests.support.chat_ways import chat, sent
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 PATIENCE_S = 20.0
 

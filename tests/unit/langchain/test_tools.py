@@ -9,11 +9,11 @@ from langchain_core.tools import BaseTool, StructuredTool, tool
 from pydantic import BaseModel, Field
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.testing import completion, stream, tool_call
 from tests.support.chat_ways import ALL_WAYS, STREAMED, ask, native_chat, sent
-from tests.support.openrouter_replies import completion, stream, tool_call
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 
 class GetWeather(BaseModel):

@@ -13,11 +13,12 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from lfm_adapter import ChatLFM
 from lfm_adapter.errors import APIError
+from lfm_adapter.testing import completion, stream, token_usage
+from lfm_adapter.testing._wire import midstream_error
 from tests.support.chat_ways import MODEL, ask, chat
-from tests.support.openrouter_replies import completion, midstream_error, stream, usage_of
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 
 class Heard(BaseCallbackHandler):
@@ -96,7 +97,7 @@ def test_on_llm_error_gets_partial_answer(server: ScriptedOpenRouter, way: str):
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 def test_usage_callback_sums_usage(server: ScriptedOpenRouter, way: str):
     handler = UsageMetadataCallbackHandler()
-    usage = usage_of(100, 50, reasoning_tokens=20)
+    usage = token_usage(100, 50, reasoning_tokens=20)
     answer = stream(usage=usage) if "stream" in way else completion(usage=usage)
     server.add(answer, answer)
     model = chat(server)

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 # They need `pip install lfm-adapter[litellm]`, as `make test` installs it.
 collect_ignore_glob = [] if importlib.util.find_spec("litellm") else ["test_*.py"]

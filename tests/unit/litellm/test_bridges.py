@@ -8,8 +8,8 @@ from typing import Any
 import litellm
 import pytest
 
+from lfm_adapter.testing import completion, stream, token_usage, tool_call
 from tests.support.litellm_ways import MESSAGES, run
-from tests.support.openrouter_replies import completion, stream, tool_call, usage_of
 
 # There, 1.81 knows only its own providers.
 needs_later = pytest.mark.skipif(
@@ -17,7 +17,7 @@ needs_later = pytest.mark.skipif(
     reason="1.81's responses() knows no provider of one's own",
 )
 
-USAGE = usage_of(18, 12, cost=3e-7)
+USAGE = token_usage(18, 12, cost=3e-7)
 TOOL = {"name": "weather", "description": "Weather.", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -33,7 +33,7 @@ def test_responses_api_answers(openrouter_server, way):
     response = litellm.responses(**call) if way == "sync" else run(litellm.aresponses(**call))
     assert response.output[-1].content[0].text == "Hello."
     assert (response.usage.input_tokens, response.usage.output_tokens) == (18, 12)
-    assert openrouter_server.requests[-1].json["messages"] == [{"role": "user", "content": "Hi"}]
+    assert openrouter_server.requests[-1].body["messages"] == [{"role": "user", "content": "Hi"}]
 
 
 @needs_later
@@ -56,7 +56,7 @@ def test_responses_api_calls_a_tool(openrouter_server):
     )
     [call] = [item for item in response.output if item.type == "function_call"]
     assert (call.name, call.arguments, call.call_id) == ("weather", '{"city":"Oslo"}', "call_1")
-    [tool] = openrouter_server.requests[-1].json["tools"]
+    [tool] = openrouter_server.requests[-1].body["tools"]
     assert tool["function"]["name"] == "weather"
 
 
@@ -66,7 +66,7 @@ def test_messages_api_answers(openrouter_server):
     assert response["content"][-1]["text"] == "Hello."
     assert (response["usage"]["input_tokens"], response["usage"]["output_tokens"]) == (18, 12)
     assert response["stop_reason"] == "end_turn"
-    assert openrouter_server.requests[-1].json["max_tokens"] == 50
+    assert openrouter_server.requests[-1].body["max_tokens"] == 50
 
 
 def test_messages_api_streams(openrouter_server):

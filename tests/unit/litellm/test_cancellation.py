@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import pytest
 
+from lfm_adapter.testing import completion, stream
 from tests.support.both_clients import every_connection_ends
 from tests.support.litellm_ways import MESSAGES, run
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 
 async def complete() -> None:

@@ -11,11 +11,11 @@ import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
+from lfm_adapter.testing import completion, stream, token_usage
 from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, ask
-from tests.support.openrouter_replies import completion, stream, usage_of
 
-REPORTED = usage_of(1_000, 500, cost=9e-5)  # differs from the table's price
-UNREPORTED = {name: value for name, value in usage_of(1_000, 500).items() if name not in ("cost", "cost_details")}
+REPORTED = token_usage(1_000, 500, cost=9e-5)  # differs from the table's price
+UNREPORTED = {name: value for name, value in token_usage(1_000, 500).items() if name not in ("cost", "cost_details")}
 BY_TABLE = 1_500 * 2e-8
 
 VERSION = tuple(int(part) for part in importlib.metadata.version("litellm").split(".")[:2])

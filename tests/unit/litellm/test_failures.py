@@ -13,17 +13,10 @@ from litellm import exceptions as theirs
 
 from lfm_adapter import errors
 from lfm_adapter.litellm._errors import BY_STATUS, CLASSES, missing_key_error, to_litellm_error
-from tests.support.http_reply import Break, raw
+from lfm_adapter.testing import Break, completion, error, events, stream
+from lfm_adapter.testing._reply import raw
+from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
 from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, chunks, failure
-from tests.support.openrouter_replies import (
-    completion,
-    error,
-    error_in_200,
-    error_in_choice,
-    events,
-    midstream_error,
-    stream,
-)
 
 KEY = "sk-or-v1-0123456789abcdef"
 NO_CREDIT = getattr(theirs, "PaymentRequiredError", theirs.APIError)  # LiteLLM has the class since 1.106

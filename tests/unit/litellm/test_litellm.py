@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import pytest
 
+from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
 from tests.support.litellm_ways import ALL_WAYS, MESSAGES, STREAMED, ask, failure
-from tests.support.openrouter_replies import completion, error, stream, tool_call, usage_of
 
 if TYPE_CHECKING:
     from tests.support.recording import Service
 
 LIVE = "liquid/lfm-2.5-2.6b:free"
-USAGE = usage_of(18, 12, reasoning_tokens=9, cost=0)
+USAGE = token_usage(18, 12, reasoning_tokens=9, cost=0)
 TOOLS = [
     {
         "type": "function",
@@ -32,7 +32,7 @@ STREAM = stream(["Par", "is"], model=LIVE, reasoning=["France's", " capital."], 
 
 # liquid/lfm-3b as it was served: US$ 0.02 per million tokens, each way.
 LFM_3B = "liquid/lfm-3b"
-LFM_3B_USAGE = usage_of(2_000, 500, cost=5e-5)
+LFM_3B_USAGE = token_usage(2_000, 500, cost=5e-5)
 LFM_3B_PLAIN = completion("Paris", model=LFM_3B, usage=LFM_3B_USAGE)
 LFM_3B_STREAM = stream(["Par", "is"], model=LFM_3B, usage=LFM_3B_USAGE)
 
@@ -47,8 +47,8 @@ def call(service: Service, route: str = "lfm") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", [recorded(STREAM if way in STREAMED else PLAIN, id=way) for way in ALL_WAYS])
-def test_answer(openrouter: Service, way: str):
-    response = ask(way, **call(openrouter))
+def test_answer(service: Service, way: str):
+    response = ask(way, **call(service))
     assert response.choices[0].message.content == "Paris"
     assert response.choices[0].message.reasoning_content
     assert response.choices[0].finish_reason == "stop"
@@ -63,8 +63,8 @@ def test_answer(openrouter: Service, way: str):
         recorded(stream([], model=LIVE, tool_calls=[tool_call("weather", {"city": "Oslo"})]), id="stream"),
     ],
 )
-def test_tools(openrouter: Service, way: str):
-    message = ask(way, tools=TOOLS, **call(openrouter)).choices[0].message
+def test_tools(service: Service, way: str):
+    message = ask(way, tools=TOOLS, **call(service)).choices[0].message
     [asked] = message.tool_calls
     assert (asked.function.name, json.loads(asked.function.arguments)) == ("weather", {"city": "Oslo"})
 
@@ -77,14 +77,14 @@ def test_tools(openrouter: Service, way: str):
         recorded(error(429, "Slow down", headers={"Retry-After": "3"}), id="RateLimitError", always=True),
     ],
 )
-def test_error(openrouter: Service, name: str):
-    assert type(failure("completion", **call(openrouter))) is getattr(litellm, name)
+def test_error(service: Service, name: str):
+    assert type(failure("completion", **call(service))) is getattr(litellm, name)
 
 
 @pytest.mark.vcr
 @pytest.mark.scripted(PLAIN)
-def test_litellms_own_provider(openrouter: Service):
-    response = litellm.completion(messages=MESSAGES, **call(openrouter, "openrouter"))
+def test_litellms_own_provider(service: Service):
+    response = litellm.completion(messages=MESSAGES, **call(service, "openrouter"))
     assert response.choices[0].message.content == "Paris"
     assert response._hidden_params["response_cost"] == 0
 
@@ -97,9 +97,9 @@ def test_litellms_own_provider(openrouter: Service):
     ],
 )
 @pytest.mark.parametrize("model", ["lfm/lfm-3b", "openrouter/liquid/lfm-3b"])
-def test_lfm_3b_costs_two_cents_per_million_tokens(openrouter: Service, model: str, way: str):
-    where = {"api_base": openrouter.base_url} if model.startswith("openrouter/") else {}
-    response = ask(way, model=model, api_key=openrouter.api_key, **where)
+def test_lfm_3b_costs_two_cents_per_million_tokens(service: Service, model: str, way: str):
+    where = {"api_base": service.base_url} if model.startswith("openrouter/") else {}
+    response = ask(way, model=model, api_key=service.api_key, **where)
     assert response.choices[0].message.content == "Paris"
     if (
         way in STREAMED

@@ -9,18 +9,17 @@ import pytest
 
 from lfm_adapter import ChatLFM, LFMClient, errors
 from lfm_adapter.litellm._errors import CLASSES
+from lfm_adapter.testing import _wire as scripted
+from lfm_adapter.testing._reply import raw
 from tests.support import corpus
-from tests.support import openrouter_replies as scripted
-from tests.support.http_reply import raw
 from tests.support.litellm_ways import ask, failure
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
 
 # A name without a card, so that parameters and prices are unknown.
 MODEL = "acme/any-model"
-USAGE = scripted.usage_of(18, 12, reasoning_tokens=9, cached_tokens=4, cost=3e-7)
+USAGE = scripted.token_usage(18, 12, reasoning_tokens=9, cached_tokens=4, cost=3e-7)
 CALLS = [scripted.tool_call("weather", {"city": "Oslo"}), scripted.tool_call("time", {}, call_id="call_2")]
 
 SCRIPTED = {
@@ -46,7 +45,7 @@ FAILURES = {
 }
 
 
-def played(recording: corpus.Recording) -> Reply:
+def played(recording: corpus.Recording) -> ScriptedReply:
     return raw(recording.status, {"Content-Type": recording.content_type}, (recording.body,))
 
 
@@ -56,22 +55,22 @@ ALL_FAILURES = FAILURES | {name: reply for name, reply in RECORDED.items() if re
 ALL_FAILURES |= {recording.id: played(recording) for recording in corpus.errors()}
 
 
-def is_stream(reply: Reply) -> bool:
+def is_stream(reply: ScriptedReply) -> bool:
     return reply.headers.get("Content-Type", "").startswith("text/event-stream")
 
 
-def with_all(replies: dict[str, Reply]) -> Any:
+def with_all(replies: dict[str, ScriptedReply]) -> Any:
     return pytest.mark.parametrize("reply", replies.values(), ids=replies)
 
 
 @with_all(SUCCESSES)
-def test_reply_is_the_same_through_client_langchain_and_litellm(reply: Reply, server: ScriptedOpenRouter):
+def test_reply_is_the_same_through_client_langchain_and_litellm(reply: ScriptedReply, server: ScriptedOpenRouter):
     server.add(reply, reply, reply)
     assert by_litellm(server, reply) == by_client(server, reply) == by_langchain(server, reply)
 
 
 @with_all(ALL_FAILURES)
-def test_failure_is_the_same_through_client_langchain_and_litellm(reply: Reply, server: ScriptedOpenRouter):
+def test_failure_is_the_same_through_client_langchain_and_litellm(reply: ScriptedReply, server: ScriptedOpenRouter):
     server.add(reply, reply, reply)
     ways = (by_client, by_langchain)
     ours = []
@@ -92,7 +91,7 @@ def at(server: ScriptedOpenRouter) -> dict[str, Any]:
     return {"model": f"lfm/{MODEL}", "api_base": server.base_url, "api_key": "test-key"}
 
 
-def by_client(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
+def by_client(server: ScriptedOpenRouter, reply: ScriptedReply) -> dict[str, Any]:
     client = LFMClient(MODEL, base_url=server.base_url, api_key="test-key", max_retries=0)
     if is_stream(reply):
         with client.stream("Hi") as stream:
@@ -106,7 +105,7 @@ def by_client(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def by_langchain(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
+def by_langchain(server: ScriptedOpenRouter, reply: ScriptedReply) -> dict[str, Any]:
     llm = ChatLFM(model=MODEL, base_url=server.base_url, api_key="test-key", max_retries=0)
     if is_stream(reply):
         chunks = [*llm.stream("Hi")]
@@ -121,7 +120,7 @@ def by_langchain(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def by_litellm(server: ScriptedOpenRouter, reply: Reply) -> dict[str, Any]:
+def by_litellm(server: ScriptedOpenRouter, reply: ScriptedReply) -> dict[str, Any]:
     response = ask("stream" if is_stream(reply) else "completion", **at(server))
     choice = response.choices[0]
     calls = [(call.id, call.function.name, call.function.arguments) for call in choice.message.tool_calls or ()]

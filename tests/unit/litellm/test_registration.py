@@ -14,8 +14,8 @@ import pytest
 from lfm_adapter import Attribution, catalog
 from lfm_adapter.litellm import LFMProvider, handler, register
 from lfm_adapter.litellm._model_cost import model_cost_entries
+from lfm_adapter.testing import completion
 from tests.support.litellm_ways import MESSAGES
-from tests.support.openrouter_replies import completion
 
 CHAT_MODELS = [card for card in catalog.models() if card.kind == "chat"]
 NAMES = [name for card in CHAT_MODELS for name in (f"lfm/{card.aliases[0]}", f"lfm/{card.id}", f"openrouter/{card.id}")]

@@ -9,11 +9,12 @@ import litellm
 import pytest
 from litellm.types.utils import ModelResponse
 
+from lfm_adapter.testing import chunk, completion, events, stream, token_usage, tool_call
+from lfm_adapter.testing._wire import GENERATION_ID
 from tests.support.litellm_ways import ALL_WAYS, MESSAGES, PLAIN, STREAMED, ask, built, chunks
-from tests.support.openrouter_replies import GENERATION_ID, chunk, completion, events, stream, tool_call, usage_of
 
 LIVE = "liquid/lfm-2.5-2.6b:free"
-USAGE = usage_of(18, 12, reasoning_tokens=9, cached_tokens=4, cost=3e-7)
+USAGE = token_usage(18, 12, reasoning_tokens=9, cached_tokens=4, cost=3e-7)
 CALLS = [tool_call("weather", {"city": "Oslo"}), tool_call("time", {}, call_id="call_2")]
 IS_1_81 = importlib.metadata.version("litellm").startswith("1.81.")
 ENDINGS = ["A", "B", "C", "usage_in_finish"]

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from lfm_adapter import Attribution
 from lfm_adapter.litellm import handler
+from lfm_adapter.testing import completion, stream, tool_call
 from tests.support.litellm_ways import ALL_WAYS, STREAMED, answer_as_openrouter, ask, failure
-from tests.support.openrouter_replies import completion, stream, tool_call
 
 LIVE = "lfm/lfm-2.5-2.6b:free"
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
@@ -23,7 +23,7 @@ def sent(server: Any, way: str = "completion", **call: Any) -> dict[str, Any]:
     """Ask, and return the body of the request."""
     server.add(stream() if way in STREAMED else completion())
     ask(way, **call)
-    return server.requests[-1].json
+    return server.requests[-1].body
 
 
 def headers(server: Any, **call: Any) -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_router_settings_are_not_sent(openrouter_server):
     openrouter_server.add(completion())
     router = litellm.Router([{"model_name": "small", "litellm_params": settings}])
     router.completion("small", [{"role": "user", "content": "Hi"}])
-    assert openrouter_server.requests[-1].json.keys() == {"model", "messages", "top_k"}
+    assert openrouter_server.requests[-1].body.keys() == {"model", "messages", "top_k"}
 
 
 def test_tools_and_schemas_are_sent(openrouter_server):

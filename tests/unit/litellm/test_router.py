@@ -11,8 +11,8 @@ import pytest
 from litellm import Router
 
 from lfm_adapter.litellm import register
+from lfm_adapter.testing import completion, error, stream
 from tests.support.litellm_ways import ALL_WAYS, MESSAGES, STREAMED, built, run
-from tests.support.openrouter_replies import completion, error, stream
 
 SMALL = {"model_name": "small", "litellm_params": {"model": "lfm/lfm-3b"}}
 OTHER = {"model_name": "other", "litellm_params": {"model": "lfm/lfm-3-1.7b"}}
@@ -45,7 +45,7 @@ def text(response: Any) -> str:
 
 
 def models(server: Any) -> list[str]:
-    return [request.json["model"] for request in server.requests]
+    return [request.body["model"] for request in server.requests]
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
@@ -113,7 +113,7 @@ def test_router_cools_down_failing_deployment(openrouter_server):
     ]
     router = Router(pool, num_retries=0, allowed_fails=0, cooldown_time=60)
     openrouter_server.default = lambda request: (
-        error(429, "Slow down") if request.json["model"] == "liquid/lfm-3b" else completion("Hello.")
+        error(429, "Slow down") if request.body["model"] == "liquid/lfm-3b" else completion("Hello.")
     )
     for _ in range(12):
         with contextlib.suppress(litellm.RateLimitError):

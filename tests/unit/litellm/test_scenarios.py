@@ -9,8 +9,7 @@ import pytest
 from tests.faults.asking import THEIRS, asking, is_streamed, playing
 from tests.faults.outcomes import differences
 from tests.faults.repeats import repeated_finish
-from tests.faults.scenario import on_the_wire
-from tests.faults.scenarios import rows
+from tests.faults.table import rows
 
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
@@ -25,8 +24,8 @@ def test_user_sees_what_the_table_says(scenario: Scenario, way: str) -> None:
 @pytest.mark.parametrize("arguments", ['{"city":"Oslo"}', "{}"])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_a_call_that_is_said_again_at_the_end_is_made_once(way: str, arguments: str, *, streamed: bool) -> None:
-    script = on_the_wire(repeated_finish(arguments, streamed=streamed))
-    with playing((), script) as server, asking(way, server.url) as ask:
+    reply = repeated_finish(arguments, streamed=streamed)
+    with playing(reply) as server, asking(way, server.base_url) as ask:
         seen = ask()
     assert seen.error is None
     assert seen.calls == [arguments]

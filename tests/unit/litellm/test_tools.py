@@ -10,8 +10,8 @@ import litellm
 import pytest
 from pydantic import BaseModel
 
+from lfm_adapter.testing import completion, stream
 from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, ask, failure
-from tests.support.openrouter_replies import completion, stream
 
 IS_1_81 = importlib.metadata.version("litellm").startswith("1.81.")
 
@@ -48,7 +48,7 @@ def test_prompted_tools_are_called(openrouter_server, way):
     assert response.choices[0].message.content == "Let me see."
     if not (IS_1_81 and way in STREAMED):  # its stream_chunk_builder makes each finish reason "stop"
         assert response.choices[0].finish_reason == "tool_calls"
-    body = openrouter_server.requests[0].json
+    body = openrouter_server.requests[0].body
     assert not {"tools", "tool_choice"} & body.keys()
     assert "weather" in body["messages"][0]["content"]
 
@@ -58,7 +58,7 @@ def test_tool_call_in_text_is_recovered(openrouter_server, way):
     openrouter_server.add(says(way, LEAK))
     response = ask(way, model="lfm/lfm-2.5-2.6b:free", tools=[WEATHER])
     assert calls_of(response) == [("weather", {"city": "Oslo"})]
-    assert openrouter_server.requests[0].json["tools"] == [WEATHER]
+    assert openrouter_server.requests[0].body["tools"] == [WEATHER]
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
@@ -66,7 +66,7 @@ def test_tool_calling_can_be_set_per_call(openrouter_server, way):
     openrouter_server.add(says(way, LEAK))
     response = ask(way, model="lfm/lfm-2.5-2.6b:free", tools=[WEATHER], tool_calling="prompted")
     assert calls_of(response) == [("weather", {"city": "Oslo"})]
-    assert "tools" not in openrouter_server.requests[0].json
+    assert "tools" not in openrouter_server.requests[0].body
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
@@ -83,7 +83,7 @@ def test_prompted_schema_is_followed(openrouter_server, way):
     openrouter_server.add(says(way, "Sure:\n```json\n{'name': 'Ada', 'age': 36,}\n```"))
     response = ask(way, response_format=Person)
     assert Person.model_validate_json(response.choices[0].message.content) == Person(name="Ada", age=36)
-    body = openrouter_server.requests[0].json
+    body = openrouter_server.requests[0].body
     assert "response_format" not in body
     assert '"age"' in body["messages"][0]["content"]
 
@@ -102,7 +102,7 @@ def test_tool_results_are_sent_back_as_text(openrouter_server):
     called = ask("completion", messages=messages, tools=[WEATHER]).choices[0].message
     messages += [called, {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "Rain"}]
     assert ask("completion", messages=messages, tools=[WEATHER]).choices[0].message.content == "Rain."
-    sent = openrouter_server.requests[1].json["messages"]
+    sent = openrouter_server.requests[1].body["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "user"]
     assert "Rain" in sent[-1]["content"]
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from lfm_adapter import errors
+from lfm_adapter import errors, testing
 from lfm_adapter._openrouter.failure import RETRYABLE_STATUSES, RequestContext, from_body, from_error
 from lfm_adapter._openrouter.response import read_reply
+from tests.faults.table import FAILURES
 from tests.support.stream_reading import read_stream
 
 MODEL = "liquid/lfm-3-1.7b"
@@ -37,10 +38,6 @@ def failure(code: Any, message: Any, metadata: Any = None, **more: Any) -> dict[
 
 # name: HTTP status, body, class, status, code, part of the message
 BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] = {
-    "no such model": (
-        400, failure(400, "liquid/lfm-9b is not a valid model ID"),
-        errors.ModelNotFoundError, 400, None, "liquid/lfm-9b is not a valid model ID",
-    ),
     "no messages": (
         400, failure(400, 'Input required: specify "prompt" or "messages"'),
         errors.BadRequestError, 400, None, 'Input required: specify "prompt" or "messages"',
@@ -48,22 +45,6 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
     "not JSON was sent": (
         400, failure(400, "Input must have at least 1 token.", {"provider_name": None}),
         errors.BadRequestError, 400, None, "Input must have at least 1 token.",
-    ),
-    "a parameter out of its range": (
-        400, failure(400, "Expected temperature to be at most 2, received 5"),
-        errors.BadRequestError, 400, None, "Expected temperature to be at most 2, received 5",
-    ),
-    "reasoning cannot be turned off": (
-        400, failure(400, "Reasoning is mandatory for this endpoint and cannot be disabled.", {"provider_name": None}),
-        errors.BadRequestError, 400, None, "Reasoning is mandatory for this endpoint and cannot be disabled.",
-    ),
-    "a prompt too long for the endpoint": (
-        400, failure(400, "This endpoint's maximum context length is 32768 tokens. However, you requested about 40000"),
-        errors.ContextWindowExceededError, 400, None, "maximum context length is 32768 tokens",
-    ),
-    "a prompt too long, by its type": (
-        400, failure(400, "Too long", {"error_type": "context_length_exceeded"}),
-        errors.ContextWindowExceededError, 400, "context_length_exceeded", "Too long",
     ),
     "a prompt too long, as OpenAI says it": (
         400, failure("context_length_exceeded", "Reduce the messages", type="invalid_request_error", param="messages"),
@@ -78,20 +59,9 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
               "of 8192.", "type": "BadRequestError", "code": 400},
         errors.ContextWindowExceededError, 400, "BadRequestError", "longer than the maximum model length of 8192",
     ),
-    "the provider's 400, as an object in a string": (
-        400, failure(400, "Provider returned error", {"raw": '{"error": {"message": "top_p is not supported"}}'}),
-        errors.BadRequestError, 400, None, "top_p is not supported",
-    ),
-    "no key": (
-        401, failure(401, "No cookie auth credentials found"),
-        errors.AuthenticationError, 401, None, "Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`.",
-    ),
     "no key, newer": (
         401, failure(401, "Missing Authentication header"),
         errors.AuthenticationError, 401, None, "Missing Authentication header.",
-    ),
-    "a wrong key": (
-        401, failure(401, "User not found."), errors.AuthenticationError, 401, None, "User not found. Set the",
     ),
     "too little credit": (
         402, failure(402, "This request requires more credits, or fewer max_tokens. You requested up to 9000 tokens, "
@@ -113,23 +83,9 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
                      "provider_name": "Liquid", "model_slug": "liquid/x"}),
         errors.PermissionDeniedError, 403, None, "Your input was flagged. Reasons: violence; hate.",
     ),
-    "a guardrail": (
-        403, failure(403, "Blocked by a guardrail", {"patterns": ["my secret"], "limit_source":
-                     "openrouter_guardrail_budget"}),
-        errors.PermissionDeniedError, 403, None, "Blocked by a guardrail",
-    ),
-    "a region": (
-        403, {"error": {"error_type": "permission_denied", "http_status": 403, "message": "Not in your region",
-              "availability": {"code": "region_restricted", "retryable": False}}},
-        errors.PermissionDeniedError, 403, "region_restricted", "Not in your region",
-    ),
     "a model without endpoints": (
         404, failure(404, "No endpoints found for liquid/lfm-9b."),
         errors.ModelNotFoundError, 404, None, "No endpoints found for liquid/lfm-9b.",
-    ),
-    "no endpoint with tools": (
-        404, failure(404, "No endpoints found that support tool use. To learn more, visit the documentation."),
-        errors.NoEndpointsError, 404, None, "No endpoints found that support tool use.",
     ),
     "no endpoint by the data policy": (
         404, failure(404, "No endpoints found matching your data policy (Free model training). Configure: "
@@ -137,18 +93,10 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
                      "routing_funnel": [{"step": "Initial Endpoints", "endpoint_count": 1}]}),
         errors.NoEndpointsError, 404, None, "privacy. It failed at the step 'Filter by Data Policy'.",
     ),
-    "no endpoint by a guardrail": (
-        404, failure(404, "No endpoints available matching your guardrail restrictions and data policy"),
-        errors.NoEndpointsError, 404, None, "guardrail restrictions",
-    ),
     "no endpoint of the allowed providers": (
         404, failure(404, "No allowed providers are available for the selected model."),
         errors.NoEndpointsError, 404, None, "No allowed providers",
     ),
-    "a wrong path": (404, failure(404, "Not Found"), errors.NotFoundError, 404, None, "Not Found"),
-    "a timeout": (408, failure(408, "Request timeout"), errors.APITimeoutError, 408, None, "Request timeout"),
-    "too large": (413, failure(413, "Payload too large"), errors.BadRequestError, 413, None, "Payload too large"),
-    "unprocessable": (422, failure(422, "Unprocessable"), errors.BadRequestError, 422, None, "Unprocessable"),
     "a status without a class of its own": (
         405, failure(405, "Method not allowed"), errors.BadRequestError, 405, None, "Method not allowed",
     ),
@@ -160,11 +108,6 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
         429, failure(429, "Rate limit exceeded: free-models-per-min. ", {"provider_name": None, "headers": {
                      "X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1790000030000"}}),
         errors.RateLimitError, 429, None, "free-models-per-min.",
-    ),
-    "too many requests a day": (
-        429, failure(429, "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests "
-                     "per day", {"headers": {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "1790086400000"}}),
-        errors.RateLimitError, 429, None, "free-models-per-day",
     ),
     "the provider's 429, its code a number": (
         429, failure(429, "Provider returned error", {"raw": "liquid/x is temporarily rate-limited upstream. Retry.",
@@ -184,12 +127,6 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
         502, failure(502, "Provider returned error", {"error_type": "provider_unavailable", "provider_code": "x9"}),
         errors.ServerError, 502, "provider_unavailable", "Provider returned error",
     ),
-    "no provider": (
-        503, failure(503, "No instances available"), errors.ServerError, 503, None, "No instances available",
-    ),
-    "a gateway's timeout": (504, failure(504, "Aborted"), errors.APITimeoutError, 504, None, "Aborted"),
-    "an edge's timeout": (524, failure(524, "A timeout occurred"), errors.APITimeoutError, 524, None, "A timeout"),
-    "a provider overloaded": (529, failure(529, "Overloaded"), errors.ServerError, 529, None, "Overloaded"),
     "an availability without a code": (
         404, {"error": {"message": "Gone", "error_type": "not_found", "http_status": 404, "availability": {
               "code": "model_unavailable_upstream", "retryable": False, "requested_models": ["liquid/x"]}}},
@@ -263,7 +200,36 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
     "no body": (503, b" \n", errors.ServerError, 503, None, "HTTP 503 with an empty body"),
 }  # fmt: skip
 
-NOT_RETRYABLE_OF_RETRYABLE_STATUS = {"too many requests a day"}
+# What the errors of the table in `tests/faults` say; their classes are there.
+WORDS = {
+    "bad parameter": "Expected temperature to be at most 2",
+    "unknown model": "liquid/lfm-9b is not a valid model ID",
+    "context length": "maximum context length is 32768 tokens",
+    "context length by error_type": "Too long",
+    "reasoning is mandatory": "Reasoning is mandatory for this endpoint",
+    "provider rejects the request": "top_p is not supported",
+    "no key": "Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`.",
+    "wrong key": "User not found. Set the",
+    "moderation": "Your input was flagged. Reasons: violence.",
+    "guardrail": "Blocked by a guardrail",
+    "no endpoint with tools": "No endpoints found that support tool use.",
+    "data policy": "It failed at the step 'Filter by Data Policy'.",
+    "request timeout": "Request timeout",
+    "rate limit": "liquid/lfm-2.5-2.6b:free is temporarily rate-limited upstream. Please retry shortly.",
+    "rate limit per day": "free-models-per-day",
+    "blocked by the CDN": "a proxy or CDN",
+    "bad gateway page": "web page ('502: Bad gateway')",
+}
+ROWS = {row.name: row for row in FAILURES["Errors with their own status"]}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_error_of_the_table_says_what_happened(name):
+    reply = testing.failure(name)
+    error = explained(reply.status, reply.body, dict(reply.headers))
+    assert (type(error), error.status_code) == (ROWS[name].raises, reply.status)
+    assert WORDS[name] in error.message
+    assert USER not in f"{error} {error!r}"
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -274,7 +240,7 @@ def test_each_error_body_becomes_its_exception(name):
     assert (error.status_code, error.code) == (status, code)
     assert words in error.message
     assert error.model == MODEL
-    assert error.is_retryable is (status in RETRYABLE_STATUSES and name not in NOT_RETRYABLE_OF_RETRYABLE_STATUS)
+    assert error.is_retryable is (status in RETRYABLE_STATUSES)
     assert error.partial is None
 
 
@@ -438,8 +404,9 @@ class TestRetryAfter:
         assert explained(429, {"error": {"code": 429, "message": "x", **error}}, headers).retry_after == wait_s
 
     def test_retry_after_of_daily_cap_is_time_until_midnight(self):
-        _, body, *_ = BODIES["too many requests a day"]
-        assert explained(429, body).retry_after == 86_400.0
+        limits = {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "1790086400000"}
+        error = explained(429, failure(429, "Rate limit exceeded: free-models-per-day.", {"headers": limits}))
+        assert (error.retry_after, error.is_retryable) == (86_400.0, False)
 
 
 class TestProvider:

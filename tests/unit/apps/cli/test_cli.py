@@ -20,15 +20,15 @@ from lfm_adapter.apps.cli import app, screen
 from lfm_adapter.apps.cli.chat import chat
 from lfm_adapter.apps.cli.conversation import Conversation, summary
 from lfm_adapter.errors import ConfigurationError, RateLimitError
+from lfm_adapter.testing import error, stream, token_usage
 from lfm_adapter.types import ModelCard
-from tests.support.openrouter_replies import error, stream, usage_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typer.testing import Result
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 
 def lfm(*arguments: str, stdin: str = "") -> Result:
@@ -81,7 +81,7 @@ def local_server(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_answer_goes_to_stdout_and_all_else_to_stderr(openrouter: ScriptedOpenRouter):
-    openrouter.add(stream(["Water ", "is\n", "[bold]wet[/bold].\u2028"], usage=usage_of(9, 5, cost=4.5e-06)))
+    openrouter.add(stream(["Water ", "is\n", "[bold]wet[/bold].\u2028"], usage=token_usage(9, 5, cost=4.5e-06)))
     result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "What is water?")
     assert result.exit_code == 0
     assert result.stdout == "Water is\n[bold]wet[/bold].\u2028\n"
@@ -95,7 +95,7 @@ def test_options_reach_the_request(openrouter: ScriptedOpenRouter):
     openrouter.add(stream())
     options = ["--system", "Be brief.", "--max-tokens", "7", "--temperature", "0.2", "--model", "liquid/lfm-3-1.7b"]
     assert lfm("chat", *options, "Hello").exit_code == 0
-    body = openrouter.requests[0].json
+    body = openrouter.requests[0].body
     assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
     assert (body["max_tokens"], body["temperature"], body["model"]) == (7, 0.2, "liquid/lfm-3-1.7b")
 
@@ -115,14 +115,14 @@ def test_what_is_piped_in_follows_the_question(
 ):
     openrouter.add(stream())
     lfm("chat", "-m", "liquid/lfm-3-1.7b", *arguments, stdin=stdin)
-    assert openrouter.requests[0].json["messages"] == [{"role": "user", "content": asked}]
+    assert openrouter.requests[0].body["messages"] == [{"role": "user", "content": asked}]
 
 
 def test_piped_text_of_another_encoding_is_no_failure(openrouter: ScriptedOpenRouter):
     openrouter.add(stream())
     result = CliRunner().invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Summarise"], input=b"Caf\xe9")
     assert result.exit_code == 0
-    assert openrouter.requests[0].json["messages"][0]["content"] == "Summarise\n\nCaf\ufffd"
+    assert openrouter.requests[0].body["messages"][0]["content"] == "Summarise\n\nCaf\ufffd"
 
 
 def test_silent_pipe_is_said_to_be_waited_for(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
@@ -130,7 +130,7 @@ def test_silent_pipe_is_said_to_be_waited_for(openrouter: ScriptedOpenRouter, mo
     openrouter.add(stream())
     result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Summarise", stdin="Rain.")
     assert result.stderr.startswith("Waiting for the end of what is piped in.")
-    assert openrouter.requests[0].json["messages"][0]["content"] == "Summarise\n\nRain."
+    assert openrouter.requests[0].body["messages"][0]["content"] == "Summarise\n\nRain."
 
 
 @pytest.mark.parametrize("question", ["-", None])
@@ -144,13 +144,13 @@ def test_retired_default_model_is_replaced_with_a_note(openrouter: ScriptedOpenR
     monkeypatch.setattr("lfm_adapter._client.request._warned", set())  # it is said once in a process
     openrouter.add(stream())
     result = lfm("chat", "Hello")
-    assert openrouter.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
     assert result.stdout == "Hello.\n"
     assert result.stderr.startswith("`liquid/lfm-3b` is retired; asking its successor `liquid/lfm-3-1.7b`.")
 
 
 def test_reasoning_is_shown_apart_from_the_answer(openrouter: ScriptedOpenRouter):
-    openrouter.add(stream("4", reasoning=["2 and ", "2."], usage=usage_of(9, 5, reasoning_tokens=4)))
+    openrouter.add(stream("4", reasoning=["2 and ", "2."], usage=token_usage(9, 5, reasoning_tokens=4)))
     result = lfm("chat", "-m", "liquid/lfm-2.5-2.6b:free", "2 + 2?")
     assert result.stdout == "4\n"
     assert result.stderr.startswith("2 and 2.\n")
@@ -207,7 +207,7 @@ def test_wrong_usage_ends_with_2_and_asks_nobody(openrouter: ScriptedOpenRouter,
 
 
 def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenRouter, local_server: FakeLocalServer):
-    server.add(stream("Hello.", model=local.DEMO_MODEL, provider=None, usage=usage_of(9, 5, cost=None)))
+    server.add(stream("Hello.", model=local.DEMO_MODEL, provider=None, usage=token_usage(9, 5, cost=None)))
     result = lfm("chat", "Hello")
     assert (result.exit_code, result.stdout) == (0, "Hello.\n")
     first, last = result.stderr.splitlines()
@@ -215,8 +215,8 @@ def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenR
     assert "no LFM" in first
     assert "https://openrouter.ai/settings/keys" in first
     assert "no cost · local/smollm2-135m-instruct" in last
-    assert server.requests[0].json["model"] == local.DEMO_MODEL
-    assert server.requests[0].json["max_tokens"] == 512
+    assert server.requests[0].body["model"] == local.DEMO_MODEL
+    assert server.requests[0].body["max_tokens"] == 512
     assert local_server.closed
 
 
@@ -236,7 +236,7 @@ def test_without_a_key_a_model_of_the_environment_does_not_matter(
     monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
     server.add(stream())
     assert lfm("chat", "Hello").exit_code == 0
-    assert server.requests[0].json["model"] == local.DEMO_MODEL
+    assert server.requests[0].body["model"] == local.DEMO_MODEL
 
 
 def test_model_of_the_environment_is_asked_and_not_replaced(
@@ -245,14 +245,14 @@ def test_model_of_the_environment_is_asked_and_not_replaced(
     monkeypatch.setenv("LFM_MODEL", "liquid/lfm-7b")
     openrouter.add(stream())
     lfm("chat", "Hello")
-    assert openrouter.requests[0].json["model"] == "liquid/lfm-7b"
+    assert openrouter.requests[0].body["model"] == "liquid/lfm-7b"
 
 
 def test_local_model_can_be_asked_for_beside_a_key(openrouter: ScriptedOpenRouter, local_server: FakeLocalServer):
     openrouter.add(stream())
     result = lfm("chat", "--local", "Hello")
     assert result.stderr.startswith("Starting SmolLM2-135M-Instruct on this machine.\n")
-    assert openrouter.requests[0].json["model"] == local.DEMO_MODEL
+    assert openrouter.requests[0].body["model"] == local.DEMO_MODEL
     assert "authorization" not in openrouter.requests[0].headers
 
 
@@ -262,7 +262,7 @@ def test_file_of_ones_own_is_served_without_the_demo_models_bound(
     server.add(stream())
     lfm("chat", "--gguf", str(tmp_path / "lfm2.gguf"), "Hello")
     assert local_server.asked_for[0] == tmp_path / "lfm2.gguf"
-    assert "max_tokens" not in server.requests[0].json
+    assert "max_tokens" not in server.requests[0].body
 
 
 def test_liquids_models_are_never_replaced_by_the_local_one(local_server: FakeLocalServer):
@@ -282,7 +282,7 @@ def test_key_is_not_sent_to_another_server_on_this_machine(server: ScriptedOpenR
 def test_server_on_this_machine_needs_no_model_named(server: ScriptedOpenRouter):
     server.add(stream())
     assert lfm("chat", "--base-url", server.base_url, "Hello").exit_code == 0
-    assert server.requests[0].json["model"] == "local"
+    assert server.requests[0].body["model"] == "local"
 
 
 def test_ctrl_c_ends_a_single_question(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):

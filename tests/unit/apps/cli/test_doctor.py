@@ -12,13 +12,12 @@ from typer.testing import CliRunner
 
 from lfm_adapter.apps.cli import app
 from lfm_adapter.apps.cli.findings import versions
-from tests.support.http_reply import json_reply
-from tests.support.openrouter_replies import error
+from lfm_adapter.testing import error, json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 KEY = "sk-or-v1-made-up-for-tests"
 

@@ -1,4 +1,4 @@
-"""`lfm gateway`, with a stand-in for LiteLLM's Proxy. `tests/proxy` starts it with the real one."""
+"""`lfm gateway`, with a stand-in for LiteLLM's Proxy. `tests/integration/proxy` starts it with the real one."""
 
 from __future__ import annotations
 

@@ -14,20 +14,18 @@ from lfm_adapter import AsyncLFMClient, catalog
 from lfm_adapter.apps.mcp.budget import Budget, OverBudgetError, worst_case_usd
 from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.apps.mcp.session import Session
-from tests.support.http_reply import Break
+from lfm_adapter.testing import Break, error, stream
+from lfm_adapter.testing import token_usage as usage
 from tests.support.mcp_session import KEY, MODEL, connect, error_of, mcp_server
-from tests.support.openrouter_replies import error, stream
-from tests.support.openrouter_replies import usage_of as usage
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
 CARD = catalog.get(MODEL)
 
 
 def worst_of(request: RecordedRequest) -> Decimal:
-    worst = worst_case_usd(request.body, CARD)
+    worst = worst_case_usd(request.content, CARD)
     assert worst is not None
     return worst
 
@@ -40,7 +38,7 @@ async def ask(server: Any, **arguments: Any) -> Any:
 async def test_calls_side_by_side_never_spend_more_than_the_limit(server: ScriptedOpenRouter):
     charged: list[Decimal] = []
 
-    def charge_the_most(request: RecordedRequest) -> Reply:
+    def charge_the_most(request: RecordedRequest) -> ScriptedReply:
         charged.append(worst_of(request))
         return stream(["Hi."], model=MODEL, usage=usage(cost=float(charged[-1])))
 
@@ -91,7 +89,7 @@ async def test_a_second_turn_that_broke_off_counts_as_the_most_that_it_can_have_
     async with connect(mcp_server(server, budget=budget, max_retries=0)) as client:
         result = await client.call_tool("classify", {"text": "Hello", "labels": ["a", "b"], "model": "liquid/lfm-3b"})
     assert result.is_error
-    repair = worst_case_usd(server.requests[1].body, catalog.get("liquid/lfm-3b"))
+    repair = worst_case_usd(server.requests[1].content, catalog.get("liquid/lfm-3b"))
     assert repair is not None
     assert budget.spent_usd == Decimal("0.0001") + repair
 

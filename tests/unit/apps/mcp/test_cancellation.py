@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter.apps.mcp.budget import Budget
+from lfm_adapter.testing import stream
 from tests.support.mcp_session import MODES, connect, mcp_server
-from tests.support.openrouter_replies import stream
 
 if TYPE_CHECKING:
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -38,7 +37,7 @@ async def test_a_call_that_is_given_up_closes_its_connection(server: ScriptedOpe
 
 async def test_a_client_that_goes_away_stops_all_its_calls(server: ScriptedOpenRouter):
     never = threading.Event()
-    held: list[Reply] = [stream(["Hel", "lo."]).held(1, never) for _ in range(3)]
+    held: list[ScriptedReply] = [stream(["Hel", "lo."]).held(1, never) for _ in range(3)]
     server.add(*held)
     calls: list[Any] = []
     async with connect(mcp_server(server)) as client:

@@ -18,7 +18,7 @@ from lfm_adapter.apps.cli import app
 from tests.support.mcp_session import connect, mcp_server
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")

@@ -18,9 +18,8 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ListRootsResult, Root
 
+from lfm_adapter.testing import ScriptedOpenRouter, stream
 from tests.support.mcp_session import KEY, MODEL, MODES
-from tests.support.openrouter_replies import stream
-from tests.support.scripted_openrouter import ScriptedOpenRouter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -58,7 +57,7 @@ def serving(openrouter: ScriptedOpenRouter) -> Iterator[tuple[subprocess.Popen[s
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[ScriptedOpenRouter, Any]]:
     """A scripted OpenRouter and what asks it, for all tests here: it takes a second to start."""
-    with ScriptedOpenRouter() as openrouter, serving(openrouter) as process:
+    with ScriptedOpenRouter(path="/api/v1") as openrouter, serving(openrouter) as process:
         yield openrouter, process
 
 
@@ -113,7 +112,7 @@ async def test_the_clients_roots_are_known_over_http_too(
     async with connected(running, mode, list_roots_callback=list_roots) as client:
         result = await client.call_tool("summarize", {"paths": ["a.txt"]})
     assert not result.is_error, result
-    assert "What is in A." in server.requests[0].json["messages"][-1]["content"]
+    assert "What is in A." in server.requests[0].body["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize("mode", MODES)

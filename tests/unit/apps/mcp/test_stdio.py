@@ -18,15 +18,15 @@ from typer.testing import CliRunner
 
 from lfm_adapter import local
 from lfm_adapter.apps.cli import app
+from lfm_adapter.testing import completion, stream
 from tests.support.mcp_session import KEY, MODEL, MODES, error_of, usage_of
-from tests.support.openrouter_replies import completion, stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from lfm_adapter.apps.mcp.session import Session
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()"]
 
@@ -64,7 +64,7 @@ async def test_without_a_choice_the_successor_of_the_default_answers(start: Any,
     async with start() as client:
         await client.call_tool("ask", {"prompt": "Hi"})
         assert "because `liquid/lfm-3b` is retired" in client.instructions
-    assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert server.requests[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
 async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter):

@@ -10,16 +10,15 @@ import pytest
 from mcp.types import ListRootsResult, Root
 
 from lfm_adapter.apps.mcp.server import create_server
+from lfm_adapter.testing import error, stream
 from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
-from tests.support.openrouter_replies import error, stream
 from tests.support.prompted_model import prompted_model
 from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.http_reply import Reply
-    from tests.support.scripted_openrouter import RecordedRequest, ScriptedOpenRouter
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
 PERSON = {
     "type": "object",
@@ -40,10 +39,10 @@ async def call(server: Any, name: str, mode: str = "legacy", **arguments: Any) -
 
 
 def prompt_of(request: RecordedRequest) -> str:
-    return request.json["messages"][-1]["content"]
+    return request.body["messages"][-1]["content"]
 
 
-def noted(request: RecordedRequest) -> Reply:
+def noted(request: RecordedRequest) -> ScriptedReply:
     """Answer with the markers that stand in the text, so that a test sees what was read."""
     return stream([" ".join(re.findall(r"mark-\d+", prompt_of(request))) or "nothing"], model=SMALL)
 
@@ -76,7 +75,7 @@ class TestSummarize:
         assert f"{parts} of {parts} parts read" in told
 
     async def test_a_part_that_the_server_finds_too_long_is_halved(self, server: ScriptedOpenRouter):
-        def strict(request: RecordedRequest) -> Reply:
+        def strict(request: RecordedRequest) -> ScriptedReply:
             if len(prompt_of(request)) > 6_000:
                 return error(400, "This endpoint's maximum context length is 2048 tokens. However, you requested 9999.")
             return noted(request)
@@ -89,7 +88,7 @@ class TestSummarize:
         assert result.structured_content["parts"] > 2
 
     async def test_a_part_of_which_nothing_was_noted_is_a_failure_and_not_left_out(self, server: ScriptedOpenRouter):
-        def silent_once(request: RecordedRequest) -> Reply:
+        def silent_once(request: RecordedRequest) -> ScriptedReply:
             if "mark-30 " in prompt_of(request):
                 return stream([], reasoning=["Hm."], finish_reason="length")
             return noted(request)
@@ -99,7 +98,7 @@ class TestSummarize:
         assert "wrote no answer" in error_of(await call(mcp_server(server, SMALL), "summarize", text=text))
 
     async def test_a_failure_of_one_part_is_the_failure_of_the_call(self, server: ScriptedOpenRouter):
-        def fail_late(request: RecordedRequest) -> Reply:
+        def fail_late(request: RecordedRequest) -> ScriptedReply:
             return error(402, "Insufficient credits") if "mark-399 " in prompt_of(request) else noted(request)
 
         server.default = fail_late

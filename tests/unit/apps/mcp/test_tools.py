@@ -10,13 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lfm_adapter.apps.mcp import call
+from lfm_adapter.testing import error, stream
+from lfm_adapter.testing import token_usage as usage
 from tests.support.mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, usage_of
-from tests.support.openrouter_replies import error, stream
-from tests.support.openrouter_replies import usage_of as usage
 from tests.support.prompted_model import prompted_model
 
 if TYPE_CHECKING:
-    from tests.support.scripted_openrouter import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 pytestmark = pytest.mark.parametrize("mode", MODES)
 
@@ -46,18 +46,18 @@ async def test_ask_returns_the_answer_as_text_and_as_an_object(server: ScriptedO
     assert result.structured_content == {"text": "Grass is green.", "model": MODEL, "truncated": False}
     assert usage_of(result) == {"answers": 1, "prompt_tokens": 20, "completion_tokens": 5, "cost_usd": 0.25}
     (request,) = server.requests
-    assert request.json["messages"] == [
+    assert request.body["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "What is grass?"},
     ]
-    assert request.json["max_tokens"] == 100
+    assert request.body["max_tokens"] == 100
 
 
 async def test_ask_takes_a_prompt_that_is_json_as_it_stands(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["Fine."]))
     async with connect(mcp_server(server), mode) as client:
         await client.call_tool("ask", {"prompt": '{"a": [1, 2]}', "system": '["x"]'})
-    assert [message["content"] for message in server.requests[0].json["messages"]] == ['["x"]', '{"a": [1, 2]}']
+    assert [message["content"] for message in server.requests[0].body["messages"]] == ['["x"]', '{"a": [1, 2]}']
 
 
 async def test_an_answer_that_a_filter_stopped_is_an_error_that_says_so(server: ScriptedOpenRouter, mode: str):
@@ -149,7 +149,7 @@ async def test_who_chose_no_model_is_answered_by_the_successor_of_the_default(se
     async with connect(mcp_server(server, "liquid/lfm-3b", when_retired="successor"), mode) as client:
         await client.call_tool("ask", {"prompt": "Hello"})
         assert "`liquid/lfm-3-1.7b` answers" in (client.instructions or "")
-    assert server.requests[0].json["model"] == "liquid/lfm-3-1.7b"
+    assert server.requests[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
 async def test_who_chose_a_retired_model_is_told_so_from_the_start(server: ScriptedOpenRouter, mode: str):

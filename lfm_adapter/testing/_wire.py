@@ -1,8 +1,8 @@
-"""Replies in the shapes that OpenRouter sends, with made-up content, to be played by `scripted_openrouter`.
+"""Replies in the shapes that OpenRouter sends, with made-up content.
 
 The shapes follow https://openrouter.ai/docs/api-reference/overview, .../streaming and .../errors, and what was seen on
 the wire in 2025 and 2026: whitespace before a JSON body, `: OPENROUTER PROCESSING` comments, four ways to end a stream.
-Every builder returns an immutable `Reply`, so one may stand in a decorator and be played many times.
+Replies are immutable, so one may stand in a decorator and be sent many times.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tests.support.http_reply import Reply, compact_json, json_reply
+from lfm_adapter.testing._reply import ScriptedReply, compact_json, json_reply
 
 __all__ = [
     "COMMENT",
@@ -26,8 +26,8 @@ __all__ = [
     "events",
     "midstream_error",
     "stream",
+    "token_usage",
     "tool_call",
-    "usage_of",
 ]
 
 GENERATION_ID = "gen-1790000000-ScriptedReply0000001"
@@ -40,7 +40,7 @@ Object = Mapping[str, Any]
 Ending = Literal["A", "B", "C", "usage_in_finish"]
 
 
-def usage_of(
+def token_usage(
     prompt_tokens: int = 9,
     completion_tokens: int = 5,
     *,
@@ -48,33 +48,26 @@ def usage_of(
     reasoning_tokens: int = 0,
     cached_tokens: int = 0,
 ) -> dict[str, Any]:
-    """A `usage` object. `cost` is in US$; the default is these tokens at 0.02 US$ per million."""
+    """Return a `usage` object. `cost` is in US$; the default is these tokens at $0.02 per million."""
+    prompt = {"cached_tokens": cached_tokens, "cache_write_tokens": 0, "audio_tokens": 0, "video_tokens": 0}
+    costs = ("upstream_inference_prompt_cost", "upstream_inference_completions_cost")
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
         "cost": cost,
         "is_byok": False,
-        "prompt_tokens_details": {
-            "cached_tokens": cached_tokens,
-            "cache_write_tokens": 0,
-            "audio_tokens": 0,
-            "video_tokens": 0,
-        },
-        "cost_details": {
-            "upstream_inference_cost": cost,
-            "upstream_inference_prompt_cost": None,
-            "upstream_inference_completions_cost": None,
-        },
+        "prompt_tokens_details": prompt,
+        "cost_details": {"upstream_inference_cost": cost, **dict.fromkeys(costs)},
         "completion_tokens_details": {"reasoning_tokens": reasoning_tokens, "image_tokens": 0, "audio_tokens": 0},
     }
 
 
-USAGE: Object = usage_of()
+USAGE: Object = token_usage()
 
 
 def tool_call(name: str, arguments: Object | str | None, *, call_id: str = "call_1") -> dict[str, Any]:
-    """One tool call as it stands in a message. A string goes out as it is, valid JSON or not."""
+    """Return a tool call for a message. A string goes out as it is, valid JSON or not."""
     text = arguments if arguments is None or isinstance(arguments, str) else compact_json(arguments).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
 
@@ -95,8 +88,8 @@ def completion(
     message: Object | None = None,
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
-) -> Reply:
-    """A whole answer. `message` and `top_level` add keys or replace them; `usage=None` leaves the object out."""
+) -> ScriptedReply:
+    """Return a whole answer. `message` and `top_level` add keys or replace them; `usage=None` leaves the object out."""
     finish = finish_reason or ("tool_calls" if tool_calls else "stop")
     spoken: dict[str, Any] = {"role": "assistant", "content": text, "refusal": refusal, "reasoning": reasoning}
     if reasoning is not None:
@@ -125,7 +118,7 @@ def chunk(
     native_finish_reason: str | None = None,
     **top_level: Any,
 ) -> dict[str, Any]:
-    """One event of a stream, as an object for `events`. `delta=None` makes it one without choices."""
+    """Return one event of a stream, as an object for `events`. `delta=None` makes it one without choices."""
     choice = {
         "index": 0,
         "delta": delta,
@@ -140,12 +133,12 @@ def events(
     comments: int = 0,
     done: bool = True,
     headers: Mapping[str, str] | None = None,
-) -> Reply:
-    """A stream of `items`, one part each: objects become `data:` events, bytes go out as they are."""
+) -> ScriptedReply:
+    """Return a stream of `items`, one part each: objects become `data:` events, bytes go out as they are."""
     encoded = [item if isinstance(item, bytes) else b"data: " + compact_json(item) + b"\n\n" for item in items]
     parts = (*[COMMENT] * comments, *encoded, *[DONE] * done)
     stream_headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-    return Reply(200, stream_headers | _generation_header(headers), parts)
+    return ScriptedReply(200, stream_headers | _generation_header(headers), parts)
 
 
 def stream(
@@ -164,8 +157,8 @@ def stream(
     done: bool = True,
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
-) -> Reply:
-    """An answer as a stream, one part an event: comments, reasoning, text, refusal, tool calls, the end.
+) -> ScriptedReply:
+    """Return a streamed answer, one part an event: comments, reasoning, text, refusal, tool calls, the end.
 
     `ending` says where `usage` stands, as OpenRouter has changed it over time: "A", until January 2026, an event of its
     own with an unfinished choice; "B", March 2026, with no choices; "C", since June 2026, with the finish repeated;
@@ -201,20 +194,22 @@ def error(
     metadata: Object | None = None,
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
-) -> Reply:
-    """A refusal with its HTTP status. `code` is what the body says instead, where the two differ."""
+) -> ScriptedReply:
+    """Return an error with its HTTP status. `code` is what the body says instead, where the two differ."""
     body = {"error": _failure(status if code is None else code, message, metadata), **top_level}
     return json_reply(body, status=status, headers=_generation_header(headers))
 
 
-def error_in_200(code: int | str, message: str, *, metadata: Object | None = None, padding: bytes = b"") -> Reply:
-    """A failure after the headers had gone out: HTTP 200, and no choices."""
+def error_in_200(
+    code: int | str, message: str, *, metadata: Object | None = None, padding: bytes = b""
+) -> ScriptedReply:
+    """Return an error after the headers had gone out: HTTP 200, and no choices."""
     body = {"id": GENERATION_ID, "error": _failure(code, message, metadata)}
     return json_reply(body, padding=padding, headers=_generation_header(None))
 
 
-def error_in_choice(code: int | str, message: str, *, text: str = "", metadata: Object | None = None) -> Reply:
-    """A failure that stands in the choice, beside the text that there was."""
+def error_in_choice(code: int | str, message: str, *, text: str = "", metadata: Object | None = None) -> ScriptedReply:
+    """Return an error in the choice, beside the text so far."""
     choice = {
         "index": 0,
         "finish_reason": "error",
@@ -234,15 +229,15 @@ def midstream_error(
     metadata: Object | None = None,
     finish_reason: str | None = "error",
     done: bool = False,
-) -> Reply:
-    """A stream that gives `pieces` and then an event with an error, after which OpenRouter closes it."""
+) -> ScriptedReply:
+    """Return a stream of `pieces` and then an event with an error, after which OpenRouter closes it."""
     failed = chunk({"content": ""}, finish_reason=finish_reason, error=_failure(code, message, metadata))
     spoken = (chunk({"content": text, "role": "assistant"}) for text in pieces)
     return events(*spoken, failed, done=done)
 
 
 def _tool_call_deltas(index: int, call: Object) -> list[Object]:
-    """The call opened with its name and no arguments, and then these in three pieces, as providers stream them."""
+    """Return the call with its name, and then its arguments in three pieces, as providers stream them."""
     function = call["function"]
     arguments = function["arguments"] or ""
     third = len(arguments) // 3 + 1

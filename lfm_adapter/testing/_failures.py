@@ -1,0 +1,218 @@
+"""The failures of `docs/failures.md` by name, as replies that the scripted server can send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lfm_adapter.testing._reply import Break, ScriptedReply, html, json_reply, raw
+from lfm_adapter.testing._wire import (
+    COMMENT,
+    GENERATION_ID,
+    PADDING,
+    chunk,
+    completion,
+    error,
+    error_in_200,
+    error_in_choice,
+    events,
+    midstream_error,
+    stream,
+    token_usage,
+)
+
+__all__ = ["failure", "failure_names"]
+
+_ACCOUNT: dict[str, Any] = {"user_id": "user_2abcDEF345ghi"}  # OpenRouter sends it along; no error may show it
+_UPSTREAM = {
+    "raw": "liquid/lfm-2.5-2.6b:free is temporarily rate-limited upstream. Please retry shortly.",
+    "provider_name": "Liquid",
+    "limit_source": "upstream_provider_shared_pool",
+    "retry_after_seconds": 3,
+    "headers": {"Retry-After": "4"},
+}
+_MINUTE = {"headers": {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1790000000000"}}
+_POLICY = {"failed_routing_step": "Filter by Data Policy", "routing_funnel": [{"step": "Initial", "endpoint_count": 1}]}
+_IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
+_GUARDRAIL = {"patterns": ["secret"], "limit_source": "openrouter_guardrail_budget"}
+_TOO_LONG = (
+    "This endpoint's maximum context length is 32768 tokens. However, you requested about 40000 tokens. "
+    "Please reduce the length of either one."
+)
+_JSON = {"Content-Type": "application/json"}
+_WHOLE, _STREAM = completion("Hello."), stream(["Hel", "lo."])
+_HEL, _ROLE = chunk({"role": "assistant", "content": "Hel"}), chunk({"role": "assistant", "content": ""})
+_FINISH = chunk({"content": ""}, finish_reason="stop")
+
+
+def failure(name: str) -> ScriptedReply:
+    """Return the reply of a row of `docs/failures.md`: `failure("rate limit")`.
+
+    The names that begin with "stream: " are for requests that ask for a stream. A reply that falls silent ends with the
+    client's own timeout.
+
+    Raises:
+        ValueError: There is no such row.
+    """
+    if name not in _FAILURES:
+        raise ValueError(f"There is no failure {name!r}. Choose one of: {', '.join(_FAILURES)}.")
+    return _FAILURES[name]
+
+
+def failure_names() -> list[str]:
+    """Return the names that `failure` knows."""
+    return list(_FAILURES)
+
+
+def _refusal(status: int, message: str, **more: Any) -> ScriptedReply:
+    return error(status, message, **more, **_ACCOUNT)
+
+
+def _availability(status: int, code: str) -> ScriptedReply:
+    """Return an error in the newer form, which has no code of its own."""
+    facts = {"code": code, "retryable": False}
+    body = {"message": "It cannot be served.", "http_status": status, "availability": facts}
+    return json_reply({"error": body, **_ACCOUNT}, status=status)
+
+
+def _ok(body: bytes, encoding: str = "") -> ScriptedReply:
+    return raw(200, _JSON | ({"Content-Encoding": encoding} if encoding else {}), (body,))
+
+
+def _wire(*parts: Any) -> ScriptedReply:
+    """Return bytes below HTTP."""
+    return raw(None, {}, parts)
+
+
+def _broken(word: str, how: Break) -> dict[str, ScriptedReply]:
+    """Return a connection that ends at one point after the other."""
+    name, within = f"connection {word}", b"ff\r\ndata: {"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    hel = events(_HEL, done=False).body
+    return {
+        name: _wire(how),
+        f"{name} before the body": _WHOLE.broken(0, how),
+        f"{name} after whitespace": completion(padding=PADDING).broken(1, how),
+        f"{name} in the body": _WHOLE.in_pieces(60).broken(1, how),
+        f"stream: {name} before text": _STREAM.broken(1, how),
+        f"stream: {name} after text": _STREAM.broken(2, how),
+        f"stream: {name} in a chunk": _wire(head, b"%x\r\n%b\r\n" % (len(hel), hel), within, how),
+    }
+
+
+_FAILURES: dict[str, ScriptedReply] = {
+    # Errors with their own status
+    "bad parameter": _refusal(400, "Expected temperature to be at most 2"),
+    "unknown model": _refusal(400, "liquid/lfm-9b is not a valid model ID"),
+    "context length": _refusal(400, _TOO_LONG),
+    "context length by error_type": _refusal(400, "Too long", metadata={"error_type": "context_length_exceeded"}),
+    "reasoning is mandatory": _refusal(400, "Reasoning is mandatory for this endpoint"),
+    "provider rejects the request": _refusal(
+        400, "Provider returned error",
+        metadata={"raw": '{"error": {"message": "top_p is not supported"}}', "provider_name": "Liquid"},
+    ),
+    "too many fallback models": _refusal(400, "'models' array must have 3 items or fewer."),
+    "validation error": json_reply(
+        {"success": False, "error": {"name": "ZodError", "message": '[{"code": "invalid_type"}]'}}, status=400
+    ),
+    "no key": _refusal(401, "No cookie auth credentials found"),
+    "wrong key": _refusal(401, "User not found."),
+    "no credit": _refusal(402, "Insufficient credits"),
+    "max_tokens exceeds the credit": _refusal(402, "This request requires more credits, or fewer max_tokens"),
+    "in-flight budget": _refusal(402, "Too many at once", metadata=_IN_FLIGHT, headers={"Retry-After": "2"}),
+    "moderation": _refusal(
+        403, "Your input was flagged", metadata={"reasons": ["violence"], "flagged_input": "…"}
+    ),
+    "guardrail": _refusal(403, "Blocked by a guardrail", metadata=_GUARDRAIL),
+    "region": _availability(403, "region_restricted"),
+    "blocked by the CDN": html(403, "Forbidden"),
+    "retired model": _refusal(404, "No endpoints found for liquid/lfm-3b."),
+    "retired model, newer form": _availability(404, "model_deprecated"),
+    "free variant ended": _availability(404, "free_variant_ended"),
+    "no endpoint with tools": _refusal(404, "No endpoints found that support tool use."),
+    "data policy": _refusal(
+        404, "No endpoints found matching your data policy (Free model training)", metadata=_POLICY
+    ),
+    "guardrails leave no endpoint": _refusal(404, "No endpoints available matching your guardrail restrictions"),
+    "wrong path": _refusal(404, "Not Found"),
+    "request timeout": _refusal(408, "Request timeout"),
+    "payload too large": _refusal(413, "Payload too large"),
+    "unprocessable": _refusal(422, "Unprocessable"),
+    "other 4xx": _refusal(418, "I am a teapot"),
+    "rate limit": _refusal(429, "Provider returned error", metadata=_UPSTREAM),
+    "rate limit with Retry-After": _refusal(429, "Slow down", headers={"Retry-After": "7"}),
+    "rate limit for ten minutes": _refusal(429, "Slow down", headers={"Retry-After": "600"}),
+    "rate limit per minute": _refusal(429, "Rate limit exceeded: free-models-per-min", metadata=_MINUTE),
+    "rate limit per day": _refusal(429, "Rate limit exceeded: free-models-per-day. Add 10 credits"),
+    "server error": _refusal(500, "Internal Server Error"),
+    "server error with a word as code": _refusal(500, "It broke", code="server_error"),
+    "server error without a body": raw(500, {}, ()),
+    "provider failed": _refusal(502, "Provider returned error"),
+    "bad gateway page": html(502),
+    "no provider available": _refusal(503, "No provider available", headers={"Retry-After": "5"}),
+    "unavailable, not retryable": _availability(503, "temporarily_unavailable"),
+    "provider timeout": _refusal(504, "Gateway timeout"),
+    "CDN timeout": _refusal(524, "A timeout occurred"),
+    "overloaded": _refusal(529, "Overloaded"),
+    "redirect": raw(307, {"Location": "https://elsewhere.test/"}, ()),
+    # Failures with status 200
+    "error instead of an answer": error_in_200(429, "Slow down"),
+    "error beside null choices": json_reply(
+        {"id": GENERATION_ID, "choices": None, "error": {"code": 502, "message": "Provider returned error"}}
+    ),
+    "error after padding": error_in_200(503, "Overloaded", padding=PADDING * 9),
+    "forbidden with status 200": error_in_200(403, "Flagged"),
+    "error in the choice after text": error_in_choice(502, "Provider disconnected", text="Hel"),
+    "error in the choice": error_in_choice(502, "Provider disconnected"),
+    "finish_reason error": completion("Hel", finish_reason="error"),
+    "empty object": _ok(b"{}"),
+    "no choices": json_reply({"id": GENERATION_ID, "choices": []}),
+    "empty choice": json_reply({"id": GENERATION_ID, "choices": [
+        {"index": 0, "finish_reason": None, "message": {"role": "assistant", "content": ""}}]}),
+    "empty body": _ok(b""),
+    "whitespace only": _ok(PADDING * 3),
+    "HTML instead of JSON": _ok(html(200).body),
+    "JSON array": _ok(b"[1]"),
+    "invalid UTF-8": _ok(_WHOLE.body.replace(b"Hello.", b"Hell\xf6.")),
+    "truncated JSON": _ok(_WHOLE.body[:60]),
+    "unknown Content-Encoding": _ok(b"\x0b\x02\x80", "br"),
+    # Streams
+    "stream: error first": midstream_error([], 429, "Slow down"),
+    "stream: error after text": midstream_error(["Hel"], 502, "Provider disconnected"),
+    "stream: error with a word as code": midstream_error(["Hel"], "server_error", "It broke"),
+    "stream: error without finish_reason": midstream_error(["Hel"], 503, "No", finish_reason=None),
+    "stream: error without choices": events(_HEL, {"error": {"code": 500, "message": "It broke"}}),
+    "stream: error beside usage": events(
+        _HEL, chunk({"content": ""}, finish_reason="length"),
+        chunk({"content": ""}, error={"code": 400, "message": "Token limit reached"}, usage=token_usage()),
+    ),
+    "stream: finish_reason error": events(_HEL, chunk({"content": ""}, finish_reason="error")),
+    "stream: nothing but [DONE]": events(),
+    "stream: [DONE] without finish_reason": events(_ROLE, _HEL),
+    "stream: ends after comments": events(COMMENT, done=False),
+    "stream: ends after the role": events(_ROLE, done=False),
+    "stream: ends after text": events(_ROLE, _HEL, done=False),
+    "stream: ends without usage": events(_HEL, _FINISH, done=False),
+    "stream: ends within an event": events(events(_HEL, _HEL, done=False).body[:-30], done=False),
+    "stream: invalid JSON": events(_HEL, b"data: {oops\n\n", _FINISH),
+    "stream: invalid UTF-8": events(_HEL, b'data: {"id": "\xff"}\n\n', _FINISH),
+    "stream: event is not an object": events(_HEL, b'data: "oops"\n\n', _FINISH),
+    "stream: silent from the start": events(COMMENT).broken(1, Break.SILENCE),
+    "stream: silent after text": events(_HEL).broken(1, Break.SILENCE),
+    "stream: only comments after text": raw(
+        200, _STREAM.headers, (*events(_HEL, done=False).parts, *(0.1, COMMENT) * 30)
+    ),
+    # Connections
+    **_broken("closed", Break.CUT),
+    **_broken("reset", Break.RESET),
+    "connection reset in the headers": _wire(b"HTTP/1.1 200 OK\r\nContent-Type: appl", Break.RESET),
+    "no headers": _wire(Break.SILENCE),
+    "slow headers": _wire(*(part for byte in b"HTTP/1.1 200 OK\r\nVia: x\r\n\r\n" for part in (0.05, bytes([byte])))),
+    "no body": _WHOLE.broken(0, Break.SILENCE),
+    "half a body": _WHOLE.in_pieces(60).broken(1, Break.SILENCE),
+    "not HTTP": _wire(b"SSH-2.0-OpenSSH_9.2\r\n", Break.CUT),
+    "bad status line": _wire(b"HTTP/1.1 OK OK\r\n\r\n", Break.CUT),
+    "two Content-Lengths": _wire(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", Break.CUT),
+    "body shorter than Content-Length": raw(
+        200, {"Content-Length": str(len(_WHOLE.body) + 1)}, (_WHOLE.body, Break.CUT)
+    ),
+}  # fmt: skip

@@ -1,0 +1,84 @@
+"""One HTTP reply of the scripted server: any status, any headers, any bytes, at any pace."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Break", "Part", "ScriptedReply", "compact_json", "html", "json_reply", "raw"]
+
+
+class Break(Enum):
+    """How a reply may break off, as the last of its parts."""
+
+    CUT = "the connection closes"
+    RESET = "the connection is reset"
+    SILENCE = "nothing more comes until the client hangs up"
+
+
+Part = bytes | float | threading.Event | Break
+
+
+@dataclass(frozen=True)
+class ScriptedReply:
+    """What the server sends for one request.
+
+    Attributes:
+        status: The HTTP status. None sends `parts` alone, without a status line or headers.
+        headers: Sent as they are. Without a `Content-Length` the body is sent in chunks, one for each part, as
+            OpenRouter does.
+        parts: The body: bytes are sent at once, a number is a pause in seconds, an event is waited for, and a `Break`
+            ends the reply.
+    """
+
+    status: int | None
+    headers: Mapping[str, str]
+    parts: tuple[Part, ...] = field(repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that are sent, joined."""
+        return b"".join(part for part in self.parts if isinstance(part, bytes))
+
+    def in_pieces(self, size: int) -> ScriptedReply:
+        """Return the same body, sent `size` bytes at a time."""
+        body = self.body
+        return replace(self, parts=tuple(body[start : start + size] for start in range(0, len(body), size)))
+
+    def broken(self, after: int, how: Break = Break.CUT) -> ScriptedReply:
+        """Return a reply that sends the first `after` parts and then breaks off."""
+        return replace(self, parts=(*self.parts[:after], how))
+
+    def held(self, after: int, until: threading.Event | float) -> ScriptedReply:
+        """Return a reply that waits after its first `after` parts, for an event or for seconds."""
+        return replace(self, parts=(*self.parts[:after], until, *self.parts[after:]))
+
+
+def raw(status: int | None, headers: Mapping[str, str], parts: Sequence[Part]) -> ScriptedReply:
+    """Return any reply at all."""
+    return ScriptedReply(status, headers, tuple(parts))
+
+
+def json_reply(
+    body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None, padding: bytes = b""
+) -> ScriptedReply:
+    """Return a reply with `body` as JSON, after the whitespace `padding`."""
+    parts = (padding, compact_json(body)) if padding else (compact_json(body),)
+    return ScriptedReply(status, {"Content-Type": "application/json", **(headers or {})}, parts)
+
+
+def html(status: int, title: str = "Bad gateway") -> ScriptedReply:
+    """Return a page of the content delivery network in front of OpenRouter."""
+    page = f"<!DOCTYPE html>\n<html><head><title>{status}: {title}</title></head><body>{title}</body></html>\n"
+    return ScriptedReply(status, {"Content-Type": "text/html; charset=UTF-8"}, (page.encode(),))
+
+
+def compact_json(value: Any) -> bytes:
+    """Return JSON as OpenRouter writes it: no spaces, and letters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

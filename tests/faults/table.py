@@ -1,0 +1,206 @@
+"""The table of failures: what a user must see of each, under the headings of `docs/failures.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfm_adapter import errors
+from lfm_adapter.testing import completion
+from lfm_adapter.testing._reply import Break, raw
+from tests.faults.asking import is_streamed
+from tests.faults.harmless import CONNECTIONS as HARMLESS_CONNECTIONS
+from tests.faults.harmless import REPLIES as HARMLESS_REPLIES
+from tests.faults.harmless import STREAMS as HARMLESS_STREAMS
+from tests.faults.scenario import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["FAILURES", "HARMLESS", "SCENARIOS", "rows"]
+
+DOCS = "https://openrouter.ai/docs/api-reference/"
+ERRORS, LIMITS, STREAMING, OVERVIEW = (DOCS + page for page in ("errors", "limits", "streaming", "overview"))
+INSURANCE = "https://openrouter.ai/docs/features/zero-completion-insurance"
+SSE = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
+HTTP, FRAMING = "https://www.rfc-editor.org/rfc/rfc9110", "https://www.rfc-editor.org/rfc/rfc9112"
+GITHUB = "https://github.com/"
+SMOLAGENTS = GITHUB + "huggingface/smolagents/issues/361"
+
+AGAIN: dict[str, Any] = {"retried": True}
+BAD_GATEWAY: dict[str, Any] = {"litellm": "BadGatewayError"}
+UNAVAILABLE: dict[str, Any] = {"litellm": "ServiceUnavailableError"}
+LFM_3B: dict[str, Any] = {"options": {"model": "liquid/lfm-3b"}}
+HALF: dict[str, Any] = {"is_retryable": True, "kept": "Hel"}
+PLAIN: dict[str, Any] = {"kinds": ("plain",)}
+BEGUN: dict[str, Any] = {"is_retryable": True}
+SHORT: dict[str, Any] = {"options": {"timeout": 0.2}}  # seconds
+LONGER: dict[str, Any] = {"options": {"timeout": 0.4}}
+
+
+def refused(name: str, raises: type[errors.APIError], source: str = ERRORS, **more: Any) -> Scenario:
+    """A reply that fails, whether a stream was asked for or not."""
+    return Scenario(name, source, raises, **more)
+
+
+def stream(name: str, raises: type[errors.APIError], source: str = STREAMING, **more: Any) -> Scenario:
+    """A stream that ends in an exception."""
+    return Scenario(f"stream: {name}", source, raises, kinds=("streamed",), **more)
+
+
+def connection(name: str, raises: type[errors.APIError], source: str = FRAMING, **more: Any) -> Scenario:
+    """A failure below the replies."""
+    kinds = ("streamed",) if name.startswith("stream: ") else ("plain", "streamed")
+    return Scenario(name, source, raises, **{"kinds": kinds} | more)
+
+
+def broken(word: str) -> tuple[Scenario, ...]:
+    """A connection that ends at one point after the other."""
+    name, gone, cut = f"connection {word}", errors.APIConnectionError, errors.StreamInterruptedError
+    return (
+        connection(name, gone, **AGAIN),
+        connection(f"{name} before the body", cut, **AGAIN),
+        connection(f"{name} after whitespace", cut, **AGAIN),
+        connection(f"{name} in the body", cut, **BEGUN),
+        connection(f"stream: {name} before text", cut, **AGAIN),
+        connection(f"stream: {name} after text", cut, **HALF),
+        connection(f"stream: {name} in a chunk", cut, **HALF),
+    )
+
+
+CUT = {kind: raw(None, {}, (Break.CUT,)) for kind in ("plain", "streamed")}
+
+FAILURES: dict[str, tuple[Scenario, ...]] = {
+    "Errors with their own status": (
+        refused("bad parameter", errors.BadRequestError),
+        refused("unknown model", errors.ModelNotFoundError),
+        refused("context length", errors.ContextWindowExceededError),
+        refused("context length by error_type", errors.ContextWindowExceededError),
+        refused("reasoning is mandatory", errors.BadRequestError),
+        refused("provider rejects the request", errors.BadRequestError),
+        refused("too many fallback models", errors.BadRequestError, GITHUB + "coder/xum/issues/2963"),
+        refused("validation error", errors.BadRequestError),
+        refused("no key", errors.AuthenticationError),
+        refused("wrong key", errors.AuthenticationError),
+        refused("no credit", errors.PaymentRequiredError, LIMITS),
+        refused("max_tokens exceeds the credit", errors.PaymentRequiredError, GITHUB + "QwenLM/qwen-code/issues/73"),
+        refused("in-flight budget", errors.PaymentRequiredError, LIMITS, retry_after=2, **AGAIN),
+        refused("moderation", errors.PermissionDeniedError),
+        refused("guardrail", errors.PermissionDeniedError),
+        refused("region", errors.PermissionDeniedError),
+        refused("blocked by the CDN", errors.PermissionDeniedError),
+        refused("retired model", errors.ModelRetiredError, **LFM_3B),
+        refused("retired model, newer form", errors.ModelRetiredError, **LFM_3B),
+        refused("free variant ended", errors.ModelNotFoundError),
+        refused("no endpoint with tools", errors.NoEndpointsError, GITHUB + "sst/opencode/issues/1675"),
+        refused("data policy", errors.NoEndpointsError),
+        refused("guardrails leave no endpoint", errors.NoEndpointsError),
+        refused("wrong path", errors.NotFoundError),
+        refused("request timeout", errors.APITimeoutError, **AGAIN),
+        refused("payload too large", errors.BadRequestError),
+        refused("unprocessable", errors.BadRequestError, litellm="UnprocessableEntityError"),
+        refused("other 4xx", errors.BadRequestError),
+        refused("rate limit", errors.RateLimitError, LIMITS, retry_after=3, **AGAIN),
+        refused("rate limit with Retry-After", errors.RateLimitError, LIMITS, retry_after=7, **AGAIN),
+        refused("rate limit for ten minutes", errors.RateLimitError, LIMITS, retry_after=600, is_retryable=True),
+        refused("rate limit per minute", errors.RateLimitError, SMOLAGENTS, retry_after=0, **AGAIN),
+        refused("rate limit per day", errors.RateLimitError, SMOLAGENTS),
+        refused("server error", errors.ServerError, **AGAIN),
+        refused("server error with a word as code", errors.ServerError, **AGAIN),
+        refused("server error without a body", errors.ServerError, **AGAIN),
+        refused("provider failed", errors.ServerError, **AGAIN, **BAD_GATEWAY),
+        refused("bad gateway page", errors.ServerError, **AGAIN, **BAD_GATEWAY),
+        refused("no provider available", errors.ServerError, retry_after=5, **AGAIN, **UNAVAILABLE),
+        refused("unavailable, not retryable", errors.ServerError, **UNAVAILABLE),
+        refused("provider timeout", errors.APITimeoutError, **AGAIN),
+        refused("CDN timeout", errors.APITimeoutError, **AGAIN),
+        refused("overloaded", errors.ServerError, **AGAIN, **UNAVAILABLE),
+        refused("redirect", errors.ResponseError, HTTP + "#section-15.4"),
+    ),
+    "Failures with status 200": (
+        refused("error instead of an answer", errors.RateLimitError, GITHUB + "langchain-ai/langchainjs/issues/11417",
+                status_code=429, **AGAIN),
+        refused("error beside null choices", errors.ServerError, GITHUB + "UKGovernmentBEIS/inspect_ai/issues/1534",
+                status_code=502, **AGAIN, **BAD_GATEWAY),
+        refused("error after padding", errors.ServerError, status_code=503, **AGAIN, **UNAVAILABLE),
+        refused("forbidden with status 200", errors.PermissionDeniedError, status_code=403),
+        refused("error in the choice after text", errors.ServerError, status_code=502, **HALF, **BAD_GATEWAY, **PLAIN),
+        refused("error in the choice", errors.ServerError, status_code=502, **AGAIN, **BAD_GATEWAY),
+        refused("finish_reason error", errors.ServerError, GITHUB + "pydantic/pydantic-ai/issues/2844", **HALF,
+                **PLAIN),
+        refused("empty object", errors.ResponseError, **AGAIN),
+        refused("no choices", errors.ResponseError, GITHUB + "langgenius/dify/issues/9249", **AGAIN),
+        refused("empty choice", errors.ResponseError, INSURANCE, **AGAIN),
+        refused("empty body", errors.ResponseError, status_code=200, **AGAIN),
+        refused("whitespace only", errors.ResponseError, status_code=200, **AGAIN),
+        refused("HTML instead of JSON", errors.ResponseError, status_code=200),
+        refused("JSON array", errors.ResponseError, status_code=200),
+        refused("invalid UTF-8", errors.ResponseError, "https://www.rfc-editor.org/rfc/rfc8259#section-8.1",
+                status_code=200),
+        refused("truncated JSON", errors.ResponseError, status_code=200),
+        refused("unknown Content-Encoding", errors.ResponseError, OVERVIEW),
+    ),
+    "Streams": (
+        stream("error first", errors.RateLimitError, ERRORS, status_code=429, **AGAIN),
+        stream("error after text", errors.ServerError, ERRORS, status_code=502, **HALF, **BAD_GATEWAY),
+        stream("error with a word as code", errors.ServerError, status_code=500, **HALF),
+        stream("error without finish_reason", errors.ServerError, GITHUB + "langchain-ai/langchainjs/issues/11579",
+               status_code=503, **HALF, **UNAVAILABLE),
+        stream("error without choices", errors.ServerError, GITHUB + "vercel/ai/issues/2720", status_code=500, **HALF),
+        stream("error beside usage", errors.ContextWindowExceededError, GITHUB + "pydantic/pydantic-ai",
+               status_code=400, kept="Hel"),
+        stream("finish_reason error", errors.ServerError, GITHUB + "pydantic/pydantic-ai/issues/2844", **HALF),
+        stream("nothing but [DONE]", errors.ResponseError, ERRORS, **AGAIN),
+        stream("[DONE] without finish_reason", errors.StreamInterruptedError,
+               GITHUB + "pydantic/pydantic-ai/issues/4072", **HALF),
+        stream("ends after comments", errors.StreamInterruptedError, **AGAIN),
+        stream("ends after the role", errors.StreamInterruptedError, **AGAIN),
+        stream("ends after text", errors.StreamInterruptedError, **HALF),
+        stream("ends without usage", errors.StreamInterruptedError, **HALF),
+        stream("ends within an event", errors.StreamInterruptedError, **HALF),
+        stream("invalid JSON", errors.ResponseError, SSE, kept="Hel"),
+        stream("invalid UTF-8", errors.ResponseError, SSE, kept="Hel"),
+        stream("event is not an object", errors.ResponseError, SSE, kept="Hel"),
+        stream("silent from the start", errors.APITimeoutError, **AGAIN, **SHORT),
+        stream("silent after text", errors.APITimeoutError, **HALF, **LONGER),
+        stream("only comments after text", errors.APITimeoutError, GITHUB + "docker/docker-agent/issues/2349",
+               options={"stream_chunk_timeout": 0.5, "timeout": 0.5}, **HALF),
+    ),
+    "Connections": (
+        connection("connection refused", errors.APIConnectionError, **AGAIN, replies=CUT, heard=0),
+        connection("untrusted certificate", errors.APIConnectionError, HTTP + "#section-4.3.4", replies=CUT, heard=0,
+                   tls=True),
+        *broken("closed"),
+        *broken("reset"),
+        connection("connection reset in the headers", errors.APIConnectionError, **AGAIN),
+        connection("idle connection closed", errors.APIConnectionError, FRAMING + "#section-9.6", **AGAIN, replies=CUT,
+                   first=(completion("Hello."),)),
+        connection("no headers", errors.APITimeoutError, **AGAIN, **SHORT),
+        connection("slow headers", errors.APITimeoutError, **AGAIN, **SHORT),
+        connection("no body", errors.APITimeoutError, **AGAIN, **SHORT),
+        connection("half a body", errors.APITimeoutError, **BEGUN, **LONGER),
+        connection("not HTTP", errors.APIConnectionError),
+        connection("bad status line", errors.APIConnectionError),
+        connection("two Content-Lengths", errors.APIConnectionError),
+        connection("body shorter than Content-Length", errors.StreamInterruptedError, **BEGUN, **PLAIN),
+    ),
+}  # fmt: skip
+
+HARMLESS: dict[str, tuple[Scenario, ...]] = {
+    "Errors with their own status": (),
+    "Failures with status 200": HARMLESS_REPLIES,
+    "Streams": HARMLESS_STREAMS,
+    "Connections": HARMLESS_CONNECTIONS,
+}
+SCENARIOS = tuple(row for theme in FAILURES for row in (*FAILURES[theme], *HARMLESS[theme]))
+
+
+def rows(ways: Iterable[str], scenarios: Iterable[Scenario] = SCENARIOS) -> list[object]:
+    """Return each scenario with each way that it applies to, as parameters of a test."""
+    return [
+        pytest.param(scenario, way, id=f"{scenario.name} - {way}")
+        for scenario in scenarios
+        for way in ways
+        if ("streamed" if is_streamed(way) else "plain") in scenario.kinds
+    ]
