@@ -8,16 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.types import OnInvalidOutput, ToolCalling, WhenRetired
-
-if TYPE_CHECKING:
-    from lfm_adapter.types import ModelCard
+from lfm_adapter.types import ModelCard, OnInvalidOutput, ToolCalling, WhenRetired
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -230,10 +227,13 @@ class Settings(ClientOptions):
         return key.strip()
 
     def card(self, model: str) -> ModelCard:
-        """Return what is known of a model."""
+        """Return what is known about a model: nothing if another server decides what the default name means."""
         from lfm_adapter import catalog  # on use: its facts take as long to load as everything else here
 
-        return catalog.get(model)
+        card = catalog.get(model)
+        if self.is_default_model and card.id == DEFAULT_MODEL and not self.is_openrouter:
+            return ModelCard(id=card.id, name=card.name, status="unknown")
+        return card
 
     def resolve_model(self, model: str | None = None) -> str:
         """Return the id to send: an alias written out, or the successor of a retired model.

@@ -1,18 +1,18 @@
-"""The configuration of LiteLLM's Proxy, as commented YAML.
+"""The configuration of LiteLLM's Proxy, as YAML with comments for the person who edits it.
 
-It is text and not a dump of a dict, because half of its use is in the comments. What the Proxy dies of or does not do
-without a database was tried on LiteLLM 1.106 to 1.109, and stands in the comments.
+The comments about crashes and missing databases were tested with LiteLLM 1.106 to 1.109.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from lfm_adapter import catalog
-from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter import Attribution, catalog
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.litellm._model_cost import model_cost_entries
@@ -22,195 +22,102 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import ModelCard
 
-__all__ = ["MASTER_KEY_VARIABLE", "ProxyOptions", "RedisAddress", "proxy_config", "served_models"]
+__all__ = ["LITELLM_PROVIDER", "MASTER_KEY_VARIABLE", "ProxyOptions", "proxy_config", "served_models"]
+
+LITELLM_PROVIDER = {"provider": "lfm", "custom_handler": "lfm_adapter.litellm.handler"}
+"""The entry of LiteLLM's `custom_provider_map`."""
 
 MASTER_KEY_VARIABLE = "os.environ/LITELLM_MASTER_KEY"
-"""What LiteLLM replaces with the variable's value."""
+"""LiteLLM replaces this by the variable's value."""
 
 FREE_RPM = 20
-"""Requests a minute to free models: https://openrouter.ai/docs/api-reference/limits, read 2026-11-23."""
+"""Requests per minute to free models: https://openrouter.ai/docs/api-reference/limits, read 2026-11-23."""
 
-# Retired, and still the model that most programs name: its fallbacks answer.
+# Retired, but still the model that most programs ask for. Its fallbacks answer.
 _KEPT = "liquid/lfm-3b"
-
-
-@dataclass(frozen=True, slots=True)
-class RedisAddress:
-    """Where Redis is. Its password is in no file: LiteLLM reads `REDIS_PASSWORD`.
-
-    Attributes:
-        host: Its name or address.
-        port: Its port.
-    """
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyOptions:
-    """What differs from one Proxy to another.
+    """Options of `proxy_config`.
 
     Attributes:
-        master_key: What clients show as their API key, or `MASTER_KEY_VARIABLE`.
-        rpm: Requests a minute to each model that costs something; to free ones never more than OpenRouter takes.
-        daily_budget_usd: What each of the models that cost something may cost a day, in US$.
+        master_key: The API key that clients must send, or `MASTER_KEY_VARIABLE`.
+        rpm: Requests per minute and paid model. Free models get at most `FREE_RPM`.
+        daily_budget_usd: Daily budget per paid model, in US$.
         attribution: The app to credit.
-        redis: Where several Proxies share their counts; None for a Proxy that is alone.
+        redis: Host and port of the Redis that several Proxies share; None for a single Proxy.
 
     Raises:
-        ConfigurationError: A number is not above 0.
+        ConfigurationError: A number is not positive.
     """
 
     master_key: str = field(repr=False)
     rpm: int = 60
     daily_budget_usd: Decimal = Decimal(1)
     attribution: Attribution = field(default_factory=Attribution)
-    redis: RedisAddress | None = None
+    redis: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
         if self.rpm < 1:
-            raise ConfigurationError(f"`rpm` is a number of requests a minute, from 1, not {self.rpm}.")
+            raise ConfigurationError(f"`rpm` must be at least 1 request per minute, got {self.rpm}.")
         if not (self.daily_budget_usd.is_finite() and self.daily_budget_usd > 0):
-            raise ConfigurationError(f"The daily budget is in US$ and above 0, not {self.daily_budget_usd}.")
+            raise ConfigurationError(f"The daily budget must be above 0 US$, got {self.daily_budget_usd}.")
 
 
 def served_models() -> tuple[ModelCard, ...]:
-    """Return the models that the Proxy serves: LFM-3B and every living chat model, the cheapest of each name last."""
+    """Return the models that the Proxy serves: LFM-3B and every live chat model."""
     return tuple(
         card for card in catalog.models() if card.kind == "chat" and (card.status == "live" or card.id == _KEPT)
     )
 
 
 def proxy_config(options: ProxyOptions) -> str:
-    """Return a `config.yaml` with which `litellm --config` starts as it is, without a database or the internet.
-
-    Args:
-        options: The key, the limits, and whether there is Redis.
-    """
+    """Return a `config.yaml` for `litellm --config`. The Proxy needs no database and no internet to start."""
     cards = served_models()
-    sections = [
-        [_HEAD.format(version=__version__)],
-        [_MODEL_LIST, *(_deployment(card, options) for card in cards)],
-        [
-            _LITELLM_SETTINGS,
-            _table("fallbacks", {card: _fallbacks(card, cards) for card in cards}, _FALLBACKS),
-            _table("context_window_fallbacks", {card: _larger(card, cards) for card in cards}, _LARGER),
-            _cache(options.redis),
-        ],
-        [_ROUTER_SETTINGS, _aliases(cards), _redis(options.redis)],
-        [_environment(options.attribution)],
-        [_GENERAL_SETTINGS.format(master_key=_text(options.master_key))],
-    ]
-    return "\n\n".join("\n".join(part.strip("\n") for part in parts if part) for parts in sections) + "\n"
+    parts = {
+        "VERSION": __version__,
+        "MODELS": "\n".join(_deployment(card, options) for card in cards),
+        "FALLBACKS": _lists({card: _fallbacks(card, cards) for card in cards}),
+        "LARGER_CONTEXTS": _lists({card: _larger(card, cards) for card in cards}),
+        "CACHE": "" if options.redis is None else _CACHE.format(*map(_text, options.redis)),
+        "ALIASES": "\n".join(
+            f"    {_text(card.id)}: {{model: {_text(_name(card))}, hidden: true}}"
+            for card in cards
+            if _name(card) != card.id
+        ),
+        "REDIS": "" if options.redis is None else _REDIS.format(*map(_text, options.redis)),
+        "ENVIRONMENT": _environment(options.attribution),
+        "MASTER_KEY": _text(options.master_key),
+    }
+    template = files("lfm_adapter.apps").joinpath("proxy_config.template.yaml").read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z_]+)@(\n?)", lambda found: (part := parts[found[1]]) and part + found[2], template)
 
 
-_HEAD = """
-# LiteLLM's Proxy with Liquid AI's models. Written by `lfm proxy-config` of lfm-adapter {version}.
-#
-#   pip install "lfm-adapter[proxy]"     (LiteLLM 1.106.2 or newer)
-#   export OPENROUTER_API_KEY=...
-#   LITELLM_LOCAL_MODEL_COST_MAP=True litellm --config THIS_FILE --host 127.0.0.1 --port 4000
-#
-# LITELLM_LOCAL_MODEL_COST_MAP=True: else LiteLLM fetches a price list at each start, which has none of these models.
-# --host: else the Proxy listens on all networks of the machine.
-"""
-
-_MODEL_LIST = """
-model_list:
-  # In each entry:
-  #   model_name        what clients ask for
-  #   model             `lfm/`, and not LiteLLM's own `openrouter/`: that one has no tools where the model has none, and
-  #                     takes a prompt that is too long for any other mistake, so that context_window_fallbacks would
-  #                     never be used
-  #   api_key           read when the Proxy starts, so that no key stands in this file
-  #   rpm               requests a minute; counted only because of enforce_model_rate_limits below
-  #   max_budget        US$ for each budget_duration. A budget of one model holds without a database, as a budget of the
-  #                     whole Proxy does not. What costs last is counted after its answer: a call or two go beyond it
-  #   id                names the counters: Proxies that share a Redis count together what has one id
-  #   the rest          limits, US$ per token and capabilities, which LiteLLM's own table lacks for these models. Tools
-  #                     and schemas work with each of them: lfm-adapter asks by prompt where a model has no native ones
-"""
-
-_LITELLM_SETTINGS = """
-litellm_settings:
-  # The provider `lfm/`, from the installed package.
-  custom_provider_map:
-    - provider: lfm
-      custom_handler: lfm_adapter.litellm.handler
-  # Clients send parameters that not every model has. Drop those; false refuses the request.
-  drop_params: true
-  # Counts, seconds, tokens and US$ at /metrics (needs prometheus-client, which the extra `proxy` brings).
-  callbacks: [prometheus]
-  # Prometheus has to show the key too. Without this line some versions show /metrics to everyone.
-  require_auth_for_metrics_endpoint: true
-"""
-
-_FALLBACKS = """
-  # Who answers where a model fails, is retired, or is out of budget or requests. Free models fall back to free ones
-  # alone: nobody pays unasked. A client that wants the error sends "disable_fallbacks": true.
-"""
-
-_LARGER = """
-  # Who answers where the prompt is too long for a model: those with a larger context.
-"""
-
-_ROUTER_SETTINGS = """
-router_settings:
-  # Without it `rpm` only helps to choose among several entries of one name, and limits nothing.
-  optional_pre_call_checks: [enforce_model_rate_limits]
-  # Tries after the first, for what may succeed then. It is the only layer that tries again: `lfm/` itself does not.
-  num_retries: 2
-  # Seconds to wait for an answer, or for the next piece of a stream.
-  timeout: 120
-  # A model that fails more often than this in cooldown_time seconds is left alone for as long; its fallbacks answer.
-  # 3, LiteLLM's default, would be taken for no number at all.
-  allowed_fails: 5
-  cooldown_time: 30
-  # OpenRouter's ids lead to the same models. They are not listed at /v1/models a second time.
-"""
-
-_GENERAL_SETTINGS = """
-general_settings:
-  # What clients send as their API key. Whoever has it can spend what the budgets above allow.
-  master_key: {master_key}
-  # Clients connect directly. Behind a proxy of your own, name its addresses.
-  trusted_proxy_ranges: []
-"""
-
-_CACHE = """
-  # OutputReader are kept in Redis for an hour, but only for requests that ask for it with "cache": {{"use-cache": true}}:
-  # the same question often wants another answer.
+_CACHE = """\
+  # Redis caches answers for an hour, but only for requests with "cache": {{"use-cache": true}}, because repeating a
+  # question usually should give a new answer.
   cache: true
   cache_params:
     type: redis
-    host: {host}
-    port: {port}
+    host: {}
+    port: {}
     mode: default_off
-    ttl: 3600
-"""
+    ttl: 3600"""
 
-_REDIS = """
-  # Counts of requests, budgets and cooldowns, for all Proxies that name this Redis. Its password, if it has one, comes
-  # from the environment variable REDIS_PASSWORD.
-  redis_host: {host}
-  redis_port: {port}
-"""
+_REDIS = """\
+  # All Proxies with this Redis share counts of requests, budgets and cooldowns. Its password is in REDIS_PASSWORD.
+  redis_host: {}
+  redis_port: {}"""
 
-_ENVIRONMENT = """
-# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution).
-environment_variables:
-"""
-
-_NO_ENVIRONMENT = """
-# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution): none, unless these variables are set in
-# the environment or here.
+_NO_ENVIRONMENT = """\
+# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution). Off unless these variables are set, here
+# or in the environment.
 # environment_variables:
 #   OPENROUTER_APP_URL: https://example.com
-#   OPENROUTER_APP_TITLE: My gateway
-"""
+#   OPENROUTER_APP_TITLE: My gateway"""
 
-# What LiteLLM keeps for its own table, and what is said elsewhere in the file.
+# Only of use in LiteLLM's own table, or given elsewhere in the file.
 _NOT_IN_INFO = frozenset({"litellm_provider", "source", "deprecation_date"})
 
 
@@ -235,8 +142,8 @@ def _deployment(card: ModelCard, options: ProxyOptions) -> str:
 def _about(card: ModelCard) -> str:
     about = f"{card.name}, https://openrouter.ai/{card.id}"
     if card.retired_between is not None:
-        return f"{about}: retired by {card.retired_between[1]}, so its fallbacks answer"
-    return f"{about}: free, at most {FREE_RPM} requests a minute" if card.is_free else about
+        return f"{about}: retired by {card.retired_between[1]}; its fallbacks answer"
+    return f"{about}: free, at most {FREE_RPM} requests per minute" if card.is_free else about
 
 
 def _name(card: ModelCard) -> str:
@@ -244,12 +151,12 @@ def _name(card: ModelCard) -> str:
 
 
 def _fallbacks(card: ModelCard, cards: Sequence[ModelCard]) -> list[ModelCard]:
-    """Return who may answer instead, the nearest first."""
+    """Return the models that may answer instead, the most similar first."""
     others = [other for other in cards if other is not card and other.status == "live"]
     named = [other for successor in card.successors for other in others if other.id == successor]
     rest = [other for other in others if other not in named and (other.is_free or not card.is_free)]
-    twin = [other for other in rest if other.id.removesuffix(":free") == card.id]
-    return named + twin + [other for other in rest if other not in twin]
+    same_for_free = [other for other in rest if other.id.removesuffix(":free") == card.id]
+    return named + same_for_free + [other for other in rest if other not in same_for_free]
 
 
 def _larger(card: ModelCard, cards: Sequence[ModelCard]) -> list[ModelCard]:
@@ -257,30 +164,12 @@ def _larger(card: ModelCard, cards: Sequence[ModelCard]) -> list[ModelCard]:
     return [other for other in _fallbacks(card, cards) if (other.context_length or 0) > context]
 
 
-def _table(setting: str, table: Mapping[ModelCard, Iterable[ModelCard]], why: str) -> str:
-    lines = [
+def _lists(table: Mapping[ModelCard, Iterable[ModelCard]]) -> str:
+    return "\n".join(
         f"    - {{{_text(_name(card))}: [{', '.join(_text(_name(other)) for other in others)}]}}"
         for card, others in table.items()
         if others
-    ]
-    return "\n".join([why.strip("\n"), f"  {setting}:", *lines])
-
-
-def _aliases(cards: Iterable[ModelCard]) -> str:
-    lines = [
-        f"    {_text(card.id)}: {{model: {_text(_name(card))}, hidden: true}}"
-        for card in cards
-        if _name(card) != card.id
-    ]
-    return "\n".join(["  model_group_alias:", *lines])
-
-
-def _cache(redis: RedisAddress | None) -> str:
-    return "" if redis is None else _CACHE.format(host=_text(redis.host), port=redis.port)
-
-
-def _redis(redis: RedisAddress | None) -> str:
-    return "" if redis is None else _REDIS.format(host=_text(redis.host), port=redis.port)
+    )
 
 
 def _environment(attribution: Attribution) -> str:
@@ -290,11 +179,12 @@ def _environment(attribution: Attribution) -> str:
         "OPENROUTER_APP_CATEGORIES": ",".join(attribution.categories),
     }
     lines = [f"  {name}: {_text(value)}" for name, value in variables.items() if value]
-    return "\n".join([_ENVIRONMENT.strip("\n"), *lines]) if lines else _NO_ENVIRONMENT
+    title = "# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution)."
+    return "\n".join([title, "environment_variables:", *lines]) if lines else _NO_ENVIRONMENT
 
 
 def _value(value: object) -> str:
-    # YAML 1.1 takes 2e-08 for a word.
+    # YAML 1.1 reads 2e-08 as a string.
     return f"{Decimal(repr(value)):f}" if isinstance(value, float) else _text(value)
 
 

@@ -104,7 +104,7 @@ def test_pages_in_a_browser_may_not_read_answers(small: local.LocalServer):
         assert reply.headers["Access-Control-Allow-Origin"] not in {"*", "http://example.com"}
 
 
-def test_file_of_ones_own_is_named_after_itself_and_listens_where_told(tmp_path: Path):
+def test_gguf_file_is_served_under_its_name_on_the_given_port(tmp_path: Path):
     file = tmp_path / "LFM2-Mine.Q4_0.gguf"
     file.symlink_to(local.demo_model())
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -124,7 +124,7 @@ def test_key_is_asked_for_where_one_is_set():
         assert chat.model_copy(update={"api_key": lambda: "secret"}).invoke("Hello").text
 
 
-def test_template_of_ones_own_makes_the_prompt():
+def test_chat_template_replaces_the_models_own():
     with local.serve(chat_template="{% for m in messages %}[{{ m.content }}]{% endfor %}", **SMALL) as base_url:
         body = {"messages": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]}
         assert "[one][two]" in get(base_url.removesuffix("/v1") + "/apply-template", body)["prompt"]

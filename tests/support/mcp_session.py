@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client
 
 from lfm_adapter import AsyncLFMClient
-from lfm_adapter.apps.mcp.budget import Budget
 from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.apps.mcp.session import Session
+from lfm_adapter.apps.mcp.spending import SpendingLimit
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -26,9 +26,9 @@ MODES = ("legacy", "auto")
 
 
 def session_of(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Session:
-    budget = options.pop("budget", Budget())
+    spending = options.pop("spending", SpendingLimit())
     client = AsyncLFMClient(model=model, api_key=KEY, base_url=openrouter.base_url, timeout=20, **options)
-    return Session(client, budget)
+    return Session(client, spending)
 
 
 def mcp_server(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> MCPServer:

@@ -8,6 +8,7 @@ import typer
 
 from lfm_adapter._version import __version__
 from lfm_adapter.apps.cli.chat import chat
+from lfm_adapter.apps.cli.console import Commands
 from lfm_adapter.apps.cli.doctor import doctor
 from lfm_adapter.apps.cli.gateway import gateway
 from lfm_adapter.apps.cli.local import local
@@ -15,30 +16,24 @@ from lfm_adapter.apps.cli.mcp import mcp
 from lfm_adapter.apps.cli.models import models
 from lfm_adapter.apps.cli.proxy_config import proxy_config
 from lfm_adapter.apps.cli.run import run
-from lfm_adapter.apps.cli.screen import Commands
 
 __all__ = ["app"]
 
 app = typer.Typer(
     cls=Commands,
-    help="Liquid AI's LFM models, through OpenRouter or on your machine.",
+    help="Chat with Liquid AI's LFM models and connect programs to them, through OpenRouter or on your machine.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command()(chat)
-app.command()(models)
-app.command()(local)
-app.command()(gateway)
-app.command()(mcp)
-app.command()(proxy_config)
-app.command()(doctor)
+for _command in (chat, models, local, gateway, mcp, proxy_config, doctor):
+    app.command()(_command)
 app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"lfm-adapter {__version__}")
         raise typer.Exit
 
@@ -47,7 +42,7 @@ def _print_version(wanted: bool) -> None:
 def _lfm(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

@@ -1,10 +1,13 @@
-"""`lfm doctor`: what stands between you and an answer."""
+"""`lfm doctor`: diagnose the installation, the key and the model."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from lfm_adapter.apps.cli import backend  # noqa: TC001 - typer evaluates the annotations
+from lfm_adapter.apps.cli.console import with_option_names
 
 __all__ = ["doctor"]
 
@@ -13,22 +16,20 @@ COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"
 
 def doctor(
     *,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model that has to be there. Default: LFM_MODEL.")
-    ] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another server with OpenAI's API.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Ask OpenRouter about the model too.")] = False,
+    model: backend.ModelOption = None,
+    base_url: backend.BaseURLOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask OpenRouter whether it serves the model today.")] = False,
 ) -> None:
-    """Check versions, connection, key, attribution and model, a line for each.
+    """Check versions, connection, key, attribution and model; print a line for each.
 
-    Ends with 1 if a line says `fail`. It shows no key, and asks nothing that costs anything.
+    Exits with status 1 if a check fails. Never prints the key, and sends no request that costs anything.
     """
-    from lfm_adapter.apps.cli.findings import connection, installation
+    from lfm_adapter.apps.cli.checks import check_connection, check_installation
 
-    failed = False
-    for finding in (*installation(), *connection(model=model, base_url=base_url, live=live)):
-        failed |= finding.level == "fail"
-        typer.secho(f"{finding.level:6}", fg=COLORS[finding.level], nl=False)
-        typer.echo(finding.text)
-    if failed:
+    has_failed = False
+    for result in (*check_installation(), *check_connection(model=model, base_url=base_url, live=live)):
+        has_failed |= result.level == "fail"
+        typer.secho(f"{result.level:6}", fg=COLORS[result.level], nl=False)
+        typer.echo(with_option_names(result.text))
+    if has_failed:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`lfm local`: a model on this machine, for other programs."""
+"""`lfm local`: serve a model on this machine to other programs."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from typing import Annotated
 
 import typer
 
-from lfm_adapter.apps.cli.screen import note
+from lfm_adapter.apps.cli.console import note
 
 __all__ = ["local"]
 
 
 def local(
     gguf: Annotated[
-        Path | None, typer.Argument(help="The model's file. Default: the demo model, which is no LFM.")
+        Path | None, typer.Argument(help="The model's file. Default: a demo model, which is not an LFM.")
     ] = None,
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 for a free port.")] = 0,
-    context_length: Annotated[int, typer.Option(min=1, help="Tokens of prompt and answer for each request.")] = 8192,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests answered at the same time.")] = 2,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads that write. Default: half of the CPUs.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")] = 0,
+    context_length: Annotated[int, typer.Option(min=1, help="Context per request, in tokens.")] = 8192,
+    parallel: Annotated[int, typer.Option(min=1, help="Number of requests to answer at the same time.")] = 2,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads for generation. Default: half of the CPUs.")
+    ] = None,
     chat_template: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A Jinja file in place of the model's template.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Jinja file that replaces the model's chat template."),
     ] = None,
     verbose: Annotated[bool, typer.Option(help="Show llama.cpp's log on stderr.")] = False,
 ) -> None:
-    """Serve a model on this machine over OpenAI's API until Ctrl-C."""
+    """Serve a model on this machine over an OpenAI-compatible API, until Ctrl-C."""
     from lfm_adapter.apps.local import serve
 
     server = serve(

@@ -1,4 +1,4 @@
-"""`lfm models`: the catalogue."""
+"""`lfm models`: list the catalogue."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _CAPABILITIES = {
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="One model, by id or alias. Default: all of them.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show one model, by id or alias. Default: list all.")] = None,
     *,
-    live: Annotated[bool, typer.Option("--live", help="Ask OpenRouter for today's facts. Needs no key.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Fetch current data from OpenRouter. Needs no key.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List Liquid's models with their limits and prices, or show one of them."""
@@ -57,7 +57,7 @@ def models(
 
 
 def _live_cards() -> tuple[ModelCard, ...]:
-    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter import LFMClient
 
     return LFMClient().refresh_catalog()
 
@@ -93,7 +93,7 @@ def _print_table(cards: list[ModelCard]) -> None:
             _yes_no(card.capabilities.tools),
             style="dim" if card.status == "retired" else None,
         )
-    # Where there is no terminal, nothing wraps.
+    # Outside a terminal, lines do not wrap.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

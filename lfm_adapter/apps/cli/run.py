@@ -1,11 +1,12 @@
-"""`lfm run`: a program that takes LiteLLM's model strings, with `lfm/...` among them.
+"""`lfm run`: run a program with `lfm/...` among LiteLLM's models.
 
-LiteLLM has no entry points for providers, so somebody has to call `register` in the process that asks. A file that
-Python runs at each start (`.pth`) would do so everywhere, unasked; this does it for one program.
+LiteLLM has no entry points for providers, so `register` must be called in the process that uses it. A `.pth` file would
+do that in every Python program of the environment; this does it in one.
 """
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 import sys
@@ -30,10 +31,10 @@ def run(
         list[str], typer.Argument(help="A command of this Python environment, a .py file, or -m and a module.")
     ],
 ) -> None:
-    """Run a Python program with Liquid's models in LiteLLM, as in: lfm run -- aider --model lfm/lfm-3-1.7b .
+    """Run a Python program with Liquid's models in LiteLLM: lfm run -- aider --model lfm/lfm-3-1.7b .
 
-    The program has to be installed in the same environment as lfm-adapter. Programs that it starts itself do not know
-    the models.
+    The program must be installed in the same environment as lfm-adapter. Python programs that it starts in turn do not
+    get the models.
     """
     name, *arguments = program
     start = _module(arguments) if name == "-m" else _file(name) if name.endswith(".py") else _command(name)
@@ -42,8 +43,7 @@ def run(
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "litellm":
             raise ConfigurationError(str(error)) from error
-        told = f"LiteLLM does not load ({error}). Try `{how_to_install('litellm')}`."
-        raise ConfigurationError(told) from error
+        raise ConfigurationError(f"LiteLLM cannot be imported ({error}). Run `{how_to_install('litellm')}`.") from error
     register()
     sys.argv = arguments if name == "-m" else [shutil.which(name) or name, *arguments]
     sys.exit(start())
@@ -51,10 +51,10 @@ def run(
 
 def _module(arguments: list[str]) -> Callable[[], Any]:
     if not arguments:
-        raise typer.BadParameter("`-m` needs the name of a module.")
+        raise typer.BadParameter("`-m` needs a module name.")
     sys.path.insert(0, "")  # as `python -m` does
     if not _is_runnable(arguments[0]):
-        raise ConfigurationError(f"There is no module {arguments[0]!r} to run, in this folder or in {sys.prefix}.")
+        raise ConfigurationError(f"No module {arguments[0]!r} to run in this folder or in {sys.prefix}.")
 
     def start() -> None:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
@@ -63,7 +63,7 @@ def _module(arguments: list[str]) -> Callable[[], Any]:
 
 
 def _is_runnable(module: str) -> bool:
-    """Tell whether `python -m` would find it. Errors in packages above it, which are imported, pass through."""
+    """Return whether `python -m` would find a module. Errors of its parent packages, which are imported, propagate."""
     try:
         spec = find_spec(module)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -78,7 +78,7 @@ def _is_runnable(module: str) -> bool:
 def _file(name: str) -> Callable[[], Any]:
     file = Path(name)
     if not file.is_file():
-        raise ConfigurationError(f"There is no file {name}.")
+        raise ConfigurationError(f"No such file: {name}")
 
     def start() -> None:
         sys.path.insert(0, str(file.resolve().parent))  # as `python FILE` does
@@ -90,14 +90,17 @@ def _file(name: str) -> Callable[[], Any]:
 def _command(name: str) -> Callable[[], Any]:
     command = next(iter(entry_points(group="console_scripts", name=name)), None)
     if command is None:
-        elsewhere = shutil.which(name)
-        where = f"{elsewhere} is none of this environment's" if elsewhere else "this environment has none"
-        raise ConfigurationError(
-            f"There is no Python command {name!r} to run: {where} ({sys.prefix}). Install it and lfm-adapter into one "
-            "environment."
-        )
+        raise ConfigurationError(_not_found(name))
 
     def start() -> Any:
         return command.load()()
 
     return start
+
+
+def _not_found(name: str) -> str:
+    if re.fullmatch(r"python[\d.]*", name):
+        return f"Leave `{name}` out: `lfm run -- agent.py`."
+    elsewhere = shutil.which(name)
+    where = f"{elsewhere} is outside of it" if elsewhere else "it is not installed"
+    return f"No Python command {name!r} in {sys.prefix}: {where}. Install it in the same environment as lfm-adapter."

@@ -1,10 +1,10 @@
-"""What a user types into each client to have it ask a gateway. `docs/clients.md` says more of each."""
+"""How to set up each client for the gateway, in one line. `docs/clients.md` has the details."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["client_setups", "exports"]
+__all__ = ["client_setups"]
 
 _CODEX = (
     "codex -m {model} -c model_provider=lfm -c 'model_providers.lfm="
@@ -12,7 +12,7 @@ _CODEX = (
 )
 _IN_A_FORM = 'provider "{provider}", base URL {base_url}, the key, model {model}'
 
-# `$OPENAI_API_KEY` stands for the key: lines are copied into notes and issues.
+# `$OPENAI_API_KEY` and not the key itself: people copy these lines into notes and issues.
 _SETUPS = {
     "OpenAI SDK": 'OpenAI().chat.completions.create(model="{model}", messages=[...])',
     "aider": "aider --model openai/{model}",
@@ -31,18 +31,12 @@ _SETUPS = {
 
 
 def client_setups(base_url: str, model: str) -> dict[str, str]:
-    """Return a line for each client, by its name.
+    """Return a line for each client, by the client's name.
 
     Args:
-        base_url: The gateway's, with `/v1`.
-        model: The model to ask.
+        base_url: The gateway's address, with `/v1`.
+        model: The model that the client asks.
     """
     address = urlsplit(base_url)
     root = f"{address.scheme}://{address.netloc}"
     return {client: line.format(base_url=base_url, root=root, model=model) for client, line in _SETUPS.items()}
-
-
-def exports(base_url: str, key: str) -> str:
-    """Return the shell command after which the lines of `client_setups` work as they are."""
-    # OPENAI_API_BASE is what LiteLLM, and aider with it, reads.
-    return f"export OPENAI_BASE_URL={base_url} OPENAI_API_BASE={base_url} OPENAI_API_KEY={key}"

@@ -1,4 +1,4 @@
-"""LiteLLM's Proxy as a process of its own, from its start to its end."""
+"""LiteLLM's Proxy in a child process."""
 
 from __future__ import annotations
 
@@ -22,51 +22,52 @@ if TYPE_CHECKING:
 
 __all__ = ["ProxyProcess"]
 
-NEEDED = ("litellm", "fastapi", "uvicorn", "prometheus_client")
+REQUIRED = ("litellm", "fastapi", "uvicorn", "prometheus_client")
 
-START_TIMEOUT_S = 180.0  # it imports for 5 to 20 s, and longer where no bytecode is cached
+START_TIMEOUT_S = 180.0  # its imports take 5 to 20 s, and longer without cached bytecode
 CLOSE_TIMEOUT_S = 5.0
 KEPT_LINES = 25
 KEPT_CHARS = 800  # an error's message has room for 1,000
 
+# Its stdin is a pipe from this process. The pipe closes when this process ends, even if it was killed.
+_PROGRAM = """
+import os, runpy, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+runpy.run_module("litellm.proxy.proxy_cli", run_name="__main__", alter_sys=True)
+"""
+
 
 class ProxyProcess:
-    """A Proxy that runs until `close`, or until it dies.
-
-    Attributes:
-        host: Where it listens.
-        port: Its port.
+    """A Proxy that runs until `close`, until it dies, or until this process ends.
 
     Args:
         config: The file for `litellm --config`.
-        host: Where to listen.
-        port: A port that is free.
-        key: What clients have to show. It goes to the Proxy by its environment, where other users cannot read it.
-        verbose: Show the Proxy's log on stderr.
+        host: The address to listen on.
+        port: A free port.
+        key: What clients must send. The Proxy reads it from its environment, which other users cannot see.
+        verbose: Copy the Proxy's log to stderr.
 
     Raises:
         ConfigurationError: The extra `proxy` is not installed.
     """
 
     def __init__(self, config: Path, *, host: str, port: int, key: str, verbose: bool = False) -> None:
-        if missing := [name for name in NEEDED if find_spec(name) is None]:
+        if missing := [name for name in REQUIRED if find_spec(name) is None]:
             raise ConfigurationError(
-                f"The gateway is LiteLLM's Proxy, and {missing[0]} is not installed. Run `{how_to_install('proxy')}`."
+                f"The gateway is LiteLLM's Proxy, but {missing[0]} is not installed. Run `{how_to_install('proxy')}`."
             )
-        self.host = host
-        self.port = port
+        self._address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104
         self._key = key
         self._verbose = verbose
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "litellm.proxy.proxy_cli",
-             "--config", str(config), "--host", host, "--port", str(port)],
+            [sys.executable, "-c", _PROGRAM, "--config", str(config), "--host", host, "--port", str(port)],
             env=os.environ | {
                 "LITELLM_MASTER_KEY": key,
-                "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it fetches a price list that has none of these models
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # without it, LiteLLM downloads a list without these models
                 "PYTHONUNBUFFERED": "1",
             },
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -75,23 +76,23 @@ class ProxyProcess:
         self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
         self._reader.start()
 
-    def models(self) -> list[str]:
-        """Wait until it serves, and return the names that it lists.
+    def list_models(self) -> list[str]:
+        """Wait until the Proxy serves, and return the names of its models.
 
         Raises:
-            LFMError: It died, or did not start in `START_TIMEOUT_S`.
+            LFMError: It died, or did not start within `START_TIMEOUT_S`.
         """
-        end = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < end:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise self._death()
             with suppress(OSError, http.client.HTTPException, ValueError):
                 return self._listed()
             time.sleep(0.2)
-        raise self._failure(f"The Proxy does not answer after {START_TIMEOUT_S:.0f} s.")
+        raise self._failure(f"The Proxy did not respond within {START_TIMEOUT_S:.0f} s.")
 
     def wait(self) -> None:
-        """Return never.
+        """Block until the Proxy dies.
 
         Raises:
             LFMError: It died.
@@ -100,7 +101,7 @@ class ProxyProcess:
         raise self._death()
 
     def close(self) -> None:
-        """Stop it; requests that are being answered have a few seconds."""
+        """Stop the Proxy. Requests in progress get a few seconds to finish."""
         self._process.terminate()
         try:
             self._process.wait(CLOSE_TIMEOUT_S)
@@ -108,6 +109,9 @@ class ProxyProcess:
             self._process.kill()
             self._process.wait()
         self._reader.join(CLOSE_TIMEOUT_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def __enter__(self) -> Self:
         return self
@@ -116,16 +120,15 @@ class ProxyProcess:
         self.close()
 
     def _listed(self) -> list[str]:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        connection = http.client.HTTPConnection(host, self.port, timeout=10)
+        connection = http.client.HTTPConnection(*self._address, timeout=10)
         try:
             connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {self._key}"})
-            reply = connection.getresponse()
-            body = json.loads(reply.read())
+            response = connection.getresponse()
+            body = json.loads(response.read())
         finally:
             connection.close()
-        if reply.status != 200:
-            raise ValueError(reply.status)
+        if response.status != 200:
+            raise ValueError(response.status)
         return [model["id"] for model in body["data"]]
 
     def _read(self, output: IO[str]) -> None:
@@ -136,16 +139,12 @@ class ProxyProcess:
 
     def _death(self) -> LFMError:
         self._reader.join(CLOSE_TIMEOUT_S)
-        return self._failure(f"The Proxy ended with code {self._process.returncode}.")
+        return self._failure(f"The Proxy exited with status {self._process.returncode}.")
 
-    def _failure(self, what: str) -> LFMError:
-        text = _tail(self._lines)
-        error = LFMError(f"{what} Its last lines:\n{text}" if text else f"{what} It printed nothing.")
+    def _failure(self, problem: str) -> LFMError:
+        text = "\n".join(self._lines).strip()
+        if len(text) > KEPT_CHARS:
+            text = f"…{text[-KEPT_CHARS:]}"
+        error = LFMError(f"{problem} Its last output:\n{text}" if text else f"{problem} It printed nothing.")
         error.mask_secret(self._key)
         return error
-
-
-def _tail(lines: deque[str]) -> str:
-    """Return the last of the lines, as many as an error has room for."""
-    text = "\n".join(lines).strip()
-    return text if len(text) <= KEPT_CHARS else f"…{text[-KEPT_CHARS:]}"

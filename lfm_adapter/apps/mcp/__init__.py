@@ -1,1 +1,1 @@
-"""Tools for coding assistants and chat apps, over the Model Context Protocol: `lfm mcp`."""
+"""Tools for coding assistants and chat apps over the Model Context Protocol: `lfm mcp`."""

@@ -1,42 +1,52 @@
-"""A text of any length, read in parts: each part becomes notes, and the notes become the answer."""
+"""Reads a text of any length in parts: each part becomes notes, and the notes become the answer."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfm_adapter.apps.mcp.splitting import likely_tokens, packed, split
+from lfm_adapter.catalog import estimate_tokens
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, LFMError
 
 if TYPE_CHECKING:
-    from lfm_adapter.apps.mcp.call import Call
+    from collections.abc import Iterable, Iterator
+
+    from lfm_adapter.apps.mcp.invocation import ToolInvocation
     from lfm_adapter.types import Reply
 
-__all__ = ["Reader"]
+__all__ = ["DocumentReader", "likely_tokens", "split"]
 
-_UNKNOWN_CONTEXT = 8_192
-"""What `lfm local` gives each request."""
-
+_UNKNOWN_CONTEXT = 8_192  # the default of `lfm local`
 _MAX_PARTS = 200
 _MIN_PART_TOKENS = 256
-_SIDE_BY_SIDE = 4
+_CONCURRENCY = 4
 _TEMPLATE_TOKENS = 256
+
+_BYTES_PER_TOKEN = 3
+"""English prose has about four, source code three, Chinese three per character, which is often one token."""
+
+# Where to split a text, best first: before a file of a diff, after a paragraph, a line, a sentence, a word.
+_BREAKS = tuple(
+    re.compile(pattern)
+    for pattern in (r"(?m)^(?=diff --git )", r"(?<=\n)\n+", r"(?<=\n)", r"(?<=[.!?。！？])\s*", r"(?<=\s)")  # noqa: RUF001 - they end sentences in Chinese
+)
 
 
 @dataclass
-class Reader:
+class DocumentReader:
     """Reads one text for one call of a tool.
 
     Attributes:
         call: Asks the model.
-        task: What is to be made of the text.
-        notes_task: What is to be noted of each part, where it has several.
-        max_tokens: The most tokens of the answer, or 0 for the session's number.
+        task: What to do with the text.
+        notes_task: What to note about each part, if the text has several.
+        max_tokens: Maximum tokens of the answer; 0 for the session's default.
         parts: In how many parts the text was read.
     """
 
-    call: Call
+    call: ToolInvocation
     task: str
     notes_task: str
     max_tokens: int = 0
@@ -45,12 +55,12 @@ class Reader:
     async def read(self, text: str) -> Reply:
         """Return the model's answer to the task."""
         tokens = likely_tokens(text)
-        if tokens > self._room * _MAX_PARTS:
+        if tokens > self._part_tokens * _MAX_PARTS:
             raise ConfigurationError(
-                f"The text is too long: about {tokens:,} tokens, where {self._room * _MAX_PARTS:,} at most are read "
-                "with this model. Pass less of it, or choose a model with a longer context."
+                f"The text is too long: about {tokens:,} tokens, but the maximum for this model is "
+                f"{self._part_tokens * _MAX_PARTS:,}. Pass less text, or choose a model with a longer context."
             )
-        parts = await asyncio.to_thread(split, text, self._room)
+        parts = await asyncio.to_thread(split, text, self._part_tokens)
         if len(parts) == 1:
             try:
                 reply = await self._ask(self.task, text)
@@ -62,17 +72,17 @@ class Reader:
         return await self._combine(await self._notes(parts))
 
     async def _notes(self, parts: list[str]) -> list[str]:
-        """Return the notes of each part, in order."""
-        slots = asyncio.Semaphore(_SIDE_BY_SIDE)
+        """Return the notes on each part, in order."""
+        slots = asyncio.Semaphore(_CONCURRENCY)
         done = 0
 
         async def note(part: str) -> str:
             nonlocal done
             async with slots:
-                noted = await self._note(part)
+                notes = await self._note(part)
             done += 1
             await self.call.report(f"{done} of {len(parts)} parts read")
-            return noted
+            return notes
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -82,27 +92,26 @@ class Reader:
         return [task.result() for task in tasks]
 
     async def _note(self, part: str) -> str:
-        """Return the notes of a part; of its halves, if the server finds it too long."""
+        """Return the notes on a part, or on its halves if the server finds it too long."""
         try:
             reply = await self._ask(self.notes_task, part, max_tokens=self._note_tokens)
         except ContextWindowExceededError:
-            noted = [await self._note(half) for half in self._halves(part)]
-            return "\n".join(noted)
+            return "\n".join([await self._note(half) for half in self._halves(part)])
         self.parts += 1
         return reply.text.strip()
 
     async def _combine(self, notes: list[str]) -> Reply:
-        """Return the answer that a text's notes lead to, made shorter first while they do not fit."""
+        """Return the answer based on notes, after shortening them until they fit."""
         read = self.parts
-        joined = [f"{note}\n\n" for note in notes]
-        while len(groups := packed(joined, self._room)) > 1 and len(groups) < len(joined):
-            joined = [f"{note}\n\n" for note in await self._notes(groups)]
+        pieces = [f"{note}\n\n" for note in notes]
+        while len(groups := _packed(pieces, self._part_tokens)) > 1 and len(groups) < len(pieces):
+            pieces = [f"{note}\n\n" for note in await self._notes(groups)]
         self.parts = read
-        await self.call.report("Putting the parts together")
-        return await self._ask(f"{self.task} You are given notes on its parts, in their order.", "".join(joined))
+        await self.call.report("Combining the notes")
+        return await self._ask(f"{self.task} You are given notes on its parts, in their order.", "".join(pieces))
 
     async def _ask(self, task: str, text: str, *, max_tokens: int = 0) -> Reply:
-        # The task stands last, where a small model does not lose it.
+        # The task comes last, because small models lose track of one before a long text.
         messages = [{"role": "user", "content": f"<text>\n{text}\n</text>\n\n{task}"}]
         return await self.call.ask(messages, max_tokens=max_tokens or self.max_tokens)
 
@@ -113,18 +122,69 @@ class Reader:
         return split(text, tokens // 2 + 1)
 
     @property
-    def _room(self) -> int:
-        """How many tokens of text go into one prompt."""
+    def _part_tokens(self) -> int:
+        """How many tokens of text fit into one prompt."""
         context = self.call.context_length or _UNKNOWN_CONTEXT
         answer = self.max_tokens or self.call.session.max_tokens
         return max(_MIN_PART_TOKENS, context - min(answer, context // 2) - likely_tokens(self.task) - _TEMPLATE_TOKENS)
 
     @property
     def _note_tokens(self) -> int:
-        # So that the notes of several parts fit into one prompt; reasoning takes its share of them.
-        return max(64, min(self.call.session.max_tokens, self._room // 4))
+        # The notes on several parts must fit into one prompt, and reasoning takes its share.
+        return max(64, min(self.call.session.max_tokens, self._part_tokens // 4))
 
 
 def _first(errors: BaseExceptionGroup[LFMError]) -> LFMError:
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def likely_tokens(text: str) -> int:
+    """Estimate the tokens of a text, rather too high than too low."""
+    at_least = estimate_tokens([{"role": "user", "content": text}])
+    return max(at_least, -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN))
+
+
+def split(text: str, max_tokens: int) -> list[str]:
+    """Split a text into parts of about `max_tokens` each at most. Joined, they are the text again.
+
+    >>> split("One. Two. Three.", 3)
+    ['One. ', 'Two. ', 'Three.']
+    """
+    return _packed(_pieces(text, max_tokens, 0), max_tokens) or [text]
+
+
+def _packed(pieces: Iterable[str], max_tokens: int) -> list[str]:
+    """Join neighbouring pieces while they stay within `max_tokens`."""
+    parts: list[str] = []
+    total = 0
+    for piece in pieces:
+        tokens = likely_tokens(piece)
+        if parts and total + tokens <= max_tokens:
+            parts[-1] += piece
+            total += tokens
+        else:
+            parts.append(piece)
+            total = tokens
+    return parts
+
+
+def _pieces(text: str, max_tokens: int, level: int) -> Iterator[str]:
+    if len(text) <= 1 or likely_tokens(text) <= max_tokens:
+        yield text
+    elif level == len(_BREAKS):
+        half = len(text) // 2
+        yield from _pieces(text[:half], max_tokens, level)
+        yield from _pieces(text[half:], max_tokens, level)
+    else:
+        # This many characters have little more than a quarter of the tokens. Counting smaller pieces takes longer.
+        for piece in _cut(text, _BREAKS[level], max_tokens // 4):
+            yield from _pieces(piece, max_tokens, level + 1)
+
+
+def _cut(text: str, pattern: re.Pattern[str], min_chars: int) -> Iterator[str]:
+    start = 0
+    while (found := pattern.search(text, start + max(1, min_chars))) and found.end() < len(text):
+        yield text[start : found.end()]
+        start = found.end()
+    yield text[start:]

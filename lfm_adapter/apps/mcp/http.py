@@ -1,4 +1,4 @@
-"""The server over streamable HTTP: on this machine only, and only for who has the token."""
+"""The server over streamable HTTP, on this machine only, for clients that send the token."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["HOST", "PATH", "Guard", "serve_http"]
+__all__ = ["serve_http"]
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
 
-# Clients keep a stream open for what the server may have to say; nothing waits for them to close it.
+# Clients keep a stream open for messages of the server, and would not close it by themselves.
 _SHUTDOWN_S = 1
 
 
-class Guard:
-    """Lets in only requests with the token.
-
-    Other programs of this machine can reach the port, and so can pages in its browser.
+class TokenGuard:
+    """Passes on only requests with the token, because every program and web page on this machine can reach the port.
 
     Args:
-        app: What they are let in to.
-        token: What `Authorization: Bearer …` has to say.
+        app: The application to protect.
+        token: The token in `Authorization: Bearer …`.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -58,24 +56,22 @@ def serve_http(server: MCPServer, token: str, port: int, when_ready: Callable[[s
     """Serve until Ctrl-C.
 
     Args:
-        server: What to serve.
-        token: What clients must send.
-        port: Where to listen; 0 for a free one.
-        when_ready: Called with the address once clients can connect.
+        server: The server.
+        token: The token that clients must send.
+        port: Port to listen on; 0 for any free port.
+        when_ready: Called with the URL once clients can connect.
 
     Raises:
-        ConfigurationError: The port is taken.
+        ConfigurationError: The port cannot be used.
     """
     try:
         listener = socket.create_server((HOST, port))
     except OSError as error:
-        raise ConfigurationError(
-            f"Port {port} cannot be used ({error.strerror}). Name another with `--port`."
-        ) from error
+        raise ConfigurationError(f"Port {port} cannot be used: {error.strerror}. Choose another: `--port`.") from error
     with listener:
-        # Of itself, uvicorn logs to stdout. The app refuses other values of Host and Origin than this machine's.
+        # By default, uvicorn logs to stdout. The app itself refuses foreign Host and Origin headers.
         config = uvicorn.Config(
-            Guard(server.streamable_http_app(host=HOST, streamable_http_path=PATH), token),
+            TokenGuard(server.streamable_http_app(host=HOST, streamable_http_path=PATH), token),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
@@ -85,7 +81,7 @@ def serve_http(server: MCPServer, token: str, port: int, when_ready: Callable[[s
 
 
 class _Server(uvicorn.Server):
-    """Tells that it is ready when Ctrl-C already ends it in order."""
+    """Calls `when_ready` once it serves and handles Ctrl-C."""
 
     def __init__(self, config: uvicorn.Config, when_ready: Callable[[], Any]) -> None:
         super().__init__(config)

@@ -1,15 +1,15 @@
-"""The MCP server: which tools it has, and what it tells an agent about itself."""
+"""The MCP server: its tools, and what it tells an agent about itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 from mcp.types import ToolAnnotations
 
 from lfm_adapter._version import __version__
 from lfm_adapter.apps.mcp.text_tools import TextTools
-from lfm_adapter.apps.mcp.tools import Tools
+from lfm_adapter.apps.mcp.tools import LFMTools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,19 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["create_server"]
 
 
-class _Tool(NamedTuple):
-    call: Callable[..., Any]
-    title: str
-    asks: bool = True
-    """Whether it asks a model, which costs something and gives another answer each time."""
-
-
 def create_server(session: Session) -> MCPServer:
-    """Return a server with all tools, to be run over stdio or HTTP.
-
-    Args:
-        session: Asks the models.
-    """
+    """Return a server with all tools, to be run over stdio or HTTP."""
     server = MCPServer(
         "lfm",
         title="Liquid LFM",
@@ -42,28 +31,39 @@ def create_server(session: Session) -> MCPServer:
         version=__version__,
         log_level="WARNING",
         subscriptions=False,
-        middleware=[_tools_alone],
+        middleware=[_hide_other_capabilities],
     )
-    for tool in _tools(session):
-        server.add_tool(
-            tool.call,
-            title=tool.title,
-            description=_description(tool.call),
-            annotations=ToolAnnotations(
-                title=tool.title,
-                read_only_hint=True,
-                destructive_hint=False,
-                idempotent_hint=not tool.asks,
-                open_world_hint=tool.asks,
-            ),
-        )
+    tools, text_tools = LFMTools(session), TextTools(session)
+    _add(server, tools.ask, "Ask a small language model")
+    _add(server, text_tools.summarize, "Summarize a text or files")
+    _add(server, text_tools.extract, "Extract an object from a text")
+    _add(server, text_tools.classify, "Choose a label for a text")
+    _add(server, text_tools.commit_message, "Write a commit message")
+    _add(server, tools.models, "List the models", asks_model=False)
+    _add(server, tools.usage, "Show tokens and cost", asks_model=False)
     return server
 
 
-async def _tools_alone(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Keep from clients that the SDK would serve prompts and resources: there are none.
+def _add(server: MCPServer, tool: Callable[..., Any], title: str, *, asks_model: bool = True) -> None:
+    paragraphs = (tool.__doc__ or "").split("\n\n")
+    server.add_tool(
+        tool,
+        title=title,
+        description="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
+        annotations=ToolAnnotations(
+            title=title,
+            read_only_hint=True,
+            destructive_hint=False,
+            idempotent_hint=not asks_model,
+            open_world_hint=asks_model,
+        ),
+    )
 
-    Some give their agents tools of their own to look for them.
+
+async def _hide_other_capabilities(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Hide the prompts and resources that the SDK announces, because there are none.
+
+    Some clients give their agents extra tools to look for them.
     """
     result = await call_next(ctx)
     if ctx.method in {"initialize", "server/discover"} and isinstance(result, dict):
@@ -72,40 +72,20 @@ async def _tools_alone(ctx: ServerRequestContext[Any, Any], call_next: CallNext)
     return result
 
 
-def _tools(session: Session) -> list[_Tool]:
-    tools, texts = Tools(session), TextTools(session)
-    return [
-        _Tool(tools.ask, "Ask a small language model"),
-        _Tool(texts.summarize, "Summarize a text or files"),
-        _Tool(texts.extract, "Extract an object from a text"),
-        _Tool(texts.classify, "Choose a label for a text"),
-        _Tool(texts.commit_message, "Write a commit message"),
-        _Tool(tools.models, "List the models", asks=False),
-        _Tool(tools.usage, "Tell tokens and cost", asks=False),
-    ]
-
-
-def _description(tool: Callable[..., Any]) -> str:
-    """Return the docstring with a line for each paragraph, as a client shows it."""
-    paragraphs = (tool.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
 def _instructions(session: Session) -> str:
-    settings = session.client._settings
     model = session.model
-    told = ["Hand small jobs to a fast, cheap language model, and keep their text out of your own context."]
-    if session.free:
-        told.append(f"`{model}` answers, on this machine, for nothing.")
-    elif model != settings.card(settings.model).id:
-        told.append(f"`{model}` answers, because `{settings.card(settings.model).id}` is retired.")
+    sentences = ["Hand small jobs to a fast, cheap language model, and keep their text out of your own context."]
+    if session.is_local:
+        sentences.append(f"`{model}` answers, on this machine, for free.")
     else:
-        told.append(f"`{model}` answers where a call names no model.")
-        card = session.card(model)
+        sentences.append(f"`{model}` answers if a call names no model.")
+        card = session.card()
         if card.status == "retired" and card.successors:
-            told.append(f"OpenRouter serves it no longer: where it is refused, name `{card.successors[0]}`.")
+            sentences.append(f"OpenRouter has retired it: if it is refused, name `{card.successors[0]}`.")
     if session.notice:
-        told.append(session.notice)
-    if session.budget.limit_usd is not None:
-        told.append(f"All calls together may cost US$ {session.budget.limit_usd:f}; what would exceed it is refused.")
-    return " ".join(told)
+        sentences.append(session.notice)
+    if session.spending.limit_usd is not None:
+        sentences.append(
+            f"All calls together may cost US$ {session.spending.limit_usd:f}; calls beyond that are refused."
+        )
+    return " ".join(sentences)

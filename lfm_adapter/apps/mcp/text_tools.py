@@ -1,23 +1,25 @@
-"""The tools that make something of a text: a summary, an object, a label, a commit message.
+"""The tools that turn a text into a summary, an object, a label or a commit message.
 
-Their signatures are their input schemas, which the SDK evaluates: no annotation here is left a string.
+The SDK makes input schemas from the signatures: no `from __future__ import annotations` here.
 """
 
 import asyncio
+import json
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, ListRoots, Resolve
 from mcp.types import CallToolResult, ListRootsResult
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from lfm_adapter.apps.mcp.call import Call
-from lfm_adapter.apps.mcp.documents import Reader
+from lfm_adapter._toolcalls.coercion import coerced
+from lfm_adapter._toolcalls.schema import schema_error
+from lfm_adapter.apps.mcp.documents import DocumentReader
 from lfm_adapter.apps.mcp.files import Roots
-from lfm_adapter.apps.mcp.results import Classification, CommitMessage, Extraction, Summary
+from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.session import Session
-from lfm_adapter.apps.mcp.structured import check_schema, object_of
 from lfm_adapter.apps.mcp.tools import MaxTokens, ModelName
-from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.errors import ConfigurationError, OutputValidationError
+from lfm_adapter.types import Reply
 
 __all__ = ["TextTools"]
 
@@ -28,14 +30,14 @@ Paths = Annotated[
     list[str],
     Field(
         max_length=_MAX_FILES,
-        description="Files to read, absolute or relative to a root. Only UTF-8 text, and only inside the roots that "
-        "you have opened to this server or that its user has named.",
+        description="UTF-8 text files to read, absolute or relative to a root. They must be inside the roots that you "
+        "or the user have opened to this server.",
     ),
 ]
 
 
 def _client_roots(context: Context, paths: list[str]) -> ListRoots | ListRootsResult:
-    """Ask the client for its roots, if it has such and a path is to be looked up."""
+    """Ask the client for its roots if it has any and they are needed."""
     capabilities = context.client_capabilities
     has_roots = capabilities is not None and capabilities.roots is not None
     return ListRoots() if paths and has_roots else ListRootsResult(roots=[])
@@ -44,8 +46,44 @@ def _client_roots(context: Context, paths: list[str]) -> ListRoots | ListRootsRe
 ClientRoots = Annotated[ListRootsResult, Resolve(_client_roots)]
 
 
+class Summary(BaseModel):
+    """What `summarize` returns."""
+
+    summary: str = Field(description="The summary.")
+    model: str = Field(description="The model that wrote it.")
+    parts: int = Field(
+        description="How many parts the text was read in; more than 1 if it did not fit into one prompt."
+    )
+    truncated: bool = Field(description="Whether the summary was cut off.")
+
+
+class Extraction(BaseModel):
+    """What `extract` returns."""
+
+    data: dict[str, Any] = Field(description="The object, validated against your schema.")
+    model: str = Field(description="The model that found it.")
+
+
+class Classification(BaseModel):
+    """What `classify` returns."""
+
+    label: str = Field(description="One of your labels, spelt as you gave it.")
+    model: str = Field(description="The model that chose it.")
+
+
+class CommitMessage(BaseModel):
+    """What `commit_message` returns."""
+
+    message: str = Field(description="The whole message: subject, empty line, body.")
+    subject: str = Field(description="Its first line.")
+    body: str = Field(description='The rest, or "".')
+    model: str = Field(description="The model that wrote it.")
+    parts: int = Field(description="How many parts the diff was read in.")
+    truncated: bool = Field(description="Whether the message was cut off.")
+
+
 class TextTools:
-    """The tools of one session that read texts."""
+    """The tools of a session that read texts."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -58,29 +96,33 @@ class TextTools:
         text: Text = "",
         paths: Paths = [],  # noqa: B006 - the SDK copies it, and the schema shows it
         instructions: Annotated[
-            str, Field(description='What to look for, in which form, how long: "the open tasks, as a list".')
+            str, Field(description='What to look for, in which form and length: "the open tasks, as a list".')
         ] = "",
         model: ModelName = "",
         max_tokens: MaxTokens = 0,
     ) -> Annotated[CallToolResult, Summary]:
         """Summarize a text or files of any length, so that you need not read them.
 
-        Good for logs, transcripts, documents and source files: only the summary comes back to you. What is longer than
-        the model's context is read in parts, and the notes on these are put together. Details may be lost or wrong:
-        read the text itself where every word counts.
+        Good for logs, transcripts, documents and source files: you get only the summary. Texts longer than the model's
+        context are read in parts, and the notes on the parts are combined. Details may be lost or wrong: read the text
+        yourself if every word counts.
         """
-        async with Call(self.session, context, model) as call:
+        async with ToolInvocation(self.session, context, model) as call:
             wanted = instructions or "Keep names, numbers and decisions. Use at most ten sentences."
-            reader = Reader(
+            reader = DocumentReader(
                 call,
                 f"Summarize the text. {wanted} Say only what the text says.",
                 f"Note what this part of a longer text says, briefly, for a summary of all of it. {wanted}",
                 max_tokens,
             )
             reply = await reader.read(await self._text(text, paths, roots))
-            truncated = reply.finish_reason == "length"
-            summary = Summary(summary=reply.text, model=call.named(reply), parts=reader.parts, truncated=truncated)
-            call.done(summary, reply.text)
+            summary = Summary(
+                summary=reply.text,
+                model=call.answered_by(reply),
+                parts=reader.parts,
+                truncated=reply.finish_reason == "length",
+            )
+            call.finish(summary, reply.text)
         return call.result
 
     async def extract(
@@ -90,56 +132,55 @@ class TextTools:
         roots: ClientRoots,
         schema: Annotated[
             dict[str, Any],
-            Field(description='A JSON schema with "type": "object". Describe its properties: the model reads that.'),
+            Field(description='A JSON schema with "type": "object". Describe its properties for the model.'),
         ],
         text: Text = "",
         paths: Paths = [],  # noqa: B006 - as above
-        instructions: Annotated[str, Field(description="What else to know or to mind.")] = "",
+        instructions: Annotated[str, Field(description="What else to know or to pay attention to.")] = "",
         model: ModelName = "",
         max_tokens: MaxTokens = 0,
     ) -> Annotated[CallToolResult, Extraction]:
-        """Extract an object that fits your JSON schema from a text or files.
+        """Extract an object that matches your JSON schema from a text or files.
 
-        Good for turning prose, logs, mails, tables or pages into data. The object is validated against the schema, and
-        asked for again where it does not fit; what still does not is an error. The text has to fit the model's context.
-        Keep the schema small and flat, and let a property be null where the text may not tell it.
+        Good for turning prose, logs, mails, tables or pages into data. The object is validated against the schema; if
+        it does not match, the model gets one retry, and then the call fails. The text must fit the model's context.
+        Keep the schema small and flat, and let a property be null if the text may not contain it.
         """
-        async with Call(self.session, context, model) as call:
-            check_schema(schema)
+        async with ToolInvocation(self.session, context, model) as call:
+            _check_schema(schema)
             task = f"Extract from the text what the schema asks for. Invent nothing. {instructions}".strip()
             question = f"<text>\n{await self._text(text, paths, roots)}\n</text>\n\n{task}"
-            data, reply = await object_of(call, question, schema, max_tokens=max_tokens)
-            call.done(Extraction(data=data, model=call.named(reply)))
+            data, reply = await _ask_object(call, question, schema, max_tokens=max_tokens)
+            call.finish(Extraction(data=data, model=call.answered_by(reply)))
         return call.result
 
     async def classify(
         self,
         *,
         context: Context,
-        text: Annotated[str, Field(min_length=1, description="What to classify.")],
+        text: Annotated[str, Field(min_length=1, description="The text to classify.")],
         labels: Annotated[
-            list[str], Field(min_length=2, max_length=100, description="The labels to choose from, each once.")
+            list[str], Field(min_length=2, max_length=100, description="The labels to choose from, without duplicates.")
         ],
         instructions: Annotated[str, Field(description="What the labels mean, or how to decide.")] = "",
         model: ModelName = "",
     ) -> Annotated[CallToolResult, Classification]:
-        """Choose the one of your labels that fits a text best.
+        """Choose the label that fits a text best.
 
-        Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" where
-        none may fit, and tell in `instructions` what is not clear from the labels alone.
+        Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
+        none may fit, and explain in `instructions` what the labels alone do not make clear.
         """
-        async with Call(self.session, context, model) as call:
+        async with ToolInvocation(self.session, context, model) as call:
             if len(set(labels)) < len(labels):
-                raise ConfigurationError("`labels` has one twice.")
-            choice = {
+                raise ConfigurationError("`labels` contains duplicates.")
+            schema = {
                 "type": "object",
                 "properties": {"label": {"type": "string", "enum": labels}},
                 "required": ["label"],
             }
             task = f"Which of these labels fits the text best? {'; '.join(labels)}. {instructions}".strip()
-            chosen, reply = await object_of(call, f"<text>\n{text}\n</text>\n\n{task}", choice)
-            classification = Classification(label=chosen["label"], model=call.named(reply))
-            call.done(classification, classification.label)
+            chosen, reply = await _ask_object(call, f"<text>\n{text}\n</text>\n\n{task}", schema)
+            call.finish(Classification(label=chosen["label"], model=call.answered_by(reply)), chosen["label"])
         return call.result
 
     async def commit_message(
@@ -149,54 +190,85 @@ class TextTools:
         diff: Annotated[str, Field(min_length=1, description="The output of `git diff --staged`, of any length.")],
         instructions: Annotated[
             str,
-            Field(description='The project\'s rules, or why the change was made: "Conventional Commits, in English".'),
+            Field(
+                description='The project\'s rules, or the reason for the change: "Conventional Commits, in English".'
+            ),
         ] = "",
         model: ModelName = "",
     ) -> Annotated[CallToolResult, CommitMessage]:
         """Write a commit message for a diff.
 
-        It commits nothing. The model sees only the diff: tell in `instructions` why the change was made, and read what
-        comes back before you use it.
+        It does not commit. The model sees only the diff: explain in `instructions` why the change was made, and check
+        the message before you use it.
         """
-        async with Call(self.session, context, model) as call:
-            reader = Reader(
+        async with ToolInvocation(self.session, context, model) as call:
+            reader = DocumentReader(
                 call,
                 "Write a git commit message for this diff: a subject of at most 72 characters in the imperative, an "
                 "empty line, then what changed and why, in a few lines. Write the message and nothing else, as plain "
-                "text. "
-                f"{instructions}".strip(),
+                f"text. {instructions}".strip(),
                 "Note briefly, file by file, what this part of a diff changes.",
             )
             reply = await reader.read(diff)
-            message = _plain(reply.text)
+            message = _without_fence(reply.text)
             subject, _, body = message.partition("\n")
-            told = CommitMessage(
+            written = CommitMessage(
                 message=message,
                 subject=subject,
                 body=body.strip(),
-                model=call.named(reply),
+                model=call.answered_by(reply),
                 parts=reader.parts,
                 truncated=reply.finish_reason == "length",
             )
-            call.done(told, message)
+            call.finish(written, message)
         return call.result
 
-    async def _text(self, text: str, paths: list[str], listed: ListRootsResult) -> str:
-        """Return the text that a call is about."""
+    async def _text(self, text: str, paths: list[str], client_roots: ListRootsResult) -> str:
+        """Return the text of a call, or that of its files."""
         if bool(text.strip()) == bool(paths):
             raise ConfigurationError("Pass either `text` or `paths`.")
         if not paths:
             return text
-        roots = await asyncio.to_thread(Roots.of, self.session.folders, [str(root.uri) for root in listed.roots])
+        uris = [str(root.uri) for root in client_roots.roots]
+        roots = await asyncio.to_thread(Roots.from_paths, self.session.folders, uris)
         texts = [await asyncio.to_thread(roots.read, path) for path in paths]
         if not "".join(texts).strip():
-            raise ConfigurationError("There is no text in these files.")
+            raise ConfigurationError("These files contain no text.")
         return texts[0] if len(texts) == 1 else "\n\n".join(map("File {}:\n{}".format, paths, texts))
 
 
-def _plain(text: str) -> str:
-    """Return a message without the fence that a model may have put around it."""
+def _without_fence(text: str) -> str:
+    """Remove the Markdown fence that a model may put around a message."""
     lines = text.strip().splitlines()
     if len(lines) > 2 and lines[0].startswith("```") and lines[-1].strip() == "```":
         lines = lines[1:-1]
     return "\n".join(lines).strip()
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    if problem := schema_error(schema):
+        raise ConfigurationError(f"`schema` is not a valid JSON schema: {problem}")
+    if schema.get("type") != "object":
+        raise ConfigurationError(
+            '`schema` must have "type": "object" at its root. For a list, make it a property: '
+            '{"type": "object", "properties": {"items": {"type": "array", "items": …}}, "required": ["items"]}.'
+        )
+
+
+async def _ask_object(
+    call: ToolInvocation, question: str, schema: dict[str, Any], *, max_tokens: int = 0
+) -> tuple[dict[str, Any], Reply]:
+    """Return an object that matches a schema, and the reply that contains it. The client validates it."""
+    reply = await call.ask(
+        [{"role": "user", "content": question}],
+        max_tokens=max_tokens,
+        response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
+    )
+    try:
+        return coerced(json.loads(reply.text), schema), reply
+    except ValueError:  # the client returns answers that were cut off
+        raise OutputValidationError(
+            "The answer was cut off before the object was complete. Raise `max_tokens`, or ask for less.",
+            model=call.answered_by(reply),
+            partial=reply,
+        ) from None

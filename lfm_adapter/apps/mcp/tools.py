@@ -1,36 +1,84 @@
-"""The tools that ask a model in one go, and those that tell about it.
+"""The tools that ask a question, list the models, and show the usage.
 
-Their signatures are their input schemas, which the SDK evaluates: no annotation here is left a string.
+The SDK makes input schemas from the signatures: no `from __future__ import annotations` here.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from lfm_adapter import catalog
-from lfm_adapter.apps.mcp.call import Call
-from lfm_adapter.apps.mcp.results import Answer, ListedModel, ModelList, ModelUsage, Usage
+from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.session import Session
 from lfm_adapter.types import ModelCard
 
-__all__ = ["MaxTokens", "ModelName", "Tools"]
+__all__ = ["LFMTools", "MaxTokens", "ModelName"]
 
-_MILLION = 1_000_000
-
-ModelName = Annotated[
-    str, Field(description='Another model than the default, by an id that the tool `models` lists. "" for the default.')
-]
+ModelName = Annotated[str, Field(description='An id that the tool `models` lists. "" for the default model.')]
 MaxTokens = Annotated[
-    int,
-    Field(ge=0, description="The most tokens to answer with, any reasoning included. 0 for the server's default."),
+    int, Field(ge=0, description="Maximum tokens of the answer, including reasoning. 0 for the server's default.")
 ]
 
 
-class Tools:
-    """The tools of one session."""
+class Answer(BaseModel):
+    """What `ask` returns."""
+
+    text: str = Field(description="The answer.")
+    model: str = Field(description="The model that answered.")
+    truncated: bool = Field(description="Whether it was cut off at `max_tokens`.")
+
+
+class ListedModel(BaseModel):
+    """One model. null means unknown."""
+
+    id: str = Field(description="What to pass as `model`.")
+    status: str = Field(description='"live", "preview", "unknown", or "retired": no longer served.')
+    is_default: bool = Field(description="Whether it is asked where a call names no model.")
+    context_length: int | None = Field(description="Context in tokens, for prompt and answer together.")
+    max_output_tokens: int | None = Field(description="Maximum tokens of an answer.")
+    input_usd_per_million: float | None = Field(description="US$ per million prompt tokens.")
+    output_usd_per_million: float | None = Field(description="US$ per million answer tokens.")
+    reasons: bool | None = Field(description="Whether it can reason before answering, which takes tokens and time.")
+    successors: list[str] = Field(description="Models to ask instead of a retired one.")
+
+
+class ModelList(BaseModel):
+    """What `models` returns."""
+
+    default: str = Field(description="The model to ask if a call names none.")
+    server: str = Field(description='"OpenRouter", "this machine", or the address of another server.')
+    models: list[ListedModel]
+
+
+class ModelUsage(BaseModel):
+    """The usage of one model."""
+
+    model: str
+    answers: int = Field(description="Answers, including failed ones.")
+    prompt_tokens: int
+    completion_tokens: int = Field(description="Including reasoning.")
+    cost_usd: float = Field(description="What was charged, as far as known.")
+
+
+class Usage(BaseModel):
+    """What `usage` returns: the usage since the server started."""
+
+    answers: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float = Field(description="What was charged, as far as known.")
+    uncertain_usd: float = Field(description="Maximum cost of calls that were interrupted or cancelled.")
+    unpriced_answers: int = Field(description="Answers without a known cost.")
+    limit_usd: float | None = Field(description="The spending limit; null for none.")
+    left_usd: float | None = Field(description="What is left of the limit.")
+    by_model: list[ModelUsage]
+
+
+class LFMTools:
+    """The tools of a session that do not read texts."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -39,96 +87,89 @@ class Tools:
         self,
         *,
         context: Context,
-        prompt: Annotated[str, Field(min_length=1, description="The question, with all that is needed to answer it.")],
+        prompt: Annotated[str, Field(min_length=1, description="The question, with everything needed to answer it.")],
         system: Annotated[str, Field(description="How to answer: role, language, form.")] = "",
         model: ModelName = "",
         max_tokens: MaxTokens = 0,
     ) -> Annotated[CallToolResult, Answer]:
         """Ask a small, fast, cheap language model one question.
 
-        Good for rewording, translating, naming, drafting, and questions about a text that stands in the prompt. It
-        knows nothing of this conversation, remembers no earlier call, and reads no files: put all that it needs into
-        `prompt`. Do not rely on it for facts, arithmetic or long reasoning.
+        Good for rewording, translating, naming, drafting, and questions about a text in the prompt. It does not see
+        this conversation, earlier calls or files: put everything it needs into `prompt`. Do not rely on it for facts,
+        arithmetic or long reasoning.
         """
-        async with Call(self.session, context, model) as call:
+        async with ToolInvocation(self.session, context, model) as call:
             messages = [{"role": "system", "content": system}] if system else []
             reply = await call.ask([*messages, {"role": "user", "content": prompt}], max_tokens=max_tokens)
-            answer = Answer(text=reply.text, model=call.named(reply), truncated=reply.finish_reason == "length")
-            call.done(answer, reply.text)
+            is_cut_off = reply.finish_reason == "length"
+            call.finish(Answer(text=reply.text, model=call.answered_by(reply), truncated=is_cut_off), reply.text)
         return call.result
 
     async def models(
         self,
         *,
         context: Context,
-        include_retired: Annotated[bool, Field(description="List models that are no longer served, too.")] = False,
+        include_retired: Annotated[bool, Field(description="Also list models that are no longer served.")] = False,
     ) -> Annotated[CallToolResult, ModelList]:
-        """List the models that the other tools can ask, with prices, limits, and which one is the default.
+        """List the models that the other tools can ask, with prices and limits, and the default.
 
-        Call it when a model is refused or too dear, or its context too short; otherwise the default is fine.
+        Call it if a model is refused, is too expensive, or has too short a context; otherwise the default is fine.
         """
-        async with Call(self.session, context) as call:
-            settings = self.session.client._settings
+        async with ToolInvocation(self.session, context) as call:
+            settings = self.session.settings
             if settings.is_openrouter:
                 cards = [card for card in catalog.models()[::-1] if card.kind == "chat"]
             else:
-                names = [str(served["id"]) for served in await self.session.client.list_models() if served.get("id")]
-                cards = [settings.card(name) for name in names]
+                ids = [str(model["id"]) for model in await self.session.client.list_models() if model.get("id")]
+                cards = [settings.card(model) for model in ids]
             listed = [self._listed(card) for card in cards if include_retired or card.status != "retired"]
-            served_by = "OpenRouter" if settings.is_openrouter else settings.base_url
-            server = "this machine" if self.session.free else served_by
-            call.done(ModelList(default=self.session.model, server=server, models=listed))
+            server = "OpenRouter" if settings.is_openrouter else settings.base_url
+            if self.session.is_local:
+                server = "this machine"
+            call.finish(ModelList(default=self.session.model, server=server, models=listed))
         return call.result
 
     async def usage(self, *, context: Context) -> Annotated[CallToolResult, Usage]:
-        """Tell what the calls since this server started have used: tokens, US$, and what the spending limit leaves.
+        """Show the tokens and the cost in US$ since this server started, and what is left of the spending limit.
 
-        Costs nothing. Each tool's result also tells its own share, in `_meta`.
+        Costs nothing. Each result also has its own tokens and cost, in `_meta`.
         """
-        async with Call(self.session, context) as call:
-            tallies = self.session.tallies
-            budget = self.session.budget
-            used = Usage(
-                answers=sum(tally.answers for tally in tallies.values()),
-                prompt_tokens=sum(tally.prompt_tokens for tally in tallies.values()),
-                completion_tokens=sum(tally.completion_tokens for tally in tallies.values()),
-                cost_usd=float(sum(tally.cost_usd for tally in tallies.values())),
-                uncertain_usd=float(sum(tally.uncertain_usd for tally in tallies.values())),
-                unpriced_answers=sum(tally.unpriced for tally in tallies.values()),
-                limit_usd=_number(budget.limit_usd),
-                left_usd=_number(budget.left_usd),
-                by_model=[
-                    ModelUsage(
-                        model=model,
-                        answers=tally.answers,
-                        prompt_tokens=tally.prompt_tokens,
-                        completion_tokens=tally.completion_tokens,
-                        cost_usd=float(tally.cost_usd),
-                    )
-                    for model, tally in tallies.items()
-                ],
+        async with ToolInvocation(self.session, context) as call:
+            by_model = {model: vars(tally) for model, tally in self.session.tallies.items()}
+            spending = self.session.spending
+            total = {
+                name: sum(tally[name] for tally in by_model.values())
+                for name in Usage.model_fields
+                if name in vars(call.tally)
+            }
+            call.finish(
+                Usage(
+                    **total,
+                    limit_usd=_number(spending.limit_usd),
+                    left_usd=_number(spending.left_usd),
+                    by_model=[ModelUsage(model=model, **tally) for model, tally in by_model.items()],
+                )
             )
-            call.done(used)
         return call.result
 
     def _listed(self, card: ModelCard) -> ListedModel:
-        free = self.session.free or card.is_free
+        is_free = self.session.is_local or card.is_free
         return ListedModel(
             id=card.id,
             status=card.status,
             is_default=card.id == self.session.model,
-            context_length=card.context_length or (self.session.context_length if free else None),
+            context_length=card.context_length or self.session.context_length,
             max_output_tokens=card.max_output_tokens,
-            input_usd_per_million=0 if free else _per_million(card.pricing.prompt),
-            output_usd_per_million=0 if free else _per_million(card.pricing.completion),
+            input_usd_per_million=0 if is_free else _per_million(card.pricing.prompt),
+            output_usd_per_million=0 if is_free else _per_million(card.pricing.completion),
             reasons=card.capabilities.reasoning,
             successors=list(card.successors),
         )
 
 
 def _per_million(price_usd: Decimal | None) -> float | None:
-    return None if price_usd is None else float(price_usd * _MILLION)
+    return None if price_usd is None else float(price_usd * 1_000_000)
 
 
-def _number(amount: Decimal | None) -> Any:
+def _number(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)

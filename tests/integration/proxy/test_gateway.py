@@ -146,12 +146,12 @@ def test_without_a_key_a_model_on_this_machine_answers_to_every_name(tmp_path: P
         assert gateway.noted.endswith("Stopped.\n")
 
 
-def test_proxy_that_does_not_start_is_told_with_its_last_lines(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_error_of_a_proxy_that_does_not_start_has_its_last_output(openrouter: ScriptedOpenRouter, tmp_path: Path):
     settings = {"custom_provider_map": [{"provider": "lfm", "custom_handler": "no_such_module.handler"}]}
     general = {"master_key": "sk-made-up-for-this-gateway"}
     config = {"model_list": [], "litellm_settings": settings, "general_settings": general}
     (tmp_path / "broken.yaml").write_text(json.dumps(config))
     with Gateway.on(openrouter.base_url, LFM, tmp_path, "--config", "broken.yaml") as gateway:
         assert gateway.process.wait(30) == 1
-        assert "The Proxy ended with code" in gateway.noted
+        assert "The Proxy exited with status" in gateway.noted
         assert "no_such_module" in gateway.noted

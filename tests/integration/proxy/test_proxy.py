@@ -37,7 +37,7 @@ QUESTION = [{"role": "user", "content": "Use add with 1 and 2."}]
 MODELS = ["lfm-3-1.7b", "lfm-3b"]
 
 
-def resolve_model(request: RecordedRequest) -> ScriptedReply:
+def respond(request: RecordedRequest) -> ScriptedReply:
     """OpenRouter as it is today, but for LFM-3B, which is there for those who tell it of tools by prompt."""
     is_prompted = request.body["model"] == "liquid/lfm-3b" and "<tools>" in str(request.body["messages"])
     return prompted_model(request) if is_prompted else openrouter_like(request)
@@ -45,7 +45,7 @@ def resolve_model(request: RecordedRequest) -> ScriptedReply:
 
 @pytest.fixture(scope="module")
 def openrouter() -> Iterator[ScriptedOpenRouter]:
-    with ScriptedOpenRouter(default=served, path="/api/v1") as server:
+    with ScriptedOpenRouter(default=respond, path="/api/v1") as server:
         yield server
 
 
@@ -69,7 +69,7 @@ def test_models_have_their_names_and_limits_and_ids_are_not_listed_twice(proxy: 
     assert listed["lfm-2.5-2.6b:free"]["max_output_tokens"] == 8192
 
 
-def test_nobody_is_let_in_without_the_key(proxy: Proxy, asked: list):
+def test_requests_without_the_key_are_refused(proxy: Proxy, asked: list):
     body = json.dumps({"model": "lfm-3-1.7b", "messages": HELLO}).encode()
     assert proxy.request("POST", "/v1/chat/completions", body, key="")[0] == 401
     assert proxy.request("GET", "/metrics/", key="")[0] == 401
@@ -167,7 +167,7 @@ def test_client_may_ask_for_the_error(proxy: Proxy, openrouter: ScriptedOpenRout
     assert caught.value.status_code == 402
 
 
-def test_what_a_model_lacks_is_dropped(proxy: Proxy, asked: list):
+def test_unsupported_parameters_are_dropped(proxy: Proxy, asked: list):
     proxy.client.chat.completions.create(model="lfm-3-1.7b", messages=HELLO, logit_bias={"1": 5}, temperature=0.5)
     assert asked[0].body["temperature"] == 0.5
 

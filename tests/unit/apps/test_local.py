@@ -1,4 +1,4 @@
-"""`lfm_adapter.apps.local`, as far as it goes without a model: what is found, what is refused, and what the message says."""
+"""`lfm_adapter.local` without a model: which files it finds, which it refuses, and what the errors say."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_llama_cpp_is_loaded_with_threads_that_do_not_spin(
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"<!doctype html>", b"version https://git-lfs.github.com/spec/v1"])
-def test_file_that_is_no_gguf_is_refused(packages: Path, gguf: Path, content: bytes):
+def test_refuses_a_file_that_is_not_gguf(packages: Path, gguf: Path, content: bytes):
     gguf.write_bytes(content)
     with pytest.raises(ConfigurationError, match="is not a GGUF file"):
         local.serve(gguf)
@@ -110,7 +110,7 @@ def test_missing_file_is_named(packages: Path, monkeypatch: pytest.MonkeyPatch):
     assert "No such file" in str(raised.value)
 
 
-def test_folder_is_no_model(packages: Path, tmp_path: Path):
+def test_refuses_a_folder(packages: Path, tmp_path: Path):
     with pytest.raises(ConfigurationError, match="Is a directory"):
         local.serve(tmp_path)
 
@@ -129,5 +129,5 @@ def test_port_out_of_range_is_refused(packages: Path, gguf: Path):
 
 @pytest.mark.parametrize("name", ["context_length", "parallel", "threads"])
 def test_count_below_one_is_refused(name: str):
-    with pytest.raises(ConfigurationError, match=f"`{name}` is 1 or more, not 0"):
+    with pytest.raises(ConfigurationError, match=f"`{name}` must be an integer >= 1, got 0"):
         local.serve(**{name: 0})

@@ -16,11 +16,11 @@ from langchain_core.messages import AIMessageChunk
 from typer.testing import CliRunner
 
 from lfm_adapter import catalog, local
-from lfm_adapter.apps.cli import app, screen
-from lfm_adapter.apps.cli.chat import chat
-from lfm_adapter.apps.cli.conversation import Conversation, summary
+from lfm_adapter.apps import local as apps_local
+from lfm_adapter.apps.cli import app, console
+from lfm_adapter.apps.cli.chat import Conversation, chat, summary
 from lfm_adapter.errors import ConfigurationError, RateLimitError
-from lfm_adapter.testing import error, stream, token_usage
+from lfm_adapter.testing import error, json_reply, stream, token_usage
 from lfm_adapter.types import ModelCard
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def openrouter(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
-    """The scripted server, in the place of OpenRouter, with a key."""
+def openrouter(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
+    """A scripted OpenRouter with a key, both from the environment."""
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
-    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
-    return server
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    return openrouter
 
 
 @dataclass
@@ -76,7 +76,7 @@ class FakeLocalServer:
 @pytest.fixture
 def local_server(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> FakeLocalServer:
     fake = FakeLocalServer(server.base_url)
-    monkeypatch.setattr(local, "serve", fake.serve)
+    monkeypatch.setattr(apps_local, "serve", fake.serve)
     return fake
 
 
@@ -110,26 +110,24 @@ def test_options_reach_the_request(openrouter: ScriptedOpenRouter):
     ],
     ids=["question and text", "question and nothing", "dash", "text alone"],
 )
-def test_what_is_piped_in_follows_the_question(
-    openrouter: ScriptedOpenRouter, arguments: list[str], stdin: str, asked: str
-):
+def test_piped_text_follows_the_question(openrouter: ScriptedOpenRouter, arguments: list[str], stdin: str, asked: str):
     openrouter.add(stream())
     lfm("chat", "-m", "liquid/lfm-3-1.7b", *arguments, stdin=stdin)
     assert openrouter.requests[0].body["messages"] == [{"role": "user", "content": asked}]
 
 
-def test_piped_text_of_another_encoding_is_no_failure(openrouter: ScriptedOpenRouter):
+def test_piped_text_in_another_encoding_is_decoded_with_replacements(openrouter: ScriptedOpenRouter):
     openrouter.add(stream())
     result = CliRunner().invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Summarise"], input=b"Caf\xe9")
     assert result.exit_code == 0
     assert openrouter.requests[0].body["messages"][0]["content"] == "Summarise\n\nCaf\ufffd"
 
 
-def test_silent_pipe_is_said_to_be_waited_for(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_notes_that_it_waits_for_a_silent_pipe(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("select.select", lambda *_: ([], [], []))
     openrouter.add(stream())
     result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Summarise", stdin="Rain.")
-    assert result.stderr.startswith("Waiting for the end of what is piped in.")
+    assert result.stderr.startswith("Waiting for the end of stdin.")
     assert openrouter.requests[0].body["messages"][0]["content"] == "Summarise\n\nRain."
 
 
@@ -140,13 +138,14 @@ def test_closed_stdin_is_an_empty_one(monkeypatch: pytest.MonkeyPatch, question:
         chat(question)
 
 
-def test_retired_default_model_is_replaced_with_a_note(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lfm_adapter._client.request._warned", set())  # it is said once in a process
+def test_successor_of_the_default_model_answers_after_one_warning(openrouter: ScriptedOpenRouter):
     openrouter.add(stream())
     result = lfm("chat", "Hello")
     assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
     assert result.stdout == "Hello.\n"
-    assert result.stderr.startswith("`liquid/lfm-3b` is retired; asking its successor `liquid/lfm-3-1.7b`.")
+    warning, _ = result.stderr.splitlines()
+    assert "`liquid/lfm-3b` is retired" in warning
+    assert warning.endswith("Choose it with `--model` or `LFM_MODEL`.")
 
 
 def test_reasoning_is_shown_apart_from_the_answer(openrouter: ScriptedOpenRouter):
@@ -168,9 +167,9 @@ def test_letters_that_the_encoding_lacks_do_not_lose_the_answer(openrouter: Scri
     assert (result.exit_code, result.stdout) == (0, "1 ? 2\n")
 
 
-def test_answer_that_was_cut_off_is_said_to_be(openrouter: ScriptedOpenRouter):
+def test_summary_line_says_that_the_answer_was_cut_off(openrouter: ScriptedOpenRouter):
     openrouter.add(stream("Once upon", finish_reason="length"))
-    assert "cut off at its limit of tokens: see --max-tokens" in lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hi").stderr
+    assert "cut off at the token limit; see --max-tokens" in lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hi").stderr
 
 
 def test_failure_is_one_line_without_a_traceback(openrouter: ScriptedOpenRouter):
@@ -182,10 +181,10 @@ def test_failure_is_one_line_without_a_traceback(openrouter: ScriptedOpenRouter)
     assert "User [/bold] not found." in line
 
 
-def test_setting_that_is_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch):
+def test_invalid_setting_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch):
     result = lfm("chat", "--base-url", "ftp://example.com", "--model", "any", "Hello")
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: `base_url` must be like")
+    assert result.stderr.startswith("Error: `--base-url` must be like")
 
 
 @pytest.mark.parametrize(
@@ -193,26 +192,25 @@ def test_setting_that_is_wrong_is_one_line(monkeypatch: pytest.MonkeyPatch):
     [
         ["--local", "--base-url", "http://127.0.0.1:1", "Hello"],
         ["--gguf", "lfm.gguf", "--model", "liquid/lfm-3b", "Hello"],
-        ["--base-url", "https://example.com/v1", "Hello"],
         ["--max-tokens", "0", "Hello"],
         ["--temperature", "3", "Hello"],
         [""],
         [],
     ],
-    ids=["two servers", "two models", "server without model", "no tokens", "too hot", "empty", "empty stdin"],
+    ids=["two servers", "two models", "no tokens", "too hot", "empty", "empty stdin"],
 )
-def test_wrong_usage_ends_with_2_and_asks_nobody(openrouter: ScriptedOpenRouter, arguments: list[str]):
+def test_wrong_usage_exits_with_2_and_sends_nothing(openrouter: ScriptedOpenRouter, arguments: list[str]):
     assert lfm("chat", *arguments).exit_code == 2
     assert openrouter.requests == []
 
 
-def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenRouter, local_server: FakeLocalServer):
+def test_without_a_key_the_demo_model_answers_after_a_note(server: ScriptedOpenRouter, local_server: FakeLocalServer):
     server.add(stream("Hello.", model=local.DEMO_MODEL, provider=None, usage=token_usage(9, 5, cost=None)))
     result = lfm("chat", "Hello")
     assert (result.exit_code, result.stdout) == (0, "Hello.\n")
     first, last = result.stderr.splitlines()
     assert first.startswith("OPENROUTER_API_KEY is not set, so SmolLM2-135M-Instruct answers, on this machine")
-    assert "no LFM" in first
+    assert "not an LFM" in first
     assert "https://openrouter.ai/settings/keys" in first
     assert "no cost · local/smollm2-135m-instruct" in last
     assert server.requests[0].body["model"] == local.DEMO_MODEL
@@ -220,13 +218,13 @@ def test_without_a_key_the_local_model_answers_and_says_so(server: ScriptedOpenR
     assert local_server.closed
 
 
-def test_without_a_key_and_a_local_model_nobody_is_said_to_answer(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_key_and_a_local_model_no_model_is_available(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     result = lfm("chat", "Hello")
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: Nobody can answer.")
-    assert "set OPENROUTER_API_KEY to a key of https://openrouter.ai/settings/keys" in line
+    assert line.startswith("Error: No model is available.")
+    assert "set OPENROUTER_API_KEY to a key from https://openrouter.ai/settings/keys" in line
     assert 'pip install "lfm-adapter[local]"' in line
 
 
@@ -248,15 +246,18 @@ def test_model_of_the_environment_is_asked_and_not_replaced(
     assert openrouter.requests[0].body["model"] == "liquid/lfm-7b"
 
 
-def test_local_model_can_be_asked_for_beside_a_key(openrouter: ScriptedOpenRouter, local_server: FakeLocalServer):
-    openrouter.add(stream())
+def test_local_model_can_be_asked_for_beside_a_key(
+    openrouter: ScriptedOpenRouter, server: ScriptedOpenRouter, local_server: FakeLocalServer
+):
+    server.add(stream())
     result = lfm("chat", "--local", "Hello")
     assert result.stderr.startswith("Starting SmolLM2-135M-Instruct on this machine.\n")
-    assert openrouter.requests[0].body["model"] == local.DEMO_MODEL
-    assert "authorization" not in openrouter.requests[0].headers
+    assert server.requests[0].body["model"] == local.DEMO_MODEL
+    assert "authorization" not in server.requests[0].headers
+    assert openrouter.requests == []
 
 
-def test_file_of_ones_own_is_served_without_the_demo_models_bound(
+def test_gguf_file_is_asked_without_the_demo_models_token_limit(
     server: ScriptedOpenRouter, local_server: FakeLocalServer, tmp_path: Path
 ):
     server.add(stream())
@@ -279,10 +280,12 @@ def test_key_is_not_sent_to_another_server_on_this_machine(server: ScriptedOpenR
     assert "authorization" not in server.requests[0].headers
 
 
-def test_server_on_this_machine_needs_no_model_named(server: ScriptedOpenRouter):
+def test_another_server_is_asked_for_the_default_model(server: ScriptedOpenRouter):
     server.add(stream())
-    assert lfm("chat", "--base-url", server.base_url, "Hello").exit_code == 0
-    assert server.requests[0].body["model"] == "local"
+    result = lfm("chat", "--base-url", server.base_url, "Hello")
+    assert result.exit_code == 0
+    assert "retired" not in result.stderr
+    assert server.requests[0].body["model"] == "liquid/lfm-3b"
 
 
 def test_ctrl_c_ends_a_single_question(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
@@ -354,7 +357,7 @@ def test_ctrl_d_ends_a_conversation_and_ctrl_c_at_the_prompt_does_not(typed: lis
     assert len(talk.model.asked) == 1
 
 
-def test_ctrl_c_stops_an_answer_and_what_had_come_is_remembered(typed: list, capsys: pytest.CaptureFixture[str]):
+def test_ctrl_c_stops_an_answer_and_keeps_what_arrived(typed: list, capsys: pytest.CaptureFixture[str]):
     typed += ["Tell a story.", "Go on.", EOFError]
     talk = conversation(["Once ", "upon", KeyboardInterrupt()], "a time.")
     talk.run()
@@ -377,20 +380,20 @@ def test_failure_does_not_end_a_conversation_and_its_question_is_forgotten(
     [
         ({"cost": 4.5e-09, "cost_source": "openrouter"}, False, "US$ 0.0000000045"),
         ({"cost": 0.0, "cost_source": "openrouter"}, False, "US$ 0"),
-        ({"cost": 12.3456, "cost_source": "catalog"}, False, "US$ 12.3 by the catalogue's prices"),
+        ({"cost": 12.3456, "cost_source": "catalog"}, False, "US$ 12.3 (catalogue price)"),
         ({}, False, "cost unknown"),
         ({}, True, "no cost"),
     ],
 )
 def test_cost_is_written_out(metadata: dict, free: bool, expected: str):
     message = AIMessageChunk(content="Hello.", response_metadata=metadata)
-    assert summary(message, 2.0, free=free) == f"2.0 s · {expected}"
+    assert summary(message, 2.0, is_free=free) == f"2.0 s · {expected}"
 
 
-def test_speed_is_output_tokens_by_the_whole_time():
+def test_speed_is_output_tokens_per_total_time():
     usage = {"input_tokens": 10, "output_tokens": 50, "total_tokens": 60}
     message = AIMessageChunk(content="Hello.", usage_metadata=usage)
-    assert summary(message, 2.0, free=True) == "10 tokens in, 50 out · 2.0 s (25 tokens/s) · no cost"
+    assert summary(message, 2.0, is_free=True) == "10 tokens in, 50 out · 2.0 s (25 tokens/s) · no cost"
 
 
 class Terminal(io.StringIO):
@@ -402,7 +405,7 @@ class Terminal(io.StringIO):
 def test_answer_cannot_control_the_terminal(screen_type: type[io.StringIO], monkeypatch: pytest.MonkeyPatch):
     text = "\x1b]0;title\x07\x1b[2J\x9b1mwet\t\n\r\u200b水"
     monkeypatch.setattr(sys, "stdout", screen_type())
-    screen.answer(text)
+    console.answer(text)
     assert sys.stdout.getvalue() == ("]0;title[2J1mwet\t\n\u200b水" if screen_type is Terminal else text)
 
 
@@ -430,7 +433,7 @@ def test_one_model_is_shown_with_successors_and_sources():
     assert shown.count("\nSource ") == len(catalog.get("lfm-3b").sources)
 
 
-def test_model_that_is_not_known_is_an_error_with_a_suggestion():
+def test_unknown_model_is_an_error_with_a_suggestion():
     result = lfm("models", "lfm-3c")
     assert result.exit_code == 1
     assert "Did you mean 'lfm-3b'?" in result.stderr
@@ -447,10 +450,17 @@ def test_json_holds_the_whole_cards():
 
 
 def test_live_list_is_openrouters(openrouter: ScriptedOpenRouter):
+    endpoint = {
+        "provider_name": "Liquid",
+        "context_length": 262144,
+        "max_completion_tokens": 8192,
+        "supported_parameters": ["max_tokens"],
+    }
+    openrouter.add(json_reply({"data": {"endpoints": [endpoint]}}), path="/models/liquid/lfm-3-1.7b/endpoints")
     shown = lfm("models", "--live", "liquid/lfm-3-1.7b").stdout
     assert "Longest answer  8,192 tokens\n" in shown
     assert "Endpoint        Liquid, 262,144 tokens, up ? of the last day\n" in shown
-    assert "Parameters      max_tokens, " in shown
+    assert "Parameters      max_tokens\n" in shown
     assert openrouter.requests[0].path == "/models"
 
 
@@ -477,7 +487,7 @@ def test_lfm_local_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch):
     def fail(*_args: object, **_options: object) -> None:
         raise ConfigurationError("The demo model is not installed.")
 
-    monkeypatch.setattr(local, "serve", fail)
+    monkeypatch.setattr(apps_local, "serve", fail)
     result = lfm("local")
     assert (result.exit_code, result.stderr) == (1, "Error: The demo model is not installed.\n")
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from lfm_adapter.apps.cli import app
-from lfm_adapter.apps.cli.findings import versions
+from lfm_adapter.apps.cli import app, checks
 from lfm_adapter.testing import error, json_reply
 
 if TYPE_CHECKING:
@@ -32,19 +31,19 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             raise metadata.PackageNotFoundError(name)
         return known[name]
 
-    monkeypatch.setattr(versions, "version", version)
+    monkeypatch.setattr(checks, "version", version)
     return known
 
 
 @pytest.fixture
 def openrouter(
-    server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, packages: dict[str, str]
+    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, packages: dict[str, str]
 ) -> ScriptedOpenRouter:
-    """The scripted server in the place of OpenRouter, and nothing that is wrong."""
+    """A scripted OpenRouter and a healthy installation."""
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
-    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
     monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
-    return server
+    return openrouter
 
 
 def doctor(*arguments: str) -> tuple[int, str]:
@@ -64,10 +63,10 @@ def test_healthy_installation_ends_with_0(openrouter: ScriptedOpenRouter):
     assert code == 0
     assert [found.split()[0] for found in text.splitlines()] == ["ok", "ok", "ok", "ok", "ok", "skip", "ok"]
     assert line(text, "key") == "ok    key: no limit, 50 requests to free models left today"
-    assert line(text, "model").startswith("ok    model: liquid/lfm-3-1.7b is live, by the catalogue of 2026-")
+    assert line(text, "model").startswith("ok    model: liquid/lfm-3-1.7b is live, according to the catalogue of 2026-")
 
 
-def test_it_asks_for_the_key_and_nothing_that_costs(openrouter: ScriptedOpenRouter):
+def test_doctor_sends_only_a_free_request_about_the_key(openrouter: ScriptedOpenRouter):
     doctor()
     assert [(request.method, request.path) for request in openrouter.requests] == [("GET", "/key")]
 
@@ -123,17 +122,17 @@ def test_file_that_runs_at_each_start_is_found(
     assert (code, line(text, str(stray))[:5]) == (1, "fail ")
 
 
-def test_key_that_is_refused_is_told_and_not_shown(openrouter: ScriptedOpenRouter):
+def test_refused_key_fails_without_being_printed(openrouter: ScriptedOpenRouter):
     openrouter.add(error(401, f"User not found for {KEY}."), path="/key")
     code, text = doctor()
     assert code == 1
     assert line(text, "key").startswith("fail  key: User not found")
-    assert line(text, openrouter.base_url) == f"ok    {openrouter.base_url} answers"
+    assert line(text, openrouter.base_url) == f"ok    {openrouter.base_url} responds"
     assert KEY not in text
 
 
 def test_no_key_fails_where_openrouter_is_meant(packages: dict[str, str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lfm_adapter._client.sync_client.LFMClient.models", lambda _: [])
+    monkeypatch.setattr("lfm_adapter._client.sync_client.LFMClient.list_models", lambda _: [])
     code, text = doctor()
     assert code == 1
     assert "https://openrouter.ai/settings/keys" in line(text, "key: OPENROUTER_API_KEY is not set")
@@ -143,10 +142,10 @@ def test_another_server_may_need_no_key(server: ScriptedOpenRouter, packages: di
     code, text = doctor("--base-url", server.base_url)
     assert code == 0
     assert line(text, "key").startswith("skip ")
-    assert line(text, "model") == "skip  model: local of a server on this machine"
+    assert line(text, "model") == "skip  model: cannot check 'liquid/lfm-3b' on a local server"
 
 
-def test_server_that_knows_no_keys_is_no_failure(openrouter: ScriptedOpenRouter):
+def test_server_without_key_info_is_skipped(openrouter: ScriptedOpenRouter):
     openrouter.add(error(404, "Not Found"), path="/key")
     code, text = doctor()
     assert (code, line(text, "key")[:5]) == (0, "skip ")
@@ -159,9 +158,9 @@ def test_server_that_knows_no_keys_is_no_failure(openrouter: ScriptedOpenRouter)
         ({"limit": 10, "limit_remaining": 0}, "fail  key: its limit is used up"),
         (
             {"limit": 10, "limit_remaining": -0.5, "limit_reset": "daily"},
-            "fail  key: its limit is used up, until it is reset (daily)",
+            "fail  key: its limit is used up until the next reset (daily)",
         ),
-        ({"is_management_key": True}, "fail  key: it manages keys and may ask no model."),
+        ({"is_management_key": True}, "fail  key: a management key cannot ask models."),
         (
             {"limit": None, "free_model_daily_requests": {"remaining": 0}},
             "warn  key: no limit, 0 requests to free models left today",
@@ -169,7 +168,7 @@ def test_server_that_knows_no_keys_is_no_failure(openrouter: ScriptedOpenRouter)
         ({}, "ok    key: no limit"),
     ],
 )
-def test_what_the_key_may_do(openrouter: ScriptedOpenRouter, facts: dict[str, Any], expected: str):
+def test_key_limits_are_shown(openrouter: ScriptedOpenRouter, facts: dict[str, Any], expected: str):
     openrouter.add(json_reply({"data": {"label": "sk-or-v1-0e6...1c96", **facts}}), path="/key")
     code, text = doctor()
     assert line(text, "key").startswith(expected)
@@ -183,16 +182,16 @@ def test_without_a_network_each_line_says_so(packages: dict[str, str], monkeypat
     code, text = doctor("--live", "--model", "liquid/lfm-3-1.7b")
     assert code == 1
     assert line(text, "http://127.0.0.1:9/api/v1 cannot be reached").startswith("fail ")
-    assert line(text, "key") == "skip  key: not checked, for want of a connection"
-    assert "is live, by the catalogue of" in line(text, "model")
+    assert line(text, "key") == "skip  key: not checked, because there is no connection"
+    assert "is live, according to the catalogue of" in line(text, "model")
     assert "OpenRouter could not be asked about it" in line(text, "model")
 
 
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, "skip  attribution: none."),
-        ({"OPENROUTER_APP_TITLE": "Gateway"}, "warn  attribution: none, because OPENROUTER_APP_URL is not set"),
+        ({}, "skip  attribution: off."),
+        ({"OPENROUTER_APP_TITLE": "Gateway"}, "warn  attribution: off, because OPENROUTER_APP_URL is not set"),
         (
             {"OPENROUTER_APP_TITLE": "Gateway", "OPENROUTER_APP_URL": "https://example.com"},
             "ok    attribution: Gateway, https://example.com",
@@ -207,14 +206,14 @@ def test_attribution(
     assert line(doctor()[1], "attribution").startswith(expected)
 
 
-def test_setting_that_is_wrong_is_a_finding(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_invalid_setting_fails(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_APP_CATEGORIES", "No Category")
     code, text = doctor()
     assert code == 1
-    assert line(text, "The app category").startswith("fail ")
+    assert line(text, "An app category").startswith("fail ")
 
 
-def test_chosen_model_that_is_retired_fails_and_the_default_warns(
+def test_named_model_that_is_retired_fails_and_the_default_is_its_successor(
     openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
 ):
     code, text = doctor("--model", "liquid/lfm-3b")
@@ -223,7 +222,7 @@ def test_chosen_model_that_is_retired_fails_and_the_default_warns(
     monkeypatch.delenv("LFM_MODEL")
     code, text = doctor()
     assert code == 0
-    assert line(text, "model").startswith("warn  model: liquid/lfm-3b, the default, is retired.")
+    assert line(text, "model").startswith("ok    model: liquid/lfm-3-1.7b is live")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_chosen_model_that_is_retired_fails_and_the_default_warns(
         ("liquid/lfm-3-1.7b", "ok    model: liquid/lfm-3-1.7b is served by Liquid today"),
         ("liquid/lfm-3b", "fail  model: liquid/lfm-3b is retired."),
         ("liquid/lfm-9", "fail  model: OpenRouter does not serve liquid/lfm-9 today."),
-        ("liquid/d1", "fail  model: liquid/d1 is no chat model, but for decisions"),
+        ("liquid/d1", "fail  model: liquid/d1 is for decisions, not for chat"),
     ],
 )
 def test_openrouter_is_asked_about_the_model(openrouter: ScriptedOpenRouter, model: str, expected: str):
@@ -241,7 +240,7 @@ def test_openrouter_is_asked_about_the_model(openrouter: ScriptedOpenRouter, mod
     assert code == expected.startswith("fail")
 
 
-def test_model_that_came_back_is_no_failure(openrouter: ScriptedOpenRouter):
+def test_retired_model_that_is_served_again_passes(openrouter: ScriptedOpenRouter):
     offers = json_reply({"data": {"id": "liquid/lfm-3b", "endpoints": [{"provider_name": "Liquid"}]}})
     openrouter.add(offers, path="/models/liquid/lfm-3b/endpoints")
     assert doctor("--live", "--model", "liquid/lfm-3b")[0] == 0
@@ -255,8 +254,8 @@ def test_unknown_model_is_a_warning(openrouter: ScriptedOpenRouter):
 def test_it_imports_neither_litellm_nor_langchain():
     program = """
 import sys
-from lfm_adapter.apps.cli.findings import installation
-list(installation())
+from lfm_adapter.apps.cli.checks import check_installation
+list(check_installation())
 print({"aiohttp", "langchain_core", "litellm"} & set(sys.modules))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def gateway(home: Path, *options: str) -> Gateway:
-    return Gateway.on("http://127.0.0.1:9/api/v1", LFM, home, *options)
+    return Gateway.on("http://127.0.0.1:9/openrouter.ai/api/v1", LFM, home, *options)
 
 
 def free_port() -> int:
@@ -73,7 +74,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def test_what_clients_need_is_printed_once_it_serves(home: Path):
+def test_prints_client_settings_once_it_serves(home: Path):
     with gateway(home) as running:
         listed = json.loads(running.request("GET", "/v1/models")[1])
         assert f"Models    {', '.join(model['id'] for model in listed['data'])}\n" in running.printed
@@ -102,7 +103,33 @@ def test_stopping_it_stops_the_proxy_and_leaves_nothing(home: Path, by: signal.S
             socket.create_connection(("127.0.0.1", port))
 
 
-def test_proxy_that_dies_is_told_with_its_last_lines_and_no_key(home: Path):
+@pytest.mark.parametrize("ignored", [signal.SIGINT, signal.SIGTERM])
+def test_stops_also_where_its_parent_ignores_the_signal(home: Path, ignored: signal.Signals):
+    """As in `lfm gateway &` in a script, and with nohup."""
+    before = signal.signal(ignored, signal.SIG_IGN)
+    try:
+        with gateway(home) as running:
+            assert running.end(ignored) == 0
+    finally:
+        signal.signal(ignored, before)
+
+
+def test_killing_it_ends_the_proxy_too(home: Path):
+    port = free_port()
+    with gateway(home, "--port", str(port)) as running:
+        running.end(signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while is_open(port) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not is_open(port)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_error_of_a_dead_proxy_has_its_last_output_without_the_key(home: Path):
     key = "a key of another form"
     config = {"model_list": [{"model_name": "my-lfm"}], "general_settings": {"master_key": key}}
     (home / "mine.yaml").write_text(json.dumps(config))
@@ -110,7 +137,7 @@ def test_proxy_that_dies_is_told_with_its_last_lines_and_no_key(home: Path):
         with pytest.raises(ConnectionError):
             running.request("GET", "/die", key=key)
         assert running.process.wait(30) == 1
-        assert "The Proxy ended with code 7. Its last lines:" in running.noted
+        assert "The Proxy exited with status 7. Its last output:" in running.noted
         assert "It uses [redacted]" in running.noted
         assert "out of memory" in running.noted
 
@@ -122,7 +149,7 @@ def test_key_may_be_chosen(home: Path):
     assert list(home.rglob("gateway-key")) == []
 
 
-def test_file_of_ones_own_is_used_with_its_key(home: Path):
+def test_config_file_is_used_with_its_key(home: Path):
     general = {"master_key": KEY}
     config = {"model_list": [{"model_name": "my-lfm"}], "general_settings": general}
     (home / "mine.yaml").write_text(json.dumps(config))
@@ -158,15 +185,15 @@ def test_model_of_the_lines_is_the_chosen_one(home: Path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--key", "sk-short"], "has to begin with `sk-`"),
-        (["--key", "a key with spaces and no prefix"], "has to begin with `sk-`"),
-        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
-        (["--config", "broken.yaml"], "broken.yaml is no YAML"),
-        (["--config", "elsewhere.yaml"], "takes the key from MY_KEY, which is not set"),
-        (["--config", "broken.yaml", "--local"], "leave `--local`, `--gguf` and `--key` out"),
+        (["--key", "sk-short"], "must start with `sk-`"),
+        (["--key", "a key with spaces and no prefix"], "must start with `sk-`"),
+        (["--host", "192.0.2.1"], "Cannot listen on 192.0.2.1"),
+        (["--config", "broken.yaml"], "broken.yaml is not valid YAML"),
+        (["--config", "elsewhere.yaml"], "reads the key from MY_KEY, which is not set"),
+        (["--config", "broken.yaml", "--local"], "leave out `--local`, `--gguf` and `--key`"),
     ],
 )
-def test_what_cannot_work_is_told_before_anything_starts(
+def test_invalid_options_fail_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -178,7 +205,7 @@ def test_what_cannot_work_is_told_before_anything_starts(
     assert told in result.stderr
 
 
-def test_next_port_is_taken_where_the_first_is_not_free(monkeypatch: pytest.MonkeyPatch):
+def test_uses_the_next_port_if_the_first_is_taken(monkeypatch: pytest.MonkeyPatch):
     command = import_module("lfm_adapter.apps.cli.gateway")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = listener.getsockname()[1]
@@ -186,15 +213,15 @@ def test_next_port_is_taken_where_the_first_is_not_free(monkeypatch: pytest.Monk
         assert taken < command._free_port("127.0.0.1", None) <= taken + command.PORTS_TRIED
 
 
-def test_port_that_is_taken_is_told():
+def test_port_in_use_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         result = CliRunner().invoke(app, ["gateway", "--port", port, "--key", KEY])
     assert result.exit_code == 1
-    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
 
 
-def test_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("OPENROUTER_API_KEY", MADE_UP_KEY)
@@ -203,7 +230,7 @@ def test_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert 'pip install "lfm-adapter[proxy]"' in result.stderr
 
 
-def test_nobody_to_answer_is_told_with_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_key_and_local_model_the_error_names_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)

@@ -59,7 +59,7 @@ def test_module_is_found_in_the_working_directory(registered: list, tmp_path: Pa
 
 
 @pytest.mark.parametrize("module", ["no_such_agent", "no_such_agent.main", "an_agent.no_such_part", "a_library"])
-def test_module_that_is_not_there_is_one_line(
+def test_missing_module_is_a_one_line_error(
     registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ):
     (tmp_path / "an_agent.py").write_text(PROGRAM.replace("sys.exit(3)", ""))
@@ -68,7 +68,7 @@ def test_module_that_is_not_there_is_one_line(
     monkeypatch.chdir(tmp_path)
     result = run("--", "-m", module)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: There is no module {module!r} to run")
+    assert result.stderr.startswith(f"Error: No module {module!r} to run")
     assert registered == []
 
 
@@ -101,19 +101,20 @@ def main() -> int:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["no-such-agent"], "There is no Python command 'no-such-agent' to run: this environment has none"),
-        (["sh"], "sh is none of this environment's"),
-        (["no_such_agent.py"], "There is no file no_such_agent.py."),
+        (["no-such-agent"], "No Python command 'no-such-agent' in "),
+        (["python"], "Leave `python` out: `lfm run -- agent.py`."),
+        (["sh"], "sh is outside of it"),
+        (["no_such_agent.py"], "No such file: no_such_agent.py"),
     ],
 )
-def test_what_cannot_be_run_is_told(registered: list, arguments: list[str], told: str):
+def test_program_that_cannot_run_is_an_error(registered: list, arguments: list[str], told: str):
     result = run("--", *arguments)
     assert result.exit_code == 1
     assert told in result.stderr
     assert registered == []
 
 
-def test_litellm_that_is_not_there_is_told(registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_missing_litellm_is_a_one_line_error(registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "agent.py"
     file.write_text(PROGRAM)
     monkeypatch.delitem(vars(litellm), "register")
@@ -124,12 +125,12 @@ def test_litellm_that_is_not_there_is_told(registered: list, tmp_path: Path, mon
     assert result.stderr == 'Error: LiteLLM is not installed. Run `pip install "lfm-adapter[litellm]"`.\n'
 
 
-def test_litellm_that_does_not_load_is_told(registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_litellm_import_error_is_a_one_line_error(registered: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "agent.py"
     file.write_text(PROGRAM)
     monkeypatch.delitem(vars(litellm), "register")
     monkeypatch.setitem(sys.modules, "lfm_adapter.litellm._provider", None)
     result = run("--", str(file))
     assert result.exit_code == 1
-    assert "LiteLLM does not load (" in result.stderr
+    assert "LiteLLM cannot be imported (" in result.stderr
     assert 'pip install "lfm-adapter[litellm]"' in result.stderr

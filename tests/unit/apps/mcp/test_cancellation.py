@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.apps.mcp.budget import Budget
+from lfm_adapter.apps.mcp.spending import SpendingLimit
 from lfm_adapter.testing import stream
 from tests.support.mcp_session import MODES, connect, mcp_server
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("parts_sent", [0, 2], ids=["before the first piece", "while it is written"])
-async def test_a_call_that_is_given_up_closes_its_connection(server: ScriptedOpenRouter, mode: str, parts_sent: int):
+async def test_cancelled_call_closes_its_connection(server: ScriptedOpenRouter, mode: str, parts_sent: int):
     never = threading.Event()
     server.add(stream(["Hel", "lo."]).held(parts_sent, never), stream(["Next."]))
-    budget = Budget(Decimal(1))
-    async with connect(mcp_server(server, budget=budget), mode) as client:
+    spending = SpendingLimit(Decimal(1))
+    async with connect(mcp_server(server, spending=spending), mode) as client:
         call = asyncio.ensure_future(client.call_tool("ask", {"prompt": "Hello"}))
         await asyncio.to_thread(server.wait_for_requests, 1)
         call.cancel()
@@ -31,11 +31,11 @@ async def test_a_call_that_is_given_up_closes_its_connection(server: ScriptedOpe
             await call
         assert await asyncio.to_thread(server.requests[0].abandoned.wait, 10)
         assert (await client.call_tool("ask", {"prompt": "Again"})).content[0].text == "Next."
-    assert budget.reserved_usd == 0
-    assert budget.spent_usd > 0  # what was written until then may have been charged
+    assert spending.reserved_usd == 0
+    assert spending.spent_usd > 0  # what was written until then may have been charged
 
 
-async def test_a_client_that_goes_away_stops_all_its_calls(server: ScriptedOpenRouter):
+async def test_disconnected_client_cancels_its_calls(server: ScriptedOpenRouter):
     never = threading.Event()
     held: list[ScriptedReply] = [stream(["Hel", "lo."]).held(1, never) for _ in range(3)]
     server.add(*held)

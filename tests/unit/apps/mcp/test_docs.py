@@ -74,5 +74,5 @@ async def test_the_command_of_each_example_starts_and_lists_the_tools(entry: Any
 
 
 @pytest.mark.parametrize("entry", EXAMPLES.values(), ids=EXAMPLES)
-def test_what_an_example_allows_without_asking_costs_nothing(entry: Any):
+def test_examples_auto_approve_only_free_tools(entry: Any):
     assert {*entry.get("alwaysAllow", ()), *entry.get("autoApprove", ())} <= {"models", "usage"}

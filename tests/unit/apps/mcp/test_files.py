@@ -38,7 +38,7 @@ def refusal(roots: Roots, path: object) -> str:
 
 
 def test_files_below_a_root_are_read_by_any_name(root: Path):
-    roots = Roots.of([root])
+    roots = Roots.from_paths([root])
     assert roots.read("a.txt") == "A"
     assert roots.read("sub/../sub/b.txt") == "B"
     assert roots.read(str(root / "sub" / "b.txt")) == "B"
@@ -49,19 +49,19 @@ def test_a_relative_path_is_looked_up_in_each_root(root: Path, tmp_path: Path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "c.txt").write_text("C")
-    assert Roots.of([root, other]).read("c.txt") == "C"
+    assert Roots.from_paths([root, other]).read("c.txt") == "C"
 
 
 def test_roots_come_as_uris_with_escapes(tmp_path: Path):
     folder = tmp_path / "with space and ü"
     folder.mkdir()
     (folder / "a.txt").write_text("A")
-    assert Roots.of(uris=[folder.as_uri()]).read("a.txt") == "A"
+    assert Roots.from_paths(uris=[folder.as_uri()]).read("a.txt") == "A"
 
 
-def test_what_is_no_folder_of_this_machine_opens_nothing(root: Path):
+def test_ignores_roots_that_are_not_local_folders(root: Path):
     uris = ["https://example.org/", "file://elsewhere/tmp", "file:", f"file://{root}/a.txt", f"file://{root}/none", "x"]
-    assert Roots.of([root / "none"], uris) == Roots()
+    assert Roots.from_paths([root / "none"], uris) == Roots()
 
 
 def test_without_roots_the_error_says_how_to_open_some(root: Path):
@@ -73,35 +73,35 @@ def test_without_roots_the_error_says_how_to_open_some(root: Path):
     ["../secret.txt", "sub/../../secret.txt", "../open-too/secret.txt", "/etc/passwd", "file:///etc/passwd", ".."],
 )
 def test_dots_and_absolute_paths_do_not_leave_a_root(root: Path, path: str):
-    assert "outside" in refusal(Roots.of([root]), path)
+    assert "outside" in refusal(Roots.from_paths([root]), path)
 
 
 def test_links_do_not_leave_a_root(root: Path, tmp_path: Path):
     (root / "link.txt").symlink_to(tmp_path / "secret.txt")
     (root / "folder").symlink_to(tmp_path)
     (root / "sub" / "up").symlink_to("../..")
-    roots = Roots.of([root])
+    roots = Roots.from_paths([root])
     for path in ("link.txt", "folder/secret.txt", "sub/up/secret.txt", root / "link.txt"):
         assert "outside" in refusal(roots, path)
 
 
 def test_links_within_a_root_are_followed(root: Path):
     (root / "link.txt").symlink_to("a.txt")
-    assert Roots.of([root]).read("link.txt") == "A"
+    assert Roots.from_paths([root]).read("link.txt") == "A"
 
 
 def test_a_root_may_itself_be_a_link(root: Path, tmp_path: Path):
     (tmp_path / "link").symlink_to(root)
-    assert Roots.of([tmp_path / "link"]).read(str(root / "a.txt")) == "A"
+    assert Roots.from_paths([tmp_path / "link"]).read(str(root / "a.txt")) == "A"
 
 
-def test_nothing_is_told_of_what_lies_outside(root: Path, tmp_path: Path):
-    roots = Roots.of([root])
+def test_errors_do_not_reveal_what_exists_outside(root: Path, tmp_path: Path):
+    roots = Roots.from_paths([root])
     there = refusal(roots, tmp_path / "secret.txt").replace("secret", "X")
     assert there == refusal(roots, tmp_path / "nosuch.txt").replace("nosuch", "X")
 
 
-def test_a_link_put_there_after_the_check_is_not_followed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_refuses_a_link_created_after_the_check(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     opens = os.open
 
     def swap_and_open(file: Path, flags: int) -> int:
@@ -110,10 +110,10 @@ def test_a_link_put_there_after_the_check_is_not_followed(root: Path, tmp_path: 
         return opens(file, flags)
 
     monkeypatch.setattr(os, "open", swap_and_open)
-    assert "cannot be read" in refusal(Roots.of([root]), "a.txt")
+    assert "Cannot read" in refusal(Roots.from_paths([root]), "a.txt")
 
 
-def test_a_folder_that_became_a_link_after_the_check_is_not_followed(
+def test_refuses_a_folder_replaced_by_a_link_after_the_check(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "b.txt").write_text(SECRET)
@@ -125,44 +125,44 @@ def test_a_folder_that_became_a_link_after_the_check_is_not_followed(
         return opens(file, flags)
 
     monkeypatch.setattr(os, "open", swap_and_open)
-    assert "was moved" in refusal(Roots.of([root]), "sub/b.txt")
+    assert "was moved" in refusal(Roots.from_paths([root]), "sub/b.txt")
 
 
-def test_a_name_that_no_file_can_have_is_refused(root: Path):
-    assert "There is no file" in refusal(Roots.of([root]), "x" * 300)
+def test_refuses_an_impossible_file_name(root: Path):
+    assert "No such file" in refusal(Roots.from_paths([root]), "x" * 300)
 
 
 def test_a_loop_of_links_is_refused(root: Path):
     (root / "one").symlink_to("two")
     (root / "two").symlink_to("one")
-    refusal(Roots.of([root]), "one")
+    refusal(Roots.from_paths([root]), "one")
 
 
-def test_what_is_no_text_is_refused_with_the_reason(root: Path):
+def test_refuses_files_that_are_not_text(root: Path):
     (root / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (root / "data.bin").write_bytes(b"abc\x00def")
     (root / "large.txt").write_bytes(b"x" * (MAX_FILE_BYTES + 1))
-    roots = Roots.of([root])
-    assert "no text in UTF-8" in refusal(roots, "image.png")
+    roots = Roots.from_paths([root])
+    assert "not UTF-8 text" in refusal(roots, "image.png")
     assert "binary" in refusal(roots, "data.bin")
     assert "larger than 2 MiB" in refusal(roots, "large.txt")
     assert "is a folder" in refusal(roots, "sub")
-    assert "There is no file" in refusal(roots, "none.txt")
+    assert "No such file" in refusal(roots, "none.txt")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_refused_and_not_waited_for(root: Path):
     os.mkfifo(root / "pipe")
-    assert "no regular file" in refusal(Roots.of([root]), "pipe")
+    assert "not a regular file" in refusal(Roots.from_paths([root]), "pipe")
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(root: Path):
+def test_ignores_a_byte_order_mark(root: Path):
     (root / "windows.txt").write_bytes(b"\xef\xbb\xbfA")
-    assert Roots.of([root]).read("windows.txt") == "A"
+    assert Roots.from_paths([root]).read("windows.txt") == "A"
 
 
 @given(path=st.one_of(st.text(), st.lists(st.sampled_from(["..", ".", "sub", "a.txt", "", "~", "\0"])).map("/".join)))
-def test_no_path_reads_what_lies_outside(tmp_path_factory: pytest.TempPathFactory, path: str):
+def test_no_path_reads_files_outside(tmp_path_factory: pytest.TempPathFactory, path: str):
     base = tmp_path_factory.getbasetemp() / "any path"
     folder = base / "sub" / "open"
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,6 +170,6 @@ def test_no_path_reads_what_lies_outside(tmp_path_factory: pytest.TempPathFactor
         outside.write_text(SECRET)
     (folder / "a.txt").write_text("A")
     try:
-        assert Roots.of([folder]).read(path) == "A"
+        assert Roots.from_paths([folder]).read(path) == "A"
     except FileAccessError as error:
         assert SECRET not in str(error)  # noqa: PT017 - either outcome is right

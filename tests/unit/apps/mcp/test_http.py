@@ -83,9 +83,7 @@ async def connected(running: Any, mode: str, **options: Any) -> AsyncIterator[Cl
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_who_has_the_token_lists_the_tools_asks_and_hears_of_progress(
-    running: Any, server: ScriptedOpenRouter, mode: str
-):
+async def test_client_with_the_token_lists_tools_and_gets_progress(running: Any, server: ScriptedOpenRouter, mode: str):
     server.add(stream(["word "] * 120))
     told: list[float] = []
 
@@ -138,7 +136,7 @@ async def test_a_call_that_is_given_up_stops_the_request(running: Any, server: S
     ],
     ids=["no token", "wrong token", "another scheme", "another host", "a page"],
 )
-async def test_nobody_else_is_let_in(running: Any, headers: dict[str, str], status: int):
+async def test_requests_without_the_token_are_refused(running: Any, headers: dict[str, str], status: int):
     _, url, token = running
     headers = {name: value.format(token=token) for name, value in headers.items()}
     headers |= {"Accept": "application/json, text/event-stream"}
@@ -164,7 +162,7 @@ def test_ctrl_c_ends_it_in_order(server: ScriptedOpenRouter):
     assert "Traceback" not in err
 
 
-def test_a_port_in_use_is_told_in_one_line(server: ScriptedOpenRouter):
+def test_port_in_use_is_a_one_line_error(server: ScriptedOpenRouter):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [*LFM[:-1], str(taken.getsockname()[1])]
         environment = {**os.environ, "OPENROUTER_API_KEY": KEY}

@@ -59,12 +59,17 @@ async def test_an_assistant_starts_it_lists_the_tools_and_asks(
     assert KEY not in (tmp_path / "stderr.txt").read_text()
 
 
-async def test_without_a_choice_the_successor_of_the_default_answers(start: Any, server: ScriptedOpenRouter):
-    server.add(stream(["Hello."]))
-    async with start() as client:
+async def test_without_a_model_the_successor_of_the_default_answers(
+    start: Any, openrouter: ScriptedOpenRouter, tmp_path: Path
+):
+    openrouter.add(stream(["Hello."]))
+    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": openrouter.base_url}
+    async with start(env=environment) as client:
         await client.call_tool("ask", {"prompt": "Hi"})
-        assert "because `liquid/lfm-3b` is retired" in client.instructions
-    assert server.requests[0].body["model"] == "liquid/lfm-3-1.7b"
+        assert "`liquid/lfm-3-1.7b` answers if a call names no model." in client.instructions
+    assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
+    (warning,) = (tmp_path / "stderr.txt").read_text().splitlines()
+    assert warning.endswith("Choose it with `--model` or `LFM_MODEL`.")
 
 
 async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter):
@@ -78,7 +83,7 @@ async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: 
     assert len(server.requests) == 1
 
 
-def test_a_model_on_this_machine_may_read_for_minutes(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_local_model_has_a_timeout_of_an_hour(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
     monkeypatch.setattr(local, "serve", lambda *_, **__: running)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of the tests stay
@@ -97,7 +102,7 @@ async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, s
     # What Claude Code and Roo Code pass on where the variable that a configuration names is not set.
     environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
     async with start(env=environment) as client:
-        assert "no LFM" in client.instructions
+        assert "not an LFM" in client.instructions
         answer = await client.call_tool("ask", {"prompt": "What is water?"})
         chosen = await client.call_tool("classify", {"text": "It is broken.", "labels": ["bug", "praise"]})
         listed = (await client.call_tool("models", {})).structured_content
@@ -109,7 +114,7 @@ async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, s
     assert "OPENROUTER_API_KEY is not set" in (tmp_path / "stderr.txt").read_text()
 
 
-def test_nothing_but_the_protocol_is_written_to_stdout(server: ScriptedOpenRouter):
+def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
     server.add(completion())
     environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
     ended = subprocess.run(  # noqa: S603
@@ -136,19 +141,20 @@ def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter)
             process.kill()
 
 
-@pytest.mark.parametrize("options", [["--base-url", "https://llm.example/v1"], ["--local", "--model", "x"]])
-def test_options_that_cannot_be_meant_are_refused_before_it_serves(options: list[str]):
+@pytest.mark.parametrize("options", [["--local", "--model", "x"], ["--max-cost-usd", "much", "--model", "x"]])
+def test_invalid_options_are_refused_before_it_serves(options: list[str]):
     ended = subprocess.run(  # noqa: S603
         [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert "--model" in ended.stderr
+    assert "--base-url" in ended.stderr or "--max-cost-usd" in ended.stderr
 
 
-def test_a_server_on_this_machine_needs_no_model():
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://llm.example/v1"])
+def test_another_server_needs_no_model(url: str):
     ended = subprocess.run(  # noqa: S603
-        [*LFM, "mcp", "--base-url", "http://127.0.0.1:9"],
+        [*LFM, "mcp", "--base-url", url],
         input="",
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ import pytest
 from mcp.types import ListRootsResult, Root
 
 from lfm_adapter.apps.mcp.server import create_server
-from lfm_adapter.testing import error, stream
+from lfm_adapter.testing import completion, error, stream
 from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
 from tests.support.prompted_model import prompted_model
 from tests.support.scripted_model import openrouter_like
@@ -56,7 +56,7 @@ class TestSummarize:
         assert "A long story." in prompt_of(server.requests[0])
         assert "One line." in prompt_of(server.requests[0])
 
-    async def test_what_is_longer_than_the_context_is_read_in_parts(self, server: ScriptedOpenRouter, mode: str):
+    async def test_text_longer_than_the_context_is_read_in_parts(self, server: ScriptedOpenRouter, mode: str):
         server.default = noted
         marks = [f"mark-{number}" for number in range(40)]
         text = "\n\n".join(f"{mark} " + "word " * 1000 for mark in marks)  # 50,000 tokens and more
@@ -87,7 +87,7 @@ class TestSummarize:
         assert result.content[0].text.split() == marks
         assert result.structured_content["parts"] > 2
 
-    async def test_a_part_of_which_nothing_was_noted_is_a_failure_and_not_left_out(self, server: ScriptedOpenRouter):
+    async def test_part_without_notes_fails_the_summary(self, server: ScriptedOpenRouter):
         def silent_once(request: RecordedRequest) -> ScriptedReply:
             if "mark-30 " in prompt_of(request):
                 return stream([], reasoning=["Hm."], finish_reason="length")
@@ -137,7 +137,7 @@ class TestFiles:
         assert outside.meta["lfm-adapter/error"] == {"type": "FileAccessError"}
         assert len(server.requests) == 1
 
-    async def test_roots_are_not_asked_for_where_no_file_is(self, server: ScriptedOpenRouter, mode: str):
+    async def test_roots_are_requested_only_for_files(self, server: ScriptedOpenRouter, mode: str):
         server.add(stream(["Short."]))
 
         async def list_roots(_: Any) -> ListRootsResult:
@@ -176,27 +176,28 @@ class TestExtract:
         assert result.structured_content["data"] == {"name": "Ada", "age": 36}
         assert json.loads(result.content[0].text)["data"] == {"name": "Ada", "age": 36}
 
-    async def test_a_schema_may_come_as_a_string(self, server: ScriptedOpenRouter):
+    async def test_extract_accepts_a_schema_as_a_string(self, server: ScriptedOpenRouter):
         server.default = openrouter_like
         result = await call(mcp_server(server), "extract", text="'Ada' is 36.", schema=json.dumps(PERSON))
         assert result.structured_content["data"] == {"name": "Ada", "age": 36}
 
-    async def test_a_server_that_ignores_the_schema_is_told_once(self, server: ScriptedOpenRouter):
-        server.add(stream(['{"name": "Ada"}']), stream(['Sorry: {"name": "Ada", "age": "36"}']))
+    async def test_extract_retries_once_if_the_server_ignores_the_schema(self, server: ScriptedOpenRouter):
+        server.add(completion('{"name": "Ada"}'), completion('Sorry: {"name": "Ada", "age": "36"}'))
         result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
         assert result.structured_content["data"] == {"name": "Ada", "age": 36}
         assert "'age' is a required property" in prompt_of(server.requests[1])
         assert usage_of(result)["answers"] == 2
 
-    async def test_what_does_not_fit_in_the_end_is_an_error(self, server: ScriptedOpenRouter):
-        server.add(stream(["No idea."]), stream(["No idea."]))
+    async def test_object_that_is_still_invalid_is_an_error(self, server: ScriptedOpenRouter):
+        server.add(completion("No idea."), completion("No idea."))
         result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
-        assert "no JSON object" in error_of(result)
+        assert "JSON" in error_of(result)
+        assert result.meta["lfm-adapter/error"]["type"] == "OutputValidationError"
         assert result.structured_content is None
         assert len(server.requests) == 2
 
-    async def test_an_object_that_was_cut_off_is_no_object(self, server: ScriptedOpenRouter):
-        server.add(stream(['{"name": "Ada", "age": 3'], finish_reason="length"))
+    async def test_object_that_was_cut_off_is_an_error(self, server: ScriptedOpenRouter):
+        server.add(completion('{"name": "Ada", "age": 3', finish_reason="length"))
         result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
         assert "cut off" in error_of(result)
 
@@ -204,10 +205,10 @@ class TestExtract:
         ("schema", "told"),
         [
             ({"type": "array"}, '"type": "object" at its root'),
-            ({"type": "object", "properties": 3}, "no valid JSON schema"),
+            ({"type": "object", "properties": 3}, "not a valid JSON schema"),
         ],
     )
-    async def test_a_schema_that_cannot_be_kept_to_is_refused(self, server: ScriptedOpenRouter, schema: Any, told: str):
+    async def test_invalid_schema_is_refused(self, server: ScriptedOpenRouter, schema: Any, told: str):
         assert told in error_of(await call(mcp_server(server), "extract", text="x", schema=schema))
         assert not server.requests
 
@@ -219,8 +220,8 @@ class TestClassify:
         assert result.structured_content["label"] in {"bug", "wish"}
         assert result.content[0].text == result.structured_content["label"]
 
-    async def test_a_label_of_its_own_is_not_taken(self, server: ScriptedOpenRouter):
-        server.add(stream(['{"label": "Bug!"}']), stream(['{"label": "bug"}']))
+    async def test_classify_retries_a_label_that_was_not_given(self, server: ScriptedOpenRouter):
+        server.add(completion('{"label": "Bug!"}'), completion('{"label": "bug"}'))
         result = await call(mcp_server(server, "acme/one"), "classify", text="Broken!", labels=["bug", "wish"])
         assert result.structured_content["label"] == "bug"
         assert len(server.requests) == 2

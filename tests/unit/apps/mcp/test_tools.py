@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from lfm_adapter.apps.mcp import call
-from lfm_adapter.testing import error, stream
+from lfm_adapter.apps.mcp import invocation
+from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing import token_usage as usage
 from tests.support.mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, usage_of
 from tests.support.prompted_model import prompted_model
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("mode", MODES)
 
 
-async def test_every_tool_is_described_for_an_agent_that_chooses(server: ScriptedOpenRouter, mode: str):
+async def test_every_tool_has_descriptions_and_schemas(server: ScriptedOpenRouter, mode: str):
     async with connect(mcp_server(server), mode) as client:
         tools = (await client.list_tools()).tools
     assert [tool.name for tool in tools[:1]] == ["ask"]
@@ -53,7 +53,7 @@ async def test_ask_returns_the_answer_as_text_and_as_an_object(server: ScriptedO
     assert request.body["max_tokens"] == 100
 
 
-async def test_ask_takes_a_prompt_that_is_json_as_it_stands(server: ScriptedOpenRouter, mode: str):
+async def test_ask_sends_a_json_prompt_unchanged(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["Fine."]))
     async with connect(mcp_server(server), mode) as client:
         await client.call_tool("ask", {"prompt": '{"a": [1, 2]}', "system": '["x"]'})
@@ -67,25 +67,25 @@ async def test_an_answer_that_a_filter_stopped_is_an_error_that_says_so(server: 
     assert "content filter" in error_of(result)
 
 
-async def test_nothing_but_tools_is_offered(server: ScriptedOpenRouter, mode: str):
+async def test_announces_only_tools(server: ScriptedOpenRouter, mode: str):
     async with connect(mcp_server(server), mode) as client:
         offered = client.server_capabilities
     assert offered.tools
     assert (offered.prompts, offered.resources) == (None, None)
 
 
-async def test_an_answer_that_was_cut_off_says_so(server: ScriptedOpenRouter, mode: str):
+async def test_answer_that_was_cut_off_is_marked(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["Once upon"], finish_reason="length"))
     async with connect(mcp_server(server), mode) as client:
         result = await client.call_tool("ask", {"prompt": "Tell me a story.", "max_tokens": 2})
     assert result.structured_content["truncated"] is True
     assert [block.text for block in result.content] == [
         "Once upon",
-        "[The answer was cut off. Ask for less, or raise `max_tokens` where the tool takes it.]",
+        "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]",
     ]
 
 
-async def test_an_answer_without_words_is_an_error_that_says_why(server: ScriptedOpenRouter, mode: str):
+async def test_empty_answer_is_an_error_with_the_reason(server: ScriptedOpenRouter, mode: str):
     server.add(
         stream([], reasoning=["Let me ", "think."], finish_reason="length", usage=usage(cost=0.5)),
         stream([], refusal=["I will not ", "say that"]),
@@ -98,7 +98,7 @@ async def test_an_answer_without_words_is_an_error_that_says_why(server: Scripte
     assert "refused: I will not say that." in error_of(refused)
 
 
-async def test_progress_is_told_while_a_long_answer_is_written(server: ScriptedOpenRouter, mode: str):
+async def test_reports_progress_while_a_long_answer_is_written(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["word "] * 300))
     told: list[float] = []
 
@@ -114,10 +114,10 @@ async def test_progress_is_told_while_a_long_answer_is_written(server: ScriptedO
 @pytest.mark.parametrize(
     ("tool", "arguments"), [("ask", {"prompt": "Hi"}), ("classify", {"text": "Hi", "labels": ["a", "b"]})]
 )
-async def test_a_client_hears_of_a_call_that_waits_for_the_model(
+async def test_reports_progress_while_the_model_is_silent(
     server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch, tool: str, arguments: dict[str, Any]
 ):
-    monkeypatch.setattr(call, "SIGN_OF_LIFE_S", 0.01)
+    monkeypatch.setattr(invocation, "HEARTBEAT_S", 0.01)
     heard_often = threading.Event()
     told: list[float] = []
 
@@ -126,7 +126,8 @@ async def test_a_client_hears_of_a_call_that_waits_for_the_model(
         if len(told) == 3:
             heard_often.set()
 
-    server.add(stream(['{"label": "a"}']).held(0, heard_often))
+    reply = stream(["Hello."]) if tool == "ask" else completion('{"label": "a"}')
+    server.add(reply.held(0, heard_often))
     async with connect(mcp_server(server), mode) as client:
         result = await client.call_tool(tool, arguments, progress_callback=hear)
     assert not result.is_error
@@ -134,7 +135,7 @@ async def test_a_client_hears_of_a_call_that_waits_for_the_model(
     assert told == sorted(set(told))
 
 
-async def test_a_retired_model_is_an_error_that_names_what_to_ask_instead(server: ScriptedOpenRouter, mode: str):
+async def test_error_for_a_retired_model_names_its_successors(server: ScriptedOpenRouter, mode: str):
     server.add(error(404, "No endpoints found for liquid/lfm-3b."))
     async with connect(mcp_server(server), mode) as client:
         result = await client.call_tool("ask", {"prompt": "Hello", "model": "lfm-3b"})
@@ -144,24 +145,24 @@ async def test_a_retired_model_is_an_error_that_names_what_to_ask_instead(server
 
 
 @pytest.mark.filterwarnings("ignore:.*is retired")
-async def test_who_chose_no_model_is_answered_by_the_successor_of_the_default(server: ScriptedOpenRouter, mode: str):
-    server.add(stream(["Hi."]))
-    async with connect(mcp_server(server, "liquid/lfm-3b", when_retired="successor"), mode) as client:
+async def test_without_a_model_the_successor_of_the_default_answers(openrouter: ScriptedOpenRouter, mode: str):
+    openrouter.add(stream(["Hi."]))
+    async with connect(mcp_server(openrouter, None), mode) as client:
         await client.call_tool("ask", {"prompt": "Hello"})
         assert "`liquid/lfm-3-1.7b` answers" in (client.instructions or "")
-    assert server.requests[0].body["model"] == "liquid/lfm-3-1.7b"
+    assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
-async def test_who_chose_a_retired_model_is_told_so_from_the_start(server: ScriptedOpenRouter, mode: str):
+async def test_instructions_name_the_successor_of_a_retired_model(server: ScriptedOpenRouter, mode: str):
     async with connect(mcp_server(server, "liquid/lfm-3b"), mode) as client:
-        assert "no longer: where it is refused, name `liquid/lfm-3-1.7b`" in (client.instructions or "")
+        assert "retired it: if it is refused, name `liquid/lfm-3-1.7b`" in (client.instructions or "")
 
 
-async def test_an_error_tells_what_to_do_and_never_the_key(server: ScriptedOpenRouter, mode: str):
+async def test_error_has_advice_and_never_the_key(server: ScriptedOpenRouter, mode: str):
     server.add(error(401, f"Bad key {KEY}"))
     async with connect(mcp_server(server), mode) as client:
         result = await client.call_tool("ask", {"prompt": "Hello"})
-    assert "Only the user can mend this" in error_of(result)
+    assert "Only the user can fix this" in error_of(result)
     assert KEY not in repr(result)
 
 
@@ -198,7 +199,7 @@ async def test_models_of_openrouter_come_from_the_catalogue_without_a_request(mo
     assert "liquid/lfm-3-1.7b" in retired["liquid/lfm-3b"]
 
 
-async def test_usage_adds_up_what_the_calls_have_used(server: ScriptedOpenRouter, mode: str):
+async def test_usage_is_the_sum_over_all_calls(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["A"], usage=usage(10, 1, cost=0.25)), stream(["B"], usage=usage(20, 2, cost=0.5)))
     async with connect(mcp_server(server), mode) as client:
         await client.call_tool("ask", {"prompt": "One"})
@@ -212,7 +213,7 @@ async def test_usage_adds_up_what_the_calls_have_used(server: ScriptedOpenRouter
     }
 
 
-async def test_it_works_on_a_model_that_has_nothing_but_text(server: ScriptedOpenRouter, mode: str):
+async def test_ask_works_with_a_prompted_model(server: ScriptedOpenRouter, mode: str):
     server.default = prompted_model
     async with connect(mcp_server(server, "liquid/lfm-3b"), mode) as client:
         result = await client.call_tool("ask", {"prompt": "Hello."})

@@ -1,0 +1,187 @@
+"""One call of a tool: its questions to the model, its progress, and its result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from mcp.types import CallToolResult, TextContent
+
+from lfm_adapter import errors
+from lfm_adapter.apps.mcp.session import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from mcp.server.mcpserver import Context
+    from pydantic import BaseModel
+
+    from lfm_adapter.apps.mcp.session import Session
+    from lfm_adapter.types import Reply
+
+__all__ = ["ToolInvocation"]
+
+# The keys under which `_meta` of a result has tokens and cost, and the kind of an error.
+USAGE_META = "lfm-adapter/usage"
+ERROR_META = "lfm-adapter/error"
+
+CHUNKS_PER_REPORT = 50  # about as many as a small model writes in a second
+
+# Many clients give up on a call after a minute without progress. A model may need longer to read or reason.
+HEARTBEAT_S = 10.0
+
+_CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]"
+
+_ASK_THE_USER = "Only the user can fix this: tell them, and do not call again."
+_ADVICE: tuple[tuple[type[errors.LFMError], str], ...] = (
+    (
+        errors.ContextWindowExceededError,
+        "Pass less text, or use `summarize`, which reads texts of any length in parts.",
+    ),
+    (
+        errors.AuthenticationError,
+        f"{_ASK_THE_USER} OPENROUTER_API_KEY in the server's environment is missing or wrong.",
+    ),
+    (errors.PaymentRequiredError, "Ask a free model (see `models`), or tell the user that the credit is used up."),
+    (errors.PermissionDeniedError, _ASK_THE_USER),
+    (errors.NoEndpointsError, "Ask another model; the tool `models` lists them."),
+    (errors.ModelNotFoundError, "The tool `models` lists the available models."),
+    (errors.OutputValidationError, "Ask for something simpler, or ask another model; the tool `models` lists them."),
+)
+
+
+class ToolInvocation:
+    """A call in progress. As a context manager it turns the errors of this package into the result of the call.
+
+    Args:
+        session: Asks the model.
+        context: Reports progress to the client.
+        model: The model to ask. Default: the session's.
+    """
+
+    def __init__(self, session: Session, context: Context, model: str = "") -> None:
+        self.session = session
+        self.model = model
+        self.tally = Tally()
+        self.result = CallToolResult(content=[])
+        self._context = context
+        self._chunks = 0
+        self._progress = 0
+
+    @property
+    def context_length(self) -> int | None:
+        """The model's context in tokens, if known."""
+        return self.session.context_length or self.session.card(self.model).context_length
+
+    async def ask(self, messages: Sequence[Mapping[str, Any]], *, max_tokens: int = 0, **parameters: Any) -> Reply:
+        """Ask the model, reporting progress while it writes.
+
+        An answer that must match `response_format` is not streamed, so that the model can correct it.
+
+        Raises:
+            LFMError: See `Session.ask`.
+            OutputValidationError: The model refused, or wrote nothing.
+        """
+        on_chunk = None if "response_format" in parameters else self._on_chunk
+        reply = await self.session.ask(
+            messages, [self.tally], model=self.model, max_tokens=max_tokens, on_chunk=on_chunk, **parameters
+        )
+        if reply.choices[0].refusal or not reply.text.strip():
+            raise errors.OutputValidationError(_no_answer(reply), model=self.answered_by(reply), partial=reply)
+        return reply
+
+    async def report(self, message: str) -> None:
+        """Report progress to the client."""
+        # The number must grow with each report, also if several parts are read at the same time.
+        self._progress = max(self._progress + 1, self._chunks)
+        await self._context.report_progress(self._progress, message=message)
+
+    def answered_by(self, reply: Reply) -> str:
+        """Return the model that answered."""
+        return reply.model or self.model or self.session.model
+
+    def finish(self, answer: BaseModel, text: str | None = None) -> None:
+        """Set the result.
+
+        Args:
+            answer: The structured content, as the tool's output schema describes it.
+            text: The same as text. Default: as JSON.
+        """
+        structured = answer.model_dump(mode="json")
+        self._set_result(json.dumps(structured, ensure_ascii=False) if text is None else text)
+        self.result.structured_content = structured
+        if structured.get("truncated"):  # which some clients do not show to their agent
+            self.result.content.append(TextContent(type="text", text=_CUT_OFF))
+
+    async def __aenter__(self) -> Self:
+        self._heartbeat = asyncio.create_task(self._report_waiting())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._heartbeat.cancel()
+        if not isinstance(error, errors.LFMError):
+            return False
+        self._set_result(f"{error} {_advice(error)}".strip(), {ERROR_META: _facts(error)})
+        self.result.is_error = True
+        return True
+
+    def _set_result(self, text: str, meta: Mapping[str, Any] | None = None) -> None:
+        tally = self.tally
+        usage = {
+            "answers": tally.answers,
+            "prompt_tokens": tally.prompt_tokens,
+            "completion_tokens": tally.completion_tokens,
+            "cost_usd": None if tally.unpriced_answers else float(tally.cost_usd),
+        }
+        if tally.uncertain_usd:
+            usage["uncertain_usd"] = float(tally.uncertain_usd)
+        content = [TextContent(type="text", text=text)]
+        self.result = CallToolResult(content=[*content], _meta={USAGE_META: usage, **(meta or {})})
+
+    async def _report_waiting(self) -> None:
+        with suppress(Exception):  # the client may be gone
+            while True:
+                await asyncio.sleep(HEARTBEAT_S)
+                await self.report("Waiting for the model")
+
+    async def _on_chunk(self) -> None:
+        self._chunks += 1
+        if self._chunks % CHUNKS_PER_REPORT == 0:
+            await self.report(f"{self._chunks} chunks written")
+
+
+def _no_answer(reply: Reply) -> str:
+    if reply.choices[0].refusal:
+        return f"The model refused: {reply.choices[0].refusal}."
+    if reply.finish_reason == "content_filter":
+        return "The provider's content filter stopped the answer. Word the question differently."
+    if reply.finish_reason == "length":
+        return "The model wrote no answer: its reasoning took all of `max_tokens`. Raise it."
+    return "The model wrote no answer."
+
+
+def _advice(error: errors.LFMError) -> str:
+    """Return what an agent can do about an error."""
+    if isinstance(error, errors.ModelRetiredError) and error.successors:
+        named = " or ".join(f'model="{successor}"' for successor in error.successors)
+        return f"Call again with {named}."
+    advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "")
+    if not advice and isinstance(error, errors.APIError) and error.is_retryable:
+        wait = "" if error.retry_after is None else f" after {error.retry_after:g} s"
+        return f"All retries failed. The same call may succeed later{wait}."
+    return advice
+
+
+def _facts(error: errors.LFMError) -> dict[str, Any]:
+    """Return the facts about an error for the client's program."""
+    facts: dict[str, Any] = {"type": type(error).__name__}
+    if isinstance(error, errors.APIError):
+        facts |= {"retryable": error.is_retryable, "status": error.status_code, "retry_after": error.retry_after}
+    if isinstance(error, errors.ModelRetiredError) and error.successors:
+        facts["successors"] = list(error.successors)
+    return facts
