@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["key_info", "listing", "model_list"]
 
+
 def model_list() -> ScriptedReply:
     """Return the reply to `GET /models`: the chat models that OpenRouter serves, as the catalogue has them."""
     data = [_listed(card) for card in _served()]

@@ -33,7 +33,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 @pytest.mark.parametrize(("file", "every_model"), TABLES.items(), ids=[file.name for file in TABLES])
 def test_model_table_equals_the_catalogue(file: Path, every_model: bool):
     assert table_in(file.read_text(encoding="utf-8")) == render(every_model=every_model), (
-        "write it with `python tests/model_table.py`"
+        "write it with `python -m tests.support.model_table`"
     )
 
 
