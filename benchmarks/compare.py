@@ -1,7 +1,7 @@
 """Compares two checkouts of this package in one run: `python -m benchmarks.compare PATH_OF_THE_OTHER`.
 
-Each measure is taken in turn from both, in separate processes and at the same depths of the stack, so that a machine
-that slows down in between slows down both. What counts is the ratio.
+Each measure is taken in turn from both, in separate processes and at the same depths of the stack, so that a slow
+moment of the machine slows down both. What counts is the ratio.
 """
 
 from __future__ import annotations
