@@ -1,4 +1,4 @@
-"""The tables of models in README and docs/models.md, from the catalogue. `python -m tests.support.model_table` writes them."""
+"""The tables of models in README and docs/models.md. `python -m tests.support.model_table` writes them."""
 
 from __future__ import annotations
 
