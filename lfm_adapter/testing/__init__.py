@@ -13,22 +13,15 @@
 The fixture points `OPENROUTER_BASE_URL` and `OPENROUTER_API_KEY` at the server. Clients take it for OpenRouter itself:
 they ask for a key, know prices, and replace the retired default model. Other test runners use `ScriptedOpenRouter`
 itself.
-
-Names are loaded on first use (PEP 562), since pytest imports this package in every project that has `lfm-adapter`
-installed: 1 ms instead of 11.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from lfm_adapter.testing._failures import failure, failure_names
-    from lfm_adapter.testing._listings import key_info, model_list
-    from lfm_adapter.testing._reply import Break, ScriptedReply, json_reply
-    from lfm_adapter.testing._server import RecordedRequest, ScriptedOpenRouter
-    from lfm_adapter.testing._wire import chunk, completion, error, events, stream, token_usage, tool_call
+from lfm_adapter.testing._failures import failure, failure_names
+from lfm_adapter.testing._listings import key_info, model_list
+from lfm_adapter.testing._reply import Break, ScriptedReply, json_reply
+from lfm_adapter.testing._server import RecordedRequest, ScriptedOpenRouter
+from lfm_adapter.testing._wire import chunk, completion, error, events, stream, token_usage, tool_call
 
 __all__ = [
     "Break",
@@ -48,27 +41,3 @@ __all__ = [
     "token_usage",
     "tool_call",
 ]
-
-_MODULES = {
-    "Break": "_reply",
-    "RecordedRequest": "_server",
-    "ScriptedOpenRouter": "_server",
-    "ScriptedReply": "_reply",
-    "failure": "_failures",
-    "failure_names": "_failures",
-    "json_reply": "_reply",
-    "key_info": "_listings",
-    "model_list": "_listings",
-}  # the others are in `_wire`
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, '_wire')}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -6,7 +6,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-PLUGINS = ("-p", "lfm_adapter.testing.plugin", "-p", "no:cacheprovider")
+PLUGINS = ("-p", "lfm_adapter._pytest_plugin", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_plugin_costs_other_projects_nothing(run):
         import sys
 
         def test_nothing():
-            assert "lfm_adapter.testing.plugin" in sys.modules
+            assert "lfm_adapter._pytest_plugin" in sys.modules
             assert not set({heavy.split(", ")!r}) & set(sys.modules)
     """)
     outcome.assert_outcomes(passed=1)
