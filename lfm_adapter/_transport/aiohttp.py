@@ -109,11 +109,31 @@ class AiohttpResponse:
         try:
             data = self._stream.read_nowait()
             if not data and not self._stream.at_eof():
-                async with asyncio.timeout(timeout):
+                # Not `asyncio.timeout`, which costs 2 µs more an event.
+                timer = asyncio.get_running_loop().call_later(timeout, self._on_timeout)
+                try:
                     data = await self._stream.readany()
+                finally:
+                    timer.cancel()
         except (*_ERRORS, RuntimeError) as error:  # RuntimeError: aiohttp has closed the connection
+            if unread := self._unread():
+                return unread
             self.close()
             raise failures.in_body(error, self._peer, timeout) from failures.origin(error)
+        return data
+
+    def _on_timeout(self) -> None:
+        self._stream.set_exception(TimeoutError())
+
+    def _unread(self) -> bytes:
+        """Return what arrived before the connection broke. It often says why."""
+        error = self._stream.exception()
+        if error is None:
+            return b""
+        # A stream with an exception raises it instead of returning what it holds.
+        self._stream.set_exception(None)  # type: ignore[arg-type]
+        data = self._stream.read_nowait()
+        self._stream.set_exception(error)
         return data
 
     def close(self) -> None:

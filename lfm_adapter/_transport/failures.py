@@ -73,16 +73,14 @@ def before_response(error: BaseException, peer: str, timeout: float) -> APIError
             return APIConnectionError(f"Could not set up TLS with {peer} ({reason}).")
         case ConnectionRefusedError():
             return APIConnectionError(f"{peer} refused the connection. Is a server running there?")
-        case http.client.RemoteDisconnected():
-            return _disconnected(peer)
-        case http.client.HTTPException():
+        case http.client.HTTPException() if not isinstance(cause, ConnectionError):
             return not_http(peer)
         case OSError() if refused := _TUNNEL_STATUS.search(str(cause)):
             return proxy_refused(peer, int(refused[1]))
         case OSError() if cause.strerror and not isinstance(cause, ConnectionError):
             return APIConnectionError(f"Could not connect to {peer} ({cause.strerror}).")
         case _:
-            return _disconnected(peer)
+            return APIConnectionError(f"{peer} closed the connection before it responded.")
 
 
 def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
@@ -128,7 +126,3 @@ def invalid_url(peer: str) -> ConfigurationError:
 def already_closed(peer: str) -> StreamInterruptedError:
     """Return the error for reading a body after `close`, or while another thread closes it."""
     return StreamInterruptedError(f"The response from {peer} was closed before its end.", is_retryable=False)
-
-
-def _disconnected(peer: str) -> APIConnectionError:
-    return APIConnectionError(f"{peer} closed the connection before it responded.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -20,19 +21,11 @@ from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["ProxyConfig", "resolve_proxy"]
 
-_VARIABLES = (
-    "https_proxy",
-    "HTTPS_PROXY",
-    "http_proxy",
-    "HTTP_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-)
+_VARIABLES = [f"{kind}_proxy" for kind in ("https", "http", "all", "no")]
+_VARIABLES += [name.upper() for name in _VARIABLES]
 
-# The settings of macOS and Windows may change under a running program. Reading them, or 40 µs of `getproxies` for each
-# request, would be too slow.
+# The settings of macOS and Windows may change under a running program, but reading them for each request would be too
+# slow, and so would `getproxies` with its 40 µs. A route is found anew after this time, or when a variable changes.
 _REREAD_S = 30.0
 
 
@@ -62,8 +55,7 @@ def resolve_proxy(url: str) -> ProxyConfig:
     direct = _direct(url)
     if is_loopback(url):
         return direct
-    environment = tuple(map(os.environ.get, _VARIABLES))
-    return _through_proxy(url, environment, time.monotonic() // _REREAD_S)
+    return _through_proxy(url, (time.monotonic() // _REREAD_S, *map(os.environ.get, _VARIABLES)))
 
 
 @lru_cache(maxsize=256)
@@ -77,11 +69,7 @@ def _direct(url: str) -> ProxyConfig:
 
 
 @lru_cache(maxsize=256)
-def _through_proxy(
-    url: str,
-    environment: tuple[str | None, ...],  # noqa: ARG001 - part of the cache's key
-    interval: float,  # noqa: ARG001 - part of the cache's key: the result is kept for `_REREAD_S`
-) -> ProxyConfig:
+def _through_proxy(url: str, _state: tuple[object, ...]) -> ProxyConfig:
     direct = _direct(url)
     parts = urlsplit(url)
     proxies = getproxies()
@@ -121,14 +109,8 @@ def _is_valid(url: str) -> bool:
 
 def _is_in_network(host: str, exceptions: str) -> bool:
     """Return whether `NO_PROXY` lists the network of `host` ("10.0.0.0/8"), which `proxy_bypass` does not support."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
     for exception in exceptions.split(","):
-        try:
-            if address in ip_network(exception.strip(), strict=False):
+        with suppress(ValueError):  # one of them is a name
+            if ip_address(host) in ip_network(exception.strip(), strict=False):
                 return True
-        except ValueError:
-            continue
     return False

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Urllib3Response", "Urllib3Transport", "close_pools"]
 
-# Idle connections kept for each host. More threads than this may send at once: no thread waits for another's
-# connection, and what was opened beyond this number is closed after use.
+# Idle connections kept for each host. More may be open at once; those beyond this number are closed after use.
 _IDLE_CONNECTIONS = 64
 
 # Hosts with idle connections. Beyond this number, the host used least recently loses its own.
@@ -40,12 +39,11 @@ _READ_BYTES = 65_536
 _MIN_TIMEOUT_S = 0.001
 _MAX_TIMEOUT_S = 86_400.0
 
-_OPTIONS: dict[str, Any] = {
-    "retries": Retry(total=False, redirect=False),  # one object: urllib3 would build one for each request
-    "redirect": False,
-    "preload_content": False,
-    "decode_content": False,
-}
+# The seconds left until a deadline differ at each read. Setting a socket's timeout is a system call of 0.8 µs, so one
+# that differs by no more than this stays.
+_TIMEOUT_PRECISION_S = 0.01
+
+_NO_RETRIES = Retry(total=False, redirect=False)  # urllib3 would build one for each request
 
 _ERRORS = (HTTPError, ProxySchemeUnsupported, http.client.HTTPException, OSError)
 
@@ -66,7 +64,7 @@ class Urllib3Transport:
         route = resolve_proxy(request.url)
         failure: LFMError | None
         try:
-            response = Urllib3Response(_open(request, route), route.peer)
+            response = Urllib3Response(_open(request, route), route.peer, request.timeout)
         except _ERRORS as error:
             failure = _before_response(error, route.peer, request.timeout)
             failure.__cause__ = failures.origin(error)
@@ -87,25 +85,29 @@ class Urllib3Response:
         headers: See `HTTPResponse.headers`.
     """
 
-    def __init__(self, response: BaseHTTPResponse, peer: str) -> None:
+    def __init__(self, response: BaseHTTPResponse, peer: str, timeout: float) -> None:
         self.status_code: int = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
         self._peer = peer
         self._closed = False
+        connection = _connection_of(response)
+        # The socket's. Where the server will close the connection, http.client has let go of it, and its timeout stays.
+        self._timeout = timeout if connection is not None and connection.sock is None else -1.0
 
     def read(self, timeout: float) -> bytes:
         """See `HTTPResponse.read`. Returns at most 64 KiB."""
         if self._closed:
             raise failures.already_closed(self._peer)
-        seconds = min(max(timeout, _MIN_TIMEOUT_S), _MAX_TIMEOUT_S)
         try:
-            connection = _connection_of(self._response)
+            is_new = abs(timeout - self._timeout) > _TIMEOUT_PRECISION_S
+            connection = _connection_of(self._response) if is_new else None
             if connection is not None and connection.sock is None:
-                data = self._read_with_timer(seconds)
+                data = self._read_with_timer(timeout)
             else:
-                if connection is not None:  # not yet at the end of the body
-                    connection.sock.settimeout(seconds)
+                if connection is not None:
+                    connection.sock.settimeout(_socket_timeout(timeout))
+                    self._timeout = timeout
                 # Neither `stream` nor `read`: both wait for a whole chunk, or for as many bytes as were asked for.
                 data = self._response.read1(_READ_BYTES)
         except Exception as error:
@@ -118,7 +120,7 @@ class Urllib3Response:
         else:
             if not self._closed:
                 return data
-        # Another thread closed the response meanwhile; whatever was read or raised here comes of that.
+        # Another thread closed the response, and whatever was read or raised here comes of that.
         raise failures.already_closed(self._peer)
 
     def close(self) -> None:
@@ -130,17 +132,14 @@ class Urllib3Response:
         self._response.close()
 
     def _read_with_timer(self, timeout: float) -> bytes:
-        """Read from a connection that the server will close (`Connection: close`, HTTP/1.0).
-
-        http.client has let go of its socket, where the timeout would have to be set.
-        """
+        """Read from a socket whose timeout is out of reach. The thread of the timer takes 200 µs."""
         is_over = threading.Event()
 
         def end() -> None:
             is_over.set()
             self._shutdown()
 
-        timer = threading.Timer(timeout, end)
+        timer = threading.Timer(_socket_timeout(timeout), end)
         timer.daemon = True
         timer.start()
         try:
@@ -162,16 +161,18 @@ def close_pools() -> None:
 
 
 def _open(request: HTTPRequest, route: ProxyConfig) -> BaseHTTPResponse:
-    timeout = min(max(request.timeout, _MIN_TIMEOUT_S), _MAX_TIMEOUT_S)
-    options = {
+    options: dict[str, Any] = {
         "body": request.body,
         # http.client encodes text as Latin-1; the wire wants UTF-8.
         "headers": {
             name: value if value.isascii() else value.encode().decode("latin-1")
             for name, value in request.headers.items()
         },
-        "timeout": Timeout(total=timeout),
-        **_OPTIONS,
+        "timeout": Timeout(total=_socket_timeout(request.timeout)),
+        "retries": _NO_RETRIES,
+        "redirect": False,
+        "preload_content": False,
+        "decode_content": False,
     }
     if route.proxy is not None:
         manager = _proxy_manager(route.proxy, route.proxy_authorization, route.tls, os.getpid())
@@ -204,6 +205,10 @@ def _proxy_manager(proxy: str, authorization: str | None, is_tls: bool, _process
         ssl_context=ssl_context,
         maxsize=_IDLE_CONNECTIONS,
     )
+
+
+def _socket_timeout(timeout: float) -> float:
+    return min(max(timeout, _MIN_TIMEOUT_S), _MAX_TIMEOUT_S)
 
 
 def _connection_of(response: BaseHTTPResponse) -> Any:
