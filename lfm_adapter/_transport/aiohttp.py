@@ -59,7 +59,7 @@ class AiohttpTransport:
             ResponseError: The response is compressed.
         """
         route = resolve_proxy(request.url)
-        failure: LFMError | None
+        failure: LFMError
         if route.tls and not tls.is_built():
             await asyncio.to_thread(tls.context)  # reads files
         session = await _current_session()
@@ -78,10 +78,11 @@ class AiohttpTransport:
             failure.__cause__ = failures.origin(error)
         else:
             response = AiohttpResponse(reply, route.peer)
-            failure = failures.encoding_error(response.headers, route.peer)
-            if failure is None:
+            encoding = response.headers.get("content-encoding", "identity").strip()
+            if encoding.lower() in {"", "identity"}:
                 return response
             response.close()
+            failure = failures.compressed(encoding, route.peer)
         # Raised above, it would have aiohttp's exception as its context: one that holds the headers of the request.
         raise failure
 

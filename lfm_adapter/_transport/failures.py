@@ -11,7 +11,6 @@ import re
 import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import (
     APIConnectionError,
@@ -22,13 +21,10 @@ from lfm_adapter.errors import (
     StreamInterruptedError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 __all__ = [
     "already_closed",
     "before_response",
-    "encoding_error",
+    "compressed",
     "in_body",
     "invalid_url",
     "not_http",
@@ -90,11 +86,8 @@ def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
     return StreamInterruptedError(f"{peer} closed the connection before the end of its response.")
 
 
-def encoding_error(headers: Mapping[str, str], peer: str) -> ResponseError | None:
-    """Return what to raise for a body that is compressed, though every request asks for `identity`; else None."""
-    encoding = headers.get("content-encoding", "").strip()
-    if encoding.lower() in {"", "identity"}:
-        return None
+def compressed(encoding: str, peer: str) -> ResponseError:
+    """Return what to raise for a compressed body: every request asks for `identity`."""
     return ResponseError(f"{peer} sent a response with the content encoding {encoding!r}, which was not requested.")
 
 

@@ -62,17 +62,18 @@ class Urllib3Transport:
             ResponseError: The response is compressed.
         """
         route = resolve_proxy(request.url)
-        failure: LFMError | None
+        failure: LFMError
         try:
             response = Urllib3Response(_open(request, route), route.peer, request.timeout)
         except _ERRORS as error:
             failure = _before_response(error, route.peer, request.timeout)
             failure.__cause__ = failures.origin(error)
         else:
-            failure = failures.encoding_error(response.headers, route.peer)
-            if failure is None:
+            encoding = response.headers.get("content-encoding", "identity").strip()
+            if encoding.lower() in {"", "identity"}:
                 return response
             response.close()
+            failure = failures.compressed(encoding, route.peer)
         # Raised above, it would have urllib3's exception as its context: one that keeps the connection open.
         raise failure
 
