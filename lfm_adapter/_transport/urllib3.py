@@ -70,10 +70,13 @@ class Urllib3Transport:
             failure.__cause__ = failures.origin(error)
         else:
             encoding = response.headers.get("content-encoding", "identity").strip()
-            if encoding.lower() in {"", "identity"}:
+            is_interim = response.status_code < 200
+            if encoding.lower() in {"", "identity"} and not is_interim:
                 return response
+            # After an interim response (103 Early Hints) urllib3 would reuse the connection, and the response itself,
+            # which is still to come, would answer the next request.
             response.close()
-            failure = failures.compressed(encoding, route.peer)
+            failure = failures.not_http(route.peer) if is_interim else failures.compressed(encoding, route.peer)
         # Raised above, it would have urllib3's exception as its context: one that keeps the connection open.
         raise failure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import threading
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import vcr
 
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter._transport.urllib3 import Urllib3Transport
-from lfm_adapter.errors import ConfigurationError, ResponseError
+from lfm_adapter.errors import APIConnectionError, ConfigurationError, ResponseError
 from tests.support.both_transports import HEADERS, KINDS, client_of
 from tests.support.loopback import CUT, Loopback, chunk, chunked, reply
 
@@ -148,6 +149,14 @@ class TestStream:
         events = EVENTS * 200
         with Loopback(chunked(*events), chunked(b"".join(events))) as server:
             assert client.fetch(server.url) == client.fetch(server.url) == b"".join(events)
+
+
+def test_interim_response_never_answers_the_next_request(client: Client) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    with Loopback([interim, 0.2, reply(b"first")], reply(b"second")) as server:
+        with contextlib.suppress(APIConnectionError):  # urllib3 takes the interim response for the last one
+            assert client.fetch(server.url) == b"first"
+        assert client.fetch(server.url) == b"second"
 
 
 class TestContentEncoding:
