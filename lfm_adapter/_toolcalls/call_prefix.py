@@ -16,6 +16,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lfm_adapter._toolcalls.loose_tokens import after
+
 if TYPE_CHECKING:
     from lfm_adapter._toolcalls.tools import Tools
 
@@ -56,15 +58,10 @@ _LONGEST_UNKNOWN_NAME = 64
 
 
 class CallPrefix(NamedTuple):
-    """The beginning of a frame that may hold calls.
+    """The beginning of a frame that may hold calls."""
 
-    Attributes:
-        place: Where the first call begins.
-        closers: What closes the frame, the innermost first.
-    """
-
-    place: int
-    closers: tuple[str, ...] = ()
+    place: int  # where the first call begins
+    closers: tuple[str, ...] = ()  # what closes the frame, the innermost first
 
     @property
     def is_marked(self) -> bool:
@@ -72,8 +69,7 @@ class CallPrefix(NamedTuple):
         return CALL_END in self.closers or TAG_END in self.closers
 
 
-UNDECIDED: Final = CallPrefix(-1)
-"""Says that the next characters decide."""
+UNDECIDED: Final = CallPrefix(-1)  # the next characters decide
 
 
 class _Lookahead:
@@ -106,8 +102,7 @@ class _Lookahead:
 
     def space_and_char(self) -> tuple[str, str]:
         """Return the white space that comes next, and the character behind it."""
-        space = _SPACE.match(self.text, self.place)
-        end = space.end() if space else self.place
+        end = after(_SPACE, self.text, self.place)
         self.see_end(end)
         return self.text[self.place : end], self.text[end : end + 1]
 
@@ -145,27 +140,18 @@ def find_prefix(text: str, place: int, tools: Tools, *, is_line_start: bool, is_
 
 def _frame(text: str, place: int) -> CallPrefix:
     """Step across fence, marker and bracket, where they come next."""
-    closers: list[str] = []
-    if text[place] == "`" and (fence := _FENCE.match(text, place)):
-        closers.insert(0, FENCE)
-        place = fence.end()
+    closers: tuple[str, ...] = ()
+    if fence := _FENCE.match(text, place):
+        closers, place = (FENCE,), fence.end()
     for start, end in ((CALL_START, CALL_END), (TAG_START, TAG_END)):
         if text.startswith(start, place):
-            closers.insert(0, end)
-            place = _after_space(text, place + len(start))
+            closers, place = (end, *closers), after(_SPACE, text, place + len(start))
             break
     if closers and FENCE not in closers and (fence := _FENCE.match(text, place)):
-        closers.insert(0, FENCE)
-        place = fence.end()
+        closers, place = (FENCE, *closers), fence.end()
     if text.startswith("[", place):
-        closers.insert(0, "]")
-        place = _after_space(text, place + 1)
-    return CallPrefix(place, tuple(closers))
-
-
-def _after_space(text: str, place: int) -> int:
-    space = _SPACE.match(text, place)
-    return space.end() if space else place
+        closers, place = ("]", *closers), after(_SPACE, text, place + 1)
+    return CallPrefix(place, closers)
 
 
 def _begins_call(ahead: _Lookahead, prefix: CallPrefix, tools: Tools) -> bool:

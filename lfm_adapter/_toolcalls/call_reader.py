@@ -47,7 +47,7 @@ class CallReader:
     that is broken or does not fit the tool is returned too, and has an `error` in `calls`.
 
     Args:
-        tools: The bound tools. All else is text.
+        tools: The bound tools. A call of another is text.
         make_id: Makes the id of a call, from its place.
 
     Attributes:
@@ -90,11 +90,10 @@ class CallReader:
         if not self._tools:
             return [text]
         if self._frame is not None:
-            if not self._frame.may_close(text):
-                self._pending.append(text)
+            self._pending.append(text)
+            closing = self._frame.next_closing(text)
+            if closing is None or not self._close_frame(self._frame, closing, is_closed=False):
                 return []
-            self._text = "".join((self._text, *self._pending, text))
-            self._pending.clear()
         elif self._is_plain(text):
             self._backticks = 0
             return [text]
@@ -107,7 +106,6 @@ class CallReader:
 
     def close(self) -> list[str | ToolCall]:
         """Return what is left at the end of the answer."""
-        self._text = "".join((self._text, *self._pending))
         self._read(is_closed=True)
         if not self._follows_call:
             self._out += self._space
@@ -131,14 +129,15 @@ class CallReader:
         out, self._out = self._out, []
         if len(out) < 2:
             return out
-        groups = [(is_text, list(pieces)) for is_text, pieces in groupby(out, lambda piece: isinstance(piece, str))]
+        groups = groupby(out, lambda piece: isinstance(piece, str))
         return [piece for is_text, group in groups for piece in (["".join(map(str, group))] if is_text else group)]
 
     def _read(self, *, is_closed: bool) -> None:
         """Read as much as is certain."""
         while True:
             if self._frame is not None:
-                if not self._close_frame(self._frame, is_closed=is_closed):
+                closing = self._frame.next_closing(is_closed=is_closed)
+                if not self._close_frame(self._frame, closing, is_closed=is_closed):
                     return
             elif self._place == len(self._text):
                 return
@@ -171,9 +170,11 @@ class CallReader:
             self._frame = Frame(text, place, prefix)
         return True
 
-    def _close_frame(self, frame: Frame, *, is_closed: bool) -> bool:
-        """Read a frame, if it is complete, and return whether it is."""
-        while closing := frame.find_closing(self._text, is_closed=is_closed):
+    def _close_frame(self, frame: Frame, closing: Closing | None, *, is_closed: bool) -> bool:
+        """Read a frame, if it is complete, and return whether it is. `closing` is where it may close."""
+        self._text = "".join((self._text, *self._pending))
+        self._pending.clear()
+        while closing:
             if frame.first and not self._may_read(self._dropped_chars + closing.end, closing.start - frame.start):
                 break
             parts = self._parts(frame, closing.start, is_answer_end=False)
@@ -184,9 +185,10 @@ class CallReader:
             frame.readings += 1
             if frame.readings == _MAX_READINGS:
                 break
+            closing = frame.next_closing(is_closed=is_closed)
         if not closing and not is_closed:
             return False
-        if frame.first and (closing or frame.closing):
+        if frame.first and (closing or frame.closers):
             self._take_frame(frame, *frame.first)
         else:
             end = len(self._text)

@@ -26,11 +26,7 @@ _MAX_REFERENCES = 16
 
 
 def coerced(value: Any, schema: Any) -> Any:
-    """Return a value in the types of a JSON schema, where nothing is lost by it.
-
-    Args:
-        value: A JSON value.
-        schema: The whole schema. One that is broken changes nothing.
+    """Return a JSON value in the types of a schema, where nothing is lost by it. A broken schema changes nothing.
 
     >>> coerced({"age": "36"}, {"type": "object", "properties": {"age": {"type": "integer"}}})
     {'age': 36}
@@ -39,15 +35,7 @@ def coerced(value: Any, schema: Any) -> Any:
 
 
 class Coercion:
-    """Brings values into the types of one schema.
-
-    Args:
-        schema: The schema, of which every schema asked about is a part.
-
-    >>> Coercion({}).coerced({"n": "3", "tags": "a"}, {"properties": {
-    ...     "n": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}}})
-    {'n': 3, 'tags': ['a']}
-    """
+    """Brings values into the types of a schema, of which every schema that its methods take is a part."""
 
     def __init__(self, schema: Any) -> None:
         self.schema = schema
@@ -57,16 +45,19 @@ class Coercion:
         """What holds values against the schema."""
         return Checker(self.schema)
 
+    @cached_property
+    def properties(self) -> dict[str | None, tuple[Any, frozenset[str]]]:
+        """Schema and JSON types of each property, and under None those of all others."""
+        schema = self.resolved(self.schema)
+        found: dict[str | None, tuple[Any, frozenset[str]]] = {
+            key: (part, self.types(part)) for key, part in as_dict(schema.get("properties")).items()
+        }
+        others = schema.get("additionalProperties")
+        found[None] = others, self.types(others)
+        return found
+
     def coerced(self, value: Any, schema: Any, budget: WorkBudget | None = None) -> Any:
-        """Return `value` converted to a type that `schema` admits, or as it is where that is impossible.
-
-        Where it offers too many ways to read it, it stays as it is too.
-
-        Args:
-            value: A JSON value.
-            schema: A part of the whole schema.
-            budget: The steps that may be taken.
-        """
+        """Return `value` in a type that `schema` admits, or as it is where that loses something or takes too long."""
         try:
             return self._coerced(value, schema, budget or WorkBudget())
         except (RecursionError, TooMuchError):
@@ -85,16 +76,10 @@ class Coercion:
             reference = as_dict(schema).get("$ref")
             if not isinstance(reference, str):
                 break
-            schema = self._at(reference)
+            schema = self.schema if reference[:1] == "#" else {}
+            for name in reference.split("/")[1:]:
+                schema = as_dict(schema).get(name.replace("~1", "/").replace("~0", "~"))
         return as_dict(schema)
-
-    def _at(self, reference: str) -> Any:
-        part: Any = self.schema
-        if reference[:1] != "#":
-            return {}
-        for name in reference[1:].split("/")[1:]:
-            part = as_dict(part).get(name.replace("~1", "/").replace("~0", "~"))
-        return part
 
     def _types(self, schema: Any, budget: WorkBudget) -> frozenset[str]:
         budget.spend()
@@ -175,8 +160,8 @@ class Coercion:
 
 def _read(text: str, types: frozenset[str]) -> tuple[Any] | None:
     """Return what a string says in another type, in a tuple, for it may say None."""
+    word = text.strip().lower()
     for name in _WORDS.keys() & types:
-        word = text.strip().lower()
         if word in _WORDS[name]:
             return (_WORDS[name][word],)
     value = parse(text)

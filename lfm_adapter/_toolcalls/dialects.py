@@ -7,16 +7,16 @@ were trained on was never published; they are shown calls in JSON between tags, 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from lfm_adapter._toolcalls.loose_strings import write_json
+from lfm_adapter._toolcalls.loose_tokens import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lfm_adapter.types import JSONDict, ToolDialect
 
-__all__ = ["Arguments", "Dialect", "dialect_of", "escaped"]
+__all__ = ["Dialect", "dialect_of", "escaped"]
 
 Arguments: TypeAlias = "dict[str, Any] | str"
 """The arguments of a call, or their text where they are not a JSON object."""
@@ -30,68 +30,6 @@ _LITERALS = frozenset({"true", "false", "null", "none", "nan", "infinity", "inf"
 def escaped(text: str) -> str:
     r"""Return JSON without markers: "<" is written `\u003c`."""
     return text.replace("<", "\\u003c")
-
-
-class Dialect:
-    """One way to write tools, calls and results: here, calls as JSON between tags.
-
-    Attributes:
-        manual: Says how to write a call.
-    """
-
-    manual = (
-        'To call a tool, write <tool_call>{"name": "name", "arguments": {"argument": "value"}}</tool_call>. '
-        "Results follow in <tool_response></tool_response>."
-    )
-
-    def tools(self, definitions: Sequence[JSONDict]) -> str:
-        """Return the definitions of tools as text."""
-        lines = "\n".join(escaped(write_json(definition)) for definition in definitions)
-        return f"You have these tools, one on each line:\n<tools>\n{lines}\n</tools>"
-
-    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
-        """Return calls as text, each given by the tool's name and the arguments."""
-        return "\n".join(f"<tool_call>{_json_call(name, arguments)}</tool_call>" for name, arguments in calls)
-
-    def result(self, data: str) -> str:
-        """Return the result of a call, given as JSON, as text."""
-        return f"<tool_response>{data}</tool_response>"
-
-
-class _XML(Dialect):
-    manual = (
-        "To call a tool, write <tool_call><function=name><parameter=argument>value</parameter></function></tool_call>, "
-        "with a parameter for each argument. Results follow in <tool_response></tool_response>."
-    )
-
-    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
-        return "\n".join(f"<tool_call>{_xml_call(name, arguments)}</tool_call>" for name, arguments in calls)
-
-
-class _Pythonic(Dialect):
-    manual = (
-        'To call a tool, write <|tool_call_start|>[name(argument="value")]<|tool_call_end|>. '
-        "Results follow in <|tool_response_start|><|tool_response_end|>."
-    )
-
-    def tools(self, definitions: Sequence[JSONDict]) -> str:
-        listed = ", ".join(escaped(write_json(definition)) for definition in definitions)
-        return f"List of tools: <|tool_list_start|>[{listed}]<|tool_list_end|>"
-
-    def calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
-        listed = ", ".join(_python_call(name, arguments) for name, arguments in calls)
-        return f"<|tool_call_start|>[{listed}]<|tool_call_end|>"
-
-    def result(self, data: str) -> str:
-        return f"<|tool_response_start|>{data}<|tool_response_end|>"
-
-
-_DIALECTS = {"lfm2": _Pythonic(), "lfm3": _XML(), "none": Dialect()}
-
-
-def dialect_of(dialect: ToolDialect | None) -> Dialect:
-    """Return the dialect that a model's card names, or JSON in tags where it names none."""
-    return _DIALECTS[dialect or "none"]
 
 
 def _json_call(name: str, arguments: Arguments) -> str:
@@ -129,3 +67,50 @@ def _xml(value: Any) -> str:
     if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and value.lower() not in _LITERALS:
         return value
     return escaped(write_json(value))
+
+
+class Dialect(NamedTuple):
+    """One way to write tools, calls and results: what comes before, between and behind them."""
+
+    manual: str  # says how to write a call
+    call: Callable[[str, Arguments], str]
+    tools: tuple[str, str, str] = ("You have these tools, one on each line:\n<tools>\n", "\n", "\n</tools>")
+    calls: tuple[str, str, str] = ("<tool_call>", "</tool_call>\n<tool_call>", "</tool_call>")
+    result: tuple[str, str] = ("<tool_response>", "</tool_response>")
+
+    def write_tools(self, definitions: Sequence[JSONDict]) -> str:
+        """Return the definitions of tools as text."""
+        start, between, end = self.tools
+        return f"{start}{between.join(escaped(write_json(definition)) for definition in definitions)}{end}"
+
+    def write_calls(self, calls: Iterable[tuple[str, Arguments]]) -> str:
+        """Return calls as text, each given by the tool's name and the arguments."""
+        start, between, end = self.calls
+        return f"{start}{between.join(self.call(name, arguments) for name, arguments in calls)}{end}"
+
+
+_DIALECTS = {
+    "lfm2": Dialect(
+        'To call a tool, write <|tool_call_start|>[name(argument="value")]<|tool_call_end|>. '
+        "Results follow in <|tool_response_start|><|tool_response_end|>.",
+        _python_call,
+        tools=("List of tools: <|tool_list_start|>[", ", ", "]<|tool_list_end|>"),
+        calls=("<|tool_call_start|>[", ", ", "]<|tool_call_end|>"),
+        result=("<|tool_response_start|>", "<|tool_response_end|>"),
+    ),
+    "lfm3": Dialect(
+        "To call a tool, write <tool_call><function=name><parameter=argument>value</parameter></function></tool_call>, "
+        "with a parameter for each argument. Results follow in <tool_response></tool_response>.",
+        _xml_call,
+    ),
+    "none": Dialect(
+        'To call a tool, write <tool_call>{"name": "name", "arguments": {"argument": "value"}}</tool_call>. '
+        "Results follow in <tool_response></tool_response>.",
+        _json_call,
+    ),
+}
+
+
+def dialect_of(dialect: ToolDialect | None) -> Dialect:
+    """Return the dialect that a model's card names, or JSON in tags where it names none."""
+    return _DIALECTS[dialect or "none"]

@@ -45,99 +45,79 @@ class Frame:
     Attributes:
         start: Where it begins in the text.
         prefix: How it begins, with the place of the first call counted from `start`.
-        closing: What may close it; None for brackets.
-        closers: What may close it, the innermost first; the others may follow.
+        closers: What may close it, the innermost first; the others may follow. None where brackets close it.
         readings: How often it was read.
         first: The first reading, and what closed the frame there.
     """
-
-    __slots__ = (
-        "_checked", "_depth", "_is_peeking", "_quote", "_tail", "closers", "closing", "first", "prefix", "readings",
-        "start",
-    )  # fmt: skip
 
     def __init__(self, text: str, start: int, prefix: CallPrefix) -> None:
         self.closers = tuple(closer for closer in prefix.closers if closer != "]")
         is_bare_xml = not self.closers and text.startswith(FUNCTION_START, prefix.place)
         if is_bare_xml:
             self.closers = (TAG_END,)
+        kind = (FUNCTION_START,) if is_bare_xml else self.closers[: 2 if FENCE in self.closers[:1] else 1]
         self.start = start
         self.prefix = prefix._replace(place=prefix.place - start)
-        kind = (FUNCTION_START,) if is_bare_xml else self.closers if self.closers[:1] == (FENCE,) else self.closers[:1]
-        self.closing = _CLOSING[kind] if kind else None
         self.readings = 0
         self.first: tuple[list[FramePart], Closing] | None = None
-        self._checked = start if self.closing is None else prefix.place + len(FUNCTION_START) * is_bare_xml
-        self._tail = text[self._checked :][-_LONGEST_CLOSING:]
+        self._closing = _CLOSING[kind] if kind else None
+        self._end = len(text)
+        self._unread = text[prefix.place + len(FUNCTION_START) * is_bare_xml if kind else start :]  # not searched yet
+        self._at = 0  # how far that was, where brackets close it
         self._depth = 0
-        self._quote = ""  # the quote that is open, with a backslash before it if the next character is escaped
-        self._is_peeking = False
+        self._is_matched = False  # where the next character decides
+        self._quote = ""
 
     def is_whole(self, parts: list[FramePart]) -> bool:
         """Tell whether the frame closes where it was read to, which is not within a string, or a bracket."""
-        return not parts or parts[-1].open not in (("string",) if self.closing else ("string", "bracket"))
+        return not parts or parts[-1].open not in (("string",) if self.closers else ("string", "bracket"))
 
-    def may_close(self, piece: str) -> bool:
-        """Tell whether the next characters may close the frame, all before them having been searched."""
-        if self.closing is not None:
-            tail = self._tail + piece
-            self._tail = tail[-_LONGEST_CLOSING:]
-            return self.closing.search(tail) is not None
-        if self._is_peeking:
-            return True
-        before = self._depth, self._quote
-        if self._match_brackets(piece, 0) < 0:
-            self._checked += len(piece)
-            return False
-        self._depth, self._quote = before
-        return True
+    def next_closing(self, piece: str = "", *, is_closed: bool = False) -> Closing | None:
+        """Take the next characters, and return the next place at which the frame may close, if the text has one."""
+        self._end += len(piece)
+        if self._closing is None:
+            return self._next_bracket(piece, is_closed=is_closed)
+        unread = self._unread + piece
+        match = self._closing.search(unread)
+        if match is None:
+            self._unread = unread[-_LONGEST_CLOSING:]
+            return None
+        self._unread = unread[match.end() :]
+        end = self._end - len(self._unread)
+        start = end - (0 if match[0] == "</function>" else len(match[0]))
+        return Closing(start, start if match[0] in _OPENERS else end)
 
-    def find_closing(self, text: str, *, is_closed: bool) -> Closing | None:
-        """Return the next place at which the frame may close, if the text so far has one."""
-        if self.closing is not None:
-            match = self.closing.search(text, self._checked)
-            if match is None:
-                self._checked = max(self._checked, len(text) - _LONGEST_CLOSING)
+    def _next_bracket(self, piece: str, *, is_closed: bool) -> Closing | None:
+        """Return the next place where the brackets match, and nothing follows that would only follow in a string."""
+        self._unread = self._unread[self._at :] + piece
+        self._at = 0
+        while self._is_matched or self._match_brackets():
+            self._is_matched = self._at == len(self._unread) and not is_closed
+            if self._is_matched:
                 return None
-            self._checked = match.end()
-            if match[0] in _OPENERS:
-                return Closing(match.start(), match.start())
-            return Closing(match.end() if match[0] == "</function>" else match.start(), match.end())
-        while True:
-            if not self._is_peeking:
-                end = self._match_brackets(text, self._checked)
-                self._checked = len(text) if end < 0 else end
-                if end < 0:
-                    return None
-            self._is_peeking = self._checked == len(text) and not is_closed
-            if self._is_peeking:
-                return None
-            if text[self._checked : self._checked + 1] not in ("'", '"', ")"):  # which follow brackets in a string
-                return Closing(self._checked, self._checked)
+            if not self._unread.startswith(("'", '"', ")"), self._at):
+                place = self._end - len(self._unread) + self._at
+                return Closing(place, place)
+        return None
 
-    def _match_brackets(self, text: str, place: int) -> int:
-        """Return the place behind the bracket that closes the first one, or -1 where none does."""
-        while True:
-            if len(self._quote) > 1 and place < len(text):
-                place += 1
-                self._quote = self._quote[1]
+    def _match_brackets(self) -> bool:
+        """Step behind the bracket that closes the first one, and return whether the text has it."""
+        while self._at < len(self._unread):
             if self._quote:
-                quoted = _QUOTED[self._quote[-1]].match(text, place)
-                place = quoted.end() if quoted else place
-                if place == len(text):
-                    return -1
-                if text[place] == "\\":
-                    self._quote = f"\\{self._quote}"
-                    return -1
+                quoted = _QUOTED[self._quote].match(self._unread, self._at)
+                self._at = quoted.end() if quoted else self._at
+                if not self._unread.startswith(self._quote, self._at):
+                    return False
                 self._quote = ""
-                place += 1
-            bracket = _BRACKETS.search(text, place)
+                self._at += 1
+            bracket = _BRACKETS.search(self._unread, self._at)
+            self._at = bracket.end() if bracket else len(self._unread)
             if bracket is None:
-                return -1
-            place = bracket.end()
+                return False
             if bracket[0] in "\"'":
                 self._quote = bracket[0]
             else:
                 self._depth += 1 if bracket[0] in "([{" else -1
                 if self._depth <= 0 and bracket[0] in ")]}":
-                    return place
+                    return True
+        return False

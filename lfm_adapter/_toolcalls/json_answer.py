@@ -22,10 +22,9 @@ _BEGINS = {
     "[": re.compile(r"""\[\s{0,200}(?:["'{\[\]#\d-]|//|/\*|true|false|null)"""),
 }
 _MAY_BEGIN = {
-    "{": re.compile(r"\{\s{0,200}(?:/|[A-Za-z_$][\w$-]{0,100}\s{0,200})?"),
-    "[": re.compile(r"\[\s{0,200}(?:/|[a-z]{0,4})?"),
+    "{": re.compile(r"\{\s{0,200}(?:/|[A-Za-z_$][\w$-]{0,100}\s{0,200})?\Z"),
+    "[": re.compile(r"\[\s{0,200}(?:/|[a-z]{0,4})?\Z"),
 }
-
 _SPACE = re.compile(r"[ \t\n\r]+")
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[,\]} \t\n\r])")
 _COMMA = {"}": re.compile(r',[ \t\n\r]{0,200}(?=")'), "]": re.compile(r',[ \t\n\r]{0,200}(?=["\[{\-0-9tfn])')}
@@ -61,9 +60,9 @@ class JSONReader:
 
     def __init__(self, root: str = "{") -> None:
         self._root = root
-        self._held = ""  # what has come and was not returned
-        self._sent: list[str] = []
-        self._sent_chars = 0
+        self._json: list[str] = []  # what has come from the root on
+        self._sent_chars = 0  # how much of it was returned
+        self._held = ""  # the rest of it; before the root, what may begin it
         self._closers: list[str] = []
         # "start", "key", "first key", "colon", "value", "first value", "comma", "rest" or "nothing"
         self._wants = "start"
@@ -74,15 +73,16 @@ class JSONReader:
         if self._wants == "nothing":
             return ""
         if self._wants == "rest":
-            self._sent.append(text)
+            self._json.append(text)
             return ""
         data, place = self._held + text, 0
         if self._wants == "start":
-            start = self._find_root(data)
-            if start < 0:
+            root = _BEGINS[self._root].search(data) or _MAY_BEGIN[self._root].search(data)
+            text = data = self._held = data[root.start() :] if root else ""
+            if root is None or root.re is _MAY_BEGIN[self._root]:
                 return ""
-            data = data[start:]
             self._wants = "value"
+        self._json.append(text)
         while self._wants != "nothing":
             end = self._token(data, place)
             if end is None:
@@ -92,10 +92,7 @@ class JSONReader:
                 break
             place = end
         self._held = data[place:]
-        self._sent.append(data[:place])
         self._sent_chars += place
-        if self._wants == "rest":
-            self._sent.append(self._held)
         return data[:place]
 
     def close(self, *, cut_off: bool) -> str:
@@ -106,28 +103,18 @@ class JSONReader:
         """
         if self._wants in ("start", "nothing"):
             return ""
-        if self._wants != "rest":
-            self._sent.append(self._held)
         self._wants = "nothing"
-        text = "".join(self._sent)
-        return read_answer(text, strict_until=self._sent_chars, closes=not cut_off).json[self._sent_chars :]
-
-    def _find_root(self, data: str) -> int:
-        """Return where the JSON begins, or -1 where it has not begun yet."""
-        start = data.find(self._root)
-        while start >= 0 and not _BEGINS[self._root].match(data, start):
-            if _MAY_BEGIN[self._root].fullmatch(data, start):
-                self._held = data[start:]
-                return -1
-            start = data.find(self._root, start + 1)
-        if start < 0:
-            self._held = ""
-        return start
+        found = read_answer("".join(self._json), strict_until=self._sent_chars, closes=not cut_off)
+        return found[self._sent_chars :]
 
     def _token(self, data: str, place: int) -> int | None:
         """Return the place behind the next part of strict JSON, or None where no such part is certain."""
         if self._string:
-            return self._string_part(data, place)
+            if part := _STRING_PART.match(data, place):
+                return part.end()
+            quote = _END_QUOTE[self._string].match(data, place)
+            self._string = "" if quote else self._string
+            return quote.end() if quote else None
         if space := _SPACE.match(data, place):
             return space.end()
         char, wants = data[place : place + 1], self._wants
@@ -158,23 +145,9 @@ class JSONReader:
         sign = _SIGN.match(data, place)
         return None if sign is None else sign.end()
 
-    def _string_part(self, data: str, place: int) -> int | None:
-        if part := _STRING_PART.match(data, place):
-            return part.end()
-        quote = _END_QUOTE[self._string].match(data, place)
-        if quote is None:
-            return None
-        self._string = ""
-        return quote.end()
-
 
 def read_json(text: str, *, root: str = "{", cut_off: bool = False) -> str | None:
     """Return the JSON in an answer, as `JSONReader` finds and repairs it, or None.
-
-    Args:
-        text: The answer.
-        root: See `JSONReader`.
-        cut_off: See `JSONReader.close`.
 
     >>> read_json('The cat: {"name": "Tom", "age": 3')
     '{"name": "Tom", "age": 3}'
@@ -192,10 +165,6 @@ def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
     """Return why a text does not fit `response_format`, for the model to correct, or None if it fits.
 
     A value counts in the type that the schema wants, if nothing is lost by it: `"36"` is an integer.
-
-    Args:
-        text: The answer, or the JSON in it.
-        response_format: `{"type": "json_object"}` or `{"type": "json_schema", "json_schema": {"schema": …}}`.
 
     >>> schema_problem("Tom", {"type": "json_object"})
     'the answer is not JSON'

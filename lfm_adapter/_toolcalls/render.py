@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, as_text, dicts, parse
 from lfm_adapter._toolcalls.dialects import dialect_of, escaped
 from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
-from lfm_adapter._toolcalls.loose_strings import write_json
+from lfm_adapter._toolcalls.loose_tokens import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +32,7 @@ def with_tools(
     r"""Return messages that say by text alone what tools there are, what was called and what came of it.
 
     The definitions come at the end of the first system message, or in a new one. Results are data, and whoever wrote
-    them may mean harm: they become JSON in which every "<" is `\u003c`, so that they hold no marker. What users
-    and answers say is `escape_messages`.
+    them may mean harm: they become JSON in which every "<" is `\u003c`, so that they hold no marker.
 
     Args:
         messages: In wire form, with `tool_calls` and messages of the role "tool".
@@ -47,7 +47,7 @@ def with_tools(
     if not tools:
         return rewritten
     demand = _demand(choice, parallel=parallel, plain_text=plain_text)
-    return _with_system_text(rewritten, f"{spoken.tools(tools.definitions)}\n{spoken.manual}\n{demand}")
+    return _with_system_text(rewritten, f"{spoken.write_tools(tools.definitions)}\n{spoken.manual}\n{demand}")
 
 
 def with_schema(
@@ -61,49 +61,32 @@ def with_schema(
         beside_tools: Whether the answer may be a tool call instead.
     """
     described = as_dict(response_format.get("json_schema"))
-    schema = described.get("schema")
-    demand = "no other text, no code fence."
-    demand = (
-        f"If you call no tool, answer with JSON alone: {demand}"
-        if beside_tools
-        else f"Answer with JSON alone: {demand}"
-    )
-    if schema is None:
-        return _with_system_text(
-            list(escape_messages(messages, turns_only=True)), f"{demand} It must be one JSON object."
-        )
-    purpose = f" ({described['description']})" if described.get("description") else ""
-    demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(write_json(schema))}"
+    answer = "If you call no tool, answer" if beside_tools else "Answer"
+    demand = f"{answer} with JSON alone: no other text, no code fence."
+    if described.get("schema") is None:
+        demand = f"{demand} It must be one JSON object."
+    else:
+        purpose = f" ({described['description']})" if described.get("description") else ""
+        demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(write_json(described['schema']))}"
     return _with_system_text(list(escape_messages(messages, turns_only=True)), demand)
 
 
 def repair_calls(said: str, problem: str) -> list[JSONDict]:
-    """Return the messages that tell a model what was wrong with its calls.
-
-    Args:
-        said: Its answer.
-        problem: What was wrong, such as "no tool was called".
-    """
-    return _repair(
-        said, f"That was not what was asked for: {problem}. Write the tool call again, in the form described."
-    )
+    """Return messages that tell a model the `problem` with the calls in its answer, such as "no tool was called"."""
+    return _repair(said, problem, "Write the tool call again, in the form described.")
 
 
 def repair_schema(said: str, problem: str) -> list[JSONDict]:
-    """Return the messages that tell a model what was wrong with its JSON.
-
-    Args:
-        said: Its answer.
-        problem: What was wrong, such as "the answer is not JSON".
-    """
-    return _repair(said, f"That was not what was asked for: {problem}. Write the JSON again, whole, and nothing else.")
+    """Return messages that tell a model the `problem` with its JSON, such as "the answer is not JSON"."""
+    return _repair(said, problem, "Write the JSON again, whole, and nothing else.")
 
 
-def _repair(said: str, request: str) -> list[JSONDict]:
+def _repair(said: str, problem: str, demand: str) -> list[JSONDict]:
     # Some servers refuse an assistant's message without content, and none takes half a surrogate pair.
     said = escape_special_tokens(said.encode("utf-8", "replace").decode(), turns_only=True)
     answer: list[JSONDict] = [{"role": "assistant", "content": said}] if said.strip() else []
-    return [*answer, {"role": "user", "content": escape_special_tokens(request)}]
+    request = escape_special_tokens(f"That was not what was asked for: {problem}. {demand}")
+    return [*answer, {"role": "user", "content": request}]
 
 
 def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
@@ -123,21 +106,16 @@ def _history(messages: Sequence[Mapping[str, Any]], spoken: Dialect) -> Iterator
     which of two calls of one tool a result belongs to.
     """
     names: dict[str, str] = {}
-    results: list[Mapping[str, Any]] = []
-    for message in messages:
-        if message.get("role") == "tool":
-            results.append(message)
+    for is_result, group in groupby(messages, lambda message: message.get("role") == "tool"):
+        if is_result:
+            yield _results(list(group), names, spoken)
             continue
-        if results:
-            yield _results(results, names, spoken)
-            results = []
-        if message.get("tool_calls"):
-            names.clear()
-            yield _with_calls(message, names, spoken)
-        else:
-            yield dict(message)
-    if results:
-        yield _results(results, names, spoken)
+        for message in group:
+            if message.get("tool_calls"):
+                names.clear()
+                yield _with_calls(message, names, spoken)
+            else:
+                yield dict(message)
 
 
 def _results(messages: list[Mapping[str, Any]], names: dict[str, str], spoken: Dialect) -> JSONDict:
@@ -159,7 +137,7 @@ def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: Diale
         arguments = parse(written) if isinstance(written, str) and written.strip() else (written or {})
         calls.append((name, arguments if isinstance(arguments, dict) else as_text(written)))
     plain = {key: value for key, value in message.items() if key != "tool_calls"}
-    return {**plain, "content": _appended(message.get("content"), spoken.calls(calls), "\n")}
+    return {**plain, "content": _appended(message.get("content"), spoken.write_calls(calls), "\n")}
 
 
 def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialect) -> Any:
@@ -172,7 +150,8 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialec
     # An object or a list goes in as it is, with its own spaces and numbers, all else as a JSON string.
     result = text if isinstance(parse(text), dict | list) else write_json(text)
     named = f'"name": {write_json(name)}, ' if name else ""
-    rendered = spoken.result(escaped(f'{{{named}"result": {result}}}'))
+    start, end = spoken.result
+    rendered = start + escaped(f'{{{named}"result": {result}}}') + end
     images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
     return [{"type": "text", "text": rendered}, *images] if images else rendered
 

@@ -7,7 +7,6 @@ a few hundred characters deep. So the work is counted, and what would take too m
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -32,9 +31,7 @@ class TooMuchError(Exception):
 class WorkBudget:
     """The steps that may be taken for one value, or for the arguments of one call.
 
-    Attributes:
-        left: How many there still are. A step holds a part of a value against a keyword of a schema, or tries to bring
-            it into a type.
+    A step holds a part of a value against a keyword of a schema, or tries to bring it into a type.
     """
 
     __slots__ = ("left",)
@@ -43,11 +40,7 @@ class WorkBudget:
         self.left = steps
 
     def spend(self, steps: int = 1) -> None:
-        """Take steps.
-
-        Raises:
-            TooMuchError: There are not so many.
-        """
+        """Take steps, or raise `TooMuchError` where fewer are left."""
         self.left -= steps
         if self.left < 0:
             raise TooMuchError
@@ -60,7 +53,10 @@ class Checker:
     """
 
     def __init__(self, schema: Any) -> None:
-        self._validator = _validator(schema)
+        try:
+            self._validator = _compiled(json.dumps(schema)) if isinstance(schema, dict | bool) else None
+        except Exception:  # noqa: BLE001 - whatever a reference, a pattern or a number in it has the library raise
+            self._validator = None
 
     def problem(self, value: Any, budget: WorkBudget | None = None) -> str | None:
         """Return why `value` does not fit, in one sentence, or None if it fits or the schema cannot be used."""
@@ -68,24 +64,20 @@ class Checker:
             return None
         from jsonschema.exceptions import best_match
 
+        _budget.set(budget or WorkBudget())
         try:
-            with _spending(budget or WorkBudget()):
-                error = best_match(self._validator.iter_errors(value))
-        except Exception:  # noqa: BLE001 - whatever a reference, a pattern or a number in the schema has its library raise
+            error = best_match(self._validator.iter_errors(value))
+        except Exception:  # noqa: BLE001 - as above
             return None
         return None if error is None else _told(error)
 
     def fits(self, value: Any, part: Any, budget: WorkBudget) -> bool:
-        """Tell whether `value` fits a part of the schema. It does not where the schema cannot be used.
-
-        Raises:
-            TooMuchError: It would take more steps than there are.
-        """
+        """Tell whether `value` fits a part of the schema, or raise `TooMuchError`. An unusable schema fits nothing."""
         if self._validator is None or not isinstance(part, dict | bool):
             return False
+        _budget.set(budget)
         try:
-            with _spending(budget):
-                return self._validator.evolve(schema=part).is_valid(value)
+            return self._validator.evolve(schema=part).is_valid(value)
         except TooMuchError:
             raise
         except Exception:  # noqa: BLE001 - as above
@@ -103,15 +95,6 @@ def schema_error(schema: Any) -> str | None:
     except (TypeError, ValueError, RecursionError):
         return "it is not JSON"
     return None
-
-
-def _validator(schema: Any) -> Validator | None:
-    if not isinstance(schema, dict | bool):
-        return None
-    try:
-        return _compiled(json.dumps(schema))
-    except Exception:  # noqa: BLE001 - as in `Checker`
-        return None
 
 
 # Compiling and checking a schema takes a millisecond, and an agent binds the same tools with every turn.
@@ -137,16 +120,8 @@ def _without_dialect(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key != "$schema" or not isinstance(value, str)}
 
 
+# The budget of the value that is being checked: `jsonschema` leaves no room for an argument.
 _budget: ContextVar[WorkBudget] = ContextVar("_budget")
-
-
-@contextmanager
-def _spending(budget: WorkBudget) -> Iterator[None]:
-    token = _budget.set(budget)
-    try:
-        yield
-    finally:
-        _budget.reset(token)
 
 
 @lru_cache
@@ -154,20 +129,19 @@ def _counting(validator: Any) -> Any:
     """Return a class of validators that takes a step of the budget for each keyword."""
     from jsonschema import validators
 
+    def counted(check: Callable[..., Any]) -> Callable[..., Any]:
+        def run(validator: Any, expected: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+            budget = _budget.get()
+            budget.spend()
+            for error in check(validator, expected, value, schema) or ():
+                budget.spend(len(error.message) // _MESSAGE_CHARS_A_STEP)  # the whole value was written into it
+                yield error
+
+        return run
+
     extend: Callable[..., Any] = validators.extend  # it has no types
     checks = {**validator.VALIDATORS, "uniqueItems": _unique_items}
-    return extend(validator, {name: _counted(check) for name, check in checks.items()})
-
-
-def _counted(check: Callable[..., Any]) -> Callable[..., Any]:
-    def counted(validator: Any, expected: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
-        budget = _budget.get()
-        budget.spend()
-        for error in check(validator, expected, value, schema) or ():
-            budget.spend(len(error.message) // _MESSAGE_CHARS_A_STEP)  # the whole value was written into it
-            yield error
-
-    return counted
+    return extend(validator, {name: counted(check) for name, check in checks.items()})
 
 
 def _unique_items(validator: Any, wanted: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict
 from lfm_adapter._toolcalls.coercion import Coercion
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Tools"]
 
 _NOT_IN_AN_IDENTIFIER = re.compile(r"\W")
-
-
-_Argument: TypeAlias = "tuple[Any, frozenset[str]]"
-"""The schema of an argument, and the JSON types that it admits."""
 
 
 class Tools:
@@ -41,7 +37,6 @@ class Tools:
         self.names = frozenset(tool["name"] for tool in definitions)
         self.longest_name = max(map(len, self.names), default=0)
         self._coercions = {tool["name"]: Coercion(tool["parameters"]) for tool in definitions}
-        self._arguments: dict[str, tuple[dict[str, _Argument], _Argument]] = {}
         # Python's identifiers have no hyphen, so that LFMs write `resolve_library_id(…)` for "resolve-library-id":
         # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1358
         self._identifiers: dict[str, str | None] = {}
@@ -51,17 +46,15 @@ class Tools:
 
     @classmethod
     def from_openai(cls, tools: Sequence[Mapping[str, Any]], *, check_schemas: bool = True) -> Tools:
-        """Take tools in OpenAI's form.
+        """Take tools in OpenAI's form. Those of another type than "function" are for the server to run.
 
         Args:
-            tools: `{"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}`, or a tool of
-                another type, which the server runs.
-            check_schemas: Whether to hold each `parameters` against the rules of JSON Schema, not only to see that it
-                is that of an object. The first check loads `jsonschema`, which takes a tenth of a second.
+            tools: `{"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}`.
+            check_schemas: Whether to hold `parameters` against the rules of JSON Schema, which takes a tenth of a
+                second the first time.
 
         Raises:
-            ConfigurationError: A function has no name or that of another, or its `parameters` are not the schema of
-                an object.
+            ConfigurationError: A function has no name or another's, or its `parameters` are not an object's schema.
         """
         definitions: dict[str, JSONDict] = {}
         server_tools = []
@@ -79,11 +72,7 @@ class Tools:
         return bool(self.definitions)
 
     def only(self, name: str) -> Tools:
-        """Return these tools with no function but the one of this name.
-
-        Raises:
-            ConfigurationError: No tool has this name.
-        """
+        """Return these tools with no function but `name`, or raise `ConfigurationError` where there is none."""
         if name not in self.names:
             raise ConfigurationError(f"`tool_choice` names {name!r}, but the tools are {sorted(self.names)}.")
         return Tools([tool for tool in self.definitions if tool["name"] == name], self.server_tools)
@@ -94,35 +83,26 @@ class Tools:
 
     def has_argument(self, name: str, key: str) -> bool:
         """Tell whether the schema of a tool names an argument."""
-        return key in self._arguments_of(name)[0]
+        return key in self._coercions[name].properties
 
     def argument_types(self, name: str, key: str) -> frozenset[str]:
         """Return the JSON types that an argument may have; none where the schema does not say."""
-        known, others = self._arguments_of(name)
-        return known[key][1] if key in known else others[1]
+        return self._argument(name, key)[1]
 
     def coerced(self, name: str, key: str, value: Any, budget: WorkBudget) -> Any:
         """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""
-        known, others = self._arguments_of(name)
-        schema, types = known.get(key, others)
-        if isinstance(value, str) and "string" in types:
+        schema, types = self._argument(name, key)
+        if not schema or (isinstance(value, str) and "string" in types):
             return value
-        return self._coercions[name].coerced(value, schema, budget) if schema else value
+        return self._coercions[name].coerced(value, schema, budget)
 
     def problem(self, name: str, arguments: dict[str, Any], budget: WorkBudget) -> str | None:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
         return self._coercions[name].checker.problem(arguments, budget)
 
-    def _arguments_of(self, name: str) -> tuple[dict[str, _Argument], _Argument]:
-        """Return what is known of each argument of a tool, and of such as have no property."""
-        found = self._arguments.get(name)
-        if found is None:
-            coercion = self._coercions[name]
-            schema = coercion.resolved(coercion.schema)
-            others = schema.get("additionalProperties")
-            known = {key: (part, coercion.types(part)) for key, part in as_dict(schema.get("properties")).items()}
-            found = self._arguments[name] = known, (others, coercion.types(others))
-        return found
+    def _argument(self, name: str, key: str) -> tuple[Any, frozenset[str]]:
+        properties = self._coercions[name].properties
+        return properties[key] if key in properties else properties[None]
 
 
 def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:

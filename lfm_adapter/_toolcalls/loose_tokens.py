@@ -1,4 +1,4 @@
-"""Strings in quotes as Python and JSON have them, and as models write them: with quotes and line breaks in them."""
+"""Strings and numbers as Python and JSON have them, and as models write them, such as with quotes within strings."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import re
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-__all__ = ["LooseString", "Style", "ends_string", "read_string", "write_json"]
+__all__ = ["SPACE", "LooseString", "Style", "after", "read_bare", "read_string", "write_json"]
+
+SPACE = re.compile(r"\s*")
+
+
+def after(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Return the place behind a match of `pattern`, or `place` where it does not match."""
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
 
 
 class Style(Enum):
     """Where a value is written, which decides what counts as a value and where a string ends."""
 
-    JSON = auto()
-    """In a call that is written as JSON."""
-    PYTHON = auto()
-    """In a list or dict of a call that is written as Python."""
-    ARGUMENT = auto()
-    """An argument of such a call: `f(a="x")`."""
-    ANSWER = auto()
-    """In an answer. All that can be read is read: words without quotes are strings, stray characters are dropped."""
+    JSON = auto()  # in a call that is written as JSON
+    PYTHON = auto()  # in a list or dict of a call that is written as Python
+    ARGUMENT = auto()  # an argument of such a call: `f(a="x")`
+    ANSWER = auto()  # in an answer, of which all is read: bare words are strings, stray characters are dropped
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -45,7 +49,9 @@ class LooseString(NamedTuple):
         return str(json.loads(f'"{self.json}"')) if "\\" in self.json else self.json
 
 
-# What follows a quote that closes a string. More than 100 characters of white space close it as well.
+# What follows a quote that closes a string. In what Python or JSON would read, every quote that is not escaped closes.
+# LFMs also leave quotes in a string unescaped, as their templates do: https://github.com/ggml-org/llama.cpp/issues/26658.
+# More than 100 characters of white space close a string as well.
 _AFTER_STRING = {
     Style.JSON: re.compile(r"\s{0,100}(?:[,:\]}]|\Z)|\s{100}"),
     Style.PYTHON: re.compile(r"""\s{0,100}(?:[,:\]})"']|\Z)|\s{100}"""),
@@ -73,15 +79,6 @@ _AFTER_STRING = {
 }
 
 
-def ends_string(text: str, place: int, style: Style) -> bool:
-    """Tell whether the quote before `place` closes its string, judged by what follows it.
-
-    In what Python or JSON would read, every quote that is not escaped closes. LFMs also leave quotes in a string
-    unescaped, as their templates do: https://github.com/ggml-org/llama.cpp/issues/26658.
-    """
-    return _AFTER_STRING[style].match(text, place) is not None
-
-
 _PLAIN = {'"': re.compile(r'[^"\\\x00-\x1f]+'), "'": re.compile(r"""[^'"\\\x00-\x1f]+""")}
 _JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _OTHER_ESCAPE = re.compile(
@@ -91,14 +88,7 @@ _LAST_QUOTE = re.compile(r"\\['\"]\s{0,100}\)\s{0,100}\]?\s{0,100}\Z")
 
 
 def read_string(text: str, place: int, style: Style, *, strict_until: int = 0) -> LooseString:
-    """Read a string whose opening quote is at `place`.
-
-    Args:
-        text: The text.
-        place: Where the quote is.
-        style: Where the string is written.
-        strict_until: Before this place, any quote closes it that is not escaped.
-    """
+    """Read a string whose opening quote is at `place`. Before `strict_until`, only a backslash keeps it open."""
     quote = text[place]
     is_python = style in (Style.PYTHON, Style.ARGUMENT)
     closing = quote * 3 if is_python and text.startswith(quote * 3, place) else quote
@@ -116,7 +106,7 @@ def read_string(text: str, place: int, style: Style, *, strict_until: int = 0) -
             continue
         if char == quote and text.startswith(closing, place):
             end = place + len(closing)
-            if len(closing) > 1 or place < strict_until or ends_string(text, end, style):
+            if len(closing) > 1 or place < strict_until or _AFTER_STRING[style].match(text, end):
                 return LooseString("".join(out), end, is_closed=True)
         out.append(char if char == "'" else _encode(char)[1:-1])
         place += 1
@@ -140,3 +130,46 @@ def _escape(text: str, place: int, style: Style) -> tuple[str, int]:
     else:
         char = {"'": "'", "\n": "", "a": "\a", "v": "\v"}[escape[0][1]]
     return write_json(char)[1:-1], escape.end()
+
+
+_WORD = re.compile(r"[\w$-]+")
+_CONSTANTS = {"true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null"}
+_ANSWER_CONSTANTS = _CONSTANTS | {"undefined": "null", "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,64})|(?P<whole>[0-9][0-9_]*)?(?P<fraction>\.[0-9]*)?"
+    r"(?P<exponent>[eE][+-]?[0-9]+)?)(?![\w$.+-])"
+)
+
+
+def _read_number(text: str, place: int) -> tuple[str, int]:
+    """Return a number as JSON writes it, or "", and the place behind it.
+
+    Python also has "+1", ".5", "5.", "1_000" and "0x1f", and LFMs write "007".
+    """
+    match = _NUMBER.match(text, place)
+    if match is None:
+        return "", place
+    sign = match["sign"].strip("+")
+    if match["hex"]:
+        return f"{sign}{int(match['hex'], 16)}", match.end()
+    whole, fraction = match["whole"] or "", match["fraction"] or ""
+    if not whole and len(fraction) < 2:
+        return "", place
+    digits = whole.replace("_", "").lstrip("0") or "0"
+    written = f"{sign}{digits}{f'{fraction}0' if fraction == '.' else fraction}{match['exponent'] or ''}"
+    return written, match.end()
+
+
+def read_bare(text: str, place: int, style: Style, *, is_key: bool) -> tuple[str, int]:
+    """Return as JSON what has no quotes, "" where it says nothing, and the place behind it."""
+    number, end = _read_number(text, place)
+    if number:
+        return f'"{number}"' if is_key else number, end
+    word = _WORD.match(text, place)
+    if word is None:
+        return "", place + 1
+    is_answer = style is Style.ANSWER
+    constant = (_ANSWER_CONSTANTS if is_answer else _CONSTANTS).get(word[0])
+    if constant and not is_key:
+        return constant, word.end()
+    return f'"{word[0]}"' if is_answer else "", word.end()
