@@ -5,7 +5,6 @@ Public names are loaded on first use (PEP 562): `import lfm_adapter` loads neith
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._version import __version__
@@ -13,6 +12,7 @@ from lfm_adapter._version import __version__
 if TYPE_CHECKING:
     from lfm_adapter import catalog, errors, local, testing, types
     from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.settings import ClientOptions
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.langchain.chat_model import ChatLFM
@@ -21,6 +21,7 @@ __all__ = [
     "AsyncLFMClient",
     "Attribution",
     "ChatLFM",
+    "ClientOptions",
     "LFMClient",
     "__version__",
     "catalog",
@@ -30,21 +31,42 @@ __all__ = [
     "types",
 ]
 
-_MODULES = {
-    "AsyncLFMClient": "lfm_adapter._client.async_client",
-    "Attribution": "lfm_adapter._openrouter.request",
-    "ChatLFM": "lfm_adapter.langchain.chat_model",
-    "LFMClient": "lfm_adapter._client.sync_client",
-}
 
+def __getattr__(name: str) -> Any:  # noqa: C901 # a case for each name
+    value: Any
+    match name:
+        case "AsyncLFMClient":
+            from lfm_adapter._client.async_client import AsyncLFMClient
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        value = getattr(import_module(_MODULES[name]), name)
-    elif name in __all__:
-        value = import_module(f"lfm_adapter.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            value = AsyncLFMClient
+        case "Attribution":
+            from lfm_adapter._openrouter.request import Attribution
+
+            value = Attribution
+        case "ChatLFM":
+            from lfm_adapter.langchain.chat_model import ChatLFM
+
+            value = ChatLFM
+        case "ClientOptions":
+            from lfm_adapter._client.settings import ClientOptions
+
+            value = ClientOptions
+        case "LFMClient":
+            from lfm_adapter._client.sync_client import LFMClient
+
+            value = LFMClient
+        case "catalog":
+            import lfm_adapter.catalog as value
+        case "errors":
+            import lfm_adapter.errors as value
+        case "local":
+            import lfm_adapter.local as value
+        case "testing":
+            import lfm_adapter.testing as value
+        case "types":
+            import lfm_adapter.types as value
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
 

@@ -6,16 +6,17 @@ import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.base import BaseClient
-from lfm_adapter._client.catalog_refresh import arefresh_catalog
+from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.exchange import Exchange
-from lfm_adapter._client.request import deltas_of, endpoints_request, key_request, models_request
+from lfm_adapter._client.request import ApiRequest, deltas_of
 from lfm_adapter._client.retries import DRAIN_S, Attempts
+from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._openrouter.response import is_event_stream
 from lfm_adapter._transport.aiohttp import AiohttpTransport
-from lfm_adapter.errors import APIError
+from lfm_adapter.errors import APIError, NotFoundError
 from lfm_adapter.types import AsyncStream, AsyncTransport, Delta
 
 if TYPE_CHECKING:
@@ -23,12 +24,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from lfm_adapter._client.exchange import Messages
-    from lfm_adapter._client.request import ApiRequest, CompletionRequest
     from lfm_adapter.types import AsyncHTTPResponse, ChatParameters, JSONDict, ModelCard, Reply
 
 __all__ = ["AsyncLFMClient"]
-
-R = TypeVar("R")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -49,9 +47,10 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         exchange = Exchange(self._settings, messages, model, parameters, stream=False)
         while exchange.reply is None:
             try:
-                exchange.on_response(await self._run(exchange.request))
+                exchange.on_response(await self._send(exchange.attempts))
             except APIError as error:
-                exchange.on_error(error)
+                if delay := exchange.on_error(error):
+                    await asyncio.sleep(delay)
         return exchange.reply
 
     def stream(
@@ -62,68 +61,64 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
 
     async def list_models(self) -> list[JSONDict]:
         """Return the models as OpenRouter lists them. Needs no key."""
-        return await self._run(models_request(self._settings))
+        return list(dicts(await self._run(ApiRequest(self._settings, "/models", needs_key=False))))
 
     async def list_endpoints(self, model: str) -> JSONDict:
         """Return a model and its endpoints, with their prices, limits and health. Needs no key."""
-        return await self._run(endpoints_request(self._settings, model))
+        return as_dict(await self._run(self._endpoints_request(model)))
 
     async def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""
-        return await self._run(key_request(self._settings))
+        return as_dict(await self._run(ApiRequest(self._settings, "/key")))
 
     async def refresh_catalog(self) -> tuple[ModelCard, ...]:
         """Return the catalogue with what OpenRouter lists today: see `LFMClient.refresh_catalog`."""
-        return await arefresh_catalog(self, checked=datetime.now(tz=UTC).date())
+        listed = liquid_models(await self.list_models())
+        endpoints: dict[str, JSONDict] = {}
+        for model in listed:
+            with suppress(NotFoundError):  # it went away in between
+                endpoints[model] = await self.list_endpoints(model)
+        return refreshed_cards(listed, endpoints, datetime.now(tz=UTC).date())
 
-    async def _run(self, request: ApiRequest[R]) -> R:
+    async def _run(self, request: ApiRequest) -> Any:
         attempts = Attempts(request)
         while True:
             try:
-                response = await self._transport.send(attempts.begin())
-                return request.read(response.status_code, response.headers, await self._body(response, attempts))
+                return await self._send(attempts)
             except APIError as error:
                 await asyncio.sleep(attempts.retry_delay(error))
 
-    async def _body(self, response: AsyncHTTPResponse, attempts: Attempts) -> bytes:
+    async def _send(self, attempts: Attempts) -> Any:
+        return await self._read(await self._transport.send(attempts.begin()), attempts)
+
+    async def _read(self, response: AsyncHTTPResponse, attempts: Attempts) -> Any:
         try:
             while piece := await response.read(attempts.read_timeout()):
                 attempts.add_body(piece, response.status_code)
         finally:
             response.close()
-        return attempts.take_body()
+        return attempts.read_body(response.status_code, response.headers)
 
     async def _deltas(self, exchange: Exchange) -> AsyncGenerator[Delta]:
         while exchange.reply is None:
             try:
-                async with aclosing(self._response(exchange.request)) as deltas:
+                async with aclosing(self._attempt(exchange)) as deltas:
                     async for delta in deltas:
                         for passed in exchange.on_delta(delta):
                             yield passed
             except APIError as error:
-                exchange.on_error(error)
+                if delay := exchange.on_error(error):
+                    await asyncio.sleep(delay)
 
-    async def _response(self, request: CompletionRequest) -> AsyncGenerator[Delta]:
-        attempts = Attempts(request)
-        while True:
-            try:
-                async with aclosing(self._attempt(request, attempts)) as deltas:
-                    async for delta in deltas:
-                        yield delta
-            except APIError as error:
-                await asyncio.sleep(attempts.retry_delay(error))
-            else:
-                return
-
-    async def _attempt(self, request: CompletionRequest, attempts: Attempts) -> AsyncGenerator[Delta]:
+    async def _attempt(self, exchange: Exchange) -> AsyncGenerator[Delta]:
+        attempts = exchange.attempts
         response = await self._transport.send(attempts.begin())
         try:
             if not is_event_stream(response.status_code, response.headers):
-                body = await self._body(response, attempts)
-                for delta in deltas_of(request.read(response.status_code, response.headers, body)):
+                for delta in deltas_of(await self._read(response, attempts)):
                     yield delta
                 return
-            reader = attempts.watch(request.reader(response.headers))
+            reader = attempts.watch(exchange.request.reader(response.headers))
             while reader.reply is None:
                 for delta in reader.feed(await response.read(attempts.read_timeout())):
                     yield delta
@@ -131,4 +126,4 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
                 await response.read(DRAIN_S)
         finally:
             response.close()
-        yield Delta(reply=request.complete(reader.reply))
+        yield Delta(reply=exchange.request.complete(reader.reply))

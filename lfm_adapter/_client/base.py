@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any, Generic, Self, TypeVar
+from urllib.parse import quote
 
+from lfm_adapter._client.request import ApiRequest
 from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, Settings
 
 __all__ = ["BaseClient"]
@@ -53,6 +55,10 @@ class BaseClient(ClientOptions, Generic[T]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model={self._settings.model!r}, base_url={self._settings.base_url!r})"
+
+    def _endpoints_request(self, model: str) -> ApiRequest:
+        model = self._settings.resolve_model(model)
+        return ApiRequest(self._settings, f"/models/{quote(model, safe='/:~')}/endpoints", model=model, needs_key=False)
 
     @staticmethod
     @abstractmethod

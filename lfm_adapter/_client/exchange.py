@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, resolve_model
+from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import APIError, ContextWindowExceededError, NoEndpointsError, OutputValidationError
 
@@ -54,13 +55,14 @@ def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # th
 
 
 class Exchange:
-    """Holds the request of the current turn, and takes its response.
+    """Holds the attempts of the current turn, and takes its response.
 
     A stream is never taken back. What the server is known to support streams as it comes, and invalid output is retried
     only if none of it was passed on. What was prompted for is held back until no retry can follow (`Plan.buffers`).
 
     Attributes:
-        request: The request to send.
+        request: The request of the current turn.
+        attempts: Its attempts.
         reply: The final reply, once there is one.
 
     Raises:
@@ -95,14 +97,6 @@ class Exchange:
         refuses_tools = "tools" in fields and tool_support(settings.base_url, self._model).is_refused
         self._begin(self._make_plan(refuses_tools=refuses_tools))
 
-    def on_response(self, reply: Reply) -> None:
-        """Take the whole response: it becomes `reply`, or `request` becomes that of the next turn.
-
-        Raises:
-            OutputValidationError: The output is invalid and no retry is left.
-        """
-        self._finish(reply)
-
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
         """Take a delta of the response, and return those to pass on now.
 
@@ -110,7 +104,7 @@ class Exchange:
             OutputValidationError: See `on_response`.
         """
         if delta.reply is not None:
-            rest = self._finish(delta.reply)
+            rest = self.on_response(delta.reply)
             return () if self.reply is None else [*self._take_buffer(), *rest, delta]
         if self._reads_text:
             read = self._reader.on_delta(delta)
@@ -126,8 +120,18 @@ class Exchange:
         self._has_streamed = True
         return (delta,)
 
-    def on_error(self, error: APIError) -> None:
-        """Take a failure of `request`: prepare another that may succeed, or raise the error."""
+    def on_error(self, error: APIError) -> float | None:
+        """Return the seconds to wait before the next attempt; None if a new request replaces the one that failed.
+
+        Raises:
+            APIError: The error, if it is final.
+        """
+        if isinstance(error, OutputValidationError):
+            raise error
+        try:
+            return self.attempts.retry_delay(error)
+        except APIError as final:
+            error = final
         if (
             isinstance(error, NoEndpointsError)
             and error.partial is None
@@ -137,13 +141,13 @@ class Exchange:
         ):
             if not _NARROWING & self._plan.fields.keys():
                 tool_support(self._settings.base_url, self._model).refused_at = time.monotonic()
-            self._begin(self._make_plan(refuses_tools=True), self.request.deadline)
-            return
+            self._begin(self._make_plan(refuses_tools=True), self.attempts.deadline)
+            return None
         tokens_left = self._tokens_left(error)
         if tokens_left is not None:
             self._max_output_tokens = tokens_left
-            self._begin(self._plan, self.request.deadline)
-            return
+            self._begin(self._plan, self.attempts.deadline)
+            return None
         if error.partial is None:
             error.partial = self._previous
         raise error
@@ -175,7 +179,7 @@ class Exchange:
             stream=self._stream,
             max_output_tokens=self._max_output_tokens,
         )
-        self.request.deadline = deadline
+        self.attempts = Attempts(self.request, deadline)
         self._plan = plan
         self._reads_text = plan.reads_text  # asked for each delta
         if plan.is_validated:
@@ -199,8 +203,15 @@ class Exchange:
         deltas, self._buffer = self._buffer, []
         return deltas
 
-    def _finish(self, reply: Reply) -> list[Delta]:
-        """Read and validate the whole response; return the deltas of a stream that are still missing."""
+    def on_response(self, reply: Reply) -> list[Delta]:
+        """Take the whole response: it becomes `reply`, or `attempts` become those of the next turn.
+
+        Returns:
+            The deltas of a stream that are still missing.
+
+        Raises:
+            OutputValidationError: The output is invalid and no retry is left.
+        """
         rest: list[Delta] = []
         issue = None
         raw_text = reply.text
@@ -233,7 +244,7 @@ class Exchange:
             follow_up = (repair_calls if issue.in_calls else repair_schema)(raw_text, issue.text)
             plan = replace(self._plan, messages=[*self._plan.messages, *follow_up])
         try:
-            self._begin(plan, self.request.deadline)
+            self._begin(plan, self.attempts.deadline)
         except ContextWindowExceededError:  # the follow-up is too long, not the user's prompt
             return False
         self._output_retries += 1

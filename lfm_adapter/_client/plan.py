@@ -71,14 +71,7 @@ def make_plan(
     *,
     refuses_tools: bool = False,
 ) -> Plan:
-    """Decide how to ask.
-
-    Args:
-        messages: The messages in wire form.
-        parameters: The other fields of the request, as the user gave them.
-        model: The model to ask.
-        settings: The client's settings; `tool_calling` overrides the choice made here.
-        refuses_tools: No endpoint serves the model with tools.
+    """Decide how to ask: `settings.tool_calling`, then `refuses_tools` (no endpoint takes them), then the model's card.
 
     Raises:
         ConfigurationError: `tools` or `tool_choice` is invalid.
@@ -111,12 +104,7 @@ def make_plan(
 def _prompts_schema(plan: Plan, card: ModelCard, settings: Settings, *, may_call_in_text: bool) -> bool:
     """Return whether the prompt has to describe the schema; leave `response_format` in the request where it can help.
 
-    Args:
-        plan: The plan so far.
-        card: The model.
-        settings: The client's settings.
-        may_call_in_text: The output may be a call written as text, which a server that enforces `response_format`
-            would prevent.
+    A server that enforces `response_format` would prevent a call written as text.
     """
     can = card.capabilities
     is_supported = can.structured_outputs

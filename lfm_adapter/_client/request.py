@@ -6,32 +6,24 @@ import logging
 import sys
 import time
 import warnings
-from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-from lfm_adapter import catalog
-from lfm_adapter._json import as_dict, dicts
+from lfm_adapter._json import dicts
 from lfm_adapter._openrouter.failure import RequestContext
 from lfm_adapter._openrouter.request import body_of, encode, headers_of
 from lfm_adapter._openrouter.response import StreamReader, read_json, read_reply
+from lfm_adapter.catalog import apply_context_limit, compute_cost, get
 from lfm_adapter.errors import ConfigurationError, RetiredModelWarning
 from lfm_adapter.types import Delta, HTTPRequest, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import JSONDict
 
-__all__ = [
-    "ApiRequest", "CompletionRequest", "deltas_of", "endpoints_request", "key_request", "models_request",
-    "resolve_model",
-]  # fmt: skip
-
-R = TypeVar("R")
+__all__ = ["ApiRequest", "CompletionRequest", "deltas_of", "resolve_model"]
 
 logger = logging.getLogger("lfm_adapter")
 
@@ -39,28 +31,23 @@ logger = logging.getLogger("lfm_adapter")
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
 
 
-class ApiRequest(ABC, Generic[R]):
-    """A request to one address of the API, of which each attempt sends the same bytes.
+class ApiRequest:
+    """A GET request to one address of the API.
 
     Attributes:
         settings: The client's settings.
         model: The model that it is about, or None.
         key: The key that the last attempt sent, to be hidden in errors.
         body: The bytes to send, or None.
-        deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first attempt.
     """
 
-    def __init__(
-        self, settings: Settings, method: str, path: str, *, model: str | None = None, needs_key: bool = True
-    ) -> None:
+    def __init__(self, settings: Settings, path: str, *, model: str | None = None, needs_key: bool = True) -> None:
         self.settings = settings
         self.model = model
-        self._method = method
         self._url = f"{settings.base_url}{path}"
         self._needs_key = needs_key
         self.key: str | None = None
         self.body: bytes | None = None
-        self.deadline: float | None = None
         self._stream = False
 
     def http(self, timeout: float) -> HTTPRequest:
@@ -73,61 +60,24 @@ class ApiRequest(ABC, Generic[R]):
             body=self.body is not None,
             stream=self._stream,
         )
-        return HTTPRequest(self._method, self._url, headers, self.body, timeout)
+        return HTTPRequest("GET" if self.body is None else "POST", self._url, headers, self.body, timeout)
 
     @property
     def context(self) -> RequestContext:
         """What error messages need to know about the request."""
         return RequestContext(self.model, time.time())
 
-    @abstractmethod
-    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> R:
-        """Read a plain response.
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Any:
+        """Return the `data` of a plain response.
 
         Raises:
             APIError: The response is an error, or cannot be parsed.
         """
+        return read_json(status, headers, body, self.context).get("data")
 
 
-class LookupRequest(ApiRequest[R]):
-    """A GET request; `convert` takes the `data` of its response."""
-
-    def __init__(self, settings: Settings, path: str, convert: Callable[[Any], R], **options: Any) -> None:
-        super().__init__(settings, "GET", path, **options)
-        self._convert = convert
-
-    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> R:
-        """See `ApiRequest.read`."""
-        return self._convert(read_json(status, headers, body, self.context).get("data"))
-
-
-def models_request(settings: Settings) -> ApiRequest[list[JSONDict]]:
-    """Return the request for the list of models."""
-    return LookupRequest(settings, "/models", lambda data: list(dicts(data)), needs_key=False)
-
-
-def endpoints_request(settings: Settings, model: str) -> ApiRequest[JSONDict]:
-    """Return the request for a model's endpoints."""
-    model = settings.resolve_model(model)
-    path = f"/models/{quote(model, safe='/:~')}/endpoints"
-    return LookupRequest(settings, path, as_dict, model=model, needs_key=False)
-
-
-def key_request(settings: Settings) -> ApiRequest[JSONDict]:
-    """Return the request for the limits and the usage of the key."""
-    return LookupRequest(settings, "/key", as_dict)
-
-
-class CompletionRequest(ApiRequest[Reply]):
-    """A request for a chat completion.
-
-    Args:
-        settings: The client's settings.
-        model: The model to ask, resolved.
-        messages: The messages in wire form.
-        parameters: The other fields of the request.
-        stream: Whether to stream the response.
-        max_output_tokens: Tokens left for the output, where the server has counted them.
+class CompletionRequest(ApiRequest):
+    """A POST request for a chat completion. `max_output_tokens` are those that the server has left, where it counted.
 
     Attributes:
         max_tokens: The `max_tokens` that is sent; None for the server's default.
@@ -147,14 +97,14 @@ class CompletionRequest(ApiRequest[Reply]):
         stream: bool,
         max_output_tokens: int | None = None,
     ) -> None:
-        super().__init__(settings, "POST", "/chat/completions", model=model)
+        super().__init__(settings, "/chat/completions", model=model)
         self._stream = stream
         fields = dict(parameters)
         if fields.get("stream") and not stream:
             raise ConfigurationError("`chat` returns a whole reply. Call `stream` to read it while it is written.")
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
-        self._limits = catalog.apply_context_limit(
+        self._limits = apply_context_limit(
             messages,
             newer_name if asked is None else asked,
             settings.card(model),
@@ -177,24 +127,21 @@ class CompletionRequest(ApiRequest[Reply]):
         self.body = encode(body_of(model, messages, fields))
 
     def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-        """See `ApiRequest.read`. The response to a streamed request may be plain as well."""
+        """Read a plain response, which a streamed request may get as well."""
         return self.complete(read_reply(status, headers, body, self.context))
 
     def reader(self, headers: Mapping[str, str]) -> StreamReader:
         """Return a reader for the streamed response."""
-        settings = self.settings
+        limits = self.settings
         return StreamReader(
-            self.context,
-            headers,
-            max_event_bytes=settings.max_event_bytes,
-            max_reply_bytes=settings.max_reply_bytes,
+            self.context, headers, max_event_bytes=limits.max_event_bytes, max_reply_bytes=limits.max_reply_bytes
         )
 
     def complete(self, reply: Reply) -> Reply:
         """Add the token limits and the cost to a reply."""
         reply.token_limits = self._limits
         if reply.usage is not None:
-            cost = catalog.compute_cost(reply.usage, self.settings.card(reply.model or self.model or ""))
+            cost = compute_cost(reply.usage, self.settings.card(reply.model or self.model or ""))
             # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
             if cost is not None and not (cost.source == "catalog" and self.settings.is_local):
                 reply.cost = cost
@@ -236,7 +183,7 @@ def resolve_model(model: str | None, settings: Settings) -> str:
 
 @lru_cache(maxsize=64)  # each call of the default model needs it
 def _retirement(retired: str, successor: str) -> str:
-    old, new = catalog.get(retired).pricing, catalog.get(successor).pricing
+    old, new = get(retired).pricing, get(successor).pricing
     return (
         f"`{retired}` is retired ({_price(old.prompt)} in / {_price(old.completion)} out per million tokens); asking "
         f"its successor `{successor}` ({_price(new.prompt)} / {_price(new.completion)}). Choose a model with `model=`, "

@@ -12,6 +12,8 @@ from lfm_adapter._openrouter.response import too_large
 from lfm_adapter.errors import APIError, APITimeoutError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._openrouter.response import StreamReader
     from lfm_adapter.types import HTTPRequest
@@ -37,12 +39,7 @@ def retry_delay(
     grows from half a second to 8 s, less up to a quarter at random, so that many clients do not come back at once. This
     follows https://openrouter.ai/docs/api-reference/limits and the `openai` SDK.
 
-    Args:
-        error: How the last attempt failed.
-        retries_done: Attempts after the first so far.
-        max_retries: How many are allowed.
-        remaining_s: Seconds until the caller's deadline; `math.inf` without one.
-        jitter: A random number from 0 to 1.
+    `remaining_s` are the seconds until the caller's deadline, `jitter` is a random number from 0 to 1.
 
     >>> from lfm_adapter.errors import AuthenticationError, RateLimitError
     >>> retry_delay(RateLimitError("slow", retry_after=3), retries_done=0, max_retries=2, remaining_s=60, jitter=0.5)
@@ -62,29 +59,30 @@ def retry_delay(
 
 
 class Attempts:
-    """Counts the attempts of one request and enforces its timeouts."""
+    """Counts the attempts of one request and enforces its timeouts.
 
-    def __init__(self, request: ApiRequest[Any]) -> None:
+    Attributes:
+        deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first attempt.
+    """
+
+    def __init__(self, request: ApiRequest, deadline: float | None = None) -> None:
         self._request = request
+        self.deadline = deadline
         self._settings = request.settings
         self._retries_done = 0
-        if request.deadline is None:
-            total = self._settings.total_timeout
-            request.deadline = math.inf if total is None else time.monotonic() + total
-        self._deadline = request.deadline
-        self._reset()
 
-    def _reset(self) -> None:
+    def begin(self) -> HTTPRequest:
+        """Begin the next attempt and return the request to send."""
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._is_answered = False
         self._reader: StreamReader | None = None
         self._events = 0
         self._event_deadline = math.inf
-
-    def begin(self) -> HTTPRequest:
-        """Begin the next attempt and return the request to send."""
-        self._reset()
+        if self.deadline is None:
+            total = self._settings.total_timeout
+            self.deadline = math.inf if total is None else time.monotonic() + total
+        self._deadline = self.deadline
         return self._request.http(self.read_timeout())
 
     def add_body(self, piece: bytes, status: int) -> None:
@@ -100,10 +98,10 @@ class Attempts:
         self._is_answered = self._is_answered or (status == 200 and not piece.isspace())
         self._body.append(piece)
 
-    def take_body(self) -> bytes:
-        """Return the whole body, at its end."""
+    def read_body(self, status: int, headers: Mapping[str, str]) -> Any:
+        """Read the whole body, at its end: see `ApiRequest.read`."""
         self._is_answered = False
-        return b"".join(self._body)
+        return self._request.read(status, headers, b"".join(self._body))
 
     def watch(self, reader: StreamReader) -> StreamReader:
         """Return `reader`, the reader of this attempt's stream, and time its events from now on."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
@@ -16,18 +16,7 @@ from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.types import ModelCard, OnInvalidOutput, ToolCalling, WhenRetired
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "PER_CALL",
-    "ApiKey",
-    "ClientOptions",
-    "OnInvalidOutput",
-    "Settings",
-    "TokenCounter",
-    "ToolCalling",
-    "WhenRetired",
-    "sends_env_key",
-]
+__all__ = ["DEFAULT_MODEL", "PER_CALL", "ApiKey", "ClientOptions", "Settings", "TokenCounter", "sends_env_key"]
 
 DEFAULT_MODEL = "liquid/lfm-3b"
 
@@ -35,8 +24,6 @@ ApiKey: TypeAlias = "str | Callable[[], str] | None"
 TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
 
 _DEFAULT_TIMEOUT = 120.0
-_MAX_REPLY_BYTES = 32 * 1024 * 1024
-
 
 _PER_CALL = {"per_call": True}
 """Marks a setting that a single call may override."""
@@ -94,7 +81,7 @@ class ClientOptions:
     on_invalid_output: OnInvalidOutput = field(default="raise", metadata=_PER_CALL)
     token_counter: TokenCounter | None = None
     allow_http: bool = False
-    max_reply_bytes: int = _MAX_REPLY_BYTES
+    max_reply_bytes: int = 32 * 1024 * 1024
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
@@ -103,9 +90,9 @@ PER_CALL = frozenset(setting.name for setting in fields(ClientOptions) if settin
 
 _MINIMUM = {"max_retries": 0, "max_output_retries": 0, "max_reply_bytes": 1, "max_event_bytes": 1}
 _CHOICES = {
-    "when_retired": (None, "raise", "successor"),
-    "tool_calling": ("auto", "native", "prompted"),
-    "on_invalid_output": ("raise", "return"),
+    "when_retired": (None, *get_args(WhenRetired)),
+    "tool_calling": get_args(ToolCalling),
+    "on_invalid_output": get_args(OnInvalidOutput),
 }
 
 
@@ -228,9 +215,9 @@ class Settings(ClientOptions):
 
     def card(self, model: str) -> ModelCard:
         """Return what is known about a model: nothing if another server decides what the default name means."""
-        from lfm_adapter import catalog  # on use: its facts take as long to load as everything else here
+        from lfm_adapter.catalog import get  # on use: its facts take as long to load as everything else here
 
-        card = catalog.get(model)
+        card = get(model)
         if self.is_default_model and card.id == DEFAULT_MODEL and not self.is_openrouter:
             return ModelCard(id=card.id, name=card.name, status="unknown")
         return card
@@ -251,7 +238,7 @@ class Settings(ClientOptions):
 
 
 def sends_env_key(url: str) -> bool:
-    """Tell whether `OPENROUTER_API_KEY` may go to an address that the environment did not name."""
+    """Return whether `OPENROUTER_API_KEY` may go to an address that the environment did not name."""
     return url.startswith("https:") and not is_loopback(url)
 
 

@@ -6,29 +6,27 @@ import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.base import BaseClient
-from lfm_adapter._client.catalog_refresh import refresh_catalog
+from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.exchange import Exchange
-from lfm_adapter._client.request import deltas_of, endpoints_request, key_request, models_request
+from lfm_adapter._client.request import ApiRequest, deltas_of
 from lfm_adapter._client.retries import DRAIN_S, Attempts
+from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._openrouter.response import is_event_stream
 from lfm_adapter._transport.urllib3 import Urllib3Transport
-from lfm_adapter.errors import APIError
+from lfm_adapter.errors import APIError, NotFoundError
 from lfm_adapter.types import Delta, Stream, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
     from typing import Unpack
 
     from lfm_adapter._client.exchange import Messages
-    from lfm_adapter._client.request import ApiRequest, CompletionRequest
     from lfm_adapter.types import ChatParameters, HTTPResponse, JSONDict, ModelCard, Reply
 
 __all__ = ["LFMClient"]
-
-R = TypeVar("R")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -71,9 +69,10 @@ class LFMClient(BaseClient[Transport]):
         exchange = Exchange(self._settings, messages, model, parameters, stream=False)
         while exchange.reply is None:
             try:
-                exchange.on_response(self._run(exchange.request))
+                exchange.on_response(self._send(exchange.attempts))
             except APIError as error:
-                exchange.on_error(error)
+                if delay := exchange.on_error(error):
+                    time.sleep(delay)
         return exchange.reply
 
     def stream(self, messages: Messages, *, model: str | None = None, **parameters: Unpack[ChatParameters]) -> Stream:
@@ -90,15 +89,15 @@ class LFMClient(BaseClient[Transport]):
 
     def list_models(self) -> list[JSONDict]:
         """Return the models as OpenRouter lists them. Needs no key."""
-        return self._run(models_request(self._settings))
+        return list(dicts(self._run(ApiRequest(self._settings, "/models", needs_key=False))))
 
     def list_endpoints(self, model: str) -> JSONDict:
         """Return a model and its endpoints, with their prices, limits and health. Needs no key."""
-        return self._run(endpoints_request(self._settings, model))
+        return as_dict(self._run(self._endpoints_request(model)))
 
     def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""
-        return self._run(key_request(self._settings))
+        return as_dict(self._run(ApiRequest(self._settings, "/key")))
 
     def refresh_catalog(self) -> tuple[ModelCard, ...]:
         """Return the catalogue with what OpenRouter lists today: models, prices, limits, endpoints. Needs no key.
@@ -111,56 +110,54 @@ class LFMClient(BaseClient[Transport]):
             APIError: A request failed.
             ResponseError: The listing has no Liquid model, so `base_url` is not OpenRouter's.
         """
-        return refresh_catalog(self, checked=datetime.now(tz=UTC).date())
+        listed = liquid_models(self.list_models())
+        endpoints: dict[str, JSONDict] = {}
+        for model in listed:
+            with suppress(NotFoundError):  # it went away in between
+                endpoints[model] = self.list_endpoints(model)
+        return refreshed_cards(listed, endpoints, datetime.now(tz=UTC).date())
 
-    def _run(self, request: ApiRequest[R]) -> R:
+    def _run(self, request: ApiRequest) -> Any:
         attempts = Attempts(request)
         while True:
             try:
-                response = self._transport.send(attempts.begin())
-                return request.read(response.status_code, response.headers, self._body(response, attempts))
+                return self._send(attempts)
             except APIError as error:
                 time.sleep(attempts.retry_delay(error))
 
-    def _body(self, response: HTTPResponse, attempts: Attempts) -> bytes:
+    def _send(self, attempts: Attempts) -> Any:
+        return self._read(self._transport.send(attempts.begin()), attempts)
+
+    def _read(self, response: HTTPResponse, attempts: Attempts) -> Any:
         try:
             while piece := response.read(attempts.read_timeout()):
                 attempts.add_body(piece, response.status_code)
         finally:
             response.close()
-        return attempts.take_body()
+        return attempts.read_body(response.status_code, response.headers)
 
     def _deltas(self, exchange: Exchange) -> Generator[Delta]:
         while exchange.reply is None:
             try:
-                with closing(self._response(exchange.request)) as deltas:
+                with closing(self._attempt(exchange)) as deltas:
                     for delta in deltas:
                         yield from exchange.on_delta(delta)
             except APIError as error:
-                exchange.on_error(error)
+                if delay := exchange.on_error(error):
+                    time.sleep(delay)
 
-    def _response(self, request: CompletionRequest) -> Generator[Delta]:
-        attempts = Attempts(request)
-        while True:
-            try:
-                yield from self._attempt(request, attempts)
-            except APIError as error:
-                time.sleep(attempts.retry_delay(error))
-            else:
-                return
-
-    def _attempt(self, request: CompletionRequest, attempts: Attempts) -> Iterator[Delta]:
+    def _attempt(self, exchange: Exchange) -> Generator[Delta]:
+        attempts = exchange.attempts
         response = self._transport.send(attempts.begin())
         try:
             if not is_event_stream(response.status_code, response.headers):
-                body = self._body(response, attempts)
-                yield from deltas_of(request.read(response.status_code, response.headers, body))
+                yield from deltas_of(self._read(response, attempts))
                 return
-            reader = attempts.watch(request.reader(response.headers))
+            reader = attempts.watch(exchange.request.reader(response.headers))
             while reader.reply is None:
                 yield from reader.feed(response.read(attempts.read_timeout()))
             with suppress(APIError):
                 response.read(DRAIN_S)
         finally:
             response.close()
-        yield Delta(reply=request.complete(reader.reply))
+        yield Delta(reply=exchange.request.complete(reader.reply))

@@ -88,6 +88,10 @@ class Collector:
                 deltas.append(delta)
         return deltas
 
+    def partial(self) -> Reply | None:
+        """Return the reply as far as it arrived; None if it has no content yet."""
+        return self.reply() if self.has_content else None
+
     def reply(self) -> Reply:
         """Return the reply as far as it arrived."""
         head = self._head

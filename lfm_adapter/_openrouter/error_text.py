@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lfm_adapter import errors
 from lfm_adapter._json import as_dict, parse
+from lfm_adapter.errors import MAX_MESSAGE_CHARS
 
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
@@ -15,16 +15,14 @@ __all__ = ["describe_body", "error_message", "join_sentences"]
 
 _GENERIC = {"", "provider returned error", "error"}
 _TITLE = re.compile(r"(?i)<title[^>]*>\s*([^<\s][^<]*)")
-_MAX_TEXT_CHARS = 4 * errors.MAX_MESSAGE_CHARS
+_MAX_TEXT_CHARS = 4 * MAX_MESSAGE_CHARS
 
 
 def error_message(error: JSONDict, metadata: JSONDict, availability: JSONDict) -> str:
     """Return the text of an error object, or "".
 
-    Args:
-        error: The object.
-        metadata: Its `metadata`, with the provider's own message, the failed routing step and a remedy.
-        availability: Its `availability`, with the setting that excludes every endpoint.
+    Its `metadata` have the provider's own message, the failed routing step and a remedy, its `availability` the setting
+    that excludes every endpoint.
     """
     text = _text(error.get("message")) or _text(error.get("detail")) or _text(error.get("name"))
     upstream = _text(metadata.get("raw"))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter import catalog, errors
+from lfm_adapter import errors
 from lfm_adapter._json import as_dict, as_number, as_str, parse
 from lfm_adapter._openrouter.error_text import describe_body, error_message, join_sentences
+from lfm_adapter.catalog import get, models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,8 +95,6 @@ class RequestContext:
 
 @dataclass(slots=True)
 class _ErrorFacts:
-    """The facts in an error object."""
-
     status: int | None
     code: str | None
     message: str
@@ -107,14 +106,7 @@ class _ErrorFacts:
 def from_body(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> errors.APIError:
     """Return the exception for a response with an HTTP status that is not a success.
 
-    Args:
-        status: The HTTP status.
-        headers: The response headers, with names in lower case.
-        body: The body: JSON of several forms, a proxy's HTML page, or nothing.
-        context: The request.
-
-    Returns:
-        The exception to raise. It quotes only the message from the body.
+    The body is JSON of several forms, a proxy's HTML page, or nothing. Only its message is quoted.
     """
     if 300 <= status < 400:
         return errors.ResponseError(
@@ -145,20 +137,7 @@ def from_error(
     provider: str | None = None,
     partial: Reply | None = None,
 ) -> errors.APIError:
-    """Return the exception for an error object.
-
-    Args:
-        error: The value of `error`, or a text.
-        context: The request.
-        status_code: The HTTP status, if it is an error's.
-        headers: The response headers, with names in lower case.
-        generation_id: The generation's id, if known.
-        provider: The provider that served, if known.
-        partial: What arrived before the failure.
-
-    Returns:
-        The exception to raise.
-    """
+    """Return the exception for an error object, or for a text in place of one."""
     facts = _facts(error, status_code, headers or {})
     common: dict[str, Any] = {
         "status_code": facts.status,
@@ -262,10 +241,10 @@ def _model_error(facts: _ErrorFacts, model: str, common: dict[str, Any]) -> erro
             advice = "Pass a `model` that this server has; `list_models()` of the client lists them."
             return errors.ModelNotFoundError(join_sentences(facts.message, advice), **common)
         return errors.NoEndpointsError(facts.message, **common) if _NO_ENDPOINTS.search(facts.message) else None
-    card = catalog.get(model)
+    card = get(model)
     if card.status == "retired":
         return errors.ModelRetiredError(_retired(card, facts.message), successors=card.successors, **common)
-    live = ", ".join(other.id for other in catalog.models() if other.status == "live" and other.kind == "chat")
+    live = ", ".join(other.id for other in models() if other.status == "live" and other.kind == "chat")
     advice = f"Liquid models known to be served: {live}." if model.startswith("liquid/") else ""
     return errors.ModelNotFoundError(join_sentences(facts.message, advice), **common)
 

@@ -56,12 +56,7 @@ class ReasoningPieces:
         return bool(self._blocks)
 
     def add(self, pieces: list[JSONDict], *, whole: bool) -> None:
-        """Add the blocks of one event.
-
-        Args:
-            pieces: `reasoning_details` as sent.
-            whole: Each is a whole block, not a piece.
-        """
+        """Add the `reasoning_details` of one event: `whole` blocks, or pieces of some."""
         for piece in pieces:
             index, kind = piece.get("index"), piece.get("type")
             place = (index, kind) if isinstance(index, int) and isinstance(kind, str) and not whole else None
@@ -115,13 +110,9 @@ class ToolCallPieces:
         return bool(self._calls)
 
     def add(self, pieces: object, generation_id: str | None, *, whole: bool, finished: bool) -> list[ToolCall]:
-        """Add the calls of one event, and return what they add.
+        """Add the `tool_calls` of one event, `whole` or in pieces, and return what they add.
 
-        Args:
-            pieces: `tool_calls` as sent.
-            generation_id: For generated ids, to be unique in a conversation.
-            whole: Each is a whole call, not a piece.
-            finished: The choice already has its finish reason.
+        Generated ids contain the `generation_id`, to be unique in a conversation.
         """
         added: list[ToolCall] = []
         for piece in dicts(pieces):

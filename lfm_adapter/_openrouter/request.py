@@ -137,14 +137,8 @@ def headers_of(
 ) -> dict[str, str]:
     """Return the headers of a request.
 
-    They are checked here and nowhere else: the HTTP libraries would show the value, which may be a key.
-
-    Args:
-        key: The API key; space around it is removed.
-        attribution: Which app is credited.
-        more: The caller's headers, which replace ours.
-        body: Whether the request has a JSON body.
-        stream: Whether to ask for a stream of events.
+    They are checked here and nowhere else: the HTTP libraries would show the value, which may be a key. The caller's
+    headers, `more`, replace ours.
 
     Raises:
         ConfigurationError: A header is malformed, or the key contains characters that no key has.
@@ -172,11 +166,7 @@ def headers_of(
 def body_of(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> JSONDict:
     """Return the body of a chat request.
 
-    Args:
-        model: The model's id.
-        messages: In wire form, at least one.
-        parameters: Fields of `ChatRequest` and any others, unchanged. None and empty lists or dicts are left out: some
-            providers reject an empty `stop` or `tools`.
+    None and empty lists or dicts are left out: some providers reject an empty `stop` or `tools`.
 
     Raises:
         ConfigurationError: There are no messages.

@@ -115,11 +115,10 @@ class StreamReader:
 
     def attach_partial(self, error: APIError) -> None:
         """Add what arrived so far to an error, such as a lost connection."""
-        error.partial = _partial(self._collector)
-        error.generation_id = (
-            error.generation_id or self._collector.generation_id or self._headers.get("x-generation-id")
-        )
-        error.provider = error.provider or self._collector.provider
+        collector = self._collector
+        error.partial = collector.partial()
+        error.generation_id = error.generation_id or collector.generation_id or self._headers.get("x-generation-id")
+        error.provider = error.provider or collector.provider
         error.model = error.model or self._context.model
 
     def _deltas(self, data: bytes, *, last: bool) -> list[Delta]:
@@ -148,21 +147,15 @@ def _object(status: int, headers: Mapping[str, str], body: bytes, context: Reque
     data = parse(body)
     if not isinstance(data, dict):
         is_empty = not body.strip()
+        problem = "not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually .../v1)"
         raise ResponseError(
-            "The response is empty."
-            if is_empty
-            else "The response is not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually "
-            ".../v1).",
+            f"The response is {'empty' if is_empty else problem}.",
             status_code=status,
             model=context.model,
             generation_id=headers.get("x-generation-id"),
             is_retryable=is_empty,
         )
     return data
-
-
-def _partial(collector: Collector) -> Reply | None:
-    return collector.reply() if collector.has_content else None
 
 
 def _reported_error(collector: Collector, context: RequestContext, headers: Mapping[str, str]) -> APIError:
@@ -172,7 +165,7 @@ def _reported_error(collector: Collector, context: RequestContext, headers: Mapp
         headers=headers,
         generation_id=collector.generation_id,
         provider=collector.provider,
-        partial=_partial(collector),
+        partial=collector.partial(),
     )
 
 

@@ -12,7 +12,8 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from lfm_adapter import Attribution, catalog
+from lfm_adapter import catalog
+from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.litellm._model_cost import model_cost_entries

@@ -10,19 +10,6 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-__all__ = [
-    "Capabilities",
-    "Cost",
-    "Endpoint",
-    "Kind",
-    "ModelCard",
-    "Pricing",
-    "Source",
-    "Status",
-    "TokenLimits",
-    "ToolDialect",
-]
-
 Kind: TypeAlias = Literal["chat", "embedding", "decisions"]
 Status: TypeAlias = Literal["live", "retired", "preview", "unknown"]
 ToolDialect: TypeAlias = Literal["none", "lfm2", "lfm3"]
@@ -207,10 +194,8 @@ class Cost:
         """Return the cost of two requests; its source is "openrouter" only if both were reported."""
         return Cost(
             total=self.total + other.total,
-            prompt=None if self.prompt is None or other.prompt is None else self.prompt + other.prompt,
-            completion=(
-                None if self.completion is None or other.completion is None else self.completion + other.completion
-            ),
+            prompt=_sum(self.prompt, other.prompt),
+            completion=_sum(self.completion, other.completion),
             source=self.source if self.source == other.source else "catalog",
         )
 
@@ -229,3 +214,7 @@ class TokenLimits:
     estimated_tokens: int | None
     max_tokens: int | None
     clamped_from: int | None
+
+
+def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one + other

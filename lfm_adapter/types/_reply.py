@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from lfm_adapter.types._models import Cost, TokenLimits
     from lfm_adapter.types._request import JSONDict
 
-__all__ = ["Choice", "Delta", "Reply", "ToolCall"]
-
 
 @dataclass(slots=True)
 class ToolCall:

@@ -2,26 +2,11 @@
 
 Fields as of OpenRouter's SDK 1.3.84 (https://pypi.org/project/openrouter/). Responses have no typed dicts: their fields
 come, go and turn null without notice (https://openrouter.ai/docs/api-reference/versioning).
+
+No `from __future__ import annotations` here: `TypedDict` would compile each of its 80 strings (1 ms).
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal, Required, TypeAlias, TypedDict
-
-__all__ = [
-    "ChatParameters",
-    "ChatRequest",
-    "FunctionCall",
-    "JSONDict",
-    "Message",
-    "OnInvalidOutput",
-    "Percentiles",
-    "ProviderPreferences",
-    "Reasoning",
-    "ToolCallParam",
-    "ToolCalling",
-    "WhenRetired",
-]
 
 JSONDict: TypeAlias = dict[str, Any]
 

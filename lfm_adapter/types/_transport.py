@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AsyncHTTPResponse", "AsyncTransport", "HTTPRequest", "HTTPResponse", "Transport"]
-
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
@@ -34,9 +32,7 @@ class HTTPRequest:
     timeout: float
 
 
-class HTTPResponse(Protocol):
-    """A response whose body is read piece by piece."""
-
+class _Response(Protocol):
     @property
     def status_code(self) -> int:
         """The HTTP status."""
@@ -46,6 +42,10 @@ class HTTPResponse(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The headers, their names in lower case."""
         ...
+
+
+class HTTPResponse(_Response, Protocol):
+    """A response whose body is read piece by piece."""
 
     def read(self, timeout: float) -> bytes:
         """Return the next bytes of the body as soon as there are any; b"" at its end.
@@ -78,18 +78,8 @@ class Transport(Protocol):
         ...
 
 
-class AsyncHTTPResponse(Protocol):
+class AsyncHTTPResponse(_Response, Protocol):
     """The asyncio version of `HTTPResponse`."""
-
-    @property
-    def status_code(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, their names in lower case."""
-        ...
 
     async def read(self, timeout: float) -> bytes:  # noqa: ASYNC109 - each read has its own
         """See `HTTPResponse.read`."""

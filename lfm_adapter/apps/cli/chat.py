@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk
 
-    from lfm_adapter import ChatLFM
+    from lfm_adapter.langchain.chat_model import ChatLFM
 
 __all__ = ["Conversation", "chat", "summary"]
 
@@ -99,7 +99,7 @@ def _piped(stdin: TextIO) -> str:
 def _chat_model(options: dict[str, Any]) -> ChatLFM:
     from pydantic import ValidationError
 
-    from lfm_adapter import ChatLFM
+    from lfm_adapter.langchain.chat_model import ChatLFM
 
     try:
         return ChatLFM(**{name: value for name, value in options.items() if value is not None})

@@ -19,7 +19,8 @@ from lfm_adapter.errors import APIConnectionError, APIError, APITimeoutError, Co
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lfm_adapter import Attribution, LFMClient
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.types import ModelCard
 
 __all__ = ["CheckResult", "check_connection", "check_installation"]
@@ -116,7 +117,7 @@ def check_connection(
         base_url: The server. Default: as for `LFMClient`.
         live: Whether to ask OpenRouter about the model.
     """
-    from lfm_adapter import LFMClient
+    from lfm_adapter._client.sync_client import LFMClient
 
     try:
         client = LFMClient(model, base_url=base_url, timeout=TIMEOUT_S, max_retries=0)

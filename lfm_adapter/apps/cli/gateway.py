@@ -98,7 +98,9 @@ def _introduce(base_url: str, key: str, models: list[str], model: str) -> None:
 
 def _openrouter_config(model: str | None) -> tuple[str, str]:
     """Return the Proxy's configuration for OpenRouter, and the model for the printed client settings."""
-    from lfm_adapter import Attribution, LFMClient, catalog
+    from lfm_adapter import catalog
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.apps.proxy_config import MASTER_KEY_VARIABLE, ProxyOptions, proxy_config
 
     text = proxy_config(ProxyOptions(master_key=MASTER_KEY_VARIABLE, attribution=Attribution.from_env()))

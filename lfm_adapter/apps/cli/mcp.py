@@ -62,7 +62,7 @@ def mcp(
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
     _ignore_placeholder()
     try:
-        from lfm_adapter import AsyncLFMClient
+        from lfm_adapter._client.async_client import AsyncLFMClient
         from lfm_adapter.apps.mcp.server import create_server
         from lfm_adapter.apps.mcp.session import Session
         from lfm_adapter.apps.mcp.spending import SpendingLimit
@@ -109,7 +109,7 @@ def _serve_http(server: MCPServer, port: int) -> None:
 
 
 def _local_session(gguf: Path | None, *, is_requested: bool, stack: ExitStack) -> Session:
-    from lfm_adapter import AsyncLFMClient
+    from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 
     server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)

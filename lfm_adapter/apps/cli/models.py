@@ -57,7 +57,7 @@ def models(
 
 
 def _live_cards() -> tuple[ModelCard, ...]:
-    from lfm_adapter import LFMClient
+    from lfm_adapter._client.sync_client import LFMClient
 
     return LFMClient().refresh_catalog()
 

@@ -42,7 +42,7 @@ def proxy_config(
     The Proxy starts with it unchanged, without a database. It has limits, budgets, fallbacks, metrics and a new key.
     Set OPENROUTER_APP_URL and OPENROUTER_APP_TITLE to credit your app.
     """
-    from lfm_adapter import Attribution
+    from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.apps import proxy_config as proxy
 
     to_stdout = output == STDOUT

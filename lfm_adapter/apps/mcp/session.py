@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter import AsyncLFMClient
+from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter.apps.mcp.spending import MeteredTransport, SpendingLimit, max_cost
 from lfm_adapter.errors import APIError
 

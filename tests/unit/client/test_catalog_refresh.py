@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfm_adapter import catalog
-from lfm_adapter._client.catalog_refresh import arefresh_catalog, refresh_catalog
+from lfm_adapter import AsyncLFMClient, LFMClient, catalog
+from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter.errors import APITimeoutError, NotFoundError, ResponseError
 from lfm_adapter.types import Capabilities, Endpoint, ModelCard, Pricing
 
@@ -218,7 +218,7 @@ class TestFromListing:
 
 
 class Listings:
-    """A client that answers from memory."""
+    """What OpenRouter lists."""
 
     def __init__(self, *listing: dict[str, Any], missing: tuple[str, ...] = ()) -> None:
         self.listing = list(listing)
@@ -235,28 +235,26 @@ class Listings:
         return {"id": model_id, "endpoints": [offered()]}
 
 
-class AsyncListings:
-    """The twin of `Listings` for asyncio."""
+@pytest.fixture(params=["sync", "async"])
+def refresh(request, monkeypatch):
+    """`refresh_catalog` of a client that is answered from memory, as a coroutine function."""
 
-    def __init__(self, twin: Listings) -> None:
-        self.twin = twin
-
-    async def list_models(self) -> list[dict[str, Any]]:
-        return self.twin.list_models()
-
-    async def list_endpoints(self, model_id: str) -> dict[str, Any]:
-        return self.twin.list_endpoints(model_id)
-
-
-@pytest.fixture(params=["refresh", "arefresh"])
-def refresh(request):
-    """`refresh` and `arefresh` as one coroutine function."""
-
-    async def run(client: Listings, **options: Any) -> dict[str, ModelCard]:
-        if request.param == "refresh":
-            cards = refresh_catalog(client, **options)
+    async def run(listings: Listings) -> dict[str, ModelCard]:
+        if request.param == "sync":
+            monkeypatch.setattr(LFMClient, "list_models", lambda client: listings.list_models())
+            monkeypatch.setattr(LFMClient, "list_endpoints", lambda client, model: listings.list_endpoints(model))
+            cards = LFMClient().refresh_catalog()
         else:
-            cards = await arefresh_catalog(AsyncListings(client), **options)
+
+            async def list_models(client):
+                return listings.list_models()
+
+            async def list_endpoints(client, model):
+                return listings.list_endpoints(model)
+
+            monkeypatch.setattr(AsyncLFMClient, "list_models", list_models)
+            monkeypatch.setattr(AsyncLFMClient, "list_endpoints", list_endpoints)
+            cards = await AsyncLFMClient().refresh_catalog()
         assert len({card.id for card in cards}) == len(cards)
         return {card.id: card for card in cards}
 
@@ -266,26 +264,27 @@ def refresh(request):
 class TestRefresh:
     async def test_asks_for_the_endpoints_of_liquids_models_only(self, refresh):
         client = Listings(listed(), listed("openai/gpt-5"), {"id": None}, {})
-        cards = await refresh(client, checked=TODAY)
+        cards = await refresh(client)
         assert client.asked == ["liquid/lfm-2.5-2.6b:free"]
         assert cards["liquid/lfm-2.5-2.6b:free"].endpoints[0].provider == "Liquid"
-        assert cards["liquid/lfm-2.5-2.6b:free"].checked == TODAY
+        assert cards["liquid/lfm-2.5-2.6b:free"].checked == datetime.now(tz=UTC).date()
         assert "openai/gpt-5" not in cards
 
     async def test_keeps_the_order_of_the_file_and_puts_new_models_behind(self, refresh):
         cards = await refresh(Listings(listed("liquid/lfm-4"), listed()))
         assert list(cards) == [*(card.id for card in CARDS), "liquid/lfm-4"]
 
-    async def test_a_chat_model_absent_from_the_listing_is_retired(self, refresh):
-        cards = await refresh(Listings(listed()), checked=TODAY)
-        gone = cards["liquid/lfm-3-1.7b"]
+    def test_a_chat_model_absent_from_the_listing_is_retired(self):
+        listing = liquid_models([listed()])
+        gone = {card.id: card for card in refreshed_cards(listing, {}, TODAY)}["liquid/lfm-3-1.7b"]
         assert gone.status == "retired"
         assert gone.retired_between == ("2026-11-23", "2026-12-01")
         assert gone.context_length == 262_144
-        assert (await refresh(Listings(listed())))["liquid/lfm-3-1.7b"].retired_between is None
+        undated = {card.id: card for card in refreshed_cards(listing, {}, None)}["liquid/lfm-3-1.7b"]
+        assert undated.retired_between is None
 
     async def test_other_models_absent_from_the_listing_stay_as_they_are(self, refresh):
-        cards = await refresh(Listings(listed()), checked=TODAY)
+        cards = await refresh(Listings(listed()))
         for name in ("liquid/lfm-3b", "liquid/d1", "liquid/lfm-2.5-embedding-350m:free"):
             assert cards[name] is catalog.get(name)
 
@@ -305,7 +304,7 @@ class TestRefresh:
         with pytest.raises(APITimeoutError):
             await refresh(client)
 
-    def test_leaves_the_look_up_alone(self):
+    async def test_leaves_the_look_up_alone(self, refresh):
         before = catalog.get("lfm-3-1.7b")
-        refresh_catalog(Listings(listed()), checked=TODAY)
+        await refresh(Listings(listed()))
         assert catalog.get("lfm-3-1.7b") is before
