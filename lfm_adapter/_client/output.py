@@ -6,9 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._json import as_dict
 from lfm_adapter._toolcalls.call_reader import CallReader
-from lfm_adapter._toolcalls.json_answer import JSONReader, root_of, schema_problem
+from lfm_adapter._toolcalls.json_answer import JSONReader, json_types, schema_problem
 from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ __all__ = ["OutputIssue", "OutputReader"]
 # OpenAI takes ids of 40 characters at most, and histories are carried from one model to another.
 _ID_CHARS = 20
 
-_SCALARS = ("string", "number", "integer", "boolean", "null")
+_SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
 
 
 class OutputIssue(NamedTuple):
@@ -114,9 +113,9 @@ class ChoiceReader:
         self._index = index
         self._generation_id = ""
         self._calls = None if plan.tools is None else CallReader(plan.tools, make_id=self._call_id)
-        self._response_format = plan.response_format
-        if self._response_format and _root_type(self._response_format) in _SCALARS:
-            self._response_format = None  # only brackets can be found in prose
+        self._json_types = None if plan.response_format is None else json_types(plan.response_format)
+        if self._json_types and self._json_types <= _SCALARS:
+            self._json_types = None  # only brackets can be found in prose
         self._json: JSONReader | None = None
         self._prose: list[str] = []  # the text in which the JSON is looked for
         self._text: list[str] = []
@@ -148,7 +147,7 @@ class ChoiceReader:
             text = self._take(self._calls.close(), rest)
         text = self._read_json(text)
         if self._json is not None:
-            text += self._json.close(cut_off=choice.finish_reason == "length")
+            text += self._json.close(cut_off=choice.finish_reason in ("length", "content_filter"))
         whole = "".join((*self._text, text))
         if not whole:  # no JSON in it
             whole = text = "".join(self._prose)
@@ -157,14 +156,17 @@ class ChoiceReader:
         return rest
 
     def _read_json(self, text: str) -> str:
-        if self._response_format is None:
+        if self._json_types is None:
             return text
         self._prose.append(text)
         if self._json is None:
             start = text.lstrip()[:1]
             if not start:
                 return ""
-            self._json = JSONReader(_root(self._response_format, start))
+            if start == '"' and (not self._json_types or "string" in self._json_types):
+                self._json_types = None  # the answer may be a string, whose brackets are its own
+                return "".join(self._prose)
+            self._json = JSONReader(_root(self._json_types, start))
         return self._json.feed(text)
 
     def _put_calls(self, choice: Choice) -> None:
@@ -193,18 +195,11 @@ class ChoiceReader:
         return f"call_{self._generation_id[-_ID_CHARS:] or 'reply'}_{of_choice}{place}"
 
 
-def _root_type(response_format: Mapping[str, Any]) -> object:
-    """Return the JSON type of the answer, where `response_format` names one."""
-    if response_format["type"] == "json_object":
-        return "object"
-    return as_dict(as_dict(response_format.get("json_schema")).get("schema")).get("type")
-
-
-def _root(response_format: Mapping[str, Any], start: str) -> str:
-    """Return the bracket that opens the JSON of a text whose first character is `start`."""
-    if start in "{[" and _root_type(response_format) not in ("object", "array"):  # both fit, as with `anyOf`
-        return start
-    return root_of(response_format)
+def _root(types: frozenset[str], start: str) -> str:
+    """Return the bracket that opens the JSON of `types` in a text whose first character is `start`."""
+    if ("array" in types) != ("object" in types):
+        return "[" if "array" in types else "{"
+    return start if start in "{[" else "{"
 
 
 def _arguments_error(call: ToolCall, parameters: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from lfm_adapter._toolcalls.schema import WorkBudget
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JSONReader", "read_json", "root_of", "schema_problem"]
+__all__ = ["JSONReader", "json_types", "read_json", "schema_problem"]
 
 # What may follow the bracket that begins the JSON of an answer, and what may still become it. An object begins with a
 # key or is empty, so "{name}" in prose begins none; a list begins with what a list can hold.
@@ -156,9 +156,16 @@ def read_json(text: str, *, root: str = "{", cut_off: bool = False) -> str | Non
     return (reader.feed(text) + reader.close(cut_off=cut_off)) or None
 
 
-def root_of(response_format: Mapping[str, Any]) -> str:
-    """Return the bracket with which an answer begins that fits `response_format`."""
-    return "[" if as_dict(_schema(response_format)).get("type") == "array" else "{"
+def json_types(response_format: Mapping[str, Any]) -> frozenset[str]:
+    """Return the JSON types of an answer that fits `response_format`; none if the schema does not say.
+
+    >>> json_types({"type": "json_object"})
+    frozenset({'object'})
+    """
+    if response_format.get("type") == "json_object":
+        return frozenset({"object"})
+    schema = _schema(response_format)
+    return Coercion(schema).types(schema)
 
 
 def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
@@ -170,7 +177,7 @@ def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
     'the answer is not JSON'
     """
     value = parse(text)
-    if value is None:
+    if value is None and text.strip() != "null":
         return "the answer is not JSON"
     if response_format.get("type") == "json_object":
         return None if isinstance(value, dict) else "the answer is not a JSON object"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lfm_adapter._toolcalls.json_answer import JSONReader, read_json, root_of, schema_problem
+from lfm_adapter._toolcalls.json_answer import JSONReader, json_types, read_json, schema_problem
 
 CAT = {"name": "Tom", "age": 3}
 
@@ -159,6 +159,6 @@ def test_any_object_is_one(text: str, problem: str | None):
 
 
 def test_root_is_what_the_schema_says():
-    assert root_of(json_schema({"type": "array"})) == "["
-    assert root_of(json_schema(SCHEMA)) == "{"
-    assert root_of({"type": "json_object"}) == "{"
+    assert json_types(json_schema({"type": "array"})) == {"array"}
+    assert json_types(json_schema(SCHEMA)) == {"object"}
+    assert json_types({"type": "json_object"}) == {"object"}
