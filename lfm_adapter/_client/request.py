@@ -30,6 +30,9 @@ logger = logging.getLogger("lfm_adapter")
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
 
+# By default Python would show it for each line that calls. Appended, so that every filter of the user comes first.
+warnings.filterwarnings("once", category=RetiredModelWarning, append=True)
+
 
 class ApiRequest:
     """A GET request to one address of the API.
@@ -164,10 +167,7 @@ def deltas_of(reply: Reply) -> Iterator[Delta]:
 
 
 def resolve_model(model: str | None, settings: Settings) -> str:
-    """Return the model to ask, with a `RetiredModelWarning` if it replaces a retired one.
-
-    Python's own filters show the warning once for each line that calls `chat` or `stream`.
-    """
+    """Return the model to ask, with a `RetiredModelWarning` if it replaces a retired one."""
     named = model or settings.model
     resolved = settings.resolve_model(model)
     if resolved == named:

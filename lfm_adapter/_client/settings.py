@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.types import ModelCard, OnInvalidOutput, ToolCalling, WhenRetired
+from lfm_adapter.types import OnInvalidOutput, ToolCalling, WhenRetired
+
+if TYPE_CHECKING:
+    from lfm_adapter.types import ModelCard
 
 __all__ = ["DEFAULT_MODEL", "PER_CALL", "ApiKey", "ClientOptions", "Settings", "TokenCounter", "sends_env_key"]
 
@@ -219,7 +222,7 @@ class Settings(ClientOptions):
 
         card = get(model)
         if self.is_default_model and card.id == DEFAULT_MODEL and not self.is_openrouter:
-            return ModelCard(id=card.id, name=card.name, status="unknown")
+            return type(card)(id=card.id, name=card.name, status="unknown")
         return card
 
     def resolve_model(self, model: str | None = None) -> str:

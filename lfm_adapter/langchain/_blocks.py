@@ -6,7 +6,7 @@ refusal and the tool calls follow. In a stream the blocks have the indices by wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from langchain_core.messages import AIMessageChunk
 
@@ -49,7 +49,7 @@ def chunk_blocks(chunk: AIMessageChunk) -> list[ContentBlock]:
     """Return the standard blocks of a chunk, or of the sum of a stream's chunks."""
     if chunk.chunk_position == "last" and type(chunk) is AIMessageChunk:  # a sum: see `_chunks.AIMessageChunk`
         return message_blocks(chunk)
-    blocks = _indexed(_common_blocks(chunk))
+    blocks = [_indexed(block) for block in _common_blocks(chunk)]
     blocks += [{**call, "type": "tool_call_chunk"} for call in chunk.tool_call_chunks]
     return cast("list[ContentBlock]", blocks)
 
@@ -75,26 +75,15 @@ def _common_blocks(message: AIMessage) -> list[JSONDict]:
     if len(reasoning) > 1:
         blocks.append(reasoning)
     citations = [_citation(annotation) for annotation in dicts(more.get("annotations"))]
-    text, others = _texts(message.content)
-    if text or citations:
-        block: JSONDict = {"type": "text", "text": text}
+    if message.text or citations:
+        block: JSONDict = {"type": "text", "text": str(message.text)}
         blocks.append({**block, "annotations": citations} if citations else block)
-    blocks += others
+    parts = [part for part in dicts(message.content) if part.get("type") != "text"]
+    blocks += [{"type": "non_standard", "value": part} for part in parts]
     blocks += [_image(image) for image in dicts(more.get("images"))]
     if more.get("refusal"):
         blocks.append({"type": "non_standard", "value": {"type": "refusal", "refusal": more["refusal"]}})
     return blocks
-
-
-def _texts(content: str | list[Any]) -> tuple[str, list[JSONDict]]:
-    if isinstance(content, str):
-        return content, []
-    text = "".join(
-        block if isinstance(block, str) else str(block.get("text", ""))
-        for block in content
-        if isinstance(block, str) or block.get("type") == "text"
-    )
-    return text, [{"type": "non_standard", "value": block} for block in dicts(content) if block.get("type") != "text"]
 
 
 def _citation(annotation: JSONDict) -> JSONDict:
@@ -114,9 +103,6 @@ def _image(image: JSONDict) -> JSONDict:
     return {"type": "image", "url": url} if url else {"type": "non_standard", "value": image}
 
 
-def _indexed(blocks: list[JSONDict]) -> list[Any]:
-    return [{**block, "index": _INDICES[kind]} if (kind := _kind(block)) in _INDICES else block for block in blocks]
-
-
-def _kind(block: JSONDict) -> str:
-    return str(as_dict(block.get("value")).get("type") if block["type"] == "non_standard" else block["type"])
+def _indexed(block: JSONDict) -> JSONDict:
+    kind = block["value"].get("type") if block["type"] == "non_standard" else block["type"]
+    return {**block, "index": _INDICES[kind]} if kind in _INDICES else block

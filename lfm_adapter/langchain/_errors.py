@@ -46,14 +46,9 @@ class ServerError(errors.ServerError, ModelAPIError): ...
 # fmt: on
 
 
-_CLASSES: dict[type, type[errors.APIError]] = {
-    cls.__bases__[0]: cls
-    for cls in (
-        APIError, APIConnectionError, StreamInterruptedError, APITimeoutError, ResponseError, OutputValidationError,
-        BadRequestError, ContextWindowExceededError, AuthenticationError, PaymentRequiredError, PermissionDeniedError,
-        NotFoundError, NoEndpointsError, ModelNotFoundError, ModelRetiredError, RateLimitError, ServerError,
-    )
-}  # fmt: skip
+_CLASSES = {
+    cls.__bases__[0]: cls for cls in [*globals().values()] if isinstance(cls, type) and issubclass(cls, errors.APIError)
+}
 
 
 def to_langchain_error(error: errors.APIError) -> errors.APIError:

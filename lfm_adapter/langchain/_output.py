@@ -1,38 +1,29 @@
-"""`with_structured_output`: answers that are objects of a schema.
-
-LangChain's own parsers complete a JSON object that was cut off, return None if no tool was called, and ignore what they
-cannot parse at the end of a stream. Here each of these is an `OutputParserException`, streamed or not.
-"""
+"""`with_structured_output`: answers that are objects of a schema."""
 
 from __future__ import annotations
 
-import json
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import (
-    JsonOutputKeyToolsParser,
-    JsonOutputToolsParser,
-    PydanticToolsParser,
-)
-from langchain_core.outputs import ChatGeneration
+from langchain_core.messages import AIMessage
+from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
+from langchain_core.outputs import Generation
 from langchain_core.runnables import RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import BaseModel, ValidationError
+from pydantic import Field
 
+from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._tools import to_openai_tool
 
 if TYPE_CHECKING:
     from langchain_core.language_models.base import LanguageModelInput
-    from langchain_core.output_parsers import BaseOutputParser
-    from langchain_core.outputs import Generation
     from langchain_core.runnables import Runnable
+    from pydantic import BaseModel
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.langchain.chat_model import ChatLFM
@@ -74,18 +65,22 @@ def structured(
         )
     kwargs["on_invalid_output"] = "return"  # so that the parser raises, and `include_raw` has the message
     kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+    parser = ObjectParser()
+    if isinstance(schema, type) and is_basemodel_subclass(schema):
+        parser.model_class = schema
     llm: Runnable[LanguageModelInput, Any]
     if method == "function_calling":
-        name = convert_to_openai_tool(schema)["function"]["name"]
-        llm = model.bind_tools([schema], tool_choice=name, strict=strict, **kwargs)
-        parser = _call_parser(schema, name)
+        parser.tool_name = convert_to_openai_tool(schema)["function"]["name"]
+        llm = model.bind_tools([schema], tool_choice=parser.tool_name, strict=strict, **kwargs)
     else:
         if kwargs.get("tools"):
             kwargs["tools"] = [to_openai_tool(tool, strict=strict) for tool in kwargs["tools"]]
-        described = _json_schema(schema, strict) if method == "json_schema" else None
-        type_ = {"type": method, method: described} if described else {"type": "json_object"}
-        llm = model.bind(response_format=type_, **kwargs)
-        parser = _answer_parser(schema, described and described["schema"])
+        response_format: dict[str, Any] = {"type": "json_object"}
+        if method == "json_schema":
+            described = _json_schema(schema, strict)
+            response_format = {"type": method, method: described}
+            parser.json_schema = described["schema"]
+        llm = model.bind(response_format=response_format, **kwargs)
     if not include_raw:
         return cast("Runnable[LanguageModelInput, dict[str, Any] | BaseModel]", llm | parser)
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
@@ -105,108 +100,80 @@ def _json_schema(schema: dict[str, Any] | type, strict: bool | None) -> dict[str
     return described
 
 
-def _call_parser(schema: dict[str, Any] | type, name: str) -> BaseOutputParser[Any]:
-    if _is_pydantic(schema):
-        return _PydanticCallParser(tools=[schema], first_tool_only=True)
-    return _JsonCallParser(key_name=name, first_tool_only=True)
+class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
+    """Reads the object of an answer, or what has arrived of it in a stream.
 
+    LangChain's own parsers complete an object that was cut off, return None if no tool was called, and ignore what they
+    cannot parse at the end of a stream. Here each of these is an `OutputParserException`, streamed or not.
 
-def _answer_parser(schema: dict[str, Any] | type, json_schema: dict[str, Any] | None) -> BaseOutputParser[Any]:
-    if _is_pydantic(schema):
-        return _PydanticAnswerParser(pydantic_object=schema, json_schema=json_schema)
-    return _JsonAnswerParser(json_schema=json_schema)
+    Attributes:
+        model_class: The Pydantic class to return an instance of; None for a dict.
+        json_schema: Values are converted to its types: `"36"` becomes 36. A class gets them as written first, since its
+            own validators may read them.
+        tool_name: The tool whose arguments are the object; None for JSON in the text.
+    """
 
+    model_class: Any = None
+    json_schema: dict[str, Any] = Field(default_factory=dict)
+    tool_name: str | None = None
 
-def _is_pydantic(schema: dict[str, Any] | type) -> TypeGuard[type[BaseModel]]:
-    return isinstance(schema, type) and is_basemodel_subclass(schema)
-
-
-class _Strict:
-    """Checks a whole answer before the parser that follows reads it, and the end of a stream like a whole answer."""
+    def parse(self, text: str) -> Any:
+        """Return the object in a text."""
+        return self.parse_result([Generation(text=text)])
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        message = result[0].message if isinstance(result[0], ChatGeneration) else None
-        if isinstance(message, AIMessageChunk) and message.chunk_position == "last":
-            partial = False
-        if isinstance(message, AIMessage) and not partial:
+        """Return the object in a message; None if it is `partial` and too little has arrived."""
+        message = getattr(result[0], "message", None) or AIMessage(result[0].text)
+        is_whole = not partial or getattr(message, "chunk_position", None) == "last"
+        if is_whole:
             self._check(message)
         try:
-            parsed = super().parse_result(result, partial=partial)  # type: ignore[misc]  # the parser that follows
-        except ValidationError as error:
-            raise OutputParserException(f"The answer does not match the schema: {error}") from error
-        return parsed if partial else self._convert(parsed)
+            value = self._value(message)
+            if self.model_class is not None:
+                return self._instance(value)
+        except ValueError as error:  # of the JSON, or Pydantic's
+            if not is_whole:
+                return None
+            output = message.text or str([call["args"] for call in message.tool_calls])
+            raise OutputParserException(
+                f"The answer does not match the schema: {error}\nIt was: {output}", llm_output=output
+            ) from error
+        return coerced(value, self.json_schema) if is_whole else value
 
     def _check(self, message: AIMessage) -> None:
-        """Raise for an answer without a whole object."""
-        reads_calls = isinstance(self, JsonOutputToolsParser)
+        """Raise for an answer without a valid object."""
         finish_reason = message.response_metadata.get("finish_reason")
+        invalid = message.response_metadata.get("validation_error")
         refusal = message.additional_kwargs.get("refusal")
-        invalid = message.invalid_tool_calls[0] if reads_calls and message.invalid_tool_calls else None
-        output = invalid["args"] if invalid else refusal or message.text
+        broken = next(iter(message.invalid_tool_calls if self.tool_name else []), None)
+        is_half = broken if self.tool_name else parse(message.text) is None
         if refusal:
             problem = f"The model refused to answer: {refusal}"
         elif finish_reason == "content_filter":
             problem = "The provider's content filter stopped the answer."
-        elif finish_reason == "length" and (invalid or not (reads_calls or _is_json(message.text))):
+        elif finish_reason == "length" and is_half:
             problem = "The answer was cut off before the object was complete. Raise `max_tokens` or ask for less."
-        elif invalid:
-            problem = f"The call of `{invalid['name']}` is invalid: {invalid['error']}"
-        elif reads_calls and not message.tool_calls:
-            problem = f"The model called no tool. It said: {message.text}"
+        elif broken:
+            problem = f"The call of `{broken['name']}` is invalid: {broken['error']}"
+        elif self.tool_name and self._value(message) is None:
+            problem = f"The model did not call `{self.tool_name}`. It said: {message.text}"
+        elif invalid and not (self.tool_name or self.model_class):  # a Pydantic class validates by itself
+            problem = f"The answer is invalid: {invalid}. It was: {message.text}"
         else:
             return
-        raise OutputParserException(problem, llm_output=output)
+        raise OutputParserException(problem, llm_output=broken["args"] if broken else refusal or message.text)
 
-    def _convert(self, parsed: Any) -> Any:
-        """Return a whole answer in the types of its schema."""
-        return parsed
+    def _value(self, message: AIMessage) -> Any:
+        if self.tool_name is None:
+            return parse_json_markdown(message.text)
+        return next((call["args"] for call in message.tool_calls if call["name"] == self.tool_name), None)
 
-
-class _PydanticCallParser(_Strict, PydanticToolsParser): ...
-
-
-class _JsonCallParser(_Strict, JsonOutputKeyToolsParser): ...
-
-
-class _PydanticAnswerParser(_Strict, PydanticOutputParser[Any]):
-    """Reads a JSON answer into a Pydantic object.
-
-    The class gets the values as they were written, since its own validators may read them. Values that it refuses are
-    converted to the types of `json_schema`.
-    """
-
-    json_schema: dict[str, Any] | None = None
-
-    def _parse_obj(self, obj: Any) -> Any:
+    def _instance(self, value: Any) -> Any:
+        validate = getattr(self.model_class, "model_validate", None) or self.model_class.parse_obj  # Pydantic 1
         try:
-            return super()._parse_obj(obj)
-        except OutputParserException:
-            converted = obj if self.json_schema is None else coerced(obj, self.json_schema)
-            if converted == obj:
+            return validate(value)
+        except ValueError:
+            converted = coerced(value, self.json_schema)
+            if converted == value:
                 raise
-            return super()._parse_obj(converted)
-
-
-class _JsonAnswerParser(_Strict, JsonOutputParser):
-    """Reads a JSON answer into a dict, with values in the types of `json_schema`: `"36"` becomes 36."""
-
-    json_schema: dict[str, Any] | None = None
-
-    def _check(self, message: AIMessage) -> None:
-        super()._check(message)
-        problem = message.response_metadata.get("validation_error")  # a Pydantic class validates by itself
-        if problem:
-            raise OutputParserException(
-                f"The answer is invalid: {problem}. It was: {message.text}", llm_output=message.text
-            )
-
-    def _convert(self, parsed: Any) -> Any:
-        return parsed if self.json_schema is None else coerced(parsed, self.json_schema)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+            return validate(converted)

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, Settings, sends_env_key
 from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.types import ChatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,11 +50,8 @@ def is_client_option(name: str) -> bool:
 
 def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return those arguments of a call that are for the client, under the names of `ClientOptions`."""
-    return {
-        ALIASES.get(name, name): value
-        for name, value in call.items()
-        if is_client_option(name) and not _is_left_out(name, value)
-    }
+    named = {ALIASES.get(name, name): value for name, value in call.items() if is_client_option(name)}
+    return {name: value for name, value in named.items() if value is not None or name not in _FROM_ENVIRONMENT}
 
 
 def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,42 +62,32 @@ def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> d
     Raises:
         ConfigurationError: A name is unknown, or two names mean the same field.
     """
-    if not arguments.keys() <= known.keys():
-        arguments = _renamed(arguments, known)
-    return {name: value for name, value in arguments.items() if not _is_left_out(name, value)}
-
-
-def _renamed(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    from lfm_adapter.types import ChatRequest
-
     named: dict[str, Any] = {}
     more: dict[str, Any] = {}
     for given, value in arguments.items():
         name = ALIASES.get(given, given)
         if name in known:
-            if named.get(name) not in (None, value) and value is not None:
+            before = named.get(name)
+            if value is not None and before not in (None, value):
                 other = next(alias for alias, ours in ALIASES.items() if ours == name and alias in arguments)
                 raise ConfigurationError(f"`{name}` is given twice, once as `{other}`.")
-            named[name] = named.get(name) if value is None else value
+            if value is not None or (before is None and name not in _FROM_ENVIRONMENT):
+                named[name] = value
         elif name in ChatRequest.__annotations__ and name not in FROM_CALLS:
             more[name] = value
         elif value is not None:
-            raise ConfigurationError(_unknown(name, [*known, *ALIASES]))
+            raise _unknown(name, [*known, *ALIASES])
     if more:
         named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}
     return named
 
 
-def _is_left_out(name: str, value: object) -> bool:
-    return value is None and ALIASES.get(name, name) in _FROM_ENVIRONMENT
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
+def _unknown(name: str, known: Sequence[str]) -> ConfigurationError:
     from difflib import get_close_matches
 
     near = get_close_matches(name, known, n=1)
     advice = f" Did you mean `{near[0]}`?" if near else ""
-    return (
+    return ConfigurationError(
         f"`ChatLFM` has no argument `{name}`.{advice} Pass fields of the request that it does not know in "
         "`model_kwargs` or `extra_body`."
     )

@@ -116,40 +116,25 @@ def _parsed(arguments: str) -> Any:
 
 def usage_metadata(usage: JSONDict | None) -> UsageMetadata | None:
     """Return the token counts of a reply, None if it has none. LangChain can only add whole numbers."""
-    if not usage:
+    counts = _counts(usage)
+    prompt, completion = counts.get("prompt"), counts.get("completion")
+    if usage is None or (prompt is None and completion is None):
         return None
-    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    if prompt is None and completion is None:
-        return None
-    total = _count(usage, "total_tokens")
+    prompt, completion = prompt or 0, completion or 0
     metadata = UsageMetadata(
-        input_tokens=prompt or 0,
-        output_tokens=completion or 0,
-        total_tokens=(prompt or 0) + (completion or 0) if total is None else total,
+        input_tokens=prompt, output_tokens=completion, total_tokens=counts.get("total", prompt + completion)
     )
-    names = {"cached_tokens": "cache_read", "cache_write_tokens": "cache_creation"}
-    prompt_details = _details(usage.get("prompt_tokens_details"), names)
-    if prompt_details:
-        metadata["input_token_details"] = cast("InputTokenDetails", prompt_details)
-    completion_details = _details(usage.get("completion_tokens_details"), {})
-    if completion_details:
-        metadata["output_token_details"] = cast("OutputTokenDetails", completion_details)
+    names = {"cached": "cache_read", "cache_write": "cache_creation"}
+    details = {names.get(name, name): count for name, count in _counts(usage.get("prompt_tokens_details")).items()}
+    if details:
+        metadata["input_token_details"] = cast("InputTokenDetails", details)
+    details = _counts(usage.get("completion_tokens_details"))
+    if details:
+        metadata["output_token_details"] = cast("OutputTokenDetails", details)
     return metadata
 
 
-def _count(counts: JSONDict, name: str) -> int | None:
-    value = counts.get(name)
-    if type(value) is int:
-        return value
-    number = as_number(value)
-    return None if number is None else int(number)
-
-
-def _details(details: object, names: dict[str, str]) -> dict[str, int]:
-    """Return detailed counts under LangChain's `names`, else under OpenRouter's without `_tokens`."""
-    counts = as_dict(details)
-    return {
-        names.get(name, name.removesuffix("_tokens")): count
-        for name in counts
-        if (count := _count(counts, name)) is not None
-    }
+def _counts(usage: object) -> dict[str, int]:
+    """Return the numbers among OpenRouter's fields, under their names without `_tokens`."""
+    numbers = {name.removesuffix("_tokens"): as_number(value) for name, value in as_dict(usage).items()}
+    return {name: int(number) for name, number in numbers.items() if number is not None}

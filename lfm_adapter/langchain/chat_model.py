@@ -69,9 +69,16 @@ class ChatLFM(BaseChatModel, ClientOptions):
         >>> llm.profile["max_input_tokens"], llm.profile["tool_calling"]
         (65536, True)
 
+        For any server with an OpenAI-compatible API, without a key (`lfm_adapter.local` starts one):
+
+        ```python
+        local = ChatLFM(base_url="http://localhost:8080/v1", model="lfm2-1.2b")
+        ```
+
     Invoke:
         ```python
         message = llm.invoke([("system", "Answer in French."), ("human", "How are you?")])
+        message = await llm.ainvoke("How are you?")  # in any event loop
         message.text, message.content_blocks  # with the reasoning
         ```
 
@@ -81,13 +88,6 @@ class ChatLFM(BaseChatModel, ClientOptions):
         ```python
         for chunk in llm.stream("Tell me a story."):
             print(chunk.text, end="")
-        ```
-
-    Async:
-        `ainvoke`, `astream` and `abatch` give the same results and errors, in any event loop.
-
-        ```python
-        message = await llm.ainvoke("How are you?")
         ```
 
     Tool calling:
@@ -116,33 +116,20 @@ class ChatLFM(BaseChatModel, ClientOptions):
         llm.with_structured_output(Person).invoke("Ada is 36 years old.")
         ```
 
-    Token usage:
-        ```python
-        message.usage_metadata  # {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14, …}
-        message.response_metadata["cost"]  # US$
-        ```
-
-    Logprobs:
-        ```python
-        llm.invoke("How are you?", logprobs=True, top_logprobs=2).response_metadata.get("logprobs")
-        ```
-
     Response metadata:
         `model_name`, `id` ("gen-…"), `provider`, `finish_reason`, `native_finish_reason`, `cost` (US$), `cost_source`
         ("openrouter" or "catalog"), `cost_details`, `is_byok`, `logprobs`, `system_fingerprint`, `service_tier`,
         `max_tokens_clamped`, `output_retries` and `validation_error`, each if known. `model_provider` is always
         "openrouter": it names the format of the message, whichever server answered.
 
+        ```python
+        message.usage_metadata  # {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14, …}
+        message.response_metadata["cost"]
+        ```
+
     Errors:
         Each error is an instance of a class of `lfm_adapter.errors` and of one of `langchain_core.exceptions`.
         `is_retryable` is True if a retry may help; `partial` holds what had arrived.
-
-    Local models:
-        Any server with an OpenAI-compatible API, without a key; `lfm_adapter.local` starts one.
-
-        ```python
-        local = ChatLFM(base_url="http://localhost:8080/v1", model="lfm2-1.2b")
-        ```
 
     Attributes:
         default_headers: Headers for every request; those of a call are added. Not shown and not serialized, since they

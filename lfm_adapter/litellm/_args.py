@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -14,9 +14,8 @@ from litellm.types.utils import all_litellm_params
 
 from lfm_adapter._client.settings import PER_CALL, Settings, sends_env_key
 from lfm_adapter._openrouter.request import Attribution
-from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.errors import AuthenticationError, ConfigurationError
 from lfm_adapter.litellm._convert import to_messages
-from lfm_adapter.litellm._errors import missing_key_error
 from lfm_adapter.litellm._model_cost import PROVIDER
 from lfm_adapter.types import ChatRequest
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["CompletionArgs"]
+__all__ = ["completion_args"]
 
 logger = logging.getLogger("lfm_adapter")
 
@@ -46,40 +45,36 @@ _LISTED = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionArgs:
-    """The settings of a client, and the messages and other fields of a request."""
+def completion_args(
+    call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool
+) -> tuple[Settings, list[JSONDict], JSONDict]:
+    """Return the client's settings, the messages and the other fields of the request for a call.
 
-    settings: Settings
-    messages: list[JSONDict]
-    parameters: JSONDict
+    Args:
+        call: The arguments of LiteLLM's `CustomLLM.completion`, by name.
+        attribution: The app to credit if the call's headers credit none; None for the environment's.
+        stream: Whether to stream the answer.
 
-    @classmethod
-    def from_call(cls, call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool) -> CompletionArgs:
-        """Return the arguments for a call.
-
-        Args:
-            call: The arguments of LiteLLM's `CustomLLM.completion`, by name.
-            attribution: The app to credit if the call's headers credit none; None for the environment's.
-            stream: Whether to stream the answer.
-
-        Raises:
-            ConfigurationError: A setting is out of its range, or a stream is asked for several answers.
-            litellm.AuthenticationError: There is no key for OpenRouter.
-            litellm.UnsupportedParamsError: The model lacks a parameter, and `drop_params` is not set.
-        """
-        given = call.get("optional_params") or {}
-        parameters = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
-        parameters |= given.get("extra_body") or {}
-        own = {name: parameters.pop(name) for name in _SETTINGS & parameters.keys()}
-        settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
-        if settings.is_openrouter and settings.key(needed=False) is None:
-            raise missing_key_error(call["model"])
-        if stream and (parameters.get("n") or 1) > 1:
-            raise ConfigurationError("LiteLLM streams only one answer. Leave `n` out, or do not stream.")
-        drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
-        card = settings.card(settings.resolve_model(settings.model))
-        return cls(settings, to_messages(call["messages"]), _supported(parameters, card, drop=drop))
+    Raises:
+        ConfigurationError: A setting is out of its range, or a stream is asked for several answers.
+        AuthenticationError: There is no key for OpenRouter.
+        litellm.UnsupportedParamsError: The model lacks a parameter, and `drop_params` is not set.
+    """
+    given = call.get("optional_params") or {}
+    parameters = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
+    parameters |= given.get("extra_body") or {}
+    own = {name: parameters.pop(name) for name in _SETTINGS & parameters.keys()}
+    settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
+    if settings.is_openrouter and settings.key(needed=False) is None:
+        raise AuthenticationError(
+            "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; create a key at "
+            "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
+        )
+    if stream and (parameters.get("n") or 1) > 1:
+        raise ConfigurationError("LiteLLM streams only one answer. Leave `n` out, or do not stream.")
+    drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
+    card = settings.card(settings.resolve_model(settings.model))
+    return settings, to_messages(call["messages"]), _supported(parameters, card, drop=drop)
 
 
 def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[str, Any], *, stream: bool) -> Settings:

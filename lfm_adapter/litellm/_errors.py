@@ -17,7 +17,7 @@ from lfm_adapter.litellm._model_cost import PROVIDER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["missing_key_error", "to_litellm_error", "translate_errors"]
+__all__ = ["to_litellm_error", "translate_errors"]
 
 CLASSES: dict[type[errors.LFMError], Any] = {
     errors.LFMError: theirs.APIConnectionError,
@@ -72,17 +72,6 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     raised.response = _response(raised.status_code, {} if wait_s is None else {"retry-after": f"{wait_s:g}"})
     raised.partial = getattr(error, "partial", None)
     return raised  # type: ignore[no-any-return]  # LiteLLM's classes share no base class of their own
-
-
-def missing_key_error(model: str) -> Exception:
-    """Return the error for a call to OpenRouter without a key, in LiteLLM's names. Nothing was sent."""
-    message = (
-        "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; create a key at "
-        "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
-    )
-    raised: Any = theirs.AuthenticationError(message=message, llm_provider=PROVIDER, model=model)
-    raised.response = _response(raised.status_code)
-    return raised  # type: ignore[no-any-return]  # see `to_litellm_error`
 
 
 @contextmanager

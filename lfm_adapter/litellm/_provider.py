@@ -10,7 +10,7 @@ from litellm.llms.custom_llm import CustomLLM
 
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.sync_client import LFMClient
-from lfm_adapter.litellm._args import CompletionArgs
+from lfm_adapter.litellm._args import completion_args
 from lfm_adapter.litellm._chunks import Chunk, to_chunks
 from lfm_adapter.litellm._convert import to_response
 from lfm_adapter.litellm._errors import translate_errors
@@ -58,16 +58,16 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             openai.OpenAIError: One of LiteLLM's exceptions, which all derive from OpenAI's.
         """
         with translate_errors(call["model"]):
-            args = CompletionArgs.from_call(call, self.attribution, stream=False)
-            client = LFMClient.from_settings(args.settings, self._transport)
-            return to_response(client.chat(args.messages, **args.parameters), _name(call))
+            settings, messages, fields = completion_args(call, self.attribution, stream=False)
+            client = LFMClient.from_settings(settings, self._transport)
+            return to_response(client.chat(messages, **fields), _name(call))
 
     async def acompletion(self, *_: Any, **call: Any) -> ModelResponse:
         """See `completion`."""
         with translate_errors(call["model"]):
-            args = CompletionArgs.from_call(call, self.attribution, stream=False)
-            client = AsyncLFMClient.from_settings(args.settings, self._async_transport)
-            return to_response(await client.chat(args.messages, **args.parameters), _name(call))
+            settings, messages, fields = completion_args(call, self.attribution, stream=False)
+            client = AsyncLFMClient.from_settings(settings, self._async_transport)
+            return to_response(await client.chat(messages, **fields), _name(call))
 
     def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
         """Ask, and return an iterator over the chunks of the reply.
@@ -79,9 +79,9 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             openai.OpenAIError: See `completion`.
         """
         with translate_errors(call["model"]):
-            args = CompletionArgs.from_call(call, self.attribution, stream=True)
-            client = LFMClient.from_settings(args.settings, self._transport)
-            stream = client.stream(args.messages, **args.parameters)
+            settings, messages, fields = completion_args(call, self.attribution, stream=True)
+            client = LFMClient.from_settings(settings, self._transport)
+            stream = client.stream(messages, **fields)
             return _chunks(next(stream), stream, call)
 
     # LiteLLM types it as a coroutine, but iterates over what the call returns.
@@ -91,9 +91,9 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         Invalid arguments fail here, a refused request only when the result is read: LiteLLM does not await this call.
         """
         with translate_errors(call["model"]):
-            args = CompletionArgs.from_call(call, self.attribution, stream=True)
-            client = AsyncLFMClient.from_settings(args.settings, self._async_transport)
-            return _achunks(client.stream(args.messages, **args.parameters), call)
+            settings, messages, fields = completion_args(call, self.attribution, stream=True)
+            client = AsyncLFMClient.from_settings(settings, self._async_transport)
+            return _achunks(client.stream(messages, **fields), call)
 
 
 def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:

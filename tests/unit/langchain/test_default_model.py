@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+import subprocess
+import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,75 +27,84 @@ if TYPE_CHECKING:
 SUCCESSOR = catalog.get(MODEL).successors[0]
 
 pytestmark = [
+    pytest.mark.usefixtures("openrouter"),
     pytest.mark.filterwarnings("ignore::lfm_adapter.errors.RetiredModelWarning"),
     pytest.mark.filterwarnings("ignore:The function `load:langchain_core._api.LangChainBetaWarning"),
 ]
 
 
-@pytest.fixture(autouse=True)
-def _asked_as_openrouter(monkeypatch: pytest.MonkeyPatch, server: ScriptedOpenRouter) -> None:
-    """The scripted server counts as OpenRouter."""
-    monkeypatch.setattr("lfm_adapter._client.settings._is_openrouter", lambda url: url == server.base_url)
-    monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", "test-key")
-
-
-def asked(server: ScriptedOpenRouter, model: Any, /, **call: Any) -> str:
+def asked(openrouter: ScriptedOpenRouter, model: Any, /, **call: Any) -> str:
     """The model that a call sends."""
-    server.add(completion(model=SUCCESSOR))
+    openrouter.add(completion(model=SUCCESSOR))
     model.invoke("Hi", **call)
-    return str(sent(server)["model"])
+    return str(sent(openrouter)["model"])
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_default_model_is_answered_by_its_successor(server: ScriptedOpenRouter, way: str):
-    server.add(stream(model=SUCCESSOR) if way in STREAMED else completion(model=SUCCESSOR))
+def test_default_model_is_answered_by_its_successor(openrouter: ScriptedOpenRouter, way: str):
+    openrouter.add(stream(model=SUCCESSOR) if way in STREAMED else completion(model=SUCCESSOR))
     model = ChatLFM()
     answer = ask(model, way)
-    assert sent(server)["model"] == SUCCESSOR
+    assert sent(openrouter)["model"] == SUCCESSOR
     assert answer.response_metadata["model_name"] == SUCCESSOR
     assert model.model == model.model_name == MODEL
 
 
-def test_default_model_warns(server: ScriptedOpenRouter):
+def test_default_model_warns(openrouter: ScriptedOpenRouter):
     with pytest.warns(RetiredModelWarning, match="retired"):
-        asked(server, ChatLFM())
+        asked(openrouter, ChatLFM())
+
+
+def test_program_shows_one_warning_at_its_own_line(openrouter: ScriptedOpenRouter):
+    openrouter.add(completion(), completion(), stream())
+    program = textwrap.dedent("""\
+        from lfm_adapter import ChatLFM
+        llm = ChatLFM()
+        llm.invoke("Hi")
+        llm.invoke("Hi")
+        list(llm.stream("Hi"))
+        """)
+    ran = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert re.findall(r"^(.*): RetiredModelWarning: ", ran.stderr, re.MULTILINE) == ["<string>:3"]
 
 
 @pytest.mark.parametrize("options", [{"model": MODEL}, {"model_name": MODEL}, {"when_retired": "raise"}])
-def test_named_retired_model_is_asked_and_raises(server: ScriptedOpenRouter, options: dict[str, Any]):
-    server.add(error(404, "No endpoints found for liquid/lfm-3b."))
+def test_named_retired_model_is_asked_and_raises(openrouter: ScriptedOpenRouter, options: dict[str, Any]):
+    openrouter.add(error(404, "No endpoints found for liquid/lfm-3b."))
     with pytest.raises(ModelNotFoundError):
         ChatLFM(max_retries=0, **options).invoke("Hi")
-    assert sent(server)["model"] == MODEL
+    assert sent(openrouter)["model"] == MODEL
 
 
-def test_when_retired_settles_named_models_too(server: ScriptedOpenRouter):
-    assert asked(server, ChatLFM(model=MODEL, when_retired="successor")) == SUCCESSOR
-    assert asked(server, ChatLFM(), when_retired="raise") == MODEL
+def test_when_retired_settles_named_models_too(openrouter: ScriptedOpenRouter):
+    assert asked(openrouter, ChatLFM(model=MODEL, when_retired="successor")) == SUCCESSOR
+    assert asked(openrouter, ChatLFM(), when_retired="raise") == MODEL
 
 
-def test_model_of_the_environment_counts_as_named(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_model_of_the_environment_counts_as_named(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LFM_MODEL", MODEL)
-    assert asked(server, ChatLFM()) == MODEL
+    assert asked(openrouter, ChatLFM()) == MODEL
     monkeypatch.setenv("LFM_MODEL", "liquid/lfm-40b")
     model = ChatLFM()
     monkeypatch.delenv("LFM_MODEL")
-    assert asked(server, model) == "liquid/lfm-40b"
+    assert asked(openrouter, model) == "liquid/lfm-40b"
 
 
-def test_model_of_a_call_counts_as_named(server: ScriptedOpenRouter):
+def test_model_of_a_call_counts_as_named(openrouter: ScriptedOpenRouter):
     model = ChatLFM()
-    assert asked(server, model, model="liquid/lfm-40b") == "liquid/lfm-40b"
-    assert asked(server, model, model=None) == SUCCESSOR
-    assert asked(server, model.bind(model=MODEL)) == MODEL
+    assert asked(openrouter, model, model="liquid/lfm-40b") == "liquid/lfm-40b"
+    assert asked(openrouter, model, model=None) == SUCCESSOR
+    assert asked(openrouter, model.bind(model=MODEL)) == MODEL
 
 
-def test_model_that_is_assigned_counts_as_named(server: ScriptedOpenRouter):
+def test_model_that_is_assigned_counts_as_named(openrouter: ScriptedOpenRouter):
     model = ChatLFM()
     model.model = "liquid/lfm-40b"
-    assert asked(server, model) == "liquid/lfm-40b"
-    assert asked(server, ChatLFM().model_copy(update={"model": "liquid/lfm-40b"})) == "liquid/lfm-40b"
+    assert asked(openrouter, model) == "liquid/lfm-40b"
+    assert asked(openrouter, ChatLFM().model_copy(update={"model": "liquid/lfm-40b"})) == "liquid/lfm-40b"
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:9/v1", "https://gateway.example.com/v1"])
@@ -117,13 +130,13 @@ COPIES: dict[str, Callable[[ChatLFM], Any]] = {
 
 
 @pytest.mark.parametrize("copied", COPIES)
-def test_copy_of_the_default_model_asks_its_successor(server: ScriptedOpenRouter, copied: str):
-    assert asked(server, COPIES[copied](ChatLFM())) == SUCCESSOR
+def test_copy_of_the_default_model_asks_its_successor(openrouter: ScriptedOpenRouter, copied: str):
+    assert asked(openrouter, COPIES[copied](ChatLFM())) == SUCCESSOR
 
 
 @pytest.mark.parametrize("copied", COPIES)
-def test_copy_of_a_named_model_asks_that_model(server: ScriptedOpenRouter, copied: str):
-    assert asked(server, COPIES[copied](ChatLFM(model=MODEL))) == MODEL
+def test_copy_of_a_named_model_asks_that_model(openrouter: ScriptedOpenRouter, copied: str):
+    assert asked(openrouter, COPIES[copied](ChatLFM(model=MODEL))) == MODEL
 
 
 def test_profile_of_the_default_model_is_its_successors():

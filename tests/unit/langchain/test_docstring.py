@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 MANUAL = inspect.getdoc(ChatLFM) or ""
 
-# Those of LangChain's template for chat models, in its order, and the fields.
-SECTIONS = ("Setup", "Key init args", "Instantiate", "Invoke", "Stream", "Async", "Tool calling", "Structured output",
-            "Token usage", "Logprobs", "Response metadata", "Errors", "Local models",
-            "Attributes")  # fmt: skip
+# In the order of LangChain's template for chat models.
+SECTIONS = ("Setup", "Key init args", "Instantiate", "Invoke", "Stream", "Tool calling", "Structured output",
+            "Response metadata", "Errors", "Attributes")  # fmt: skip
 
 
 def test_docstring_has_every_section():

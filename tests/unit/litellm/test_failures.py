@@ -12,7 +12,7 @@ import pytest
 from litellm import exceptions as theirs
 
 from lfm_adapter import errors
-from lfm_adapter.litellm._errors import BY_STATUS, CLASSES, missing_key_error, to_litellm_error
+from lfm_adapter.litellm._errors import BY_STATUS, CLASSES, to_litellm_error
 from lfm_adapter.testing import Break, completion, error, events, stream
 from lfm_adapter.testing._reply import raw
 from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
@@ -65,7 +65,10 @@ def test_each_of_our_errors_has_a_litellm_class(cls: Any):
 
 @pytest.mark.parametrize(
     ("raised", "status"),
-    [(to_litellm_error(errors.ConfigurationError("Wrong."), "lfm-3b"), 400), (missing_key_error("lfm-3b"), 401)],
+    [
+        (to_litellm_error(errors.ConfigurationError("Wrong."), "lfm-3b"), 400),
+        (to_litellm_error(errors.AuthenticationError("No API key."), "lfm-3b"), 401),
+    ],
 )
 def test_errors_before_sending_have_a_client_error_status(raised: Any, status: int):
     assert (raised.status_code, raised.response.status_code) == (status, status)
