@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._client.base import BaseClient
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.exchange import Exchange
-from lfm_adapter._client.request import ApiRequest, deltas_of
+from lfm_adapter._client.request import ApiRequest, deltas_of, endpoints_request
 from lfm_adapter._client.retries import DRAIN_S, Attempts
+from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._openrouter.response import is_event_stream
 from lfm_adapter._transport.aiohttp import AiohttpTransport
@@ -65,7 +65,7 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
 
     async def list_endpoints(self, model: str) -> JSONDict:
         """Return a model and its endpoints, with their prices, limits and health. Needs no key."""
-        return as_dict(await self._run(self._endpoints_request(model)))
+        return as_dict(await self._run(endpoints_request(self._settings, model)))
 
     async def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""

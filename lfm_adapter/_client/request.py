@@ -8,6 +8,7 @@ import time
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lfm_adapter._json import dicts
 from lfm_adapter._openrouter.failure import RequestContext
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter._client.settings import Settings
 
-__all__ = ["ApiRequest", "CompletionRequest", "deltas_of", "resolve_model"]
+__all__ = ["ApiRequest", "CompletionRequest", "deltas_of", "endpoints_request", "resolve_model"]
 
 logger = logging.getLogger("lfm_adapter")
 
@@ -77,6 +78,12 @@ class ApiRequest:
             APIError: The response is an error, or cannot be parsed.
         """
         return read_json(status, headers, body, self.context).get("data")
+
+
+def endpoints_request(settings: Settings, model: str) -> ApiRequest:
+    """Return the request for a model's endpoints."""
+    model = settings.resolve_model(model)
+    return ApiRequest(settings, f"/models/{quote(model, safe='/:~')}/endpoints", model=model, needs_key=False)
 
 
 class CompletionRequest(ApiRequest):

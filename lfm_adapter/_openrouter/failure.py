@@ -164,7 +164,9 @@ def from_error(
     cls = _BY_STATUS.get(facts.status or 0)
     if cls is None:
         cls = errors.BadRequestError if 400 <= (facts.status or 0) < 500 else errors.ServerError
-    advice = "Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`." if facts.status == 401 else ""
+    advice = ""
+    if facts.status == 401:
+        advice = "Check the API key: `api_key`, or the `OPENROUTER_API_KEY` environment variable."
     return cls(join_sentences(facts.message, advice), **common)
 
 

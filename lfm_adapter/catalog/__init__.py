@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 from lfm_adapter.catalog._cards import get, models
-from lfm_adapter.catalog._limits import apply_context_limit, estimate_tokens
 from lfm_adapter.catalog._listing import from_listing
-from lfm_adapter.catalog._pricing import compute_cost
+from lfm_adapter.catalog._usage import apply_context_limit, compute_cost, estimate_tokens
 
 __all__ = ["apply_context_limit", "compute_cost", "estimate_tokens", "from_listing", "get", "models"]

@@ -11,8 +11,13 @@ from pydantic import ConfigDict
 
 from lfm_adapter._json import as_dict
 from lfm_adapter.langchain._blocks import PROVIDER, settled_blocks
-from lfm_adapter.langchain._replies import additional_kwargs, parsed_calls, response_metadata, usage_metadata
-from lfm_adapter.langchain._unvalidated import UnvalidatedFactory
+from lfm_adapter.langchain._replies import (
+    UnvalidatedFactory,
+    additional_kwargs,
+    parsed_calls,
+    response_metadata,
+    usage_metadata,
+)
 
 if TYPE_CHECKING:
     from lfm_adapter.types import Delta, JSONDict, Reply

@@ -3,27 +3,69 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from lfm_adapter._client.metadata import choice_metadata, reply_metadata
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.langchain._blocks import PROVIDER
-from lfm_adapter.langchain._unvalidated import UnvalidatedFactory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from langchain_core.messages import InvalidToolCall
     from langchain_core.messages import ToolCall as LangChainToolCall
+    from pydantic import BaseModel
 
     from lfm_adapter.types import Choice, JSONDict, Reply
 
-__all__ = ["additional_kwargs", "parsed_calls", "response_metadata", "to_result", "usage_metadata"]
+__all__ = [
+    "UnvalidatedFactory",
+    "additional_kwargs",
+    "parsed_calls",
+    "response_metadata",
+    "to_result",
+    "usage_metadata",
+]
+
+M = TypeVar("M", bound="BaseModel")
+
+
+class UnvalidatedFactory(Generic[M]):
+    """Builds objects like a validated example, with other values in some of its fields.
+
+    A streamed chunk takes 5 µs this way, 15 µs with validation and 14.5 µs with `model_construct`. The tests compare
+    the objects with validated ones.
+
+    Args:
+        example: A validated object. Its empty lists and dicts are created anew for each object.
+    """
+
+    def __init__(self, example: M) -> None:
+        self._class = type(example)
+        self._values = dict(example.__dict__)
+        self._empty = [
+            (name, type(value)) for name, value in self._values.items() if isinstance(value, list | dict) and not value
+        ]
+        self._fields_set = frozenset(example.model_fields_set)
+        self._extra = example.__pydantic_extra__
+        self._private = example.__pydantic_private__
+
+    def make(self, **values: Any) -> M:
+        """Return an object with these values, which must be such that validation would not change them."""
+        fields = {**self._values, **values}
+        for name, empty in self._empty:
+            if name not in values:
+                fields[name] = empty()
+        made = object.__new__(self._class)
+        object.__setattr__(made, "__dict__", fields)
+        object.__setattr__(made, "__pydantic_fields_set__", {*self._fields_set})
+        object.__setattr__(made, "__pydantic_extra__", None if self._extra is None else {})
+        object.__setattr__(made, "__pydantic_private__", None if self._private is None else {**self._private})
+        return made
 
 
 _MESSAGES = UnvalidatedFactory(
@@ -87,7 +129,7 @@ def response_metadata(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDi
         "service_tier": reply.service_tier,
     }
     named = {name: value for name, value in fields.items() if value is not None}
-    return {**reply_metadata(reply), **named, **choice_metadata(choice)}
+    return {**reply.metadata(), **named, **choice.metadata()}
 
 
 def parsed_calls(

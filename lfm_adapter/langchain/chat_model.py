@@ -5,7 +5,7 @@
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from inspect import signature
+from inspect import Signature, signature
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -502,6 +502,18 @@ _REQUEST_FIELDS = tuple(
 _SENT = frozenset({"model", *_REQUEST_FIELDS})
 
 _request_values = itemgetter(*_REQUEST_FIELDS)
+
+
+class _BuiltSignature:
+    """Builds the class, which `defer_build` puts off, when `inspect.signature` or `help` asks for its fields."""
+
+    def __get__(self, instance: object, owner: type[ChatLFM]) -> Signature | None:
+        owner.model_rebuild()  # sets the signature of `owner`, in place of this
+        built = owner.__dict__.get("__signature__")
+        return None if built is None or isinstance(built, _BuiltSignature) else owner.__signature__
+
+
+setattr(ChatLFM, "__signature__", _BuiltSignature())  # noqa: B010
 
 # In every call LangChain looks whether these take a `run_manager`: 4 µs with a ready signature, 14 µs without.
 setattr(ChatLFM._generate, "__signature__", signature(ChatLFM._generate))  # noqa: B010 # mypy knows no such attribute

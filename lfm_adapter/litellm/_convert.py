@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.types.utils import Choices, Message, ModelResponse, Usage
 
-from lfm_adapter._client.metadata import choice_metadata, reply_metadata
 from lfm_adapter._json import as_dict, as_number
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def provider_fields(reply: Reply, choice: Choice) -> JSONDict:
         "audio": choice.audio,
     }
     known = {name: fact for name, fact in facts.items() if fact}
-    return {**reply_metadata(reply), **known, **choice_metadata(choice)}
+    return {**reply.metadata(), **known, **choice.metadata()}
 
 
 def message_fields(choice: Choice) -> JSONDict:

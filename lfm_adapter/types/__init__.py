@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lfm_adapter.types._models import (
         Capabilities,
-        Cost,
         Endpoint,
         Kind,
         ModelCard,
         Pricing,
         Source,
         Status,
-        TokenLimits,
         ToolDialect,
     )
-    from lfm_adapter.types._reply import Choice, Delta, Reply, ToolCall
+    from lfm_adapter.types._reply import AsyncStream, Choice, Cost, Delta, Reply, Stream, TokenLimits, ToolCall
     from lfm_adapter.types._request import (
         ChatParameters,
         ChatRequest,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
         ToolCallParam,
         WhenRetired,
     )
-    from lfm_adapter.types._stream import AsyncStream, Stream
     from lfm_adapter.types._transport import AsyncHTTPResponse, AsyncTransport, HTTPRequest, HTTPResponse, Transport
 
 __all__ = [
@@ -52,7 +49,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # On first use: the dataclasses take 10 ms to create, as much as importing all of `ChatLFM`.
     if name in __all__:
-        for module in ("_request", "_reply", "_stream", "_transport", "_models"):
+        for module in ("_request", "_reply", "_transport", "_models"):
             names = vars(import_module(f"{__name__}.{module}"))
             if name in names:
                 globals()[name] = names[name]

@@ -1,4 +1,4 @@
-"""A model's card, and the cost and token limits of a request to it. `lfm_adapter.catalog` fills them."""
+"""What is known of a model: `ModelCard` and its parts. `lfm_adapter.catalog` fills them."""
 
 from __future__ import annotations
 
@@ -172,49 +172,3 @@ class ModelCard:
     def is_free(self) -> bool:
         """Whether requests are free: OpenRouter marks this with `:free` in the id, not with a price of 0."""
         return self.id.endswith(":free")
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """The cost of one request, in US$.
-
-    Attributes:
-        total: The total.
-        prompt: The prompt's share; None if OpenRouter reported the total, which it does not split.
-        completion: The answer's share, reasoning included; None likewise.
-        source: "openrouter" for the amount charged, "catalog" for an amount computed from catalogue prices.
-    """
-
-    total: Decimal
-    prompt: Decimal | None
-    completion: Decimal | None
-    source: Literal["openrouter", "catalog"]
-
-    def __add__(self, other: Cost) -> Cost:
-        """Return the cost of two requests; its source is "openrouter" only if both were reported."""
-        return Cost(
-            total=self.total + other.total,
-            prompt=_sum(self.prompt, other.prompt),
-            completion=_sum(self.completion, other.completion),
-            source=self.source if self.source == other.source else "catalog",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLimits:
-    """How a request fits the context of its model.
-
-    Attributes:
-        estimated_tokens: Tokens that the prompt has at least, or exactly with a `token_counter`. None if not counted,
-            because the context is unknown or far larger than the prompt.
-        max_tokens: The maximum to request; None for the server's default.
-        clamped_from: The user's `max_tokens`, if it was reduced.
-    """
-
-    estimated_tokens: int | None
-    max_tokens: int | None
-    clamped_from: int | None
-
-
-def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one + other

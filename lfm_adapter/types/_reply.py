@@ -1,12 +1,14 @@
-"""A whole reply (`Reply`) and a piece of a streamed one (`Delta`)."""
+"""A whole reply (`Reply`) with its cost, a piece of a streamed one (`Delta`), and the streams that yield them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from lfm_adapter.types._models import Cost, TokenLimits
+    from collections.abc import AsyncGenerator, Generator
+    from decimal import Decimal
+
     from lfm_adapter.types._request import JSONDict
 
 
@@ -63,6 +65,14 @@ class Choice:
     native_finish_reason: str | None = None
     extra: JSONDict = field(default_factory=dict)
 
+    def metadata(self) -> JSONDict:
+        """Return `native_finish_reason` and `tool_call_errors` (by call id) of a choice, where there are any."""
+        facts = {
+            "native_finish_reason": self.native_finish_reason,
+            "tool_call_errors": {call.id: call.error for call in self.tool_calls if call.error},
+        }
+        return {name: fact for name, fact in facts.items() if fact}
+
 
 @dataclass(slots=True)
 class Reply:
@@ -118,6 +128,79 @@ class Reply:
         """Why the answer ended."""
         return self.choices[0].finish_reason
 
+    def metadata(self) -> JSONDict:
+        """Return what is known of a reply as a whole, each fact where there is something to say.
+
+        Returns:
+            Fields without a name of their own as they came; `provider`, `cost` (US$, a float), `cost_source`,
+            `cost_details`, `is_byok`, `server_tool_use_details`, `output_retries`, `validation_error` and
+            `max_tokens_clamped`.
+        """
+        usage = self.usage or {}
+        limits = self.token_limits
+        is_clamped = limits is not None and limits.clamped_from is not None
+        facts = {
+            **self.extra,
+            "provider": self.provider,
+            "cost": None if self.cost is None else float(self.cost.total),
+            "cost_source": None if self.cost is None else self.cost.source,
+            "cost_details": usage.get("cost_details"),
+            "is_byok": usage.get("is_byok"),
+            "server_tool_use_details": usage.get("server_tool_use_details"),
+            "output_retries": self.output_retries or None,
+            "validation_error": self.validation_error,
+            "max_tokens_clamped": {"from": limits.clamped_from, "to": limits.max_tokens}
+            if limits and is_clamped
+            else None,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one request, in US$.
+
+    Attributes:
+        total: The total.
+        prompt: The prompt's share; None if OpenRouter reported the total, which it does not split.
+        completion: The answer's share, reasoning included; None likewise.
+        source: "openrouter" for the amount charged, "catalog" for an amount computed from catalogue prices.
+    """
+
+    total: Decimal
+    prompt: Decimal | None
+    completion: Decimal | None
+    source: Literal["openrouter", "catalog"]
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the cost of two requests; its source is "openrouter" only if both were reported."""
+        return Cost(
+            total=self.total + other.total,
+            prompt=_sum(self.prompt, other.prompt),
+            completion=_sum(self.completion, other.completion),
+            source=self.source if self.source == other.source else "catalog",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLimits:
+    """How a request fits the context of its model.
+
+    Attributes:
+        estimated_tokens: Tokens that the prompt has at least, or exactly with a `token_counter`. None if not counted,
+            because the context is unknown or far larger than the prompt.
+        max_tokens: The maximum to request; None for the server's default.
+        clamped_from: The user's `max_tokens`, if it was reduced.
+    """
+
+    estimated_tokens: int | None
+    max_tokens: int | None
+    clamped_from: int | None
+
+
+def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one + other
+
 
 @dataclass(slots=True)
 class Delta:
@@ -142,3 +225,63 @@ class Delta:
     index: int = 0
     generation_id: str | None = None
     reply: Reply | None = None
+
+
+class Stream:
+    """The deltas of one reply, in order. Close it, or leave its `with` block, to stop the model and the bill.
+
+    Attributes:
+        reply: The whole reply, once the stream has ended.
+    """
+
+    def __init__(self, deltas: Generator[Delta]) -> None:
+        self.reply: Reply | None = None
+        self._deltas = deltas
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Delta:
+        delta = next(self._deltas)
+        self.reply = delta.reply
+        return delta
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection at once if the reply has not come to its end."""
+        self._deltas.close()
+
+
+class AsyncStream:
+    """`Stream` for asyncio.
+
+    Attributes:
+        reply: The whole reply, once the stream has ended.
+    """
+
+    def __init__(self, deltas: AsyncGenerator[Delta]) -> None:
+        self.reply: Reply | None = None
+        self._deltas = deltas
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Delta:
+        delta = await anext(self._deltas)
+        self.reply = delta.reply
+        return delta
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_raised: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection at once if the reply has not come to its end."""
+        await self._deltas.aclose()

@@ -21,7 +21,12 @@ _CONTROL_CHARACTERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - set(map
 
 # How the warning about a retired model ends.
 _CHOOSE_MODEL = re.compile(r"(?:Choose|Pass) [^.]*`model=.*", re.DOTALL)
-_ARGUMENT = re.compile(r"`(base_url|context_length|max_tokens|model|parallel|temperature|threads)(?:=[^`]*)?`")
+_NO_OPTION = re.compile(
+    r",? or pass `when_retired=[^`]*`|`api_key`, or the (?=`OPENROUTER_API_KEY`)| or pass `api_key`",
+)
+_ARGUMENT = re.compile(
+    r"`(base_url|context_length|max_tokens|model|parallel|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
+)
 
 
 def answer(text: str, *, end: str = "") -> None:
@@ -46,11 +51,12 @@ def print_error(error: LFMError) -> None:
 def with_option_names(text: str) -> str:
     """Replace the names of Python arguments in a message by those of the options.
 
-    >>> with_option_names("Lower `max_tokens`. Pass `base_url` for another server.")
-    'Lower `--max-tokens`. Pass `--base-url` for another server.'
+    >>> with_option_names('Lower `max_tokens`. Use `model="lfm-3b"` instead, or pass `when_retired="successor"`.')
+    'Lower `--max-tokens`. Use `--model lfm-3b` instead.'
     """
     text = _CHOOSE_MODEL.sub("Choose it with `--model` or `LFM_MODEL`.", text)
-    return _ARGUMENT.sub(lambda found: f"`--{found[1].replace('_', '-')}`", text)
+    text = _NO_OPTION.sub("", text)
+    return _ARGUMENT.sub(lambda found: f"`--{found[1].replace('_', '-')}{found[2] and ' ' + found[2]}`", text)
 
 
 def usd(text: str) -> Decimal:

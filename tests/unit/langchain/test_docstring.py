@@ -6,6 +6,8 @@ import ast
 import asyncio
 import inspect
 import re
+import subprocess
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -73,3 +75,10 @@ def run(source: str, names: dict[str, Any]) -> Any:
     if coroutine is not None:
         asyncio.run(coroutine)
     return names["_"]
+
+
+def test_signature_shows_the_fields_in_a_fresh_process():
+    code = "import inspect; from lfm_adapter import ChatLFM; print(inspect.signature(ChatLFM))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for field in ("model:", "timeout:", "temperature:", "when_retired:"):
+        assert field in shown
