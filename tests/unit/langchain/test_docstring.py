@@ -79,6 +79,6 @@ def run(source: str, names: dict[str, Any]) -> Any:
 
 def test_signature_shows_the_fields_in_a_fresh_process():
     code = "import inspect; from lfm_adapter import ChatLFM; print(inspect.signature(ChatLFM))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
     for field in ("model:", "timeout:", "temperature:", "when_retired:"):
         assert field in shown
