@@ -120,9 +120,10 @@ class Settings(ClientOptions):
         is_default_model: Nobody named the model: neither an argument nor `LFM_MODEL`.
     """
 
-    model: str = field(default=DEFAULT_MODEL, kw_only=False)
-    base_url: str = OPENROUTER_URL
-    timeout: float = _DEFAULT_TIMEOUT
+    # Never None, once the environment is applied.
+    model: str = field(default=DEFAULT_MODEL, kw_only=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+    base_url: str = OPENROUTER_URL  # pyright: ignore[reportIncompatibleVariableOverride]
+    timeout: float = _DEFAULT_TIMEOUT  # pyright: ignore[reportIncompatibleVariableOverride]
     attribution: Attribution = field(default_factory=Attribution)
     is_default_model: bool = False
 
