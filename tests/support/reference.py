@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 HEAD = """# Reference
 
-The public names, which semantic versioning covers. Everything else begins with an underscore or stands in
+The public names, which semantic versioning covers. Everything else begins with an underscore or belongs to
 `lfm_adapter.apps`, and may change at any time.
 """
 
