@@ -233,6 +233,9 @@ class ChatLFM(BaseChatModel, ClientOptions):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Check the settings, and record how defaults were resolved, for copies that are built from all fields."""
+        if not self.model:  # `model=""`, or `LFM_MODEL=` in a compose file
+            object.__setattr__(self, "model", os.environ.get("LFM_MODEL") or DEFAULT_MODEL)
+            self.model_fields_set.discard("model")
         if self.model != DEFAULT_MODEL or os.environ.get("LFM_MODEL"):
             self.model_fields_set.add("model")
         settings = self._settings({})

@@ -50,6 +50,14 @@ def test_default_model_is_answered_by_its_successor(openrouter: ScriptedOpenRout
     assert model.model == model.model_name == MODEL
 
 
+@pytest.mark.parametrize("arguments", [{}, {"model": ""}])
+def test_empty_name_is_the_default_model(openrouter: ScriptedOpenRouter, monkeypatch: Any, arguments: Any):
+    monkeypatch.setenv("LFM_MODEL", "")
+    model = ChatLFM(**arguments)
+    assert model.model == MODEL
+    assert asked(openrouter, model) == SUCCESSOR
+
+
 def test_default_model_warns(openrouter: ScriptedOpenRouter):
     with pytest.warns(RetiredModelWarning, match="retired"):
         asked(openrouter, ChatLFM())
