@@ -13,7 +13,7 @@ from lfm_adapter._client.request import CompletionRequest
 from lfm_adapter.testing import Break, ScriptedOpenRouter, completion, error, stream, token_usage, tool_call
 from lfm_adapter.testing._reply import html, raw
 from lfm_adapter.testing._wire import GENERATION_ID, PADDING, error_in_200, midstream_error
-from tests.support.both_clients import KEY, KINDS, clients, record_waits
+from tests.support.both_clients import KEY, record_waits
 from tests.support.scripted_model import openrouter_like
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -23,12 +23,6 @@ TOO_MUCH = (
     "(of text input, and in the output). Please reduce the length of either one."
 )
 TOO_LONG = "word " * 33_000  # for the 32,768 tokens of LFM-3B
-
-
-@pytest.fixture(params=KINDS)
-def make(request):
-    with clients(request.param) as make:
-        yield make
 
 
 class TestChat:

@@ -10,7 +10,6 @@ import pytest
 from lfm_adapter import AsyncLFMClient, ChatLFM, LFMClient
 from lfm_adapter.errors import ModelRetiredError, RetiredModelWarning
 from lfm_adapter.testing import completion, error
-from tests.support.both_clients import KINDS, clients
 from tests.support.scripted_model import openrouter_like
 
 GATEWAY = "https://gateway.example.com/v1"
@@ -20,12 +19,6 @@ WARNING = (
     '($0.08 / $0.20). Choose a model with `model=`, or pass `when_retired="raise"`.'
 )
 GONE = error(404, "No endpoints found for liquid/lfm-3b.")
-
-
-@pytest.fixture(params=KINDS)
-def make(request):
-    with clients(request.param) as make:
-        yield make
 
 
 def sent(server) -> list[str]:

@@ -13,7 +13,6 @@ from lfm_adapter._client.settings import Settings
 from lfm_adapter.errors import ConfigurationError, NoEndpointsError, OutputValidationError, ServerError
 from lfm_adapter.testing import chunk, completion, error, events, stream, token_usage, tool_call
 from lfm_adapter.types import Delta
-from tests.support.both_clients import KINDS, clients
 
 if TYPE_CHECKING:
     from lfm_adapter.testing import ScriptedReply as WireReply
@@ -53,17 +52,6 @@ ROME = '<tool_call>{"name": "get_weather", "arguments": {"city": "Rome"}}</tool_
 LEAK = '<|tool_call_start|>[get_weather(city="Oslo", days=2)]<|tool_call_end|>'
 BROKEN = '<tool_call>{"name": "get_weather", "arguments": {"town": "Oslo"}}</tool_call>'
 NO_TOOL_ENDPOINT = error(404, 'No endpoints found that support tool use. Try disabling "get_weather".')
-
-
-@pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest):
-    with clients(request.param) as make:
-        yield make
-
-
-@pytest.fixture(params=["plain", "streamed"])
-def way(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 def says(way: str, text: str, **facts: Any) -> WireReply:

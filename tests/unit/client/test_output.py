@@ -9,7 +9,6 @@ import pytest
 
 from lfm_adapter.errors import OutputValidationError
 from lfm_adapter.testing import completion, stream, tool_call
-from tests.support.both_clients import KINDS, clients
 from tests.unit.client.test_exchange import BY_NAME, NATIVE, PROMPTED, RESPONSE_FORMAT, TIME, WEATHER, ask, called, says
 
 if TYPE_CHECKING:
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
 OWN = "my-own-model"
 CAT = '{"name": "Tom", "age": 3}'
 MODELS = [NATIVE, OWN, PROMPTED, "liquid/lfm-3-1.7b"]
-
-
-@pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest):
-    with clients(request.param) as make:
-        yield make
-
-
-@pytest.fixture(params=["plain", "streamed"])
-def way(request: pytest.FixtureRequest) -> str:
-    return request.param
 
 
 def schema(root: Any) -> dict[str, Any]:

@@ -15,23 +15,11 @@ from lfm_adapter._client.retries import MAX_RETRY_DELAY_S
 from lfm_adapter.testing import Break, chunk, completion, error, events, stream
 from lfm_adapter.testing._reply import raw
 from lfm_adapter.testing._wire import COMMENT, PADDING, error_in_200, error_in_choice, midstream_error
-from tests.support.both_clients import KINDS, clients, record_waits
 from tests.support.loopback import CUT, UNTIL_CLOSED, Loopback, reply
 
 IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
 TRANSIENT = (408, 429, 500, 502, 503, 504, 524, 529)
 NOW = {"Retry-After": "0.01"}
-
-
-@pytest.fixture(params=KINDS)
-def make(request):
-    with clients(request.param) as make:
-        yield make
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    return record_waits(monkeypatch)
 
 
 @pytest.fixture

@@ -13,20 +13,8 @@ from lfm_adapter.testing import Break, chunk, completion, error, events, stream,
 from lfm_adapter.testing._reply import raw
 from lfm_adapter.testing._wire import DONE, GENERATION_ID, PADDING, midstream_error
 from lfm_adapter.types import Delta
-from tests.support.both_clients import KINDS, clients, record_waits
 
 CALLS = [tool_call("weather", {"city": "Bonn"})]
-
-
-@pytest.fixture(params=KINDS)
-def make(request):
-    with clients(request.param) as make:
-        yield make
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    return record_waits(monkeypatch)
 
 
 @pytest.fixture
