@@ -1,4 +1,4 @@
-"""What README says is so."""
+"""README and the pages in docs/ are right: their snippets run, their commands exist, their tables equal the code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from lfm_adapter import errors, local
 from lfm_adapter.apps.cli import app
 from lfm_adapter.langchain._errors import to_langchain_error
 from lfm_adapter.testing import completion, tool_call
-from tests.support.call_texts import CALL_TEXTS
 from tests.support.model_table import TABLES, render, table_in
 from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
     from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
-README = Path(__file__).parents[2] / "README.md"
-TEXT = README.read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"^\$ lfm (.*?)(?:  +#.*)?$", TEXT, flags=re.MULTILINE)))
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+ROOT = Path(__file__).parents[2]
+PAGES = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
+COMMANDS = sorted(
+    {command for text in PAGES.values() for command in re.findall(r"^\$ lfm (.*?)(?:  +#.*)?$", text, re.MULTILINE)}
+)
+BLOCKS = {page: re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) for page, text in PAGES.items()}
+RUN_ELSEWHERE = {"docs/clients.md"}  # tests/clients runs the clients on a gateway
 
 
 @pytest.mark.parametrize(("file", "every_model"), TABLES.items(), ids=[file.name for file in TABLES])
@@ -37,13 +39,8 @@ def test_model_table_equals_the_catalogue(file: Path, every_model: bool):
     )
 
 
-def test_call_texts_are_as_many_as_it_says():
-    # `test_call_reader.py` reads each of them.
-    assert f"{len(CALL_TEXTS)} of {len(CALL_TEXTS)} are read right" in TEXT
-
-
 def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is():
-    rows = re.findall(r"^\| ((?:`\w+Error`(?:, )?)+) \| .* \| `(\w+)` \| .* \|$", TEXT, flags=re.MULTILINE)
+    rows = re.findall(r"^\| ((?:`\w+Error`(?:, )?)+) \| .* \| `(\w+)` \| .* \|$", PAGES["docs/errors.md"], re.MULTILINE)
     told = {name: theirs for names, theirs in rows for name in re.findall(r"\w+", names)}
     leaves = {
         name
@@ -77,42 +74,58 @@ def test_commands_take_the_arguments_that_are_shown(command: str):
 
 @pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types
 @pytest.mark.filterwarnings("ignore:`liquid/lfm-3b` is retired")
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_python_blocks_run(
-    number: int, openrouter: ScriptedOpenRouter, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", [page for page, blocks in BLOCKS.items() if blocks and page not in RUN_ELSEWHERE])
+def test_python_blocks_of_a_page_run_in_order(
+    page: str,
+    openrouter: ScriptedOpenRouter,
+    server: ScriptedOpenRouter,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ):
-    block = BLOCKS[number]
     openrouter.default = server.default = _answer
+    monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    if "litellm" in block:
-        pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
-        from tests.support.litellm_ways import answer_as_openrouter
-
-        monkeypatch.delenv("OPENROUTER_BASE_URL")
-        answer_as_openrouter(openrouter, monkeypatch)
-        first = next(block for block in BLOCKS if "litellm" in block)  # it has the messages
-    else:
-        monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
-        first = BLOCKS[0]  # it has `llm`
-    exec(first, names)  # noqa: S102 # our own README
-    exec(block, names)  # noqa: S102
+    for block in BLOCKS[page]:
+        if "import litellm" in block:
+            pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
+        exec(block, names)  # noqa: S102 # our own docs
 
 
 def test_example_of_a_recorded_test_needs_the_server_once(
     server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("OPENROUTER_BASE_URL", server.base_url)
-    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
     monkeypatch.chdir(tmp_path)
     server.add(completion("It is Paris."))
-    (block,) = (block for block in BLOCKS if "import vcr" in block)
+    (block,) = (block for block in BLOCKS["docs/testing.md"] if "import vcr" in block)
     for key in ("sk-or-v1-made-up-for-tests", "any"):
         monkeypatch.setenv("OPENROUTER_API_KEY", key)
         names: dict[str, Any] = {}
-        exec(block, names)  # noqa: S102 # our own README
+        exec(block, names)  # noqa: S102 # our own docs
         names["test_capital"]()
     assert len(server.requests) == 1
     assert "sk-or-v1" not in (tmp_path / "cassettes" / "capital.yaml").read_text()
+
+
+def test_readme_stays_short():
+    assert len(PAGES["README.md"].splitlines()) <= 200
+    assert len(PAGES["README.md"].encode()) <= 9_000
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings_that_exist(page: str):
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", PAGES[page]):
+        target = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        assert target.exists(), path
+        if anchor:
+            assert anchor in _anchors(target.read_text("utf-8")), f"{path}#{anchor}"
+
+
+def _anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _answer(request: RecordedRequest) -> ScriptedReply:
