@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-thorough cover test-litellm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
+.PHONY: docs docs-serve test-docs
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
@@ -78,6 +79,15 @@ check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of i
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+docs: .venv-docs/ready ## Build the documentation site in .site, strictly
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
+docs-serve: .venv-docs/ready ## Show the documentation site on http://127.0.0.1:8000, and build it anew as it changes
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
+
+test-docs: docs ## Open each page of the documentation site in a headless Chromium
+	.venv-docs/bin/python -m pytest -q tests/integration/test_site.py
+
 # pip-audit asks PyPI for known vulnerabilities (https://pypi.org/project/pip-audit/). A mirror may not tell: with
 # `--strict` the audit then fails, and does not pass for want of an answer.
 audit: .venv-audit/bin/python ## Look for known vulnerabilities in what constraints*.txt name (needs the internet)
@@ -100,13 +110,13 @@ wheel: $(VENV)/lint ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
-	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --universal --upgrade --quiet \
+	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --group docs --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 	echo pip | uv pip compile pyproject.toml - --extra local --extra proxy --group test --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) .venv-* .npm-clients dist build .benchmarks .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* .npm-clients dist build .site .benchmarks .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands
@@ -161,6 +171,10 @@ $(VENV)/lint: $(VENV)/test
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
 	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
+	@touch $@
+
+.venv-docs/ready: pyproject.toml constraints.txt | .venv-docs/bin/python
+	$(call install_in,.venv-docs) --constraint constraints.txt --editable ".[litellm]" --group test --group docs
 	@touch $@
 
 .venv-mcp-clients/ready: pyproject.toml tests/clients/mcp-clients.txt | .venv-mcp-clients/bin/python
