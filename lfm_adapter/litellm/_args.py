@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -61,35 +60,33 @@ def completion_args(
         litellm.UnsupportedParamsError: The model lacks a parameter, and `drop_params` is not set.
     """
     given = call.get("optional_params") or {}
-    parameters = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
-    parameters |= given.get("extra_body") or {}
-    own = {name: parameters.pop(name) for name in _SETTINGS & parameters.keys()}
+    fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
+    fields |= given.get("extra_body") or {}
+    own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()}
     settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
     if settings.is_openrouter and settings.key(needed=False) is None:
         raise AuthenticationError(
             "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; create a key at "
             "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
         )
-    if stream and (parameters.get("n") or 1) > 1:
+    if stream and (fields.get("n") or 1) > 1:
         raise ConfigurationError("LiteLLM streams only one answer. Leave `n` out, or do not stream.")
     drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
     card = settings.card(settings.resolve_model(settings.model))
-    return settings, to_messages(call["messages"]), _supported(parameters, card, drop=drop)
+    return settings, to_messages(call["messages"]), _supported(fields, card, drop=drop)
 
 
 def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[str, Any], *, stream: bool) -> Settings:
-    timeout = call.get("timeout")
-    # LiteLLM also takes an `httpx.Timeout`.
-    timeout_s = timeout if timeout is None or isinstance(timeout, int | float) else getattr(timeout, "read", None)
+    timeout = getattr(call.get("timeout"), "read", call.get("timeout"))  # LiteLLM also takes an `httpx.Timeout`
     base_url = call.get("api_base") or None
     settings = Settings.from_env(
         model=call["model"],
         api_key=call.get("api_key") or None,
         base_url=base_url,
-        timeout=timeout_s,
+        timeout=timeout,
         # `timeout` alone would not notice a stalled model: OpenRouter keeps the connection alive with comments.
-        stream_chunk_timeout=timeout_s,
-        total_timeout=None if stream else timeout_s,
+        stream_chunk_timeout=timeout,
+        total_timeout=None if stream else timeout,
         max_retries=0,  # LiteLLM and its Router retry
         attribution=attribution,
         default_headers={name: str(value) for name, value in (call.get("headers") or {}).items()},
@@ -106,33 +103,30 @@ def _attribution_from_env() -> Attribution:
     ours = Attribution.from_env()
     if ours.url or ours.title:
         return ours
-    return replace(ours, url=os.environ.get("OR_SITE_URL") or None, title=os.environ.get("OR_APP_NAME") or None)
+    return Attribution(os.environ.get("OR_SITE_URL") or None, os.environ.get("OR_APP_NAME") or None, ours.categories)
 
 
-def _supported(parameters: JSONDict, card: ModelCard, *, drop: bool) -> JSONDict:
-    """Return the parameters without those that the model is known to lack.
+def _supported(fields: JSONDict, card: ModelCard, *, drop: bool) -> JSONDict:
+    """Return the fields without those that the model is known to lack, which OpenRouter would ignore silently.
 
-    OpenRouter ignores such a parameter silently. LiteLLM's users expect an error, or a dropped parameter with
-    `drop_params`.
+    LiteLLM's users expect an error, or a dropped parameter with `drop_params`.
     """
-    has = card.supported_parameters
+    has = _LISTED if card.supported_parameters is None else card.supported_parameters
     missing = [
         name
-        for name in _LISTED & parameters.keys()
-        if has is not None
-        and parameters[name] not in (None, False)
-        and ("reasoning" if name == "reasoning_effort" else name) not in has
+        for name in sorted(_LISTED & fields.keys())
+        if fields[name] not in (None, False) and ("reasoning" if name == "reasoning_effort" else name) not in has
     ]
     if missing and not drop:
         raise UnsupportedParamsError(
-            message=f"`{card.id}` does not support {', '.join(f'`{name}`' for name in sorted(missing))}. Leave it out, "
-            "or drop it with `litellm.drop_params = True` (or `drop_params=True` in the call).",
+            message=f"`{card.id}` does not support {', '.join(f'`{name}`' for name in missing)}. Leave it out, or drop "
+            "it with `litellm.drop_params = True` (or `drop_params=True` in the call).",
             llm_provider=PROVIDER,
             model=card.id,
         )
     for name in missing:
         _warn_dropped(card.id, name)
-    return {name: value for name, value in parameters.items() if name not in missing}
+    return {name: value for name, value in fields.items() if name not in missing}
 
 
 @lru_cache(maxsize=1_024)  # so that each is logged once

@@ -1,28 +1,30 @@
-"""Converts LiteLLM's messages to OpenRouter's, and a whole reply to LiteLLM's `ModelResponse`."""
+"""LiteLLM's messages as OpenRouter's; replies, whole or streamed, as LiteLLM's.
+
+A chunk of a stream has the one form that LiteLLM 1.81 to 1.110 read correctly. LiteLLM documents
+`GenericStreamingChunk`, which has no field for reasoning, log probabilities and ids. Since May 2026 it also takes a
+`ModelResponseStream` (https://github.com/BerriAI/litellm/pull/27580), but drops the usage that comes with or after the
+finish reason. So a chunk here is a generic one, which LiteLLM reads for text, finish reason and usage, with a
+`ModelResponseStream` as its `original_chunk`, from which it takes the rest. Plain text goes without: the
+`original_chunk` would make a chunk a fifth to a third more expensive.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm.types.utils import Choices, Message, ModelResponse, Usage
+from litellm.types.utils import Choices, Delta, Message, ModelResponse, ModelResponseStream, StreamingChoices, Usage
 
 from lfm_adapter._json import as_dict, as_number
+from lfm_adapter.litellm._model_cost import PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from lfm_adapter import types
     from lfm_adapter.types import Choice, JSONDict, Reply, ToolCall
 
-__all__ = [
-    "message_fields",
-    "provider_fields",
-    "response_fields",
-    "to_messages",
-    "to_response",
-    "to_tool_call",
-    "to_usage",
-]
+__all__ = ["Chunk", "to_chunks", "to_messages", "to_response"]
 
 # Fields of LiteLLM's messages that OpenRouter does not know. LiteLLM makes `thinking_blocks` from `reasoning_details`.
 _LITELLM_ONLY = frozenset({
@@ -48,45 +50,99 @@ def _to_message(message: Mapping[str, Any]) -> JSONDict:
 
 
 def to_response(reply: Reply, model: str) -> ModelResponse:
-    """Return a whole reply as LiteLLM's `ModelResponse`, with OpenRouter's id and reported cost.
-
-    `model` is the name with `lfm/`, as in LiteLLM's price table: up to 1.106, LiteLLM cannot price other names.
-    """
-    response = ModelResponse(
-        model=model,
-        choices=[_to_choice(index, choice, reply) for index, choice in enumerate(reply.choices)],
-        usage=None if reply.usage is None else Usage(**to_usage(reply)),
-        **response_fields(reply),
-    )
-    cost = _reported_cost(reply)
-    if cost is not None:  # LiteLLM takes it from here
-        response._hidden_params["additional_headers"] = {"llm_provider-x-litellm-response-cost": cost}
+    """Return a whole reply as LiteLLM's `ModelResponse`, with OpenRouter's id and reported cost."""
+    usage, head = _to_usage(reply), _head(reply, model)
+    choices = [_to_choice(index, choice, reply) for index, choice in enumerate(reply.choices)]
+    response = ModelResponse(choices=choices, usage=usage and Usage(**usage), **head)
+    if usage and "cost" in usage:
+        response._hidden_params["response_cost"] = usage["cost"]  # LiteLLM takes it even if the caller set prices
     return response
 
 
 def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
-    facts = provider_fields(reply, choice)
+    def made(fields: JSONDict, facts: JSONDict, logprobs: JSONDict | None) -> Choices:
+        text = choice.text or (None if choice.tool_calls else "")
+        calls = [_to_tool_call(call) for call in choice.tool_calls] or None
+        reasoning = choice.reasoning or None
+        message = Message(
+            content=text, tool_calls=calls, reasoning_content=reasoning, provider_specific_fields=facts or None, **fields
+        )
+        return Choices(index=index, finish_reason=choice.finish_reason, logprobs=logprobs, message=message)
+
+    facts = _provider_fields(reply, choice)
+    thinking = [
+        {"type": "thinking", "thinking": detail["text"], "signature": detail.get("signature") or ""}
+        for detail in choice.reasoning_details
+        if detail.get("type") == "reasoning.text" and isinstance(detail.get("text"), str)
+    ]
+    blocks = {"thinking_blocks": thinking} if thinking else {}
     try:
-        return _make_choice(index, choice, facts, message_fields(choice), choice.logprobs)
+        return made(_message_fields(choice) | blocks, facts, choice.logprobs)
     except ValueError:  # Pydantic's: a field has another type than LiteLLM declares
         untyped = {"images": choice.images, "logprobs": choice.logprobs}
-        return _make_choice(index, choice, facts | {name: value for name, value in untyped.items() if value}, {}, None)
+        return made({}, facts | {name: value for name, value in untyped.items() if value}, None)
 
 
-def _make_choice(index: int, choice: Choice, facts: JSONDict, fields: JSONDict, logprobs: JSONDict | None) -> Choices:
-    message = Message(
-        content=choice.text or (None if choice.tool_calls else ""),
-        tool_calls=[to_tool_call(call) for call in choice.tool_calls] or None,
-        reasoning_content=choice.reasoning or None,
-        **fields,
-        provider_specific_fields=facts or None,
-    )
-    return Choices(index=index, finish_reason=choice.finish_reason, logprobs=logprobs, message=message)
+class Chunk(dict[str, Any]):
+    """A `GenericStreamingChunk` with the reply's id, if known: LiteLLM reads it as an attribute, else makes one up."""
+
+    id: str
 
 
-def response_fields(reply: Reply) -> JSONDict:
-    """Return the fields that a `ModelResponse` or a chunk has beside its choices and usage."""
+def to_chunks(delta: types.Delta, model: str) -> Iterator[Chunk]:
+    """Yield the chunks, at least one, for a delta of the first choice or for the last delta of a stream."""
+    if delta.reply is not None:
+        yield from _final_chunks(delta.reply, model)
+        return
+    head = {"id": delta.generation_id} if delta.generation_id else {}
+    if delta.text and not (delta.reasoning or delta.refusal or delta.logprobs):
+        yield _generic(head, delta.text)
+    else:
+        refusal = {"refusal": delta.refusal} if delta.refusal else None
+        fields = {"content": delta.text, "reasoning_content": delta.reasoning, "provider_specific_fields": refusal}
+        fields = {name: value for name, value in fields.items() if value}
+        if fields or delta.logprobs:
+            yield _chunk(head, fields, logprobs=delta.logprobs)
+    for call in delta.tool_calls:
+        yield _chunk(head, {"tool_calls": [_to_tool_call(call)]}, tool_use=_to_tool_call(call))
+
+
+def _final_chunks(reply: Reply, model: str) -> Iterator[Chunk]:
+    """Yield the facts, then finish reason and usage together: some releases stop reading at the finish reason."""
+    choice, head = reply.choices[0], _head(reply, model)
+    facts = _provider_fields(reply, choice)
+    facts.pop("refusal", None)  # was streamed
+    yield _chunk(head, {**_message_fields(choice), "provider_specific_fields": facts})
+    yield _chunk(head, {}, finish_reason=choice.finish_reason, usage=_to_usage(reply))
+
+
+def _chunk(
+    head: JSONDict,
+    fields: JSONDict,
+    *,
+    logprobs: JSONDict | None = None,
+    finish_reason: str | None = None,
+    **generic: Any,
+) -> Chunk:
+    choice = StreamingChoices(index=0, delta=Delta(**fields), logprobs=logprobs, finish_reason=finish_reason)
+    chunk = _generic(head, fields.get("content", ""), finish_reason or "")
+    chunk.update(generic, original_chunk=ModelResponseStream(choices=[choice], **head))
+    return chunk
+
+
+def _generic(head: JSONDict, text: str, finish_reason: str = "") -> Chunk:
+    is_finished = bool(finish_reason)
+    chunk = Chunk(text=text, is_finished=is_finished, finish_reason=finish_reason, usage=None, index=0, tool_use=None)
+    if "id" in head:
+        chunk.id = head["id"]
+    return chunk
+
+
+def _head(reply: Reply, model: str) -> JSONDict:
+    """Return the fields of a response or chunk beside its choices and usage."""
     fields = {
+        # With `lfm/`, as in LiteLLM's price table: up to 1.106, LiteLLM cannot price other names.
+        "model": f"{PROVIDER}/{model}",
         "id": reply.id,
         "created": reply.created or int(time.time()),
         "system_fingerprint": reply.system_fingerprint,
@@ -96,22 +152,7 @@ def response_fields(reply: Reply) -> JSONDict:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def provider_fields(reply: Reply, choice: Choice) -> JSONDict:
-    """Return `provider_specific_fields`: facts that LiteLLM has no field for, or whose type its fields do not take."""
-    facts = {
-        **choice.extra,
-        "model": reply.model,
-        "reasoning_details": choice.reasoning_details,
-        "refusal": choice.refusal,
-        "annotations": choice.annotations,
-        "parts": choice.parts,
-        "audio": choice.audio,
-    }
-    known = {name: fact for name, fact in facts.items() if fact}
-    return {**reply.metadata(), **known, **choice.metadata()}
-
-
-def message_fields(choice: Choice) -> JSONDict:
+def _message_fields(choice: Choice) -> JSONDict:
     """Return the fields that LiteLLM declares for a message, without items of other types."""
     citations = [item for item in choice.annotations if item.get("type") == "url_citation"]
     images = [
@@ -119,33 +160,32 @@ def message_fields(choice: Choice) -> JSONDict:
         for index, image in enumerate(choice.images)
         if isinstance(as_dict(image.get("image_url")).get("url"), str)
     ]
-    thinking = [
-        {"type": "thinking", "thinking": detail["text"], "signature": detail.get("signature") or ""}
-        for detail in choice.reasoning_details
-        if detail.get("type") == "reasoning.text" and isinstance(detail.get("text"), str)
-    ]
-    fields = {"annotations": citations, "images": images, "thinking_blocks": thinking}
-    return {name: value for name, value in fields.items() if value}
+    return {name: items for name, items in (("annotations", citations), ("images", images)) if items}
 
 
-def to_tool_call(call: ToolCall) -> JSONDict:
-    """Return a tool call, or a piece of one."""
+def _provider_fields(reply: Reply, choice: Choice) -> JSONDict:
+    """Return `provider_specific_fields`: facts that LiteLLM has no field for, or whose type its fields do not take."""
+    names = ("reasoning_details", "refusal", "annotations", "parts", "audio")
+    facts = {**choice.extra, "model": reply.model, **{name: getattr(choice, name) for name in names}}
+    known = {name: fact for name, fact in facts.items() if fact}
+    return {**reply.metadata(), **known, **choice.metadata()}
+
+
+def _to_tool_call(call: ToolCall) -> JSONDict:
     function = {"name": call.name, "arguments": call.arguments}
     return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
-def to_usage(reply: Reply) -> JSONDict:
+def _to_usage(reply: Reply) -> JSONDict | None:
     """Return the arguments of LiteLLM's `Usage`: integers where it wants them, and OpenRouter's own fields."""
-    usage: JSONDict = dict(reply.usage or {})
+    if not reply.usage:
+        return None
+    usage = dict(reply.usage)
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         usage[name] = int(as_number(usage.get(name)) or 0)
     for name in ("prompt_tokens_details", "completion_tokens_details"):
         counts = {key: as_number(count) for key, count in as_dict(usage.get(name)).items()}
         usage[name] = {key: int(count) for key, count in counts.items() if count is not None} or None
-    usage["cost"] = _reported_cost(reply)
+    reported = reply.cost is not None and reply.cost.source == "openrouter"
+    usage["cost"] = float(reply.cost.total) if reply.cost is not None and reported else None
     return {name: value for name, value in usage.items() if value is not None}
-
-
-def _reported_cost(reply: Reply) -> float | None:
-    """Return the cost in US$ if OpenRouter reported it."""
-    return float(reply.cost.total) if reply.cost is not None and reply.cost.source == "openrouter" else None

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["to_litellm_error", "translate_errors"]
 
+_REQUEST = httpx.Request("POST", "https://openrouter.ai/api/v1/chat/completions")
+
 CLASSES: dict[type[errors.LFMError], Any] = {
     errors.LFMError: theirs.APIConnectionError,
     errors.ConfigurationError: theirs.BadRequestError,
     errors.APIError: theirs.APIError,
     errors.APIConnectionError: theirs.APIConnectionError,
-    errors.StreamInterruptedError: theirs.APIConnectionError,
     errors.APITimeoutError: theirs.Timeout,
     errors.ResponseError: theirs.APIResponseValidationError,
-    errors.OutputValidationError: theirs.APIResponseValidationError,
     errors.BadRequestError: theirs.BadRequestError,
     errors.ContextWindowExceededError: theirs.ContextWindowExceededError,
     errors.AuthenticationError: theirs.AuthenticationError,
@@ -35,9 +35,6 @@ CLASSES: dict[type[errors.LFMError], Any] = {
     errors.PaymentRequiredError: getattr(theirs, "PaymentRequiredError", theirs.APIError),
     errors.PermissionDeniedError: theirs.PermissionDeniedError,
     errors.NotFoundError: theirs.NotFoundError,
-    errors.NoEndpointsError: theirs.NotFoundError,
-    errors.ModelNotFoundError: theirs.NotFoundError,
-    errors.ModelRetiredError: theirs.NotFoundError,
     errors.RateLimitError: theirs.RateLimitError,
     errors.ServerError: theirs.InternalServerError,
 }
@@ -62,14 +59,18 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     cls = next(CLASSES[base] for base in type(error).__mro__ if base in CLASSES)
     if type(error) in (errors.BadRequestError, errors.ServerError):
         cls = BY_STATUS.get(status or 0, cls)
+    headers = {} if wait_s is None else {"retry-after": f"{wait_s:g}"}
+    response = httpx.Response(status or 500, headers=headers, request=_REQUEST)
     facts: dict[str, Any] = {"message": str(error), "model": model, "llm_provider": PROVIDER}
     if cls is theirs.APIError:
-        facts["status_code"] = status or 500
+        facts["status_code"] = response.status_code
     elif cls in (theirs.PermissionDeniedError, theirs.UnprocessableEntityError):  # the others need no response
-        facts["response"] = _response(status or 500)
+        facts["response"] = response
     raised: Any = cls(**facts)
-    raised.status_code = status or raised.status_code
-    raised.response = _response(raised.status_code, {} if wait_s is None else {"retry-after": f"{wait_s:g}"})
+    if status is not None and cls is not theirs.ContextWindowExceededError:  # 400, whatever a stream calls it
+        raised.status_code = status
+    response.status_code = raised.status_code
+    raised.response = response
     raised.partial = getattr(error, "partial", None)
     return raised  # type: ignore[no-any-return]  # LiteLLM's classes share no base class of their own
 
@@ -89,8 +90,3 @@ def translate_errors(model: str, *, is_routed: bool = False) -> Iterator[None]:
             facts = {"message": str(raised), "model": model, "llm_provider": PROVIDER, "is_pre_first_chunk": True}
             raised = theirs.MidStreamFallbackError(original_exception=raised, **facts)
         raise raised from error
-
-
-def _response(status: int, headers: dict[str, str] | None = None) -> httpx.Response:
-    request = httpx.Request("POST", "https://openrouter.ai/api/v1/chat/completions")
-    return httpx.Response(status, headers=headers, request=request)

@@ -28,7 +28,7 @@ def model_cost_entries() -> dict[str, JSONDict]:
 
 
 def _entry(card: ModelCard, provider: str) -> JSONDict:
-    can, prices = card.capabilities, card.pricing
+    can, prices, write = card.capabilities, card.pricing, card.pricing.input_cache_write
     # Our clients prompt a model for tools and schemas where it lacks them; LiteLLM's own provider does not.
     prompted = True if provider == PROVIDER else None
     facts = {
@@ -42,9 +42,7 @@ def _entry(card: ModelCard, provider: str) -> JSONDict:
         "output_cost_per_token": prices.completion,
         # Without prices of their own, cached tokens cost the same as others.
         "cache_read_input_token_cost": prices.prompt if prices.input_cache_read is None else prices.input_cache_read,
-        "cache_creation_input_token_cost": prices.prompt
-        if prices.input_cache_write is None
-        else prices.input_cache_write,
+        "cache_creation_input_token_cost": prices.prompt if write is None else write,
         "input_cost_per_request": prices.request,
         "supports_function_calling": prompted or can.tools,
         "supports_tool_choice": prompted or can.tool_choice,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import litellm
@@ -11,8 +12,7 @@ from litellm.llms.custom_llm import CustomLLM
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.sync_client import LFMClient
 from lfm_adapter.litellm._args import completion_args
-from lfm_adapter.litellm._chunks import Chunk, to_chunks
-from lfm_adapter.litellm._convert import to_response
+from lfm_adapter.litellm._convert import Chunk, to_chunks, to_response
 from lfm_adapter.litellm._errors import translate_errors
 from lfm_adapter.litellm._model_cost import PROVIDER, model_cost_entries
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from litellm.types.utils import ModelResponse
 
     from lfm_adapter._openrouter.request import Attribution
-    from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, JSONDict, Stream, Transport
+    from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, Stream, Transport
 
 __all__ = ["LFMProvider", "handler", "register"]
 
@@ -60,14 +60,14 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         with translate_errors(call["model"]):
             settings, messages, fields = completion_args(call, self.attribution, stream=False)
             client = LFMClient.from_settings(settings, self._transport)
-            return to_response(client.chat(messages, **fields), _name(call))
+            return to_response(client.chat(messages, **fields), call["model"])
 
     async def acompletion(self, *_: Any, **call: Any) -> ModelResponse:
         """See `completion`."""
         with translate_errors(call["model"]):
             settings, messages, fields = completion_args(call, self.attribution, stream=False)
             client = AsyncLFMClient.from_settings(settings, self._async_transport)
-            return to_response(await client.chat(messages, **fields), _name(call))
+            return to_response(await client.chat(messages, **fields), call["model"])
 
     def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
         """Ask, and return an iterator over the chunks of the reply.
@@ -82,7 +82,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             settings, messages, fields = completion_args(call, self.attribution, stream=True)
             client = LFMClient.from_settings(settings, self._transport)
             stream = client.stream(messages, **fields)
-            return _chunks(next(stream), stream, call)
+            return _chunks(next(stream), stream, call["model"])
 
     # LiteLLM types it as a coroutine, but iterates over what the call returns.
     def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -93,30 +93,23 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         with translate_errors(call["model"]):
             settings, messages, fields = completion_args(call, self.attribution, stream=True)
             client = AsyncLFMClient.from_settings(settings, self._async_transport)
-            return _achunks(client.stream(messages, **fields), call)
+            metadata = (call.get("litellm_params") or {}).get("metadata") or {}
+            is_routed = "model_group" in metadata  # set by `Router._update_kwargs_with_deployment`
+            return _achunks(client.stream(messages, **fields), call["model"], is_routed=is_routed)
 
 
-def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:
-    model = _name(call)
-    with translate_errors(call["model"]), rest:
-        yield from to_chunks(first, model)
-        for delta in rest:
+def _chunks(first: Delta, rest: Stream, model: str) -> Iterator[Chunk]:
+    with translate_errors(model), rest:
+        for delta in chain([first], rest):
             yield from to_chunks(delta, model)
 
 
-async def _achunks(stream: AsyncStream, call: JSONDict) -> AsyncIterator[Chunk]:
-    model = _name(call)
-    metadata = (call.get("litellm_params") or {}).get("metadata") or {}
-    is_routed = "model_group" in metadata  # set by `Router._update_kwargs_with_deployment`
-    with translate_errors(call["model"], is_routed=is_routed):
+async def _achunks(stream: AsyncStream, model: str, *, is_routed: bool) -> AsyncIterator[Chunk]:
+    with translate_errors(model, is_routed=is_routed):
         async with stream:
             async for delta in stream:
                 for chunk in to_chunks(delta, model):
                     yield chunk
-
-
-def _name(call: JSONDict) -> str:
-    return f"{PROVIDER}/{call['model']}"
 
 
 handler = LFMProvider()

@@ -54,9 +54,8 @@ def every_class() -> list[type[errors.LFMError]]:
 
 @pytest.mark.parametrize("cls", every_class(), ids=lambda cls: cls.__name__)
 def test_each_of_our_errors_has_a_litellm_class(cls: Any):
-    assert cls in CLASSES, "add it to `CLASSES`"
     raised: Any = to_litellm_error(cls("It failed."), "lfm-3b")
-    assert type(raised) is CLASSES[cls]
+    assert type(raised) is next(CLASSES[base] for base in cls.__mro__ if base in CLASSES)
     assert type(raised) in litellm.exceptions.LITELLM_EXCEPTION_TYPES
     assert (raised.llm_provider, raised.model) == ("lfm", "lfm-3b")
     assert isinstance(raised.status_code, int)
