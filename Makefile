@@ -54,7 +54,7 @@ cover: $(VENV)/test ## Run the tests, and fail below 95 % branch coverage of the
 
 test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests of the LiteLLM provider on each supported release
 
-test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy by `lfm gateway` and with `lfm proxy-config`, alone and on Redis
+test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with what `lfm proxy-config` writes, alone and on Redis
 	.venv-proxy/bin/python -m pytest tests/integration/proxy
 
 # The oldest releases that pyproject.toml allows of what is imported directly, and the newest there are.

@@ -47,17 +47,12 @@ _LISTED = frozenset({
 def completion_args(
     call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool
 ) -> tuple[Settings, list[JSONDict], JSONDict]:
-    """Return the client's settings, the messages and the other fields of the request for a call.
+    """Return the client's settings, the messages and the other fields of the request.
 
     Args:
         call: The arguments of LiteLLM's `CustomLLM.completion`, by name.
         attribution: The app to credit if the call's headers credit none; None for the environment's.
         stream: Whether to stream the answer.
-
-    Raises:
-        ConfigurationError: A setting is out of its range, or a stream is asked for several answers.
-        AuthenticationError: There is no key for OpenRouter.
-        litellm.UnsupportedParamsError: The model lacks a parameter, and `drop_params` is not set.
     """
     given = call.get("optional_params") or {}
     fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}

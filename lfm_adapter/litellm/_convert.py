@@ -60,27 +60,23 @@ def to_response(reply: Reply, model: str) -> ModelResponse:
 
 
 def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
-    def made(fields: JSONDict, facts: JSONDict, logprobs: JSONDict | None) -> Choices:
-        text = choice.text or (None if choice.tool_calls else "")
-        calls = [_to_tool_call(call) for call in choice.tool_calls] or None
-        reasoning = choice.reasoning or None
-        message = Message(
-            content=text, tool_calls=calls, reasoning_content=reasoning, provider_specific_fields=facts or None, **fields
-        )
-        return Choices(index=index, finish_reason=choice.finish_reason, logprobs=logprobs, message=message)
-
-    facts = _provider_fields(reply, choice)
+    message = Message(
+        content=choice.text or (None if choice.tool_calls else ""),
+        tool_calls=[_to_tool_call(call) for call in choice.tool_calls] or None,
+        reasoning_content=choice.reasoning or None,
+        provider_specific_fields=_provider_fields(reply, choice) or None,
+    )
     thinking = [
         {"type": "thinking", "thinking": detail["text"], "signature": detail.get("signature") or ""}
         for detail in choice.reasoning_details
         if detail.get("type") == "reasoning.text" and isinstance(detail.get("text"), str)
     ]
-    blocks = {"thinking_blocks": thinking} if thinking else {}
-    try:
-        return made(_message_fields(choice) | blocks, facts, choice.logprobs)
-    except ValueError:  # Pydantic's: a field has another type than LiteLLM declares
-        untyped = {"images": choice.images, "logprobs": choice.logprobs}
-        return made({}, facts | {name: value for name, value in untyped.items() if value}, None)
+    # `Message(...)` would refuse a reply for an unexpected field within these.
+    if thinking:
+        message.thinking_blocks = thinking
+    if citations := _citations(choice):
+        message.annotations = citations
+    return Choices(index=index, finish_reason=choice.finish_reason, logprobs=choice.logprobs, message=message)
 
 
 class Chunk(dict[str, Any]):
@@ -112,7 +108,7 @@ def _final_chunks(reply: Reply, model: str) -> Iterator[Chunk]:
     choice, head = reply.choices[0], _head(reply, model)
     facts = _provider_fields(reply, choice)
     facts.pop("refusal", None)  # was streamed
-    yield _chunk(head, {**_message_fields(choice), "provider_specific_fields": facts})
+    yield _chunk(head, {"annotations": _citations(choice) or None, "provider_specific_fields": facts})
     yield _chunk(head, {}, finish_reason=choice.finish_reason, usage=_to_usage(reply))
 
 
@@ -152,20 +148,14 @@ def _head(reply: Reply, model: str) -> JSONDict:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _message_fields(choice: Choice) -> JSONDict:
-    """Return the fields that LiteLLM declares for a message, without items of other types."""
-    citations = [item for item in choice.annotations if item.get("type") == "url_citation"]
-    images = [
-        {"type": "image_url", "index": index, "image_url": image["image_url"]}
-        for index, image in enumerate(choice.images)
-        if isinstance(as_dict(image.get("image_url")).get("url"), str)
-    ]
-    return {name: items for name, items in (("annotations", citations), ("images", images)) if items}
+def _citations(choice: Choice) -> list[JSONDict]:
+    """Return the annotations that LiteLLM has a type for."""
+    return [item for item in choice.annotations if item.get("type") == "url_citation"]
 
 
 def _provider_fields(reply: Reply, choice: Choice) -> JSONDict:
     """Return `provider_specific_fields`: facts that LiteLLM has no field for, or whose type its fields do not take."""
-    names = ("reasoning_details", "refusal", "annotations", "parts", "audio")
+    names = ("reasoning_details", "refusal", "annotations", "parts", "images", "audio")
     facts = {**choice.extra, "model": reply.model, **{name: getattr(choice, name) for name in names}}
     known = {name: fact for name, fact in facts.items() if fact}
     return {**reply.metadata(), **known, **choice.metadata()}

@@ -21,24 +21,14 @@ __all__ = ["to_litellm_error", "translate_errors"]
 
 _REQUEST = httpx.Request("POST", "https://openrouter.ai/api/v1/chat/completions")
 
-CLASSES: dict[type[errors.LFMError], Any] = {
-    errors.LFMError: theirs.APIConnectionError,
-    errors.ConfigurationError: theirs.BadRequestError,
-    errors.APIError: theirs.APIError,
-    errors.APIConnectionError: theirs.APIConnectionError,
-    errors.APITimeoutError: theirs.Timeout,
-    errors.ResponseError: theirs.APIResponseValidationError,
-    errors.BadRequestError: theirs.BadRequestError,
-    errors.ContextWindowExceededError: theirs.ContextWindowExceededError,
-    errors.AuthenticationError: theirs.AuthenticationError,
-    # LiteLLM has a class for 402 since 1.106.
-    errors.PaymentRequiredError: getattr(theirs, "PaymentRequiredError", theirs.APIError),
-    errors.PermissionDeniedError: theirs.PermissionDeniedError,
-    errors.NotFoundError: theirs.NotFoundError,
-    errors.RateLimitError: theirs.RateLimitError,
-    errors.ServerError: theirs.InternalServerError,
+OTHER_NAMES = {
+    "LFMError": "APIConnectionError",
+    "ConfigurationError": "BadRequestError",
+    "APITimeoutError": "Timeout",
+    "ResponseError": "APIResponseValidationError",
+    "ServerError": "InternalServerError",
 }
-"""LiteLLM's class for each of ours; a class that is not listed uses that of its base."""
+"""LiteLLM's names for classes of ours whose name it does not have. Any other unknown name is that of the base."""
 
 BY_STATUS: dict[int, Any] = {
     422: theirs.UnprocessableEntityError,
@@ -56,7 +46,8 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     obeys) and `partial`: what arrived before the failure, or None.
     """
     status, wait_s = getattr(error, "status_code", None), getattr(error, "retry_after", None)
-    cls = next(CLASSES[base] for base in type(error).__mro__ if base in CLASSES)
+    names = [OTHER_NAMES.get(base.__name__, base.__name__) for base in type(error).__mro__]
+    cls: Any = next(getattr(theirs, name) for name in names if hasattr(theirs, name))
     if type(error) in (errors.BadRequestError, errors.ServerError):
         cls = BY_STATUS.get(status or 0, cls)
     headers = {} if wait_s is None else {"retry-after": f"{wait_s:g}"}

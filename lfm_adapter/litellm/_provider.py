@@ -11,6 +11,7 @@ from litellm.llms.custom_llm import CustomLLM
 
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.sync_client import LFMClient
+from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.litellm._args import completion_args
 from lfm_adapter.litellm._convert import Chunk, to_chunks, to_response
 from lfm_adapter.litellm._errors import translate_errors
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from litellm.types.utils import ModelResponse
 
-    from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, Stream, Transport
 
 __all__ = ["LFMProvider", "handler", "register"]
@@ -128,21 +128,17 @@ def register(*, attribution: Attribution | None = None) -> None:
             that of an earlier call, else the environment's.
     """
     if attribution is not None:
-        _credit(handler.attribution, attribution)
-        handler.attribution = attribution
+        before, handler.attribution = handler.attribution or Attribution(), attribution
+        # The variables that LiteLLM's own provider reads, unless they have a value from elsewhere.
+        for name, was, value in (
+            ("OR_SITE_URL", before.url, attribution.url),
+            ("OR_APP_NAME", before.title, attribution.title),
+        ):
+            if value and os.environ.get(name) in (None, was):
+                os.environ[name] = value
     others = [entry for entry in litellm.custom_provider_map if entry["provider"] != PROVIDER]
     ours: Any = {"provider": PROVIDER, "custom_handler": handler}
     litellm.custom_provider_map = [*others, ours]
     # LiteLLM calls it in the first completion, which is too late for `get_supported_openai_params` and the like.
     litellm.utils.custom_llm_setup()
     litellm.register_model(model_cost_entries())
-
-
-def _credit(before: Attribution | None, now: Attribution) -> None:
-    """Set the variables that LiteLLM's own provider reads, unless they have a value from elsewhere."""
-    for name, was, value in (
-        ("OR_SITE_URL", before and before.url, now.url),
-        ("OR_APP_NAME", before and before.title, now.title),
-    ):
-        if value and os.environ.get(name) in (None, was):
-            os.environ[name] = value
