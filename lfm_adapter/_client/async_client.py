@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
-from lfm_adapter._client.exchange import Exchange
-from lfm_adapter._client.request import ApiRequest, deltas_of, endpoints_request
-from lfm_adapter._client.retries import DRAIN_S, Attempts
+from lfm_adapter._client.exchange import Exchange, Lookup
+from lfm_adapter._client.request import ApiRequest, endpoints_request
+from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
-from lfm_adapter._openrouter.response import is_event_stream
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter.errors import APIError, NotFoundError
-from lfm_adapter.types import AsyncStream, AsyncTransport, Delta
+from lfm_adapter.types import AsyncStream, AsyncTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import Unpack
 
     from lfm_adapter._client.exchange import Messages
-    from lfm_adapter.types import AsyncHTTPResponse, ChatParameters, JSONDict, ModelCard, Reply
+    from lfm_adapter.types import ChatParameters, Delta, JSONDict, ModelCard, Reply
 
 __all__ = ["AsyncLFMClient"]
 
@@ -44,14 +43,8 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         self, messages: Messages, *, model: str | None = None, **parameters: Unpack[ChatParameters]
     ) -> Reply:
         """Send messages and wait for the whole reply: see `LFMClient.chat`."""
-        exchange = Exchange(self._settings, messages, model, parameters, stream=False)
-        while exchange.reply is None:
-            try:
-                exchange.on_response(await self._send(exchange.attempts))
-            except APIError as error:
-                if delay := exchange.on_error(error):
-                    await asyncio.sleep(delay)
-        return exchange.reply
+        reply: Reply = await self._run(Exchange(self._settings, messages, model, parameters, stream=False))
+        return reply
 
     def stream(
         self, messages: Messages, *, model: str | None = None, **parameters: Unpack[ChatParameters]
@@ -61,15 +54,15 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
 
     async def list_models(self) -> list[JSONDict]:
         """Return the models as OpenRouter lists them. Needs no key."""
-        return list(dicts(await self._run(ApiRequest(self._settings, "/models", needs_key=False))))
+        return list(dicts(await self._get(ApiRequest(self._settings, "/models", needs_key=False))))
 
     async def list_endpoints(self, model: str) -> JSONDict:
         """Return a model and its endpoints, with their prices, limits and health. Needs no key."""
-        return as_dict(await self._run(endpoints_request(self._settings, model)))
+        return as_dict(await self._get(endpoints_request(self._settings, model)))
 
     async def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""
-        return as_dict(await self._run(ApiRequest(self._settings, "/key")))
+        return as_dict(await self._get(ApiRequest(self._settings, "/key")))
 
     async def refresh_catalog(self) -> tuple[ModelCard, ...]:
         """Return the catalogue with what OpenRouter lists today: see `LFMClient.refresh_catalog`."""
@@ -80,50 +73,30 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
                 endpoints[model] = await self.list_endpoints(model)
         return refreshed_cards(listed, endpoints, datetime.now(tz=UTC).date())
 
-    async def _run(self, request: ApiRequest) -> Any:
-        attempts = Attempts(request)
-        while True:
+    async def _get(self, request: ApiRequest) -> Any:
+        return (await self._run(Lookup(request))).get("data")
+
+    async def _run(self, call: Lookup) -> Any:
+        async with aclosing(self._deltas(call)) as deltas:
+            async for _ in deltas:
+                pass
+        return call.result
+
+    async def _deltas(self, call: Lookup) -> AsyncGenerator[Delta]:
+        while call.result is None:
+            attempts = call.attempts
             try:
-                return await self._send(attempts)
+                with closing(await self._transport.send(attempts.begin())) as response:
+                    reader = attempts.read(response.status_code, response.headers)
+                    while reader.result is None:
+                        for delta in reader.feed(await response.read(attempts.read_timeout())):
+                            for passed in call.on_delta(delta):
+                                yield passed
+                    if reader.events is not None:
+                        with suppress(APIError):
+                            await response.read(DRAIN_S)
+                for delta in call.on_response(reader.result):
+                    yield delta
             except APIError as error:
-                await asyncio.sleep(attempts.retry_delay(error))
-
-    async def _send(self, attempts: Attempts) -> Any:
-        return await self._read(await self._transport.send(attempts.begin()), attempts)
-
-    async def _read(self, response: AsyncHTTPResponse, attempts: Attempts) -> Any:
-        try:
-            while piece := await response.read(attempts.read_timeout()):
-                attempts.add_body(piece, response.status_code)
-        finally:
-            response.close()
-        return attempts.read_body(response.status_code, response.headers)
-
-    async def _deltas(self, exchange: Exchange) -> AsyncGenerator[Delta]:
-        while exchange.reply is None:
-            try:
-                async with aclosing(self._attempt(exchange)) as deltas:
-                    async for delta in deltas:
-                        for passed in exchange.on_delta(delta):
-                            yield passed
-            except APIError as error:
-                if delay := exchange.on_error(error):
+                if delay := call.on_error(error):
                     await asyncio.sleep(delay)
-
-    async def _attempt(self, exchange: Exchange) -> AsyncGenerator[Delta]:
-        attempts = exchange.attempts
-        response = await self._transport.send(attempts.begin())
-        try:
-            if not is_event_stream(response.status_code, response.headers):
-                for delta in deltas_of(await self._read(response, attempts)):
-                    yield delta
-                return
-            reader = attempts.watch(exchange.request.reader(response.headers))
-            while reader.reply is None:
-                for delta in reader.feed(await response.read(attempts.read_timeout())):
-                    yield delta
-            with suppress(APIError):
-                await response.read(DRAIN_S)
-        finally:
-            response.close()
-        yield Delta(reply=exchange.request.complete(reader.reply))

@@ -14,16 +14,18 @@ from lfm_adapter._client.request import CompletionRequest, resolve_model
 from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import APIError, ContextWindowExceededError, NoEndpointsError, OutputValidationError
+from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
+    from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import Delta, JSONDict, Reply
+    from lfm_adapter.types import JSONDict, Reply
 
-__all__ = ["Exchange", "Messages", "ToolSupport", "tool_support"]
+__all__ = ["Exchange", "Lookup", "Messages", "ToolSupport", "tool_support"]
 
 Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 
@@ -54,8 +56,38 @@ def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # th
     return ToolSupport()
 
 
-class Exchange:
-    """Holds the attempts of the current turn, and takes its response.
+class Lookup:
+    """One question to the API, and the attempts that it takes.
+
+    Attributes:
+        attempts: The attempts of the current request.
+        result: The JSON object of the response, once it is there.
+    """
+
+    def __init__(self, request: ApiRequest) -> None:
+        self.attempts = Attempts(request)
+        self.result: Any = None
+
+    def on_delta(self, delta: Delta) -> Sequence[Delta]:
+        """Take a delta of the response, and return those to pass on now."""
+        return (delta,)
+
+    def on_response(self, result: Any) -> Sequence[Delta]:
+        """Take what the whole response holds, and return the deltas that are still missing."""
+        self.result = result
+        return ()
+
+    def on_error(self, error: APIError) -> float | None:
+        """Return the seconds to wait before the next attempt; None if a new request replaces the one that failed.
+
+        Raises:
+            APIError: The error, if it is final.
+        """
+        return self.attempts.retry_delay(error)
+
+
+class Exchange(Lookup):
+    """One question to a model: holds the attempts of the current turn, and takes its response.
 
     A stream is never taken back. What the server is known to support streams as it comes, and invalid output is retried
     only if none of it was passed on. What was prompted for is held back until no retry can follow (`Plan.buffers`).
@@ -63,7 +95,7 @@ class Exchange:
     Attributes:
         request: The request of the current turn.
         attempts: Its attempts.
-        reply: The final reply, once there is one.
+        result: The final reply, once there is one.
 
     Raises:
         ConfigurationError: The request is invalid.
@@ -84,10 +116,11 @@ class Exchange:
             settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
         if "extra_body" in fields:
             fields |= fields.pop("extra_body") or {}
-        self.reply: Reply | None = None
-        self._has_streamed = self._is_buffering = False
+        self.result: Reply | None = None
+        self._is_buffering = False
         self._settings = settings
         self._model = resolve_model(model, settings)
+        self._card = settings.card(self._model)
         self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         self._fields = fields
         self._stream = stream
@@ -98,14 +131,9 @@ class Exchange:
         self._begin(self._make_plan(refuses_tools=refuses_tools))
 
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
-        """Take a delta of the response, and return those to pass on now.
-
-        Raises:
-            OutputValidationError: See `on_response`.
-        """
-        if delta.reply is not None:
-            rest = self.on_response(delta.reply)
-            return () if self.reply is None else [*self._take_buffer(), *rest, delta]
+        """See `Lookup`. Where a whole reply is asked for, nothing is passed on."""
+        if not self._stream:
+            return ()
         if self._reads_text:
             read = self._reader.on_delta(delta)
             if read is None:
@@ -121,11 +149,7 @@ class Exchange:
         return (delta,)
 
     def on_error(self, error: APIError) -> float | None:
-        """Return the seconds to wait before the next attempt; None if a new request replaces the one that failed.
-
-        Raises:
-            APIError: The error, if it is final.
-        """
+        """See `Lookup`."""
         if isinstance(error, OutputValidationError):
             raise error
         try:
@@ -168,12 +192,13 @@ class Exchange:
         return left if 0 < left < asked else None
 
     def _make_plan(self, *, refuses_tools: bool) -> Plan:
-        return make_plan(self._messages, self._fields, self._model, self._settings, refuses_tools=refuses_tools)
+        return make_plan(self._messages, self._fields, self._card, self._settings, refuses_tools=refuses_tools)
 
     def _begin(self, plan: Plan, deadline: float | None = None) -> None:
         self.request = CompletionRequest(
             self._settings,
             self._model,
+            self._card,
             plan.messages,
             plan.fields,
             stream=self._stream,
@@ -203,15 +228,13 @@ class Exchange:
         deltas, self._buffer = self._buffer, []
         return deltas
 
-    def on_response(self, reply: Reply) -> list[Delta]:
-        """Take the whole response: it becomes `reply`, or `attempts` become those of the next turn.
-
-        Returns:
-            The deltas of a stream that are still missing.
+    def on_response(self, result: Reply) -> Sequence[Delta]:
+        """Take a whole reply: it becomes `result`, or `attempts` become those of the next turn.
 
         Raises:
             OutputValidationError: The output is invalid and no retry is left.
         """
+        reply = self.request.complete(result)
         rest: list[Delta] = []
         issue = None
         raw_text = reply.text
@@ -223,13 +246,13 @@ class Exchange:
             _add_turn(self._previous, reply)
         if issue is not None:
             if self._retry(reply, raw_text, issue):
-                return []
+                return ()
             if issue.is_fatal:
                 reply.validation_error = issue.text
                 if self._settings.on_invalid_output == "raise":
                     raise self._invalid_output(reply, issue)
-        self.reply = reply
-        return rest
+        self.result = reply
+        return [*self._take_buffer(), *rest, Delta(reply=reply)] if self._stream else ()
 
     def _retry(self, reply: Reply, raw_text: str, issue: OutputIssue) -> bool:
         """Begin a turn that tells the model what was wrong, and return whether one is allowed."""

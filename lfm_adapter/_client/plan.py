@@ -66,7 +66,7 @@ class Plan:
 def make_plan(
     messages: Sequence[Mapping[str, Any]],
     parameters: Mapping[str, Any],
-    model: str,
+    card: ModelCard,
     settings: Settings,
     *,
     refuses_tools: bool = False,
@@ -77,7 +77,6 @@ def make_plan(
         ConfigurationError: `tools` or `tool_choice` is invalid.
     """
     plan = Plan(messages, dict(parameters))
-    card = settings.card(model)
     has_tools = bool(plan.fields.get("tools"))
     is_prompted = settings.tool_calling == "prompted" or (
         settings.tool_calling == "auto" and (refuses_tools or card.capabilities.tools is False)

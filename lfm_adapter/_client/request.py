@@ -13,26 +13,24 @@ from urllib.parse import quote
 from lfm_adapter._json import dicts
 from lfm_adapter._openrouter.failure import RequestContext
 from lfm_adapter._openrouter.request import body_of, encode, headers_of
-from lfm_adapter._openrouter.response import StreamReader, read_json, read_reply
+from lfm_adapter._openrouter.response import BodyReader, ReplyReader
 from lfm_adapter.catalog import apply_context_limit, compute_cost, get
 from lfm_adapter.errors import ConfigurationError, RetiredModelWarning
-from lfm_adapter.types import Delta, HTTPRequest, Reply
+from lfm_adapter.types import HTTPRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import ModelCard, Reply
 
-__all__ = ["ApiRequest", "CompletionRequest", "deltas_of", "endpoints_request", "resolve_model"]
+__all__ = ["ApiRequest", "CompletionRequest", "endpoints_request", "resolve_model"]
 
 logger = logging.getLogger("lfm_adapter")
 
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
-
-# By default Python would show it for each line that calls. Appended, so that every filter of the user comes first.
-warnings.filterwarnings("once", category=RetiredModelWarning, append=True)
 
 
 class ApiRequest:
@@ -66,18 +64,13 @@ class ApiRequest:
         )
         return HTTPRequest("GET" if self.body is None else "POST", self._url, headers, self.body, timeout)
 
+    def reader(self, status: int, headers: Mapping[str, str]) -> BodyReader:
+        """Return a reader for the response."""
+        return BodyReader(status, headers, self._context, max_bytes=self.settings.max_reply_bytes)
+
     @property
-    def context(self) -> RequestContext:
-        """What error messages need to know about the request."""
+    def _context(self) -> RequestContext:
         return RequestContext(self.model, time.time())
-
-    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Any:
-        """Return the `data` of a plain response.
-
-        Raises:
-            APIError: The response is an error, or cannot be parsed.
-        """
-        return read_json(status, headers, body, self.context).get("data")
 
 
 def endpoints_request(settings: Settings, model: str) -> ApiRequest:
@@ -87,7 +80,9 @@ def endpoints_request(settings: Settings, model: str) -> ApiRequest:
 
 
 class CompletionRequest(ApiRequest):
-    """A POST request for a chat completion. `max_output_tokens` are those that the server has left, where it counted.
+    """A POST request for a chat completion with the model of `card`.
+
+    `max_output_tokens` are those that the server has left, where it counted.
 
     Attributes:
         max_tokens: The `max_tokens` that is sent; None for the server's default.
@@ -101,6 +96,7 @@ class CompletionRequest(ApiRequest):
         self,
         settings: Settings,
         model: str,
+        card: ModelCard,
         messages: Sequence[Mapping[str, Any]],
         parameters: Mapping[str, Any],
         *,
@@ -108,6 +104,7 @@ class CompletionRequest(ApiRequest):
         max_output_tokens: int | None = None,
     ) -> None:
         super().__init__(settings, "/chat/completions", model=model)
+        self._card = card
         self._stream = stream
         fields = dict(parameters)
         if fields.get("stream") and not stream:
@@ -117,7 +114,7 @@ class CompletionRequest(ApiRequest):
         self._limits = apply_context_limit(
             messages,
             newer_name if asked is None else asked,
-            settings.card(model),
+            card,
             model=model,
             token_counter=settings.token_counter,
             check_context=not _may_be_shortened(fields),
@@ -136,41 +133,28 @@ class CompletionRequest(ApiRequest):
                 fields.setdefault("stream_options", {"include_usage": True})
         self.body = encode(body_of(model, messages, fields))
 
-    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Read a plain response, which a streamed request may get as well."""
-        return self.complete(read_reply(status, headers, body, self.context))
-
-    def reader(self, headers: Mapping[str, str]) -> StreamReader:
-        """Return a reader for the streamed response."""
+    def reader(self, status: int, headers: Mapping[str, str]) -> ReplyReader:
+        """Return a reader for the response, streamed or not."""
         limits = self.settings
-        return StreamReader(
-            self.context, headers, max_event_bytes=limits.max_event_bytes, max_reply_bytes=limits.max_reply_bytes
+        return ReplyReader(
+            status,
+            headers,
+            self._context,
+            max_bytes=limits.max_reply_bytes,
+            max_event_bytes=limits.max_event_bytes,
         )
 
     def complete(self, reply: Reply) -> Reply:
         """Add the token limits and the cost to a reply."""
         reply.token_limits = self._limits
         if reply.usage is not None:
-            cost = compute_cost(reply.usage, self.settings.card(reply.model or self.model or ""))
+            served = reply.model or self.model or ""
+            card = self._card if served == self.model else self.settings.card(served)
+            cost = compute_cost(reply.usage, card)
             # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
             if cost is not None and not (cost.source == "catalog" and self.settings.is_local):
                 reply.cost = cost
         return reply
-
-
-def deltas_of(reply: Reply) -> Iterator[Delta]:
-    """Yield a whole reply as a stream would; some proxies answer a streamed request with one."""
-    for index, choice in enumerate(reply.choices):
-        yield Delta(
-            text=choice.text,
-            reasoning=choice.reasoning,
-            tool_calls=choice.tool_calls,
-            refusal=choice.refusal or "",
-            logprobs=choice.logprobs,
-            index=index,
-            generation_id=reply.id,
-        )
-    yield Delta(reply=reply)
 
 
 def resolve_model(model: str | None, settings: Settings) -> str:

@@ -6,16 +6,15 @@ import logging
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lfm_adapter._openrouter.response import too_large
 from lfm_adapter.errors import APIError, APITimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lfm_adapter._client.request import ApiRequest
-    from lfm_adapter._openrouter.response import StreamReader
+    from lfm_adapter._openrouter.response import BodyReader
     from lfm_adapter.types import HTTPRequest
 
 __all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "Attempts", "retry_delay"]
@@ -62,22 +61,21 @@ class Attempts:
     """Counts the attempts of one request and enforces its timeouts.
 
     Attributes:
+        reader: The reader of the current attempt's response; None before its headers have come.
         deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first attempt.
     """
 
     def __init__(self, request: ApiRequest, deadline: float | None = None) -> None:
-        self._request = request
+        self.reader: BodyReader | None = None
         self.deadline = deadline
+        self._request = request
         self._settings = request.settings
         self._retries_done = 0
 
     def begin(self) -> HTTPRequest:
         """Begin the next attempt and return the request to send."""
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._is_answered = False
-        self._reader: StreamReader | None = None
-        self._events = 0
+        self.reader = None
+        self._events: int | None = None
         self._event_deadline = math.inf
         if self.deadline is None:
             total = self._settings.total_timeout
@@ -85,29 +83,10 @@ class Attempts:
         self._deadline = self.deadline
         return self._request.http(self.read_timeout())
 
-    def add_body(self, piece: bytes, status: int) -> None:
-        """Add the next bytes of a plain response.
-
-        Raises:
-            ResponseError: The body is larger than `max_reply_bytes`.
-        """
-        self._body_bytes += len(piece)
-        if self._body_bytes > self._settings.max_reply_bytes:
-            raise too_large(self._settings.max_reply_bytes, status)
-        # OpenRouter sends white space to keep the connection open until there is a reply.
-        self._is_answered = self._is_answered or (status == 200 and not piece.isspace())
-        self._body.append(piece)
-
-    def read_body(self, status: int, headers: Mapping[str, str]) -> Any:
-        """Read the whole body, at its end: see `ApiRequest.read`."""
-        self._is_answered = False
-        return self._request.read(status, headers, b"".join(self._body))
-
-    def watch(self, reader: StreamReader) -> StreamReader:
-        """Return `reader`, the reader of this attempt's stream, and time its events from now on."""
-        self._reader = reader
-        self._expect_event(time.monotonic())
-        return reader
+    def read(self, status: int, headers: Mapping[str, str]) -> BodyReader:
+        """Return the reader of this attempt's response."""
+        self.reader = self._request.reader(status, headers)
+        return self.reader
 
     def read_timeout(self) -> float:
         """Return the seconds that the next read may take.
@@ -116,10 +95,11 @@ class Attempts:
             APITimeoutError: No time is left.
         """
         now = time.monotonic()
-        if self._reader is not None and self._reader.events != self._events:
+        if self.reader is not None and self.reader.events != self._events:
             # Only now, so that the time in which the caller handled the event does not count.
-            self._events = self._reader.events
-            self._expect_event(now)
+            self._events = self.reader.events
+            between_s = self._settings.stream_chunk_timeout
+            self._event_deadline = math.inf if between_s is None else now + between_s
         left_s = min(self._settings.timeout, self._event_deadline - now, self._deadline - now)
         if left_s <= 0:
             raise APITimeoutError(self._passed_deadline(now))
@@ -132,12 +112,14 @@ class Attempts:
         if isinstance(error, APITimeoutError) and error.status_code is None and (passed := self._passed_deadline(now)):
             # The transport knows that its timeout was over, but not which setting it came from.
             failure = APITimeoutError(passed)
-        failure.model = failure.model or self._request.model
-        if self._reader is not None:
-            self._reader.attach_partial(failure)
+        if self.reader is None:
+            failure.model = failure.model or self._request.model
+        else:
+            self.reader.complete_error(failure)
         failure.mask_secret(self._request.key)
         # A reply that began and broke off may have been charged for, so the request is not sent again.
-        delay = None if self._is_answered else retry_delay(
+        is_answered = self.reader is not None and self.reader.is_answered
+        delay = None if is_answered else retry_delay(
             failure,
             retries_done=self._retries_done,
             max_retries=self._settings.max_retries,
@@ -149,11 +131,6 @@ class Attempts:
         self._retries_done += 1
         logger.debug("%s: attempt %d in %.2f s", type(error).__name__, self._retries_done + 1, delay)
         return delay
-
-    def _expect_event(self, now: float) -> None:
-        between_s = self._settings.stream_chunk_timeout
-        if between_s is not None:
-            self._event_deadline = now + between_s
 
     def _passed_deadline(self, now: float) -> str:
         """Return a message about the deadline that has passed; "" if none has."""

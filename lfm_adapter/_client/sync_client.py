@@ -9,22 +9,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
-from lfm_adapter._client.exchange import Exchange
-from lfm_adapter._client.request import ApiRequest, deltas_of, endpoints_request
-from lfm_adapter._client.retries import DRAIN_S, Attempts
+from lfm_adapter._client.exchange import Exchange, Lookup
+from lfm_adapter._client.request import ApiRequest, endpoints_request
+from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
-from lfm_adapter._openrouter.response import is_event_stream
 from lfm_adapter._transport.urllib3 import Urllib3Transport
 from lfm_adapter.errors import APIError, NotFoundError
-from lfm_adapter.types import Delta, Stream, Transport
+from lfm_adapter.types import Stream, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Unpack
 
     from lfm_adapter._client.exchange import Messages
-    from lfm_adapter.types import ChatParameters, HTTPResponse, JSONDict, ModelCard, Reply
+    from lfm_adapter.types import ChatParameters, Delta, JSONDict, ModelCard, Reply
 
 __all__ = ["LFMClient"]
 
@@ -66,14 +65,8 @@ class LFMClient(BaseClient[Transport]):
             ConfigurationError: The request is invalid.
             APIError: The request was refused or failed; the class tells how.
         """
-        exchange = Exchange(self._settings, messages, model, parameters, stream=False)
-        while exchange.reply is None:
-            try:
-                exchange.on_response(self._send(exchange.attempts))
-            except APIError as error:
-                if delay := exchange.on_error(error):
-                    time.sleep(delay)
-        return exchange.reply
+        reply: Reply = self._run(Exchange(self._settings, messages, model, parameters, stream=False))
+        return reply
 
     def stream(self, messages: Messages, *, model: str | None = None, **parameters: Unpack[ChatParameters]) -> Stream:
         """Send messages and read the reply while it is written; the arguments are those of `chat`.
@@ -89,15 +82,15 @@ class LFMClient(BaseClient[Transport]):
 
     def list_models(self) -> list[JSONDict]:
         """Return the models as OpenRouter lists them. Needs no key."""
-        return list(dicts(self._run(ApiRequest(self._settings, "/models", needs_key=False))))
+        return list(dicts(self._get(ApiRequest(self._settings, "/models", needs_key=False))))
 
     def list_endpoints(self, model: str) -> JSONDict:
         """Return a model and its endpoints, with their prices, limits and health. Needs no key."""
-        return as_dict(self._run(endpoints_request(self._settings, model)))
+        return as_dict(self._get(endpoints_request(self._settings, model)))
 
     def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""
-        return as_dict(self._run(ApiRequest(self._settings, "/key")))
+        return as_dict(self._get(ApiRequest(self._settings, "/key")))
 
     def refresh_catalog(self) -> tuple[ModelCard, ...]:
         """Return the catalogue with what OpenRouter lists today: models, prices, limits, endpoints. Needs no key.
@@ -117,47 +110,27 @@ class LFMClient(BaseClient[Transport]):
                 endpoints[model] = self.list_endpoints(model)
         return refreshed_cards(listed, endpoints, datetime.now(tz=UTC).date())
 
-    def _run(self, request: ApiRequest) -> Any:
-        attempts = Attempts(request)
-        while True:
+    def _get(self, request: ApiRequest) -> Any:
+        return self._run(Lookup(request)).get("data")
+
+    def _run(self, call: Lookup) -> Any:
+        for _ in self._deltas(call):
+            pass
+        return call.result
+
+    def _deltas(self, call: Lookup) -> Generator[Delta]:
+        while call.result is None:
+            attempts = call.attempts
             try:
-                return self._send(attempts)
+                with closing(self._transport.send(attempts.begin())) as response:
+                    reader = attempts.read(response.status_code, response.headers)
+                    while reader.result is None:
+                        for delta in reader.feed(response.read(attempts.read_timeout())):
+                            yield from call.on_delta(delta)
+                    if reader.events is not None:
+                        with suppress(APIError):
+                            response.read(DRAIN_S)
+                yield from call.on_response(reader.result)
             except APIError as error:
-                time.sleep(attempts.retry_delay(error))
-
-    def _send(self, attempts: Attempts) -> Any:
-        return self._read(self._transport.send(attempts.begin()), attempts)
-
-    def _read(self, response: HTTPResponse, attempts: Attempts) -> Any:
-        try:
-            while piece := response.read(attempts.read_timeout()):
-                attempts.add_body(piece, response.status_code)
-        finally:
-            response.close()
-        return attempts.read_body(response.status_code, response.headers)
-
-    def _deltas(self, exchange: Exchange) -> Generator[Delta]:
-        while exchange.reply is None:
-            try:
-                with closing(self._attempt(exchange)) as deltas:
-                    for delta in deltas:
-                        yield from exchange.on_delta(delta)
-            except APIError as error:
-                if delay := exchange.on_error(error):
+                if delay := call.on_error(error):
                     time.sleep(delay)
-
-    def _attempt(self, exchange: Exchange) -> Generator[Delta]:
-        attempts = exchange.attempts
-        response = self._transport.send(attempts.begin())
-        try:
-            if not is_event_stream(response.status_code, response.headers):
-                yield from deltas_of(self._read(response, attempts))
-                return
-            reader = attempts.watch(exchange.request.reader(response.headers))
-            while reader.reply is None:
-                yield from reader.feed(response.read(attempts.read_timeout()))
-            with suppress(APIError):
-                response.read(DRAIN_S)
-        finally:
-            response.close()
-        yield Delta(reply=exchange.request.complete(reader.reply))

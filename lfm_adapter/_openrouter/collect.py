@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_number, as_str, dicts
-from lfm_adapter._openrouter.pieces import DictPieces, ReasoningPieces, ToolCallPieces
+from lfm_adapter._openrouter.tool_calls import ToolCallPieces
 from lfm_adapter.types import Choice, Delta, Reply
 
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Collector"]
+__all__ = ["Collector", "DictPieces", "ReasoningPieces"]
 
 _FIELDS = {"id", "model", "provider", "created", "system_fingerprint", "service_tier"}
 _NOT_EXTRA = {"choices", "usage", "error", "object", "user_id"}
@@ -119,15 +119,15 @@ class _ChoiceCollector:
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._details = ReasoningPieces()
-        self._calls = ToolCallPieces()
+        self._calls: ToolCallPieces | None = None
         self._audio = DictPieces(("data", "transcript"))
 
     @property
     def has_content(self) -> bool:
         choice = self.choice
         return bool(
-            self._text or self._reasoning or self._refusal or self._calls or self._details or self._audio.joined()
-            or choice.logprobs or choice.annotations or choice.images or choice.parts
+            self._text or self._reasoning or self._refusal or self._calls or self._details.blocks
+            or self._audio.fields or choice.logprobs or choice.annotations or choice.images or choice.parts
         )  # fmt: skip
 
     def add(self, data: JSONDict, generation_id: str | None) -> Delta | None:
@@ -179,6 +179,7 @@ class _ChoiceCollector:
         if delta.refusal:
             self._refusal.append(delta.refusal)
         if message.get("tool_calls"):
+            self._calls = self._calls or ToolCallPieces()
             delta.tool_calls = self._calls.add(message["tool_calls"], generation_id, whole=whole, finished=finished)
         for name, known in (("annotations", self.choice.annotations), ("images", self.choice.images)):
             items = list(dicts(message.get(name)))
@@ -201,8 +202,8 @@ class _ChoiceCollector:
         choice = self.choice
         choice.text = "".join(self._text)
         choice.reasoning = "".join(self._reasoning)
-        choice.reasoning_details = self._details.joined()
-        choice.tool_calls = self._calls.joined()
+        choice.reasoning_details = [block.joined() for block in self._details.blocks]
+        choice.tool_calls = self._calls.joined() if self._calls else []
         choice.refusal = "".join(self._refusal) or None
         choice.audio = self._audio.joined() or None
         return choice
@@ -212,3 +213,52 @@ def _detail_text(details: list[JSONDict]) -> str:
     return "".join(
         text for detail in details for key in ("text", "summary") if isinstance(text := detail.get(key), str)
     )
+
+
+class DictPieces:
+    """Joins a dict that arrives in pieces: strings of the keys in `joined_keys` are joined, other values replaced."""
+
+    def __init__(self, joined_keys: tuple[str, ...]) -> None:
+        self._joined_keys = joined_keys
+        self.fields: JSONDict = {}
+        self._texts: dict[str, list[str]] = {}
+
+    def add(self, piece: JSONDict) -> None:
+        """Add the next piece."""
+        for key, value in piece.items():
+            if key in self._joined_keys and isinstance(value, str):
+                self._texts.setdefault(key, []).append(value)
+                self.fields.setdefault(key, "")
+            elif value is not None or key not in self.fields:
+                self.fields[key] = value
+
+    def joined(self) -> JSONDict:
+        """Return the whole dict."""
+        return {**self.fields, **{key: "".join(texts) for key, texts in self._texts.items()}}
+
+
+class ReasoningPieces:
+    """Joins reasoning blocks, so that they can be sent back as if they had not been streamed.
+
+    Pieces of one block share `type`, `index` and `id`, if given; a signature comes with the last. A block without an
+    index is whole. Unknown types are kept.
+    https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
+    """
+
+    def __init__(self) -> None:
+        self.blocks: list[DictPieces] = []
+        self._by_place: dict[tuple[int, str], DictPieces] = {}
+
+    def add(self, pieces: list[JSONDict], *, whole: bool) -> None:
+        """Add the `reasoning_details` of one event: `whole` blocks, or pieces of some."""
+        for piece in pieces:
+            index, kind = piece.get("index"), piece.get("type")
+            place = (index, kind) if isinstance(index, int) and isinstance(kind, str) and not whole else None
+            block = self._by_place.get(place) if place else None
+            known_id, new_id = block and block.fields.get("id"), piece.get("id")
+            if block is None or (known_id and new_id and known_id != new_id):
+                block = DictPieces(("text", "summary", "data"))
+                self.blocks.append(block)
+                if place:
+                    self._by_place[place] = block
+            block.add(piece)

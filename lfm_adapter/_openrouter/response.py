@@ -1,4 +1,4 @@
-"""Reads responses: a body as a `Reply`, the bytes of a stream as `Delta`s.
+"""Reads responses: a body as a `Reply` or a JSON object, the bytes of a stream as `Delta`s.
 
 Recorded ends of streams: a finish chunk, then the usage in a chunk with one choice and no finish reason (until January
 2026), with `choices: []` (March 2026), or with the finish reason repeated (since June 2026), then `[DONE]`. So finish
@@ -9,172 +9,210 @@ reason and usage have both arrived.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_str, parse
 from lfm_adapter._openrouter.collect import Collector
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
+from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lfm_adapter._openrouter.failure import RequestContext
     from lfm_adapter.errors import APIError
-    from lfm_adapter.types import Delta, JSONDict, Reply
+    from lfm_adapter.types import JSONDict
 
-__all__ = ["StreamReader", "is_event_stream", "read_json", "read_reply", "too_large"]
-
-
-def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
-    """Return whether a response is a stream. Errors, and the answers of some proxies, are plain bodies."""
-    return status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
+__all__ = ["BodyReader", "ReplyReader"]
 
 
-def too_large(max_bytes: float, status: int | None = None) -> ResponseError:
-    """Return the error for a response that is too large."""
-    return ResponseError(f"The response is larger than {max_bytes:,} bytes (`max_reply_bytes`).", status_code=status)
-
-
-def read_json(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> JSONDict:
-    """Read a JSON body.
-
-    Raises:
-        APIError: The status or the body reports a failure, or the body is not a JSON object.
-    """
-    data = _object(status, headers, body, context)
-    if data.get("error"):
-        raise from_error(data["error"], context, headers=headers, generation_id=as_str(data.get("id")))
-    return data
-
-
-def read_reply(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> Reply:
-    """Read the body of a plain chat completion.
-
-    Raises:
-        APIError: The status or the body reports a failure, or there is no answer. `partial` holds what arrived.
-    """
-    collector = Collector()
-    collector.add(_object(status, headers, body, context))
-    if collector.error is not None:
-        raise _reported_error(collector, context, headers)
-    if not collector.has_content and not collector.finished:
-        raise _empty_reply(context, collector.generation_id)
-    return collector.reply()
-
-
-class StreamReader:
-    """Reads one streamed reply.
+class BodyReader:
+    """Reads a response with a JSON body.
 
     Attributes:
-        reply: The whole reply, once the stream is complete.
-        events: The number of events with data so far; comments, which keep the connection alive, do not count.
+        result: What the response holds, once it is complete.
+        events: The number of events with data so far; None if the response is no stream. Comments, which keep the
+            connection alive, do not count.
+        is_answered: Whether an answer has begun, which may have to be paid for.
     """
+
+    events: int | None = None
+    is_answered = False
+
+    def __init__(
+        self, status: int, headers: Mapping[str, str], context: RequestContext, *, max_bytes: float = math.inf
+    ) -> None:
+        self.result: Any = None
+        self._status = status
+        self._headers = headers
+        self._context = context
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._body: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> Iterable[Delta]:
+        """Add the next bytes, b"" at the end, and return the deltas that they complete.
+
+        Raises:
+            APIError: The status or the body reports a failure, or the body is not a JSON object.
+        """
+        self._count(chunk)
+        self._body.append(chunk)
+        if not chunk:
+            data = self._json()
+            if data.get("error"):
+                id_ = as_str(data.get("id"))
+                raise from_error(data["error"], self._context, headers=self._headers, generation_id=id_)
+            self.result = data
+        return ()
+
+    def complete_error(self, error: APIError) -> None:
+        """Add to an error, such as a lost connection, what is known about the request and its response."""
+        error.model = error.model or self._context.model
+        error.generation_id = error.generation_id or self._headers.get("x-generation-id")
+
+    def _count(self, chunk: bytes) -> None:
+        self._bytes += len(chunk)
+        if self._bytes > self._max_bytes:
+            raise ResponseError(
+                f"The response is larger than {self._max_bytes:,} bytes (`max_reply_bytes`).", status_code=self._status
+            )
+
+    def _json(self) -> JSONDict:
+        """Return the JSON object in the body of a success."""
+        body = b"".join(self._body)
+        if not 200 <= self._status < 300:
+            raise from_body(self._status, self._headers, body, self._context)
+        data = parse(body)
+        if isinstance(data, dict):
+            return data
+        problem = "not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually .../v1)"
+        is_empty = not body.strip()
+        raise ResponseError(
+            f"The response is {'empty' if is_empty else problem}.",
+            status_code=self._status,
+            model=self._context.model,
+            generation_id=self._headers.get("x-generation-id"),
+            is_retryable=is_empty,
+        )
+
+
+class ReplyReader(BodyReader):
+    """Reads the response to a chat completion, streamed or not; `result` becomes a `Reply`."""
 
     def __init__(
         self,
-        context: RequestContext,
+        status: int,
         headers: Mapping[str, str],
+        context: RequestContext,
         *,
+        max_bytes: float = math.inf,
         max_event_bytes: int = MAX_EVENT_BYTES,
-        max_reply_bytes: float = math.inf,
     ) -> None:
-        self.reply: Reply | None = None
-        self.events = 0
-        self._context = context
-        self._headers = headers
-        self._decoder = EventDecoder(max_event_bytes=max_event_bytes)
+        super().__init__(status, headers, context, max_bytes=max_bytes)
         self._collector = Collector()
-        self._max_reply_bytes = max_reply_bytes
-        self._bytes = 0
+        # Errors, and the answers of some proxies, are plain bodies.
+        is_stream = status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
+        self._decoder = EventDecoder(max_event_bytes=max_event_bytes) if is_stream else None
+        self.events = 0 if is_stream else None
 
-    def feed(self, chunk: bytes) -> Iterator[Delta]:
-        """Add the next bytes (b"" at the end of the stream), and yield what they add, until `reply` is set.
+    def feed(self, chunk: bytes) -> Iterable[Delta]:
+        """See `BodyReader`. The deltas must be read before the next bytes are added.
 
         Raises:
-            APIError: The stream reports an error, or ended too early. `partial` holds what arrived.
+            APIError: The response reports an error, has no answer, or ended too early. `partial` holds what arrived.
         """
-        self._bytes += len(chunk)
+        return self._read_body(chunk) if self._decoder is None else self._read_events(self._decoder, chunk)
+
+    def complete_error(self, error: APIError) -> None:
+        """Add what is known about the response, and what has arrived of it as `partial`."""
+        collector = self._collector
+        error.partial = collector.partial()
+        error.generation_id = error.generation_id or collector.generation_id
+        error.provider = error.provider or collector.provider
+        super().complete_error(error)
+
+    def _read_body(self, chunk: bytes) -> list[Delta]:
+        self._count(chunk)
+        self._body.append(chunk)
+        if chunk:
+            # OpenRouter sends white space to keep the connection open until there is a reply.
+            self.is_answered = self.is_answered or (self._status == 200 and not chunk.isspace())
+            return []
+        self.is_answered = False
+        self._collector.add(self._json())
+        if self._collector.error is not None:
+            raise self._reported_error()
+        if not self._collector.has_content and not self._collector.finished:
+            raise self._empty()
+        reply = self.result = self._collector.reply()
+        return [
+            Delta(
+                text=choice.text,
+                reasoning=choice.reasoning,
+                tool_calls=choice.tool_calls,
+                refusal=choice.refusal or "",
+                logprobs=choice.logprobs,
+                index=index,
+                generation_id=reply.id,
+            )
+            for index, choice in enumerate(reply.choices)
+        ]
+
+    def _read_events(self, decoder: EventDecoder, chunk: bytes) -> Iterator[Delta]:
         try:
-            if self._bytes > self._max_reply_bytes:
-                raise too_large(self._max_reply_bytes)
-            for data in self._decoder.feed(chunk) if chunk else self._decoder.close():
-                self.events += 1
+            self._count(chunk)
+            for data in decoder.feed(chunk) if chunk else decoder.close():
+                self.events = (self.events or 0) + 1
                 if data == DONE:
                     self._end(is_done=True)
                     return
-                yield from self._deltas(data, last=not chunk)
+                yield from self._read_event(data, is_last=not chunk)
                 if self._collector.error is not None:
-                    raise _reported_error(self._collector, self._context, self._headers)
+                    raise self._reported_error()
             if not chunk:
                 self._end(is_done=False)
         except (ResponseError, StreamInterruptedError) as error:
-            self.attach_partial(error)
+            self.complete_error(error)
             raise
 
-    def attach_partial(self, error: APIError) -> None:
-        """Add what arrived so far to an error, such as a lost connection."""
-        collector = self._collector
-        error.partial = collector.partial()
-        error.generation_id = error.generation_id or collector.generation_id or self._headers.get("x-generation-id")
-        error.provider = error.provider or collector.provider
-        error.model = error.model or self._context.model
-
-    def _deltas(self, data: bytes, *, last: bool) -> list[Delta]:
+    def _read_event(self, data: bytes, *, is_last: bool) -> list[Delta]:
         chunk = parse(data)
         if isinstance(chunk, dict):
             return self._collector.add(chunk)
-        if last or not data.strip():  # cut off at the end of the stream, or sent to keep the connection open
+        if is_last or not data.strip():  # cut off at the end of the stream, or sent to keep the connection open
             return []
         raise ResponseError("An event of the stream is not a JSON object.")
 
     def _end(self, *, is_done: bool) -> None:
         if self._collector.finished and (is_done or self._collector.usage):
-            self.reply = self._collector.reply()
+            self.result = self._collector.reply()
         elif not is_done:
             raise StreamInterruptedError("The stream stopped before its end.")
         elif self._collector.has_content:
             raise StreamInterruptedError("The stream ended without a finish reason.")
         else:
-            raise _empty_reply(self._context)
+            raise self._empty()
 
-
-def _object(status: int, headers: Mapping[str, str], body: bytes, context: RequestContext) -> JSONDict:
-    """Return the JSON object in the body of a success."""
-    if not 200 <= status < 300:
-        raise from_body(status, headers, body, context)
-    data = parse(body)
-    if not isinstance(data, dict):
-        is_empty = not body.strip()
-        problem = "not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually .../v1)"
-        raise ResponseError(
-            f"The response is {'empty' if is_empty else problem}.",
-            status_code=status,
-            model=context.model,
-            generation_id=headers.get("x-generation-id"),
-            is_retryable=is_empty,
+    def _reported_error(self) -> APIError:
+        collector = self._collector
+        return from_error(
+            collector.error or {"message": "The provider stopped the answer without a reason."},
+            self._context,
+            headers=self._headers,
+            generation_id=collector.generation_id,
+            provider=collector.provider,
+            partial=collector.partial(),
         )
-    return data
 
-
-def _reported_error(collector: Collector, context: RequestContext, headers: Mapping[str, str]) -> APIError:
-    return from_error(
-        collector.error or {"message": "The provider stopped the answer without a reason."},
-        context,
-        headers=headers,
-        generation_id=collector.generation_id,
-        provider=collector.provider,
-        partial=collector.partial(),
-    )
-
-
-def _empty_reply(context: RequestContext, generation_id: str | None = None) -> ResponseError:
-    # A cold start, which is not charged and may be retried:
-    # https://openrouter.ai/docs/features/zero-completion-insurance
-    return ResponseError(
-        "The model returned neither content nor a finish reason.",
-        model=context.model,
-        generation_id=generation_id,
-        is_retryable=True,
-    )
+    def _empty(self) -> ResponseError:
+        # A cold start, which is not charged and may be retried:
+        # https://openrouter.ai/docs/features/zero-completion-insurance
+        return ResponseError(
+            "The model returned neither content nor a finish reason.",
+            model=self._context.model,
+            generation_id=self._collector.generation_id,
+            is_retryable=True,
+        )

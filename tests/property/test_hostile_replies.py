@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from lfm_adapter import errors
 from lfm_adapter._openrouter.failure import from_body
-from lfm_adapter._openrouter.response import read_json, read_reply
 from lfm_adapter.types import Delta, Reply, ToolCall
 from tests.support.mutants import JUNK, paths, replaced, written
 from tests.support.reply_strategies import unhurried
-from tests.support.stream_reading import ASKED, Reading, cut_at, read_stream
+from tests.support.stream_reading import ASKED, Reading, cut_at, read_json, read_reply, read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

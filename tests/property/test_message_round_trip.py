@@ -12,13 +12,12 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from lfm_adapter import ChatLFM
 from lfm_adapter._openrouter.request import encode
-from lfm_adapter._openrouter.response import read_reply
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.types import Delta
 from tests.support.chat_ways import summed
 from tests.support.reply_strategies import ENDINGS, replies, unhurried
-from tests.support.stream_reading import ASKED, read_stream
+from tests.support.stream_reading import ASKED, read_reply, read_stream
 
 if TYPE_CHECKING:
     from lfm_adapter.types import Reply

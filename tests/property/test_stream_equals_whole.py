@@ -3,9 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfm_adapter._openrouter.response import read_reply
 from tests.support.reply_strategies import ENDINGS, replies, unhurried
-from tests.support.stream_reading import ASKED, cut_at, joined, read_stream
+from tests.support.stream_reading import ASKED, cut_at, joined, read_reply, read_stream
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 PADDING = b"\n         \n"

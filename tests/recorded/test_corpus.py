@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._openrouter.response import is_event_stream, read_reply
 from tests.support import corpus
-from tests.support.stream_reading import ASKED, cut_at, joined, read_stream
+from tests.support.stream_reading import ASKED, cut_at, is_event_stream, joined, read_reply, read_stream
 
 if TYPE_CHECKING:
     from lfm_adapter.types import Choice, Reply
@@ -105,7 +104,7 @@ def facts_of(reply: Reply) -> corpus.Expected:
 def read(recording: corpus.Recording) -> Reply:
     if is_event_stream(recording.status, recording.headers):
         return read_stream([recording.body]).whole
-    return read_reply(recording.status, recording.headers, recording.body, ASKED)
+    return read_reply(recording.status, recording.headers, recording.body)
 
 
 @by_id(SUCCESSES)
@@ -156,7 +155,7 @@ def test_a_recorded_stream_that_is_cut_off_is_never_taken_for_a_whole_one(record
 @by_id(REFUSALS)
 def test_a_recorded_refusal_is_the_error_of_its_status(recording):
     with pytest.raises(errors.APIError) as caught:
-        read_reply(recording.status, recording.headers, recording.body, ASKED)
+        read_reply(recording.status, recording.headers, recording.body)
     kinds = {400: errors.BadRequestError, 401: errors.AuthenticationError}
     assert isinstance(caught.value, kinds[recording.status])
     assert caught.value.status_code == recording.status
@@ -168,7 +167,7 @@ def test_a_recorded_prompt_that_was_too_long_is_told_from_other_bad_requests():
     assert refusals
     for recording in refusals:
         with pytest.raises(errors.ContextWindowExceededError) as caught:
-            read_reply(recording.status, recording.headers, recording.body, ASKED)
+            read_reply(recording.status, recording.headers, recording.body)
         assert caught.value.context_length == 200_000
 
 
@@ -181,7 +180,7 @@ def test_an_error_file_is_the_right_exception(recording):
         assert reading.partial.text == "Partial "
     else:
         with pytest.raises(errors.APIError) as caught:
-            read_reply(recording.status, recording.headers, recording.body, ASKED)
+            read_reply(recording.status, recording.headers, recording.body)
         error = caught.value
     assert type(error) is kind
     assert (error.code, error.provider, error.is_retryable, error.retry_after) == (

@@ -7,14 +7,24 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._openrouter.failure import RequestContext
-from lfm_adapter._openrouter.response import StreamReader
+from lfm_adapter._openrouter.response import BodyReader, ReplyReader
 from lfm_adapter.errors import APIError
 from lfm_adapter.types import Choice, Delta, Reply, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["ASKED", "Reading", "cut_at", "joined", "read_stream"]
+__all__ = [
+    "ASKED",
+    "Reading",
+    "cut_at",
+    "is_event_stream",
+    "joined",
+    "read_json",
+    "read_reply",
+    "read_stream",
+    "stream_reader",
+]
 
 ASKED = RequestContext("liquid/lfm-3-1.7b", now_epoch_s=1_790_000_000.0)
 
@@ -46,16 +56,44 @@ def read_stream(
 ) -> Reading:
     """Read `pieces`, and then the end of the stream."""
     reading = Reading()
-    reader = StreamReader(asked, headers or {})
+    reader = stream_reader(headers, asked)
     try:
         for piece in (*filter(None, pieces), b""):
             reading.deltas.extend(reader.feed(piece))
-            if reader.reply is not None:
+            if reader.result is not None:
                 break
     except APIError as error:
         reading.error = error
-    reading.reply = reader.reply
+    reading.reply = reader.result
     return reading
+
+
+def stream_reader(
+    headers: Mapping[str, str] | None = None, asked: RequestContext = ASKED, **limits: int
+) -> ReplyReader:
+    """Return a reader for the bytes of a stream."""
+    return ReplyReader(200, {"content-type": "text/event-stream", **(headers or {})}, asked, **limits)
+
+
+def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether a response is read as a stream."""
+    return ReplyReader(status, headers, ASKED).events is not None
+
+
+def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext = ASKED) -> Reply:
+    """Read a whole body as a reply."""
+    return _read_whole(ReplyReader(status, headers, asked), body)
+
+
+def read_json(status: int, headers: Mapping[str, str], body: bytes, asked: RequestContext = ASKED) -> dict[str, Any]:
+    """Read a whole body as the JSON of a lookup."""
+    return _read_whole(BodyReader(status, headers, asked), body)
+
+
+def _read_whole(reader: BodyReader, body: bytes) -> Any:
+    for chunk in (body, b"") if body else (b"",):
+        list(reader.feed(chunk))
+    return reader.result
 
 
 def joined(deltas: Iterable[Delta], index: int = 0) -> Choice:

@@ -290,7 +290,7 @@ class TestKey:
 
         settings = LFMClient(api_key=KEY, default_headers={"X-Secret": "hush-hush"})._settings
         request = CompletionRequest(
-            settings, "lfm-3b", [{"role": "user", "content": "my question"}], {}, stream=False
+            settings, "lfm-3b", settings.card("lfm-3b"), [{"role": "user", "content": "my question"}], {}, stream=False
         ).http(1)
         assert request.headers["Authorization"] == f"Bearer {KEY}"
         assert not any(secret in repr(request) for secret in (KEY, "hush-hush", "my question"))

@@ -13,9 +13,8 @@ import pytest
 
 from lfm_adapter import errors, testing
 from lfm_adapter._openrouter.failure import RETRYABLE_STATUSES, RequestContext, from_body, from_error
-from lfm_adapter._openrouter.response import read_reply
 from tests.faults.table import FAILURES
-from tests.support.stream_reading import read_stream
+from tests.support.stream_reading import read_reply, read_stream
 
 MODEL = "liquid/lfm-3-1.7b"
 NOW = 1_790_000_000.0

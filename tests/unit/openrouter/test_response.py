@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._openrouter.response import StreamReader, is_event_stream, read_json, read_reply
+from lfm_adapter._openrouter.response import ReplyReader
 from lfm_adapter.types import Choice, Delta, Reply, ToolCall
-from tests.support.stream_reading import ASKED, read_stream
+from tests.support.stream_reading import ASKED, read_json, read_reply, read_stream, stream_reader
 
 USAGE = {"prompt_tokens": 16, "completion_tokens": 80, "total_tokens": 96, "cost": 0, "cost_details": None}
 DONE = b"data: [DONE]\n\n"
@@ -215,8 +215,8 @@ class TestStream:
         ],
     )
     def test_event_stream_is_recognized_by_status_and_content_type(self, status, content_type, is_one):
-        assert is_event_stream(status, {"content-type": content_type}) is is_one
-        assert not is_event_stream(status, {})
+        reader = ReplyReader(status, {"content-type": content_type}, ASKED)
+        assert (reader.events is not None) is is_one
 
     @pytest.mark.parametrize("ending", ENDINGS)
     def test_stream_may_end_in_each_recorded_way(self, ending):
@@ -289,7 +289,7 @@ class TestStream:
         assert reading.whole.choices[0].logprobs == logprobs
 
     def test_comments_do_not_count_as_events(self):
-        reader = StreamReader(ASKED, {})
+        reader = stream_reader()
         assert list(reader.feed(b": OPENROUTER PROCESSING\n\n")) == []
         assert (reader.events, reader._collector.has_content) == (0, False)
         list(reader.feed(event({"content": ""})))
@@ -306,7 +306,7 @@ class TestStream:
         ],
     )  # fmt: skip
     def test_any_content_begins_the_answer(self, delta):
-        reader = StreamReader(ASKED, {})
+        reader = stream_reader()
         list(reader.feed(event(delta)))
         assert reader._collector.has_content
 
@@ -365,7 +365,7 @@ class TestBrokenStream:
         assert (error.partial.text, error.model, error.is_retryable) == ("Par", ASKED.model, False)
 
     def test_too_large_event_is_refused(self):
-        reader = StreamReader(ASKED, {}, max_event_bytes=1_000)
+        reader = stream_reader(max_event_bytes=1_000)
         deltas: list[Delta] = []
         with pytest.raises(errors.ResponseError, match="larger than 1,000 bytes") as caught:
             deltas.extend(reader.feed(event({"content": "Par"}) + event({"content": "x" * 1_000})))
@@ -418,15 +418,15 @@ class TestErrorInAStream:
         assert refused(event(error="out of memory")).message == "out of memory."
 
 
-def test_attach_partial_adds_what_arrived_to_outside_error():
-    reader = StreamReader(ASKED, {"x-generation-id": "gen-header"})
+def test_complete_error_adds_what_arrived_to_outside_error():
+    reader = stream_reader({"x-generation-id": "gen-header"})
     early = errors.APITimeoutError("silence")
-    reader.attach_partial(early)
+    reader.complete_error(early)
     assert (early.partial, early.generation_id, early.provider, early.model) == (None, "gen-header", None, ASKED.model)
     list(reader.feed(event({"content": "Par"})))
     late = errors.APITimeoutError("silence")
-    reader.attach_partial(late)
+    reader.complete_error(late)
     assert (late.partial.text, late.generation_id, late.provider) == ("Par", "gen-1", "Liquid")
     named = errors.APITimeoutError("silence", model="m", provider="p", generation_id="g")
-    reader.attach_partial(named)
+    reader.complete_error(named)
     assert (named.model, named.provider, named.generation_id) == ("m", "p", "g")

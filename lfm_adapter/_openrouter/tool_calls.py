@@ -1,80 +1,13 @@
-"""Joins the pieces of a stream: blocks of reasoning, and tool calls."""
+"""Joins the tool calls of a reply from their pieces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_str, as_text, dicts
 from lfm_adapter.types import ToolCall
 
-if TYPE_CHECKING:
-    from lfm_adapter.types import JSONDict
-
-__all__ = ["DictPieces", "ReasoningPieces", "ToolCallPieces"]
-
-
-class DictPieces:
-    """Joins a dict that arrives in pieces: strings of the keys in `joined_keys` are joined, other values replaced."""
-
-    def __init__(self, joined_keys: tuple[str, ...]) -> None:
-        self._joined_keys = joined_keys
-        self._fields: JSONDict = {}
-        self._texts: dict[str, list[str]] = {}
-
-    def get(self, key: str) -> object:
-        """Return the last value of a key that is not joined."""
-        return self._fields.get(key)
-
-    def add(self, piece: JSONDict) -> None:
-        """Add the next piece."""
-        for key, value in piece.items():
-            if key in self._joined_keys and isinstance(value, str):
-                self._texts.setdefault(key, []).append(value)
-                self._fields.setdefault(key, "")
-            elif value is not None or key not in self._fields:
-                self._fields[key] = value
-
-    def joined(self) -> JSONDict:
-        """Return the whole dict."""
-        return {**self._fields, **{key: "".join(texts) for key, texts in self._texts.items()}}
-
-
-class ReasoningPieces:
-    """Joins reasoning blocks, so that they can be sent back as if they had not been streamed.
-
-    Pieces of one block share `type`, `index` and `id`, if given; a signature comes with the last. A block without an
-    index is whole. Unknown types are kept.
-    https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
-    """
-
-    def __init__(self) -> None:
-        self._blocks: list[DictPieces] = []
-        self._by_place: dict[tuple[int, str], DictPieces] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._blocks)
-
-    def add(self, pieces: list[JSONDict], *, whole: bool) -> None:
-        """Add the `reasoning_details` of one event: `whole` blocks, or pieces of some."""
-        for piece in pieces:
-            index, kind = piece.get("index"), piece.get("type")
-            place = (index, kind) if isinstance(index, int) and isinstance(kind, str) and not whole else None
-            block = self._by_place.get(place) if place else None
-            if block is None or _differ(block.get("id"), piece.get("id")):
-                block = DictPieces(("text", "summary", "data"))
-                self._blocks.append(block)
-                if place:
-                    self._by_place[place] = block
-            block.add(piece)
-
-    def joined(self) -> list[JSONDict]:
-        """Return the whole blocks."""
-        return [block.joined() for block in self._blocks]
-
-
-def _differ(one: object, other: object) -> bool:
-    return bool(one and other) and one != other
+__all__ = ["ToolCallPieces"]
 
 
 @dataclass(slots=True)
@@ -105,9 +38,6 @@ class ToolCallPieces:
         self._by_index: dict[int, _ToolCallBuilder] = {}
         self._by_id: dict[str, _ToolCallBuilder] = {}
         self._at_finish: set[tuple[str | None, str]] | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self._calls)
 
     def add(self, pieces: object, generation_id: str | None, *, whole: bool, finished: bool) -> list[ToolCall]:
         """Add the `tool_calls` of one event, `whole` or in pieces, and return what they add.
