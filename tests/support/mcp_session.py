@@ -12,7 +12,7 @@ from lfm_adapter.apps.mcp.session import Session
 from lfm_adapter.apps.mcp.spending import SpendingLimit
 
 if TYPE_CHECKING:
-    from mcp.server import MCPServer
+    from mcp.server import Server
 
     from lfm_adapter.testing import ScriptedOpenRouter
 
@@ -31,7 +31,7 @@ def session_of(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **opti
     return Session(client, spending)
 
 
-def mcp_server(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> MCPServer:
+def mcp_server(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Server:
     return create_server(session_of(openrouter, model, **options))
 
 

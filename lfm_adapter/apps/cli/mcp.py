@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import sys
 from contextlib import ExitStack
 from decimal import Decimal  # noqa: TC003 - typer evaluates the annotation
@@ -15,11 +14,11 @@ import typer
 
 from lfm_adapter._extras import how_to_install
 from lfm_adapter.apps.cli import backend
-from lfm_adapter.apps.cli.console import note, usd
+from lfm_adapter.apps.cli.console import note, usd, with_option_names
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from mcp.server import MCPServer
+    from mcp.server import Server
 
     from lfm_adapter.apps.mcp.session import Session
 
@@ -62,13 +61,18 @@ def mcp(
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
     _ignore_placeholder()
     try:
+        import anyio
+
         from lfm_adapter._client.async_client import AsyncLFMClient
+        from lfm_adapter.apps.mcp.logs import log_short_lines
         from lfm_adapter.apps.mcp.server import create_server
         from lfm_adapter.apps.mcp.session import Session
         from lfm_adapter.apps.mcp.spending import SpendingLimit
+        from lfm_adapter.apps.mcp.stdio import serve_stdio
     except ImportError as error:
         problem = f"The MCP SDK cannot be imported ({error}). Run `{how_to_install('mcp')}`."
         raise ConfigurationError(problem) from error
+    log_short_lines(with_option_names)
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or backend.has_openrouter()):
             session = _local_session(gguf, is_requested=on_this_machine, stack=stack)
@@ -82,9 +86,7 @@ def mcp(
             return
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this command themselves; Ctrl-D ends it.")
-        # Python's own handler would wait for the thread that reads stdin.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        server.run("stdio")
+        anyio.run(serve_stdio, server)
 
 
 def _ignore_placeholder() -> None:
@@ -94,7 +96,7 @@ def _ignore_placeholder() -> None:
         del os.environ["OPENROUTER_API_KEY"]
 
 
-def _serve_http(server: MCPServer, port: int) -> None:
+def _serve_http(server: Server, port: int) -> None:
     from lfm_adapter.apps.mcp.http import serve_http
 
     given = os.environ.get("LFM_MCP_TOKEN")

@@ -81,7 +81,7 @@ class DocumentReader:
             async with slots:
                 notes = await self._note(part)
             done += 1
-            await self.call.report(f"{done} of {len(parts)} parts read")
+            self.call.report(f"{done} of {len(parts)} parts read")
             return notes
 
         try:
@@ -107,7 +107,7 @@ class DocumentReader:
         while len(groups := _packed(pieces, self._part_tokens)) > 1 and len(groups) < len(pieces):
             pieces = [f"{note}\n\n" for note in await self._notes(groups)]
         self.parts = read
-        await self.call.report("Combining the notes")
+        self.call.report("Combining the notes")
         return await self._ask(f"{self.task} You are given notes on its parts, in their order.", "".join(pieces))
 
     async def _ask(self, task: str, text: str, *, max_tokens: int = 0) -> Reply:

@@ -14,7 +14,7 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp.server import MCPServer
+    from mcp.server import Server
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["serve_http"]
@@ -52,7 +52,7 @@ class TokenGuard:
         await refusal(scope, receive, send)
 
 
-def serve_http(server: MCPServer, token: str, port: int, when_ready: Callable[[str], Any]) -> None:
+def serve_http(server: Server, token: str, port: int, when_ready: Callable[[str], Any]) -> None:
     """Serve until Ctrl-C.
 
     Args:

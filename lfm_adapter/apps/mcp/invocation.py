@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
+import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
 
 from lfm_adapter import errors
+from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.session import Tally
+from lfm_adapter.apps.mcp.surrogates import join_halves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from mcp.server.mcpserver import Context
-    from pydantic import BaseModel
+    from mcp.server.context import ServerRequestContext
 
     from lfm_adapter.apps.mcp.session import Session
+    from lfm_adapter.apps.mcp.tool import Result
     from lfm_adapter.types import Reply
 
 __all__ = ["ToolInvocation"]
+
+_log = logging.getLogger(__name__)
 
 # The keys under which `_meta` of a result has tokens and cost, and the kind of an error.
 USAGE_META = "lfm-adapter/usage"
 ERROR_META = "lfm-adapter/error"
 
-CHUNKS_PER_REPORT = 50  # about as many as a small model writes in a second
+NOTE_INTERVAL_S = 1.0
 
 # Many clients give up on a call after a minute without progress. A model may need longer to read or reason.
-HEARTBEAT_S = 10.0
+NOTES_PER_HEARTBEAT = 10
+
+# Some clients fail if a notification arrives right before the result:
+# https://github.com/modelcontextprotocol/typescript-sdk/issues/2580
+QUIET_S = 0.15
 
 _CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]"
 
@@ -54,22 +65,23 @@ _ADVICE: tuple[tuple[type[errors.LFMError], str], ...] = (
 
 
 class ToolInvocation:
-    """A call in progress. As a context manager it turns the errors of this package into the result of the call.
+    """A call in progress. As a context manager it turns errors into the result of the call.
 
     Args:
         session: Asks the model.
         context: Reports progress to the client.
-        model: The model to ask. Default: the session's.
     """
 
-    def __init__(self, session: Session, context: Context, model: str = "") -> None:
+    def __init__(self, session: Session, context: ServerRequestContext[Any, Any]) -> None:
         self.session = session
-        self.model = model
+        self.model = ""
+        self.roots = Roots()
         self.tally = Tally()
         self.result = CallToolResult(content=[])
         self._context = context
+        self._status = ""
         self._chunks = 0
-        self._progress = 0
+        self._noted_at_s = 0.0
 
     @property
     def context_length(self) -> int | None:
@@ -93,42 +105,43 @@ class ToolInvocation:
             raise errors.OutputValidationError(_no_answer(reply), model=self.answered_by(reply), partial=reply)
         return reply
 
-    async def report(self, message: str) -> None:
-        """Report progress to the client."""
-        # The number must grow with each report, also if several parts are read at the same time.
-        self._progress = max(self._progress + 1, self._chunks)
-        await self._context.report_progress(self._progress, message=message)
+    def report(self, status: str) -> None:
+        """Set what the next progress notification says."""
+        self._status = status
 
     def answered_by(self, reply: Reply) -> str:
         """Return the model that answered."""
         return reply.model or self.model or self.session.model
 
-    def finish(self, answer: BaseModel, text: str | None = None) -> None:
-        """Set the result.
-
-        Args:
-            answer: The structured content, as the tool's output schema describes it.
-            text: The same as text. Default: as JSON.
-        """
-        structured = answer.model_dump(mode="json")
-        self._set_result(json.dumps(structured, ensure_ascii=False) if text is None else text)
-        self.result.structured_content = structured
-        if structured.get("truncated"):  # which some clients do not show to their agent
+    def finish(self, answer: Result) -> None:
+        """Set the result."""
+        self._set_result(str(answer))
+        self.result.structured_content = join_halves(answer.model_dump())
+        if getattr(answer, "truncated", False):  # which some clients do not show to their agent
             self.result.content.append(TextContent(type="text", text=_CUT_OFF))
 
     async def __aenter__(self) -> Self:
-        self._heartbeat = asyncio.create_task(self._report_waiting())
+        self._reporter = asyncio.create_task(self._report_progress())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        self._heartbeat.cancel()
-        if not isinstance(error, errors.LFMError):
+        self._reporter.cancel()
+        if isinstance(error, errors.LFMError):
+            self._fail(f"{error} {_advice(error)}".strip(), _facts(error))
+        elif isinstance(error, Exception) and not isinstance(error, MCPError):
+            _log.error("A call failed unexpectedly", exc_info=error)
+            name = type(error).__name__
+            self._fail(f"The server failed unexpectedly ({name}). Another call may succeed.", {"type": name})
+        elif error is not None:
             return False
-        self._set_result(f"{error} {_advice(error)}".strip(), {ERROR_META: _facts(error)})
-        self.result.is_error = True
+        await asyncio.sleep(self._noted_at_s + QUIET_S - time.monotonic())
         return True
+
+    def _fail(self, text: str, facts: Mapping[str, Any]) -> None:
+        self._set_result(text, {ERROR_META: facts})
+        self.result.is_error = True
 
     def _set_result(self, text: str, meta: Mapping[str, Any] | None = None) -> None:
         tally = self.tally
@@ -140,19 +153,23 @@ class ToolInvocation:
         }
         if tally.uncertain_usd:
             usage["uncertain_usd"] = float(tally.uncertain_usd)
-        content = [TextContent(type="text", text=text)]
-        self.result = CallToolResult(content=[*content], _meta={USAGE_META: usage, **(meta or {})})
+        content = TextContent(type="text", text=join_halves(text))
+        self.result = CallToolResult(content=[content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))
 
-    async def _report_waiting(self) -> None:
+    async def _report_progress(self) -> None:
+        """Tell the client what is new at most once per interval, and now and then that the call is alive."""
+        told: tuple[str, int] = ("", 0)
         with suppress(Exception):  # the client may be gone
-            while True:
-                await asyncio.sleep(HEARTBEAT_S)
-                await self.report("Waiting for the model")
+            for count in itertools.count(1):
+                await asyncio.sleep(NOTE_INTERVAL_S)
+                if told != (told := (self._status, self._chunks)) or count % NOTES_PER_HEARTBEAT == 0:
+                    written = f"{self._chunks} chunks written" if self._chunks else ""
+                    message = ", ".join(filter(None, (self._status, written))) or "Waiting for the model"
+                    await self._context.session.report_progress(count, message=message)
+                    self._noted_at_s = time.monotonic()
 
     async def _on_chunk(self) -> None:
         self._chunks += 1
-        if self._chunks % CHUNKS_PER_REPORT == 0:
-            await self.report(f"{self._chunks} chunks written")
 
 
 def _no_answer(reply: Reply) -> str:

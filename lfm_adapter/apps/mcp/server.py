@@ -2,74 +2,125 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from mcp.server import MCPServer
-from mcp.types import ToolAnnotations
+from mcp.server import Server
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    InputRequiredResult,
+    ListRootsRequest,
+    ListToolsResult,
+    RequestParams,
+)
+from pydantic import BaseModel, ValidationError
 
 from lfm_adapter._version import __version__
-from lfm_adapter.apps.mcp.text_tools import TextTools
-from lfm_adapter.apps.mcp.tools import LFMTools
+from lfm_adapter.apps.mcp.files import Roots
+from lfm_adapter.apps.mcp.invocation import ToolInvocation
+from lfm_adapter.apps.mcp.text_tools import Classify, CommitMessage, Extract, Summarize
+from lfm_adapter.apps.mcp.tools import Ask, Models, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp.server.context import ServerRequestContext
 
     from lfm_adapter.apps.mcp.session import Session
+    from lfm_adapter.apps.mcp.tool import Tool
 
 __all__ = ["create_server"]
 
+ROOTS_TIMEOUT_S = 3.0
 
-def create_server(session: Session) -> MCPServer:
+_TOOLS: dict[str, type[Tool]] = {
+    "ask": Ask,
+    "summarize": Summarize,
+    "extract": Extract,
+    "classify": Classify,
+    "commit_message": CommitMessage,
+    "models": Models,
+    "usage": Usage,
+}
+
+
+class Root(BaseModel):
+    """A folder that a client opens, with any URI: the SDK's class refuses all but `file://`."""
+
+    uri: str
+
+
+class ClientRoots(BaseModel):
+    """A client's answer to `roots/list`."""
+
+    roots: list[Root] = []
+
+
+class CallParams(RequestParams):
+    """The parameters of `tools/call`. As of protocol 2026-07-28 a client is asked for its roots by a result."""
+
+    name: str
+    arguments: dict[str, Any] | None = None
+    input_responses: dict[str, Any] | None = None
+
+
+def create_server(session: Session) -> Server:
     """Return a server with all tools, to be run over stdio or HTTP."""
-    server = MCPServer(
+
+    async def list_tools(_context: object, _params: object) -> ListToolsResult:
+        return ListToolsResult(tools=[tool.definition(name) for name, tool in _TOOLS.items()])
+
+    async def call_tool(
+        context: ServerRequestContext[Any, Any], params: CallParams
+    ) -> CallToolResult | InputRequiredResult:
+        if params.name not in _TOOLS:
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
+        async with ToolInvocation(session, context) as call:
+            tool = _TOOLS[params.name].parse(params.arguments or {})
+            call.model = getattr(tool, "model", "")
+            if getattr(tool, "paths", ()):
+                client_roots = await _client_roots(context, params)
+                if client_roots is None:
+                    return InputRequiredResult(input_requests={"roots": ListRootsRequest()})
+                uris = [root.uri for root in client_roots.roots]
+                call.roots = await asyncio.to_thread(Roots.from_paths, session.folders, uris)
+            call.finish(await tool.run(call))
+        return call.result
+
+    server = Server(
         "lfm",
         title="Liquid LFM",
         description="Hand small jobs to a fast, cheap language model of Liquid AI.",
         instructions=_instructions(session),
         version=__version__,
-        log_level="WARNING",
-        subscriptions=False,
-        middleware=[_hide_other_capabilities],
+        on_list_tools=list_tools,
     )
-    tools, text_tools = LFMTools(session), TextTools(session)
-    _add(server, tools.ask, "Ask a small language model")
-    _add(server, text_tools.summarize, "Summarize a text or files")
-    _add(server, text_tools.extract, "Extract an object from a text")
-    _add(server, text_tools.classify, "Choose a label for a text")
-    _add(server, text_tools.commit_message, "Write a commit message")
-    _add(server, tools.models, "List the models", asks_model=False)
-    _add(server, tools.usage, "Show tokens and cost", asks_model=False)
+    server.add_request_handler("tools/call", CallParams, call_tool)
     return server
 
 
-def _add(server: MCPServer, tool: Callable[..., Any], title: str, *, asks_model: bool = True) -> None:
-    paragraphs = (tool.__doc__ or "").split("\n\n")
-    server.add_tool(
-        tool,
-        title=title,
-        description="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs),
-        annotations=ToolAnnotations(
-            title=title,
-            read_only_hint=True,
-            destructive_hint=False,
-            idempotent_hint=not asks_model,
-            open_world_hint=asks_model,
-        ),
-    )
+async def _client_roots(context: ServerRequestContext[Any, Any], params: CallParams) -> ClientRoots | None:
+    """Return the folders that the client opens; None if it must be asked by a result.
 
-
-async def _hide_other_capabilities(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Hide the prompts and resources that the SDK announces, because there are none.
-
-    Some clients give their agents extra tools to look for them.
+    A client that refuses, or does not answer in time, opens none.
     """
-    result = await call_next(ctx)
-    if ctx.method in {"initialize", "server/discover"} and isinstance(result, dict):
-        for other in ("prompts", "resources"):
-            result.get("capabilities", {}).pop(other, None)
-    return result
+    capabilities = context.session.client_capabilities
+    if capabilities is None or capabilities.roots is None:
+        return ClientRoots()
+    try:
+        if params.input_responses and "roots" in params.input_responses:
+            return ClientRoots.model_validate(params.input_responses["roots"])
+        if not context.session.can_send_request:
+            return None
+        return await context.session.send_request(
+            ListRootsRequest(),
+            ClientRoots,
+            request_read_timeout_seconds=ROOTS_TIMEOUT_S,
+            metadata=ServerMessageMetadata(related_request_id=context.request_id),
+        )
+    except (MCPError, ValidationError):
+        return ClientRoots()
 
 
 def _instructions(session: Session) -> str:

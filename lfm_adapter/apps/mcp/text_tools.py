@@ -1,52 +1,55 @@
-"""The tools that turn a text into a summary, an object, a label or a commit message.
-
-The SDK makes input schemas from the signatures: no `from __future__ import annotations` here.
-"""
+"""The tools that turn a text into a summary, an object, a label or a commit message."""
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from mcp.server.mcpserver import Context, ListRoots, Resolve
-from mcp.types import CallToolResult, ListRootsResult
-from pydantic import BaseModel, Field
+from pydantic import BeforeValidator, Field
 
 from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.schema import schema_error
 from lfm_adapter.apps.mcp.documents import DocumentReader
-from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
-from lfm_adapter.apps.mcp.session import Session
-from lfm_adapter.apps.mcp.tools import MaxTokens, ModelName
+from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Result, Tool
 from lfm_adapter.errors import ConfigurationError, OutputValidationError
 from lfm_adapter.types import Reply
 
-__all__ = ["TextTools"]
+__all__ = ["Classify", "CommitMessage", "Extract", "Summarize"]
 
 _MAX_FILES = 32
 
-Text = Annotated[str, Field(description='The text. "" to read `paths` instead.')]
-Paths = Annotated[
-    list[str],
-    Field(
+
+def _as_list(paths: Any) -> Any:
+    return [paths] * bool(paths) if isinstance(paths, str) else paths
+
+
+class TextTool(Tool):
+    """A tool that reads a text or files."""
+
+    text: Annotated[str, Field(description='The text. "" to read `paths` instead.')] = ""
+    paths: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        [],
         max_length=_MAX_FILES,
         description="UTF-8 text files to read, absolute or relative to a root. They must be inside the roots that you "
         "or the user have opened to this server.",
-    ),
-]
+    )
+    instructions: str = ""
+    model: ModelName = ""
+    max_tokens: MaxTokens = 0
+
+    async def read(self, call: ToolInvocation) -> str:
+        """Return the text of a call, or that of its files."""
+        if bool(self.text.strip()) == bool(self.paths):
+            raise ConfigurationError("Pass either `text` or `paths`.")
+        if not self.paths:
+            return self.text
+        texts = [await asyncio.to_thread(call.roots.read, path) for path in self.paths]
+        if not "".join(texts).strip():
+            raise ConfigurationError("These files contain no text.")
+        return texts[0] if len(texts) == 1 else "\n\n".join(map("File {}:\n{}".format, self.paths, texts))
 
 
-def _client_roots(context: Context, paths: list[str]) -> ListRoots | ListRootsResult:
-    """Ask the client for its roots if it has any and they are needed."""
-    capabilities = context.client_capabilities
-    has_roots = capabilities is not None and capabilities.roots is not None
-    return ListRoots() if paths and has_roots else ListRootsResult(roots=[])
-
-
-ClientRoots = Annotated[ListRootsResult, Resolve(_client_roots)]
-
-
-class Summary(BaseModel):
+class Summary(Result):
     """What `summarize` returns."""
 
     summary: str = Field(description="The summary.")
@@ -56,22 +59,118 @@ class Summary(BaseModel):
     )
     truncated: bool = Field(description="Whether the summary was cut off.")
 
+    def __str__(self) -> str:
+        return self.summary
 
-class Extraction(BaseModel):
+
+class Summarize(TextTool):
+    """Summarize a text or files of any length, so that you need not read them.
+
+    Good for logs, transcripts, documents and source files: you get only the summary. Texts longer than the model's
+    context are read in parts, and the notes on the parts are combined. Details may be lost or wrong: read the text
+    yourself if every word counts.
+    """
+
+    title: ClassVar = "Summarize a text or files"
+    result: ClassVar = Summary
+
+    instructions: Annotated[
+        str, Field(description='What to look for, in which form and length: "the open tasks, as a list".')
+    ] = ""
+
+    async def run(self, call: ToolInvocation) -> Summary:
+        """See `Tool.run`."""
+        wanted = self.instructions or "Keep names, numbers and decisions. Use at most ten sentences."
+        reader = DocumentReader(
+            call,
+            f"Summarize the text. {wanted} Say only what the text says.",
+            f"Note what this part of a longer text says, briefly, for a summary of all of it. {wanted}",
+            self.max_tokens,
+        )
+        reply = await reader.read(await self.read(call))
+        return Summary(
+            summary=reply.text,
+            model=call.answered_by(reply),
+            parts=reader.parts,
+            truncated=reply.finish_reason == "length",
+        )
+
+
+class Extraction(Result):
     """What `extract` returns."""
 
     data: dict[str, Any] = Field(description="The object, validated against your schema.")
     model: str = Field(description="The model that found it.")
 
 
-class Classification(BaseModel):
+class Extract(TextTool):
+    """Extract an object that matches your JSON schema from a text or files.
+
+    Good for turning prose, logs, mails, tables or pages into data. The object is validated against the schema; if
+    it does not match, the model gets one retry, and then the call fails. The text must fit the model's context.
+    Keep the schema small and flat, and let a property be null if the text may not contain it.
+    """
+
+    title: ClassVar = "Extract an object from a text"
+    result: ClassVar = Extraction
+
+    json_schema: Annotated[
+        dict[str, Any],
+        Field(alias="schema", description='A JSON schema with "type": "object". Describe its properties to the model.'),
+    ]
+    instructions: Annotated[str, Field(description="What else to know or to pay attention to.")] = ""
+
+    async def run(self, call: ToolInvocation) -> Extraction:
+        """See `Tool.run`."""
+        _check_schema(self.json_schema)
+        task = f"Extract from the text what the schema asks for. Invent nothing. {self.instructions}".strip()
+        question = f"<text>\n{await self.read(call)}\n</text>\n\n{task}"
+        data, reply = await _ask_object(call, question, self.json_schema, max_tokens=self.max_tokens)
+        return Extraction(data=data, model=call.answered_by(reply))
+
+
+class Classification(Result):
     """What `classify` returns."""
 
     label: str = Field(description="One of your labels, spelt as you gave it.")
     model: str = Field(description="The model that chose it.")
 
+    def __str__(self) -> str:
+        return self.label
 
-class CommitMessage(BaseModel):
+
+class Classify(Tool):
+    """Choose the label that fits a text best.
+
+    Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
+    none may fit, and explain in `instructions` what the labels alone do not make clear.
+    """
+
+    title: ClassVar = "Choose a label for a text"
+    result: ClassVar = Classification
+
+    text: Annotated[str, Field(min_length=1, description="The text to classify.")]
+    labels: Annotated[
+        list[str], Field(min_length=2, max_length=100, description="The labels to choose from, without duplicates.")
+    ]
+    instructions: Annotated[str, Field(description="What the labels mean, or how to decide.")] = ""
+    model: ModelName = ""
+
+    async def run(self, call: ToolInvocation) -> Classification:
+        """See `Tool.run`."""
+        if len(set(self.labels)) < len(self.labels):
+            raise ConfigurationError("`labels` contains duplicates.")
+        schema = {
+            "type": "object",
+            "properties": {"label": {"type": "string", "enum": self.labels}},
+            "required": ["label"],
+        }
+        task = f"Which of these labels fits the text best? {'; '.join(self.labels)}. {self.instructions}".strip()
+        chosen, reply = await _ask_object(call, f"<text>\n{self.text}\n</text>\n\n{task}", schema)
+        return Classification(label=chosen["label"], model=call.answered_by(reply))
+
+
+class WrittenMessage(Result):
     """What `commit_message` returns."""
 
     message: str = Field(description="The whole message: subject, empty line, body.")
@@ -81,160 +180,47 @@ class CommitMessage(BaseModel):
     parts: int = Field(description="How many parts the diff was read in.")
     truncated: bool = Field(description="Whether the message was cut off.")
 
+    def __str__(self) -> str:
+        return self.message
 
-class TextTools:
-    """The tools of a session that read texts."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+class CommitMessage(Tool):
+    """Write a commit message for a diff.
 
-    async def summarize(
-        self,
-        *,
-        context: Context,
-        roots: ClientRoots,
-        text: Text = "",
-        paths: Paths = [],  # noqa: B006 - the SDK copies it, and the schema shows it
-        instructions: Annotated[
-            str, Field(description='What to look for, in which form and length: "the open tasks, as a list".')
-        ] = "",
-        model: ModelName = "",
-        max_tokens: MaxTokens = 0,
-    ) -> Annotated[CallToolResult, Summary]:
-        """Summarize a text or files of any length, so that you need not read them.
+    It does not commit. The model sees only the diff: explain in `instructions` why the change was made, and check
+    the message before you use it.
+    """
 
-        Good for logs, transcripts, documents and source files: you get only the summary. Texts longer than the model's
-        context are read in parts, and the notes on the parts are combined. Details may be lost or wrong: read the text
-        yourself if every word counts.
-        """
-        async with ToolInvocation(self.session, context, model) as call:
-            wanted = instructions or "Keep names, numbers and decisions. Use at most ten sentences."
-            reader = DocumentReader(
-                call,
-                f"Summarize the text. {wanted} Say only what the text says.",
-                f"Note what this part of a longer text says, briefly, for a summary of all of it. {wanted}",
-                max_tokens,
-            )
-            reply = await reader.read(await self._text(text, paths, roots))
-            summary = Summary(
-                summary=reply.text,
-                model=call.answered_by(reply),
-                parts=reader.parts,
-                truncated=reply.finish_reason == "length",
-            )
-            call.finish(summary, reply.text)
-        return call.result
+    title: ClassVar = "Write a commit message"
+    result: ClassVar = WrittenMessage
 
-    async def extract(
-        self,
-        *,
-        context: Context,
-        roots: ClientRoots,
-        schema: Annotated[
-            dict[str, Any],
-            Field(description='A JSON schema with "type": "object". Describe its properties for the model.'),
-        ],
-        text: Text = "",
-        paths: Paths = [],  # noqa: B006 - as above
-        instructions: Annotated[str, Field(description="What else to know or to pay attention to.")] = "",
-        model: ModelName = "",
-        max_tokens: MaxTokens = 0,
-    ) -> Annotated[CallToolResult, Extraction]:
-        """Extract an object that matches your JSON schema from a text or files.
+    diff: Annotated[str, Field(min_length=1, description="The output of `git diff --staged`, of any length.")]
+    instructions: Annotated[
+        str,
+        Field(description='The project\'s rules, or the reason for the change: "Conventional Commits, in English".'),
+    ] = ""
+    model: ModelName = ""
 
-        Good for turning prose, logs, mails, tables or pages into data. The object is validated against the schema; if
-        it does not match, the model gets one retry, and then the call fails. The text must fit the model's context.
-        Keep the schema small and flat, and let a property be null if the text may not contain it.
-        """
-        async with ToolInvocation(self.session, context, model) as call:
-            _check_schema(schema)
-            task = f"Extract from the text what the schema asks for. Invent nothing. {instructions}".strip()
-            question = f"<text>\n{await self._text(text, paths, roots)}\n</text>\n\n{task}"
-            data, reply = await _ask_object(call, question, schema, max_tokens=max_tokens)
-            call.finish(Extraction(data=data, model=call.answered_by(reply)))
-        return call.result
-
-    async def classify(
-        self,
-        *,
-        context: Context,
-        text: Annotated[str, Field(min_length=1, description="The text to classify.")],
-        labels: Annotated[
-            list[str], Field(min_length=2, max_length=100, description="The labels to choose from, without duplicates.")
-        ],
-        instructions: Annotated[str, Field(description="What the labels mean, or how to decide.")] = "",
-        model: ModelName = "",
-    ) -> Annotated[CallToolResult, Classification]:
-        """Choose the label that fits a text best.
-
-        Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
-        none may fit, and explain in `instructions` what the labels alone do not make clear.
-        """
-        async with ToolInvocation(self.session, context, model) as call:
-            if len(set(labels)) < len(labels):
-                raise ConfigurationError("`labels` contains duplicates.")
-            schema = {
-                "type": "object",
-                "properties": {"label": {"type": "string", "enum": labels}},
-                "required": ["label"],
-            }
-            task = f"Which of these labels fits the text best? {'; '.join(labels)}. {instructions}".strip()
-            chosen, reply = await _ask_object(call, f"<text>\n{text}\n</text>\n\n{task}", schema)
-            call.finish(Classification(label=chosen["label"], model=call.answered_by(reply)), chosen["label"])
-        return call.result
-
-    async def commit_message(
-        self,
-        *,
-        context: Context,
-        diff: Annotated[str, Field(min_length=1, description="The output of `git diff --staged`, of any length.")],
-        instructions: Annotated[
-            str,
-            Field(
-                description='The project\'s rules, or the reason for the change: "Conventional Commits, in English".'
-            ),
-        ] = "",
-        model: ModelName = "",
-    ) -> Annotated[CallToolResult, CommitMessage]:
-        """Write a commit message for a diff.
-
-        It does not commit. The model sees only the diff: explain in `instructions` why the change was made, and check
-        the message before you use it.
-        """
-        async with ToolInvocation(self.session, context, model) as call:
-            reader = DocumentReader(
-                call,
-                "Write a git commit message for this diff: a subject of at most 72 characters in the imperative, an "
-                "empty line, then what changed and why, in a few lines. Write the message and nothing else, as plain "
-                f"text. {instructions}".strip(),
-                "Note briefly, file by file, what this part of a diff changes.",
-            )
-            reply = await reader.read(diff)
-            message = _without_fence(reply.text)
-            subject, _, body = message.partition("\n")
-            written = CommitMessage(
-                message=message,
-                subject=subject,
-                body=body.strip(),
-                model=call.answered_by(reply),
-                parts=reader.parts,
-                truncated=reply.finish_reason == "length",
-            )
-            call.finish(written, message)
-        return call.result
-
-    async def _text(self, text: str, paths: list[str], client_roots: ListRootsResult) -> str:
-        """Return the text of a call, or that of its files."""
-        if bool(text.strip()) == bool(paths):
-            raise ConfigurationError("Pass either `text` or `paths`.")
-        if not paths:
-            return text
-        uris = [str(root.uri) for root in client_roots.roots]
-        roots = await asyncio.to_thread(Roots.from_paths, self.session.folders, uris)
-        texts = [await asyncio.to_thread(roots.read, path) for path in paths]
-        if not "".join(texts).strip():
-            raise ConfigurationError("These files contain no text.")
-        return texts[0] if len(texts) == 1 else "\n\n".join(map("File {}:\n{}".format, paths, texts))
+    async def run(self, call: ToolInvocation) -> WrittenMessage:
+        """See `Tool.run`."""
+        reader = DocumentReader(
+            call,
+            "Write a git commit message for this diff: a subject of at most 72 characters in the imperative, an "
+            "empty line, then what changed and why, in a few lines. Write the message and nothing else, as plain "
+            f"text. {self.instructions}".strip(),
+            "Note briefly, file by file, what this part of a diff changes.",
+        )
+        reply = await reader.read(self.diff)
+        message = _without_fence(reply.text)
+        subject, _, body = message.partition("\n")
+        return WrittenMessage(
+            message=message,
+            subject=subject,
+            body=body.strip(),
+            model=call.answered_by(reply),
+            parts=reader.parts,
+            truncated=reply.finish_reason == "length",
+        )
 
 
 def _without_fence(text: str) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -86,11 +86,12 @@ async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: 
 def test_local_model_has_a_timeout_of_an_hour(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
     monkeypatch.setattr(local, "serve", lambda *_, **__: running)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of the tests stay
     served: list[Session] = []
     monkeypatch.setattr(
         "lfm_adapter.apps.mcp.server.create_server", lambda session: served.append(session) or MagicMock()
     )
+    monkeypatch.setattr("lfm_adapter.apps.mcp.stdio.serve_stdio", AsyncMock())
+    monkeypatch.setattr("lfm_adapter.apps.mcp.logs.log_short_lines", lambda *_: None)
     assert CliRunner().invoke(app, ["mcp", "--local"]).exit_code == 0
     settings = served[0].client._settings
     assert settings.timeout >= 1800

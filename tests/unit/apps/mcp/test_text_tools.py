@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp.types import ListRootsResult, Root
 
+from lfm_adapter.apps.mcp import invocation
 from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.testing import completion, error, stream
 from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
@@ -60,19 +62,34 @@ class TestSummarize:
         server.default = noted
         marks = [f"mark-{number}" for number in range(40)]
         text = "\n\n".join(f"{mark} " + "word " * 1000 for mark in marks)  # 50,000 tokens and more
-        told: list[str] = []
-
-        async def hear(progress: float, total: float | None, message: str | None) -> None:
-            told.append(message or "")
-
-        async with connect(mcp_server(server, SMALL), mode) as client:
-            result = await client.call_tool("summarize", {"text": text}, progress_callback=hear)
+        result = await call(mcp_server(server, SMALL), "summarize", mode, text=text)
         parts = result.structured_content["parts"]
         assert parts > 1
         assert result.content[0].text.split() == marks
         assert len(server.requests) == parts + 1
         assert usage_of(result)["answers"] == parts + 1
-        assert f"{parts} of {parts} parts read" in told
+
+    async def test_progress_tells_how_many_parts_are_read(
+        self, server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(invocation, "NOTE_INTERVAL_S", 0.01)
+        heard = threading.Event()
+
+        def hold_the_last(request: RecordedRequest) -> ScriptedReply:
+            answered = noted(request)
+            return answered.held(0, heard) if "mark-39" in prompt_of(request) else answered
+
+        server.default = hold_the_last
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            if "1 of 3 parts read" in (message or "") or "2 of 3 parts read" in (message or ""):
+                heard.set()
+
+        text = "\n\n".join(f"mark-{number} " + "word " * 1000 for number in range(40))
+        async with connect(mcp_server(server, SMALL), mode) as client:
+            result = await client.call_tool("summarize", {"text": text}, progress_callback=hear)
+        assert result.structured_content["parts"] == 3
+        assert heard.is_set()
 
     async def test_a_part_that_the_server_finds_too_long_is_halved(self, server: ScriptedOpenRouter):
         def strict(request: RecordedRequest) -> ScriptedReply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,26 @@ async def test_empty_answer_is_an_error_with_the_reason(server: ScriptedOpenRout
     assert "refused: I will not say that." in error_of(refused)
 
 
-async def test_reports_progress_while_a_long_answer_is_written(server: ScriptedOpenRouter, mode: str):
+async def test_reports_progress_while_an_answer_is_written(
+    server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(invocation, "NOTE_INTERVAL_S", 0.01)
+    heard = threading.Event()
+    server.add(stream(["word "] * 300).held(100, heard))
+    told: list[tuple[float, str | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
+        if message and "chunks written" in message:
+            heard.set()
+
+    async with connect(mcp_server(server), mode) as client:
+        await client.call_tool("ask", {"prompt": "Write."}, progress_callback=hear)
+    numbers = [progress for progress, _ in told]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_a_fast_answer_comes_without_progress(server: ScriptedOpenRouter, mode: str):
     server.add(stream(["word "] * 300))
     told: list[float] = []
 
@@ -107,8 +127,25 @@ async def test_reports_progress_while_a_long_answer_is_written(server: ScriptedO
 
     async with connect(mcp_server(server), mode) as client:
         await client.call_tool("ask", {"prompt": "Write."}, progress_callback=hear)
-    assert len(told) >= 3
-    assert told == sorted(set(told))
+    assert told == []
+
+
+async def test_no_progress_comes_right_before_the_result(
+    server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(invocation, "NOTE_INTERVAL_S", 0.01)
+    heard = threading.Event()
+    server.add(stream(["Hi", "."]).held(1, heard))
+    last_s = 0.0
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        nonlocal last_s
+        last_s = time.monotonic()
+        heard.set()
+
+    async with connect(mcp_server(server), mode) as client:
+        await client.call_tool("ask", {"prompt": "Hello"}, progress_callback=hear)
+        assert time.monotonic() - last_s >= 0.1
 
 
 @pytest.mark.parametrize(
@@ -117,7 +154,8 @@ async def test_reports_progress_while_a_long_answer_is_written(server: ScriptedO
 async def test_reports_progress_while_the_model_is_silent(
     server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch, tool: str, arguments: dict[str, Any]
 ):
-    monkeypatch.setattr(invocation, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(invocation, "NOTE_INTERVAL_S", 0.01)
+    monkeypatch.setattr(invocation, "NOTES_PER_HEARTBEAT", 1)
     heard_often = threading.Event()
     told: list[float] = []
 

@@ -1,0 +1,122 @@
+"""The server over stdin and stdout, one JSON-RPC message per line.
+
+The SDK's own transport drops malformed lines without an answer, stops at half a character, and lives on when its client
+has closed stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp.types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    jsonrpc_message_adapter,
+)
+from pydantic import ValidationError
+
+from lfm_adapter.apps.mcp.surrogates import repair_json
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from mcp.server import Server
+
+__all__ = ["serve_stdio"]
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MAX_WAITING_LINES = 64
+
+
+async def serve_stdio(server: Server) -> None:
+    """Serve until the client closes stdin or stdout."""
+    output = os.dup(1)
+    os.dup2(2, 1)  # whatever else prints must not get between the messages
+    try:
+        to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
+        to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()
+        async with anyio.create_task_group() as group:
+
+            async def serve() -> None:
+                await server.run(from_client, to_client, server.create_initialization_options())
+                group.cancel_scope.cancel()
+
+            async def write() -> None:
+                try:
+                    await _write_messages(from_server, output)
+                except OSError:  # nobody reads stdout any more
+                    group.cancel_scope.cancel()
+
+            group.start_soon(serve)
+            group.start_soon(write)
+            await _read_messages(to_server, to_client.clone())
+    finally:
+        os.dup2(output, 1)
+        os.close(output)
+
+
+async def _read_messages(
+    to_server: MemoryObjectSendStream[SessionMessage | Exception], to_client: MemoryObjectSendStream[SessionMessage]
+) -> None:
+    """Pass the client's messages on to the server, and answer lines that are none."""
+    lines: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_LINES)
+    # A thread of the event loop's pool would keep the process alive until the client closes stdin.
+    threading.Thread(target=_read_lines, args=(lines, asyncio.get_running_loop()), daemon=True).start()
+    async with to_server, to_client:
+        while (line := await lines.get()) is not None:
+            text = line.removeprefix(_BYTE_ORDER_MARK).strip()
+            if not text:
+                continue
+            message = parse(text)
+            if isinstance(message, ErrorData):
+                await to_client.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=message)))
+            else:
+                await to_server.send(SessionMessage(message))
+
+
+def _read_lines(lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventLoop) -> None:
+    def put(line: bytes | None) -> None:
+        asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+
+    with os.fdopen(os.dup(0), "rb") as stdin:
+        for line in stdin:
+            put(line)
+    put(None)
+
+
+def parse(text: bytes) -> JSONRPCMessage | ErrorData:
+    """Return the message that a line holds, or why it holds none."""
+    text = repair_json(text.decode("utf-8", "replace").encode())
+    try:
+        message = jsonrpc_message_adapter.validate_json(text, by_name=False)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] == "json_invalid":
+            return ErrorData(code=PARSE_ERROR, message="This line is not valid JSON.")
+        if text.startswith(b"["):
+            return ErrorData(code=INVALID_REQUEST, message="Batches are not supported: send one message per line.")
+        return ErrorData(code=INVALID_REQUEST, message="This line is not a JSON-RPC 2.0 message.")
+    # The SDK takes a request with an invalid id for a notification, and would never answer it.
+    if isinstance(message, JSONRPCNotification) and "id" in json.loads(text):
+        return ErrorData(code=INVALID_REQUEST, message="The `id` of a request must be a string or an integer.")
+    return message
+
+
+async def _write_messages(from_server: MemoryObjectReceiveStream[SessionMessage], output: int) -> None:
+    async with from_server:
+        async for sent in from_server:
+            line = sent.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+            await anyio.to_thread.run_sync(_write, output, line)
+
+
+def _write(output: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(output, data) :]

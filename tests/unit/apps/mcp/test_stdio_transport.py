@@ -1,0 +1,193 @@
+"""`lfm mcp` on stdin and stdout, byte by byte: what clients get wrong, and what they leave unread."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfm_adapter.testing import completion, stream
+from tests.support.mcp_session import KEY, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
+
+LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()", "mcp", "--model", MODEL]
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+class RawClient:
+    """Writes lines to a server, and reads the messages that come back."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def write(self, line: bytes) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(line + b"\n")
+        self.process.stdin.flush()
+
+    def read(self) -> Any:
+        assert self.process.stdout
+        return json.loads(self.process.stdout.readline())
+
+    def exchange(self, line: bytes) -> Any:
+        self.write(line)
+        return self.read()
+
+    def initialize(self, prefix: bytes = b"") -> Any:
+        hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HELLO}
+        result = self.exchange(prefix + json.dumps(hello).encode())
+        self.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
+        return result
+
+    def call(self, tool: str, arguments: bytes, request_id: int = 1) -> Any:
+        head = f'{{"jsonrpc": "2.0", "id": {request_id}, "method": "tools/call", "params": {{"name": "{tool}", '
+        return self.exchange(head.encode() + b'"arguments": ' + arguments + b"}}")
+
+
+@pytest.fixture
+def start(server: ScriptedOpenRouter) -> Iterator[Callable[..., RawClient]]:
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(program: list[str] = LFM) -> RawClient:
+        process = subprocess.Popen(  # noqa: S603
+            program,
+            env={**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        processes.append(process)
+        return RawClient(process)
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe
+            with suppress(OSError):
+                pipe.close()
+
+
+def test_lines_that_are_no_messages_get_an_error(start: Callable[..., RawClient]):
+    client = start()
+    client.initialize()
+    for line, code in (
+        (b"{not json", -32700),
+        (b"[" * 20_000, -32700),
+        (b"42", -32600),
+        (b"{}", -32600),
+        (b'{"id": 5, "method": "ping"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', -32600),
+        (b'[{"jsonrpc": "2.0", "id": 5, "method": "ping"}]', -32600),
+    ):
+        answer = client.exchange(line)
+        assert (answer["id"], answer["error"]["code"]) == (None, code), line
+    assert client.exchange(b'\n \n{"jsonrpc": "2.0", "id": 6, "method": "ping"}\r')["id"] == 6
+
+
+def test_a_byte_order_mark_before_the_first_message_is_ignored(start: Callable[..., RawClient]):
+    assert start().initialize(prefix=b"\xef\xbb\xbf")["result"]["serverInfo"]["name"] == "lfm"
+
+
+def test_a_half_of_a_character_in_an_argument_becomes_a_replacement(
+    start: Callable[..., RawClient], server: ScriptedOpenRouter
+):
+    server.add(stream(["Fine."]))
+    client = start()
+    client.initialize()
+    result = client.call("ask", rb'{"prompt": "cut \ud83d, whole \ud83d\ude00, path C:\\ud83d"}')["result"]
+    assert result["content"][0]["text"] == "Fine."
+    assert server.requests[0].body["messages"][-1]["content"] == "cut �, whole 😀, path C:\\ud83d"
+
+
+def with_halves(reply: ScriptedReply) -> ScriptedReply:
+    def escape(part: Any) -> Any:
+        return part.replace(b"HIGH", rb"\ud83d").replace(b"LOW", rb"\ude00") if isinstance(part, bytes) else part
+
+    return replace(reply, parts=tuple(map(escape, reply.parts)))
+
+
+def test_halves_of_characters_from_the_model_are_joined_or_replaced(
+    start: Callable[..., RawClient], server: ScriptedOpenRouter
+):
+    server.add(with_halves(stream(["joined HIGH", "LOW, cut HIGH"])), completion('{"a": "cut \\ud83d"}'))
+    client = start()
+    client.initialize()
+    answered = client.call("ask", b'{"prompt": "Hi"}')["result"]
+    assert answered["content"][0]["text"] == answered["structuredContent"]["text"] == "joined 😀, cut �"
+    schema = b'{"type": "object", "properties": {"a": {"type": "string"}}}'
+    found = client.call("extract", b'{"text": "x", "schema": ' + schema + b"}", 2)["result"]
+    assert found["structuredContent"]["data"] == {"a": "cut �"}
+
+
+def test_unread_stderr_does_not_stop_the_server(start: Callable[..., RawClient]):
+    flood = (
+        "import logging; from lfm_adapter.apps.mcp import tools\n"
+        "async def fail(self, call):\n"
+        "    for number in range(2000): logging.error('x' * 1000)\n"
+        "    raise TypeError\n"
+        "tools.Usage.run = fail\n"
+    )
+    client = start([sys.executable, "-c", f"{flood}{LFM[2]}", *LFM[3:]])
+    client.initialize()
+    for number in range(5):
+        assert client.call("usage", b"{}", number)["result"]["isError"] is True
+    assert client.exchange(b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}')["id"] == 9
+    client.process.kill()
+    _, stderr = client.process.communicate()
+    assert b"Traceback" not in stderr
+    assert max(map(len, stderr.splitlines())) < 600
+
+
+def test_an_unexpected_failure_is_one_line_on_stderr(start: Callable[..., RawClient]):
+    client = start(
+        [sys.executable, "-c", f"from lfm_adapter.apps.mcp import tools; del tools.Usage.run; {LFM[2]}", *LFM[3:]]
+    )
+    client.initialize()
+    result = client.call("usage", b"{}")["result"]
+    assert "failed unexpectedly (NotImplementedError)" in result["content"][0]["text"]
+    client.process.kill()
+    _, stderr = client.process.communicate()
+    (line,) = stderr.splitlines()
+    assert b"NotImplementedError at" in line
+
+
+def test_closed_stdout_ends_the_server(start: Callable[..., RawClient]):
+    client = start()
+    client.initialize()
+    assert client.process.stdout
+    client.process.stdout.close()
+    client.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}')
+    assert client.process.wait(30) == 0  # though its stdin is still open
+    assert client.process.stderr
+    assert client.process.stderr.read() == b""
+
+
+def test_calls_in_progress_end_with_the_client(start: Callable[..., RawClient], server: ScriptedOpenRouter):
+    def never(request: RecordedRequest) -> Any:
+        return stream(["a", "b"]).held(1, threading.Event())
+
+    server.default = never
+    client = start()
+    client.initialize()
+    client.write(
+        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": {"prompt": "Hi"}}}'
+    )
+    server.wait_for_requests(1)
+    assert client.process.stdin
+    client.process.stdin.close()
+    assert client.process.wait(30) == 0
+    assert server.requests[0].abandoned.wait(10)
