@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
-from lfm_adapter.testing._reply import Break, ScriptedReply, html, json_reply, raw
+from lfm_adapter.testing._reply import Break, Part, ScriptedReply, html, json_reply
 from lfm_adapter.testing._wire import (
     COMMENT,
-    GENERATION_ID,
     PADDING,
     chunk,
     completion,
     error,
-    error_in_200,
     error_in_choice,
     events,
     midstream_error,
     stream,
     token_usage,
-)
+)  # fmt: skip
 
 __all__ = ["failure", "failure_names"]
 
@@ -38,8 +37,7 @@ _TOO_LONG = (
     "This endpoint's maximum context length is 32768 tokens. However, you requested about 40000 tokens. "
     "Please reduce the length of either one."
 )
-_JSON = {"Content-Type": "application/json"}
-_WHOLE, _STREAM = completion("Hello."), stream(["Hel", "lo."])
+_WHOLE, _STREAM = completion("Hello."), stream("Hel", "lo.")
 _HEL, _ROLE = chunk({"role": "assistant", "content": "Hel"}), chunk({"role": "assistant", "content": ""})
 _FINISH = chunk({"content": ""}, finish_reason="stop")
 
@@ -54,7 +52,10 @@ def failure(name: str) -> ScriptedReply:
         ValueError: There is no such row.
     """
     if name not in _FAILURES:
-        raise ValueError(f"There is no failure {name!r}. Choose one of: {', '.join(_FAILURES)}.")
+        close = get_close_matches(name, _FAILURES, cutoff=0.4) or ["rate limit", "server error"]
+        raise ValueError(
+            f"There is no failure {name!r}. Did you mean {' or '.join(map(repr, close))}? `failure_names()` lists all."
+        )
     return _FAILURES[name]
 
 
@@ -74,13 +75,13 @@ def _availability(status: int, code: str) -> ScriptedReply:
     return json_reply({"error": body, **_ACCOUNT}, status=status)
 
 
-def _ok(body: bytes, encoding: str = "") -> ScriptedReply:
-    return raw(200, _JSON | ({"Content-Encoding": encoding} if encoding else {}), (body,))
+def _ok(body: bytes, **headers: str) -> ScriptedReply:
+    return ScriptedReply(200, {"Content-Type": "application/json", **headers}, (body,))
 
 
-def _wire(*parts: Any) -> ScriptedReply:
+def _wire(*parts: Part) -> ScriptedReply:
     """Return bytes below HTTP."""
-    return raw(None, {}, parts)
+    return ScriptedReply(None, {}, parts)
 
 
 def _broken(word: str, how: Break) -> dict[str, ScriptedReply]:
@@ -145,7 +146,7 @@ _FAILURES: dict[str, ScriptedReply] = {
     "rate limit per day": _refusal(429, "Rate limit exceeded: free-models-per-day. Add 10 credits"),
     "server error": _refusal(500, "Internal Server Error"),
     "server error with a word as code": _refusal(500, "It broke", code="server_error"),
-    "server error without a body": raw(500, {}, ()),
+    "server error without a body": ScriptedReply(500, {}, ()),
     "provider failed": _refusal(502, "Provider returned error"),
     "bad gateway page": html(502),
     "no provider available": _refusal(503, "No provider available", headers={"Retry-After": "5"}),
@@ -153,28 +154,25 @@ _FAILURES: dict[str, ScriptedReply] = {
     "provider timeout": _refusal(504, "Gateway timeout"),
     "CDN timeout": _refusal(524, "A timeout occurred"),
     "overloaded": _refusal(529, "Overloaded"),
-    "redirect": raw(307, {"Location": "https://elsewhere.test/"}, ()),
+    "redirect": ScriptedReply(307, {"Location": "https://elsewhere.test/"}, ()),
     # Failures with status 200
-    "error instead of an answer": error_in_200(429, "Slow down"),
-    "error beside null choices": json_reply(
-        {"id": GENERATION_ID, "choices": None, "error": {"code": 502, "message": "Provider returned error"}}
-    ),
-    "error after padding": error_in_200(503, "Overloaded", padding=PADDING * 9),
-    "forbidden with status 200": error_in_200(403, "Flagged"),
+    "error instead of an answer": error(200, "Slow down", code=429),
+    "error beside null choices": error(200, "Provider returned error", code=502, choices=None),
+    "error after padding": error(200, "Overloaded", code=503, padding=PADDING * 9),
+    "forbidden with status 200": error(200, "Flagged", code=403),
     "error in the choice after text": error_in_choice(502, "Provider disconnected", text="Hel"),
     "error in the choice": error_in_choice(502, "Provider disconnected"),
     "finish_reason error": completion("Hel", finish_reason="error"),
     "empty object": _ok(b"{}"),
-    "no choices": json_reply({"id": GENERATION_ID, "choices": []}),
-    "empty choice": json_reply({"id": GENERATION_ID, "choices": [
-        {"index": 0, "finish_reason": None, "message": {"role": "assistant", "content": ""}}]}),
+    "no choices": json_reply({"id": "gen-1", "choices": []}),
+    "empty choice": completion("", choice={"finish_reason": None}, usage=None),
     "empty body": _ok(b""),
     "whitespace only": _ok(PADDING * 3),
     "HTML instead of JSON": _ok(html(200).body),
     "JSON array": _ok(b"[1]"),
     "invalid UTF-8": _ok(_WHOLE.body.replace(b"Hello.", b"Hell\xf6.")),
     "truncated JSON": _ok(_WHOLE.body[:60]),
-    "unknown Content-Encoding": _ok(b"\x0b\x02\x80", "br"),
+    "unknown Content-Encoding": _ok(b"\x0b\x02\x80", **{"Content-Encoding": "br"}),
     # Streams
     "stream: error first": midstream_error([], 429, "Slow down"),
     "stream: error after text": midstream_error(["Hel"], 502, "Provider disconnected"),
@@ -198,7 +196,7 @@ _FAILURES: dict[str, ScriptedReply] = {
     "stream: event is not an object": events(_HEL, b'data: "oops"\n\n', _FINISH),
     "stream: silent from the start": events(COMMENT).broken(1, Break.SILENCE),
     "stream: silent after text": events(_HEL).broken(1, Break.SILENCE),
-    "stream: only comments after text": raw(
+    "stream: only comments after text": ScriptedReply(
         200, _STREAM.headers, (*events(_HEL, done=False).parts, *(0.1, COMMENT) * 30)
     ),
     # Connections
@@ -212,7 +210,7 @@ _FAILURES: dict[str, ScriptedReply] = {
     "not HTTP": _wire(b"SSH-2.0-OpenSSH_9.2\r\n", Break.CUT),
     "bad status line": _wire(b"HTTP/1.1 OK OK\r\n\r\n", Break.CUT),
     "two Content-Lengths": _wire(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", Break.CUT),
-    "body shorter than Content-Length": raw(
+    "body shorter than Content-Length": ScriptedReply(
         200, {"Content-Length": str(len(_WHOLE.body) + 1)}, (_WHOLE.body, Break.CUT)
     ),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Break", "Part", "ScriptedReply", "compact_json", "html", "json_reply", "raw"]
+__all__ = ["REQUESTED_MODEL", "Break", "Part", "ScriptedReply", "compact_json", "html", "json_reply", "with_model"]
+
+REQUESTED_MODEL = "<requested model>"  # in a reply, until it is sent
+_REQUESTED_MODEL = f'"{REQUESTED_MODEL}"'.encode()
 
 
 class Break(Enum):
@@ -27,7 +31,7 @@ Part = bytes | float | threading.Event | Break
 
 @dataclass(frozen=True)
 class ScriptedReply:
-    """What the server sends for one request.
+    """What the server sends for one request. It is immutable, so one may be sent many times.
 
     Attributes:
         status: The HTTP status. None sends `parts` alone, without a status line or headers.
@@ -39,17 +43,16 @@ class ScriptedReply:
 
     status: int | None
     headers: Mapping[str, str]
-    parts: tuple[Part, ...] = field(repr=False)
+    parts: Sequence[Part] = field(repr=False)
 
     @property
     def body(self) -> bytes:
-        """The bytes that are sent, joined."""
-        return b"".join(part for part in self.parts if isinstance(part, bytes))
+        """The bytes that are sent, joined, as the answer to a request for `liquid/lfm-3b`."""
+        return with_model(self._joined(), "liquid/lfm-3b")
 
     def in_pieces(self, size: int) -> ScriptedReply:
         """Return the same body, sent `size` bytes at a time."""
-        body = self.body
-        return replace(self, parts=tuple(body[start : start + size] for start in range(0, len(body), size)))
+        return replace(self, parts=re.findall(b"(?s)(?:%b|.){1,%d}" % (_REQUESTED_MODEL, size), self._joined()))
 
     def broken(self, after: int, how: Break = Break.CUT) -> ScriptedReply:
         """Return a reply that sends the first `after` parts and then breaks off."""
@@ -59,10 +62,8 @@ class ScriptedReply:
         """Return a reply that waits after its first `after` parts, for an event or for seconds."""
         return replace(self, parts=(*self.parts[:after], until, *self.parts[after:]))
 
-
-def raw(status: int | None, headers: Mapping[str, str], parts: Sequence[Part]) -> ScriptedReply:
-    """Return any reply at all."""
-    return ScriptedReply(status, headers, tuple(parts))
+    def _joined(self) -> bytes:
+        return b"".join(part for part in self.parts if isinstance(part, bytes))
 
 
 def json_reply(
@@ -82,3 +83,8 @@ def html(status: int, title: str = "Bad gateway") -> ScriptedReply:
 def compact_json(value: Any) -> bytes:
     """Return JSON as OpenRouter writes it: no spaces, and letters as they are."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def with_model(part: bytes, model: Any) -> bytes:
+    """Return `part` with the name of the model that was asked for."""
+    return part.replace(_REQUESTED_MODEL, compact_json(model))

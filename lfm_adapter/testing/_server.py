@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from lfm_adapter.testing._listings import listing
-from lfm_adapter.testing._reply import Break, ScriptedReply
+from lfm_adapter.testing._reply import Break, ScriptedReply, with_model
 from lfm_adapter.testing._wire import error
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class ScriptedOpenRouter:
         path: The path of the base URL. With another one, clients take the server for one of your own.
 
     Attributes:
+        base_url: The base URL for clients, once the server runs.
         requests: The requests so far, in order.
         unexpected: Those for which the script has no reply.
     """
@@ -92,9 +93,6 @@ class ScriptedOpenRouter:
         self._changed = threading.Condition()
         self._stopping = False
         self._raised: Exception | None = None
-        self._listener: socket.socket
-        self._acceptor: threading.Thread
-        self._port = 0
         self._connections: list[tuple[socket.socket, threading.Thread]] = []
         self.add(*replies)
 
@@ -104,15 +102,9 @@ class ScriptedOpenRouter:
             self._queues[path].extend(replies)
 
     @property
-    def base_url(self) -> str:
-        """The base URL for clients."""
-        return f"http://127.0.0.1:{self._port}{self._path}"
-
-    @property
     def unplayed(self) -> int:
         """How many added replies no request has asked for."""
-        with self._changed:
-            return sum(map(len, self._queues.values()))
+        return sum(map(len, list(self._queues.values())))
 
     @property
     def connections(self) -> int:
@@ -125,8 +117,8 @@ class ScriptedOpenRouter:
         Raises:
             AssertionError: Says what was asked, or how many replies are left.
         """
-        asked = [f"{one.method} {one.path} {one.content[:500].decode(errors='replace')}" for one in self.unexpected]
-        if asked:
+        if self.unexpected:
+            asked = (f"{one.method} {one.path} {one.content[:500].decode(errors='replace')}" for one in self.unexpected)
             raise AssertionError("The script has no reply for:\n" + "\n".join(asked))
         if self.unplayed:
             raise AssertionError(f"{self.unplayed} scripted replies were not asked for.")
@@ -140,7 +132,7 @@ class ScriptedOpenRouter:
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self._port = self._listener.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{self._path}"
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
         return self
@@ -148,7 +140,7 @@ class ScriptedOpenRouter:
     def __exit__(self, *_: object) -> None:
         self._stopping = True
         # Closing a listener does not wake `accept` everywhere; a last connection does.
-        socket.create_connection(("127.0.0.1", self._port)).close()
+        socket.create_connection(self._listener.getsockname()).close()
         self._acceptor.join()
         self._listener.close()
         for connection, thread in self._connections:
@@ -175,7 +167,7 @@ class ScriptedOpenRouter:
             while request := self._read_request(stream, number):
                 reply = self._reply_to(request)
                 try:
-                    reusable = _send(reply, connection)
+                    reusable = _send(reply, connection, _requested_model(request))
                 except ConnectionError:
                     request.abandoned.set()
                     return
@@ -214,35 +206,47 @@ class ScriptedOpenRouter:
         return error(501, f"The test scripts no reply for {request.method} {request.path}.")
 
 
-def _send(reply: ScriptedReply, connection: socket.socket) -> bool:
-    """Send `reply`. Returns whether the connection can serve another request."""
-    chunked = reply.status is not None and "content-length" not in {name.lower() for name in reply.headers}
+def _requested_model(request: RecordedRequest) -> Any:
+    with suppress(ValueError, AttributeError, LookupError):  # not JSON, not an object, no model
+        return request.body.get("model") or request.body["models"][0]
+    return "liquid/lfm-3b"
+
+
+def _send(reply: ScriptedReply, connection: socket.socket, model: Any) -> bool:
+    """Send `reply` in the name of `model`. Returns whether the connection can serve another request."""
+    chunked = reply.status is not None and "content-length" not in map(str.lower, reply.headers)
     if reply.status is not None:
-        headers = {**reply.headers, "Transfer-Encoding": "chunked"} if chunked else reply.headers
         lines = [f"HTTP/1.1 {reply.status} {PHRASES.get(reply.status, '')}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        lines += ["Transfer-Encoding: chunked"] * chunked
         connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
     for part in reply.parts:
-        if isinstance(part, bytes):
-            connection.sendall(b"%x\r\n%b\r\n" % (len(part), part) if chunked and part else part)
-        elif part is Break.SILENCE:
-            _wait(threading.Event(), connection)
-        elif isinstance(part, Break):
-            if part is Break.RESET:
+        match part:
+            case bytes() if chunked and part:
+                data = with_model(part, model)
+                connection.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+            case bytes():
+                connection.sendall(part)
+            case Break.CUT:
+                return False
+            case Break.RESET:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return False
-        else:
-            _wait(part, connection)
+                return False
+            case Break.SILENCE:
+                _wait(connection)
+            case threading.Event():
+                _wait(connection, until=part)
+            case seconds:
+                _wait(connection, seconds)
     if chunked:
         connection.sendall(b"0\r\n\r\n")
     return True
 
 
-def _wait(until: float | threading.Event, connection: socket.socket) -> None:
-    """Wait for so many seconds or for the event, unless the client hangs up or the server stops."""
-    event = until if isinstance(until, threading.Event) else threading.Event()
-    end = math.inf if isinstance(until, threading.Event) else time.monotonic() + until
-    while not event.is_set() and (left := end - time.monotonic()) > 0:
+def _wait(connection: socket.socket, seconds: float = math.inf, until: threading.Event | None = None) -> None:
+    """Wait, unless the client hangs up or the server stops."""
+    end = time.monotonic() + seconds
+    while not (until and until.is_set()) and (left := end - time.monotonic()) > 0:
         readable, _, _ = select.select([connection], [], [], min(left, POLL_S))
         if readable and not connection.recv(1, socket.MSG_PEEK):
             raise ConnectionAbortedError

@@ -2,7 +2,6 @@
 
 The shapes follow https://openrouter.ai/docs/api-reference/overview, .../streaming and .../errors, and what was seen on
 the wire in 2025 and 2026: whitespace before a JSON body, `: OPENROUTER PROCESSING` comments, four ways to end a stream.
-Replies are immutable, so one may stand in a decorator and be sent many times.
 """
 
 from __future__ import annotations
@@ -10,25 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from lfm_adapter.testing._reply import ScriptedReply, compact_json, json_reply
+from lfm_adapter.testing._reply import REQUESTED_MODEL, ScriptedReply, compact_json, json_reply
 
 __all__ = [
-    "COMMENT",
-    "CREATED",
-    "DONE",
-    "GENERATION_ID",
-    "PADDING",
-    "chunk",
-    "completion",
-    "error",
-    "error_in_200",
-    "error_in_choice",
-    "events",
-    "midstream_error",
-    "stream",
-    "token_usage",
-    "tool_call",
-]
+    "COMMENT", "CREATED", "DONE", "GENERATION_ID", "PADDING", "chunk", "completion", "error", "error_in_choice",
+    "events", "midstream_error", "stream", "token_usage", "tool_call",
+]  # fmt: skip
 
 GENERATION_ID = "gen-1790000000-ScriptedReply0000001"
 CREATED = 1790000000
@@ -37,7 +23,6 @@ COMMENT = b": OPENROUTER PROCESSING\n\n"
 DONE = b"data: [DONE]\n\n"
 
 Object = Mapping[str, Any]
-Ending = Literal["A", "B", "C", "usage_in_finish"]
 
 
 def token_usage(
@@ -75,81 +60,69 @@ def tool_call(name: str, arguments: Object | str | None, *, call_id: str = "call
 def completion(
     text: str | None = "Hello.",
     *,
-    model: str = "liquid/lfm-3b",
     reasoning: str | None = None,
     tool_calls: Sequence[Object] = (),
     refusal: str | None = None,
     usage: Object | None = USAGE,
     finish_reason: str | None = None,
     native_finish_reason: str | None = None,
-    provider: str | None = "Liquid",
     padding: bytes = b"",
-    logprobs: Object | None = None,
     message: Object | None = None,
+    choice: Object | None = None,
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return a whole answer. `message` and `top_level` add keys or replace them; `usage=None` leaves the object out."""
+    """Return a whole answer, in the name of the requested model.
+
+    `text`, `reasoning`, `refusal` and `tool_calls` (objects of `tool_call`) are what the message says. Without a
+    `finish_reason` it is "tool_calls" or "stop". `usage` is an object of `token_usage`; None leaves it out. `padding`
+    is whitespace before the JSON. `message` and `choice` add keys to those objects or replace theirs, `headers` those
+    of OpenRouter, and all other keywords those of the body: `model="liquid/lfm-3b"`, `provider=None`.
+    """
     finish = finish_reason or ("tool_calls" if tool_calls else "stop")
     spoken: dict[str, Any] = {"role": "assistant", "content": text, "refusal": refusal, "reasoning": reasoning}
     if reasoning is not None:
         spoken["reasoning_details"] = [_reasoning_text(reasoning)]
     if tool_calls:
         spoken["tool_calls"] = [{"index": index, **call} for index, call in enumerate(tool_calls)]
-    choice = {
-        "index": 0,
-        "logprobs": logprobs,
-        "finish_reason": finish,
-        "native_finish_reason": native_finish_reason or finish,
-        "message": {**spoken, **(message or {})},
-    }
-    body = _envelope("chat.completion", model, provider, [choice])
+    given = {"message": {**spoken, **(message or {})}, "logprobs": None, **(choice or {})}
+    body = _envelope("chat.completion", [_finish(finish, native_finish_reason) | given])
     if usage is not None:
         body["usage"] = usage
-    return json_reply(body | top_level, padding=padding, headers=_generation_header(headers))
+    return json_reply(body | top_level, padding=padding, headers=_with_id(headers))
 
 
 def chunk(
     delta: Object | None = None,
     *,
-    model: str = "liquid/lfm-3b",
-    provider: str | None = "Liquid",
     finish_reason: str | None = None,
     native_finish_reason: str | None = None,
     **top_level: Any,
 ) -> dict[str, Any]:
-    """Return one event of a stream, as an object for `events`. `delta=None` makes it one without choices."""
-    choice = {
-        "index": 0,
-        "delta": delta,
-        "finish_reason": finish_reason,
-        "native_finish_reason": native_finish_reason or finish_reason,
-    }
-    return _envelope("chat.completion.chunk", model, provider, [] if delta is None else [choice]) | top_level
+    """Return one event of a stream, as an object for `events`. `delta=None` makes it one without choices.
+
+    `top_level` adds keys to the event, or replaces them.
+    """
+    choices = [] if delta is None else [_finish(finish_reason, native_finish_reason) | {"delta": delta}]
+    return _envelope("chat.completion.chunk", choices) | top_level
 
 
-def events(
-    *items: Object | bytes,
-    comments: int = 0,
-    done: bool = True,
-    headers: Mapping[str, str] | None = None,
-) -> ScriptedReply:
-    """Return a stream of `items`, one part each: objects become `data:` events, bytes go out as they are."""
+def events(*items: Object | bytes, done: bool = True, headers: Mapping[str, str] | None = None) -> ScriptedReply:
+    """Return a stream of `items`, one part each: objects become `data:` events, bytes go out as they are.
+
+    Unless `done` is False, `[DONE]` comes at the end.
+    """
     encoded = [item if isinstance(item, bytes) else b"data: " + compact_json(item) + b"\n\n" for item in items]
-    parts = (*[COMMENT] * comments, *encoded, *[DONE] * done)
-    stream_headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-    return ScriptedReply(200, stream_headers | _generation_header(headers), parts)
+    stream_headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **_with_id(headers)}
+    return ScriptedReply(200, stream_headers, (*encoded, *[DONE] * done))
 
 
 def stream(
-    pieces: Sequence[str] | str = ("Hel", "lo."),
-    *,
-    ending: Ending = "C",
+    *pieces: str | Sequence[str],
+    ending: Literal["A", "B", "C", "usage_in_finish"] = "C",
     reasoning: Sequence[str] = (),
     tool_calls: Sequence[Object] = (),
     refusal: Sequence[str] = (),
-    model: str = "liquid/lfm-3b",
-    provider: str | None = "Liquid",
     usage: Object = USAGE,
     finish_reason: str | None = None,
     native_finish_reason: str | None = None,
@@ -158,32 +131,36 @@ def stream(
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return a streamed answer, one part an event: comments, reasoning, text, refusal, tool calls, the end.
+    """Return a streamed answer in the name of the requested model, one part an event.
+
+    `comments` comments come first, then `reasoning`, `pieces` of text, `refusal` and `tool_calls`, and then the end.
+    `pieces` are strings or a list of strings: `stream("Par", "is.")`; `stream([])` has no text. `tool_calls`, `usage`,
+    both finish reasons and `headers` are those of `completion`; other keywords add keys to each event or replace its.
 
     `ending` says where `usage` stands, as OpenRouter has changed it over time: "A", until January 2026, an event of its
     own with an unfinished choice; "B", March 2026, with no choices; "C", since June 2026, with the finish repeated;
-    "usage_in_finish", in the event that finishes. `top_level` adds keys to every event, or replaces them.
+    "usage_in_finish", in the event that finishes. Unless `done` is False, `[DONE]` comes last.
     """
-    same: dict[str, Any] = {"model": model, "provider": provider} | top_level
+    texts = [text for piece in pieces or ("Hel", "lo.") for text in ([piece] if isinstance(piece, str) else piece)]
     deltas: list[Object] = [
         {"content": "", "role": "assistant", "reasoning": text, "reasoning_details": [_reasoning_text(text)]}
         for text in reasoning
     ]
-    deltas += [{"content": text, "role": "assistant"} for text in ([pieces] if isinstance(pieces, str) else pieces)]
+    deltas += [{"content": text, "role": "assistant"} for text in texts]
     deltas += [{"content": "", "role": "assistant", "refusal": text} for text in refusal]
     for index, call in enumerate(tool_calls):
         deltas += _tool_call_deltas(index, call)
-    finish = finish_reason or ("tool_calls" if tool_calls else "stop")
-    finished: dict[str, Any] = same | {"finish_reason": finish, "native_finish_reason": native_finish_reason or finish}
-    nothing = {"content": "", "role": "assistant"}
-    last: dict[Ending, list[dict[str, Any]]] = {
-        "A": [chunk(nothing, **finished), chunk(nothing, **same, usage=usage)],
-        "B": [chunk(nothing, **finished), chunk(None, **same, usage=usage)],
-        "C": [chunk(nothing, **finished), chunk(nothing, **finished, service_tier=None, usage=usage)],
-        "usage_in_finish": [chunk(nothing, **finished, usage=usage)],
+    reason = finish_reason or ("tool_calls" if tool_calls else "stop")
+    finish: dict[str, Any] = {"finish_reason": reason, "native_finish_reason": native_finish_reason}
+    empty = {"content": "", "role": "assistant"}
+    last = {
+        "A": [chunk(empty, **finish), chunk(empty, usage=usage)],
+        "B": [chunk(empty, **finish), chunk(None, usage=usage)],
+        "C": [chunk(empty, **finish), chunk(empty, **finish, service_tier=None, usage=usage)],
+        "usage_in_finish": [chunk(empty, **finish, usage=usage)],
     }
-    items = [*(chunk(delta, **same) for delta in deltas), *last[ending]]
-    return events(*items, comments=comments, done=done, headers=headers)
+    items = [item | top_level for item in (*map(chunk, deltas), *last[ending])]
+    return events(*[COMMENT] * comments, *items, done=done, headers=headers)
 
 
 def error(
@@ -193,47 +170,32 @@ def error(
     code: int | str | None = None,
     metadata: Object | None = None,
     headers: Mapping[str, str] | None = None,
+    padding: bytes = b"",
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return an error with its HTTP status. `code` is what the body says instead, where the two differ."""
-    body = {"error": _failure(status if code is None else code, message, metadata), **top_level}
-    return json_reply(body, status=status, headers=_generation_header(headers))
+    """Return an error with its HTTP status; 200 for one that came after the headers had gone out.
+
+    `message`, `code` (the status, unless it differs) and `metadata` stand under `error`, all other keywords beside it.
+    """
+    failed = {"message": message, "code": status if code is None else code, "metadata": metadata}
+    if metadata is None:
+        del failed["metadata"]
+    return json_reply({"error": failed, **top_level}, status=status, headers=_with_id(headers), padding=padding)
 
 
-def error_in_200(
-    code: int | str, message: str, *, metadata: Object | None = None, padding: bytes = b""
-) -> ScriptedReply:
-    """Return an error after the headers had gone out: HTTP 200, and no choices."""
-    body = {"id": GENERATION_ID, "error": _failure(code, message, metadata)}
-    return json_reply(body, padding=padding, headers=_generation_header(None))
-
-
-def error_in_choice(code: int | str, message: str, *, text: str = "", metadata: Object | None = None) -> ScriptedReply:
+def error_in_choice(code: int | str, message: str, *, text: str = "", **more: Any) -> ScriptedReply:
     """Return an error in the choice, beside the text so far."""
-    choice = {
-        "index": 0,
-        "finish_reason": "error",
-        "native_finish_reason": "error",
-        "error": _failure(code, message, metadata),
-        "message": {"role": "assistant", "content": text, "refusal": None, "reasoning": None},
-    }
-    body = _envelope("chat.completion", "liquid/lfm-3b", "Liquid", [choice])
-    return json_reply(body, headers=_generation_header(None))
+    failed = {"error": {"message": message, "code": code, **more}}
+    return completion(text, finish_reason="error", choice=failed, usage=None)
 
 
 def midstream_error(
-    pieces: Sequence[str],
-    code: int | str,
-    message: str,
-    *,
-    metadata: Object | None = None,
-    finish_reason: str | None = "error",
-    done: bool = False,
+    pieces: Sequence[str], code: int | str, message: str, *, finish_reason: str | None = "error", **more: Any
 ) -> ScriptedReply:
     """Return a stream of `pieces` and then an event with an error, after which OpenRouter closes it."""
-    failed = chunk({"content": ""}, finish_reason=finish_reason, error=_failure(code, message, metadata))
+    failed = {"message": message, "code": code, **more}
     spoken = (chunk({"content": text, "role": "assistant"}) for text in pieces)
-    return events(*spoken, failed, done=done)
+    return events(*spoken, chunk({"content": ""}, finish_reason=finish_reason, error=failed), done=False)
 
 
 def _tool_call_deltas(index: int, call: Object) -> list[Object]:
@@ -247,20 +209,18 @@ def _tool_call_deltas(index: int, call: Object) -> list[Object]:
     return [{"content": None, "role": "assistant", "tool_calls": [part]} for part in (opened, *grown)]
 
 
-def _envelope(kind: str, model: str, provider: str | None, choices: list[dict[str, Any]]) -> dict[str, Any]:
-    body: dict[str, Any] = {"id": GENERATION_ID, "object": kind, "created": CREATED, "model": model}
-    if provider is not None:
-        body["provider"] = provider
-    return body | {"choices": choices}
+def _envelope(kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    head = {"id": GENERATION_ID, "object": kind, "created": CREATED}
+    return head | {"model": REQUESTED_MODEL, "provider": "Liquid", "choices": choices}
+
+
+def _finish(reason: str | None, native: str | None) -> dict[str, Any]:
+    return {"index": 0, "finish_reason": reason, "native_finish_reason": native or reason}
 
 
 def _reasoning_text(text: str) -> Object:
     return {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}
 
 
-def _failure(code: int | str, message: str, metadata: Object | None) -> Object:
-    return {"message": message, "code": code} | ({} if metadata is None else {"metadata": metadata})
-
-
-def _generation_header(headers: Mapping[str, str] | None) -> dict[str, str]:
+def _with_id(headers: Mapping[str, str] | None) -> Mapping[str, str]:
     return {"X-Generation-Id": GENERATION_ID, **(headers or {})}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lfm_adapter.testing import ScriptedReply, completion, events, stream
-from lfm_adapter.testing._reply import Break, raw
+from lfm_adapter.testing._reply import Break
 from lfm_adapter.testing._wire import COMMENT, DONE, PADDING
 from tests.faults.scenario import Scenario
 from tests.support.loopback import chunk, chunked, dripping, reply
@@ -40,7 +40,7 @@ def streamed(name: str, answer: ScriptedReply, source: str = DOCS + "streaming",
 
 def wire(name: str, source: str = FRAMING, **parts: Sequence[Part]) -> Scenario:
     """An answer of these bytes, `plain` or `streamed`."""
-    replies = {kind: raw(None, {}, sent) for kind, sent in parts.items()}
+    replies = {kind: ScriptedReply(None, {}, sent) for kind, sent in parts.items()}
     return Scenario(name, source, kept=HELLO, replies=replies, kinds=tuple(replies))
 
 

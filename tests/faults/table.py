@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter.testing import completion
-from lfm_adapter.testing._reply import Break, raw
+from lfm_adapter.testing import ScriptedReply, completion
+from lfm_adapter.testing._reply import Break
 from tests.faults.asking import is_streamed
 from tests.faults.harmless import CONNECTIONS as HARMLESS_CONNECTIONS
 from tests.faults.harmless import REPLIES as HARMLESS_REPLIES
@@ -69,7 +69,7 @@ def broken(word: str) -> tuple[Scenario, ...]:
     )
 
 
-CUT = {kind: raw(None, {}, (Break.CUT,)) for kind in ("plain", "streamed")}
+CUT = {kind: ScriptedReply(None, {}, (Break.CUT,)) for kind in ("plain", "streamed")}
 
 FAILURES: dict[str, tuple[Scenario, ...]] = {
     "Errors with their own status": (

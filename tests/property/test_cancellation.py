@@ -16,8 +16,7 @@ from langchain_core.messages import HumanMessage
 
 from lfm_adapter import AsyncLFMClient, ChatLFM, errors
 from lfm_adapter._transport.aiohttp import aclose_pools
-from lfm_adapter.testing import completion, error, stream
-from lfm_adapter.testing._reply import raw
+from lfm_adapter.testing import ScriptedReply, completion, error, stream
 from lfm_adapter.testing._wire import PADDING
 from tests.support.both_clients import KEY, every_connection_ends
 
@@ -131,7 +130,9 @@ IN_TURNS = {
 def test_a_cancelled_call_leaves_nothing_behind(server, caplog, unfinished, connected, late):
     ask, parts, headers = UNFINISHED[unfinished]
     slowly = [piece for part in parts for piece in (0.002, part)]
-    leaves_nothing(server, caplog, ask, raw(200, headers, [*slowly, threading.Event()]), connected=connected, late=late)
+    leaves_nothing(
+        server, caplog, ask, ScriptedReply(200, headers, [*slowly, threading.Event()]), connected=connected, late=late
+    )
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["waiting", "about to go on"])

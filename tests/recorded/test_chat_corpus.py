@@ -9,7 +9,6 @@ import pytest
 
 from lfm_adapter import ChatLFM
 from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
-from lfm_adapter.testing._reply import raw
 from tests.support.corpus import WHY_NOT, Expected, Recording, expected, load
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def corpus_server() -> Iterator[ScriptedOpenRouter]:
 
 
 def played(recording: Recording, server: ScriptedOpenRouter, piece_bytes: int) -> ChatLFM:
-    reply: ScriptedReply = raw(200, {"Content-Type": recording.content_type}, (recording.body,))
+    reply: ScriptedReply = ScriptedReply(200, {"Content-Type": recording.content_type}, (recording.body,))
     server.add(reply.in_pieces(piece_bytes))
     return ChatLFM(model="liquid/lfm-2.5-2.6b:free", base_url=server.base_url, api_key="test-key", max_retries=0)
 

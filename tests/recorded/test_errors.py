@@ -9,7 +9,7 @@ import pytest
 
 from lfm_adapter import ChatLFM, errors
 from lfm_adapter.testing import error
-from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
+from lfm_adapter.testing._wire import error_in_choice, midstream_error
 
 if TYPE_CHECKING:
     from tests.support.recording import Service
@@ -103,7 +103,7 @@ PLAIN = [
     case(error(524, "A timeout occurred"), errors.APITimeoutError, "timeout", "edge_timeout"),
     case(error(529, "Provider overloaded"), errors.ServerError, "overloaded", "overloaded", is_retryable=True),
     case(
-        error_in_200(502, "Provider disconnected"),
+        error(200, "Provider disconnected", code=502),
         errors.ServerError,
         "disconnected",
         "error_in_a_200",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
 from lfm_adapter.testing import chunk, completion, error, events, stream, tool_call
-from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
+from lfm_adapter.testing._wire import error_in_choice, midstream_error
 from tests.support import corpus
 from tests.support.played import AsyncPlayed, Played
 
@@ -256,8 +256,8 @@ METADATA = {
 FAILURES = ((429, "Slow down"), (404, "No endpoints found that support tool use"), (400, "context length is 8 tokens"))
 REPLIES: tuple[ScriptedReply, ...] = (
     completion(
-        "Hello.", reasoning="Hm.", tool_calls=CALLS, refusal="No.", logprobs=LOGPROBS, system_fingerprint="f",
-        service_tier="s", citations=["https://a.b"],
+        "Hello.", reasoning="Hm.", tool_calls=CALLS, refusal="No.", choice={"logprobs": LOGPROBS},
+        system_fingerprint="f", service_tier="s", citations=["https://a.b"],
         message={"annotations": [CITATION], "images": [PARTS[1]], "audio": {"data": "UklG", "transcript": "H"}},
     ),
     completion("Hello."),
@@ -273,7 +273,7 @@ REPLIES: tuple[ScriptedReply, ...] = (
         chunk({}, finish_reason="stop"),
     ),
     midstream_error(["Hel", "lo."], 502, "Upstream", metadata=METADATA),
-    error_in_200(429, "Slow down", metadata=METADATA),
+    error(200, "Slow down", code=429, metadata=METADATA),
     error_in_choice(502, "Upstream", text="Hel", metadata=METADATA),
     *(error(status, message, metadata=METADATA, user_id="user_0123456789abcdef") for status, message in FAILURES),
 )  # fmt: skip

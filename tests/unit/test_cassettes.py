@@ -19,8 +19,8 @@ from pytest_recording.plugin import get_default_cassette_name
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
-from lfm_adapter.testing import completion, error, events, json_reply, stream, token_usage
-from lfm_adapter.testing._reply import compact_json, html, raw
+from lfm_adapter.testing import ScriptedReply, completion, error, events, json_reply, stream, token_usage
+from lfm_adapter.testing._reply import compact_json, html
 from lfm_adapter.testing._wire import PADDING, midstream_error
 from tests.support.cassette_format import ORIGIN, VCR_SETTINGS, CassetteFiles, from_text, same_attribution, to_text
 from tests.support.recording import PROVENANCE
@@ -107,10 +107,10 @@ def test_a_stream_is_one_event_a_line():
         midstream_error(["Par"], 429, "slow down"),
         html(502),
         json_reply("a bare string\n"),
-        raw(200, {"Content-Type": "application/json"}, [b'{"a": "\\ud83d", "a": 2}\n']),
-        raw(200, {"Content-Type": "application/json"}, [b'{"cut": ']),
-        raw(200, {"Content-Type": "text/plain"}, [b"\xff\x00\xfe"]),
-        raw(204, {}, []),
+        ScriptedReply(200, {"Content-Type": "application/json"}, [b'{"a": "\\ud83d", "a": 2}\n']),
+        ScriptedReply(200, {"Content-Type": "application/json"}, [b'{"cut": ']),
+        ScriptedReply(200, {"Content-Type": "text/plain"}, [b"\xff\x00\xfe"]),
+        ScriptedReply(204, {}, []),
     ],
 )
 def test_other_bodies_come_back_byte_for_byte(reply):
@@ -134,14 +134,14 @@ def test_json_comes_back_with_the_same_values_in_the_same_order(value, paddings)
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_stream_comes_back_byte_for_byte(text):
-    reply = raw(200, {"Content-Type": "text/event-stream"}, [text.encode()])
+    reply = ScriptedReply(200, {"Content-Type": "text/event-stream"}, [text.encode()])
     assert replayed(reply) == reply.body
 
 
 @pytest.mark.parametrize("number", ["2e-08", "0.00000002", "2E-8", "1e400", "0.1234567890123456789", "-0.0", "1e22"])
 def test_numbers_keep_their_value(number):
     body = f'{{"cost":{number}}}'.encode()
-    read = replayed(raw(200, {"Content-Type": "application/json"}, [body]))
+    read = replayed(ScriptedReply(200, {"Content-Type": "application/json"}, [body]))
     assert json.loads(read, parse_float=Decimal) == {"cost": Decimal(number)}
 
 
@@ -182,7 +182,7 @@ def test_secrets_in_bodies_are_masked(secret, build):
 def test_account_ids_are_masked_by_the_name_of_their_field(make):
     value = make({"user_id": "someone", "organization_id": "some firm", "id": "gen-1", "x": "user_preferences"})
     body = value if isinstance(value, bytes) else value.encode()
-    text = written(raw(400, {"Content-Type": "application/json"}, [body]))
+    text = written(ScriptedReply(400, {"Content-Type": "application/json"}, [body]))
     assert "someone" not in text
     assert "some firm" not in text
     assert "gen-1" in text

@@ -17,7 +17,7 @@ from langsmith import Client
 from lfm_adapter import ChatLFM, LFMClient, errors
 from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing._reply import html
-from lfm_adapter.testing._wire import error_in_200, midstream_error
+from lfm_adapter.testing._wire import midstream_error
 from tests.support.chat_ways import ALL_WAYS, ask, chat
 from tests.support.leaks import SECRET, Leaks, told_by
 
@@ -30,7 +30,7 @@ ECHO = f"No: {KEY} of {ACCOUNT}"
 ANSWERS: dict[str, Any] = {
     "answer": lambda streamed: stream(["Hi"], user_id=ACCOUNT) if streamed else completion("Hi", user_id=ACCOUNT),
     "refusal": lambda _: error(401, ECHO, metadata={"provider_name": ECHO, "raw": ECHO}, user_id=ACCOUNT),
-    "error in 200": lambda _: error_in_200(403, ECHO, metadata={"reasons": [ECHO]}),
+    "error in 200": lambda _: error(200, ECHO, code=403, metadata={"reasons": [ECHO]}),
     "error in the middle": lambda _: midstream_error(["Hi"], 502, ECHO, metadata={"provider_name": ECHO}),
     "a page": lambda _: html(502, ECHO),
     "cut off": lambda streamed: (stream if streamed else completion)(["Hi"] if streamed else "Hi").broken(1),

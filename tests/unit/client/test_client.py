@@ -10,9 +10,18 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter._client.request import CompletionRequest
-from lfm_adapter.testing import Break, ScriptedOpenRouter, completion, error, stream, token_usage, tool_call
-from lfm_adapter.testing._reply import html, raw
-from lfm_adapter.testing._wire import GENERATION_ID, PADDING, error_in_200, midstream_error
+from lfm_adapter.testing import (
+    Break,
+    ScriptedOpenRouter,
+    ScriptedReply,
+    completion,
+    error,
+    stream,
+    token_usage,
+    tool_call,
+)
+from lfm_adapter.testing._reply import html
+from lfm_adapter.testing._wire import GENERATION_ID, PADDING, midstream_error
 from tests.support.both_clients import KEY, record_waits
 from tests.support.scripted_model import openrouter_like
 
@@ -45,9 +54,9 @@ class TestChat:
         ("failure", "kind"),
         [
             (error(401, "User not found."), errors.AuthenticationError),
-            (error_in_200(403, "Moderated"), errors.PermissionDeniedError),
+            (error(200, "Moderated", code=403), errors.PermissionDeniedError),
             (html(403), errors.PermissionDeniedError),
-            (raw(200, {"Content-Type": "application/json"}, [b"Hello"]), errors.ResponseError),
+            (ScriptedReply(200, {"Content-Type": "application/json"}, [b"Hello"]), errors.ResponseError),
         ],
     )
     @pytest.mark.parametrize("streamed", [False, True])
@@ -250,7 +259,7 @@ class TestKey:
     @pytest.mark.parametrize("streamed", [False, True])
     def test_does_not_follow_a_redirect_to_another_host(self, make, server, streamed):
         with ScriptedOpenRouter(default=openrouter_like, path="/api/v1") as other:
-            server.add(raw(307, {"Location": f"{other.base_url}/chat/completions"}, [b""]))
+            server.add(ScriptedReply(307, {"Location": f"{other.base_url}/chat/completions"}, [b""]))
             client = make(server)
             with pytest.raises(errors.ResponseError, match=r"redirects \(HTTP 307\).*`base_url`"):
                 client.text() if streamed else client.chat("Hi")
@@ -263,7 +272,7 @@ class TestKey:
             error(502, "Provider returned error", metadata={"raw": f"Authorization: Bearer {KEY}"}),
             midstream_error([], 500, f"Bad key {KEY}"),
             completion().broken(1, Break.RESET),
-            raw(200, {"Content-Type": "text/plain"}, [b"Hello"]),
+            ScriptedReply(200, {"Content-Type": "text/plain"}, [b"Hello"]),
         ],
     )
     def test_is_neither_in_an_error_nor_in_a_log(self, make, server, caplog, monkeypatch, failure):
@@ -394,7 +403,7 @@ class TestRetiredModel:
         [
             error(404, "No endpoints found for liquid/lfm-3b."),
             error(400, "liquid/lfm-3b is not a valid model ID"),
-            error_in_200(404, "No endpoints found for liquid/lfm-3b."),
+            error(200, "No endpoints found for liquid/lfm-3b.", code=404),
         ],
     )
     def test_is_asked_and_its_successors_named(self, make, server, refusal):

@@ -12,9 +12,8 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter._client.retries import MAX_RETRY_DELAY_S
-from lfm_adapter.testing import Break, chunk, completion, error, events, stream
-from lfm_adapter.testing._reply import raw
-from lfm_adapter.testing._wire import COMMENT, PADDING, error_in_200, error_in_choice, midstream_error
+from lfm_adapter.testing import Break, ScriptedReply, chunk, completion, error, events, stream
+from lfm_adapter.testing._wire import COMMENT, PADDING, error_in_choice, midstream_error
 from tests.support.loopback import CUT, UNTIL_CLOSED, Loopback, reply
 
 IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
@@ -31,7 +30,7 @@ def mute_url():
 
 def slowly(answer, pause_s):
     """The same answer, with a pause before each of its parts."""
-    return raw(answer.status, answer.headers, [part for bytes_ in answer.parts for part in (pause_s, bytes_)])
+    return ScriptedReply(answer.status, answer.headers, [part for bytes_ in answer.parts for part in (pause_s, bytes_)])
 
 
 class TestAnotherTry:
@@ -53,7 +52,7 @@ class TestAnotherTry:
         server.add(error(503, "Not now", headers=NOW), path="/models")
         assert make(server).list_models()
 
-    @pytest.mark.parametrize("failure", [error_in_200(502, "Not now"), error_in_choice(502, "Not now")])
+    @pytest.mark.parametrize("failure", [error(200, "Not now", code=502), error_in_choice(502, "Not now")])
     def test_follows_an_error_in_a_200(self, make, server, waits, failure):
         server.add(failure, completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."

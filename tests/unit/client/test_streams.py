@@ -9,8 +9,7 @@ import pytest
 from lfm_adapter import errors
 from lfm_adapter._client import async_client as asynchronous
 from lfm_adapter._client import sync_client as blocking
-from lfm_adapter.testing import Break, chunk, completion, error, events, stream, tool_call
-from lfm_adapter.testing._reply import raw
+from lfm_adapter.testing import Break, ScriptedReply, chunk, completion, error, events, stream, tool_call
 from lfm_adapter.testing._wire import DONE, GENERATION_ID, PADDING, midstream_error
 from lfm_adapter.types import Delta
 
@@ -219,7 +218,7 @@ class TestClosing:
 
 
 def test_an_empty_plain_reply_is_no_stream(make, server):
-    server.add(raw(200, {"Content-Type": "application/json"}, [b"{}"]))
+    server.add(ScriptedReply(200, {"Content-Type": "application/json"}, [b"{}"]))
     with pytest.raises(errors.ResponseError):
         make(server, max_retries=0).text()
 

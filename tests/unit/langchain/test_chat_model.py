@@ -93,7 +93,7 @@ ANSWERS: dict[str, tuple[ScriptedReply, ScriptedReply]] = {
         events(chunk({"content": "Hel"}), chunk({"content": "lo."}), _finish(annotations=[CITATION])),
     ),
     "logprobs": (
-        completion("Hello.", logprobs={"content": TOKENS, "refusal": None}),
+        completion("Hello.", choice={"logprobs": {"content": TOKENS, "refusal": None}}),
         events(_with_logprobs("Hel", TOKENS[0]), _with_logprobs("lo.", TOKENS[1]), _finish()),
     ),
     "encrypted reasoning": (
@@ -166,11 +166,9 @@ def test_stream_yields_one_chunk_per_event(server: ScriptedOpenRouter):
 @pytest.mark.parametrize("way", ["invoke", "stream"])
 def test_response_metadata_has_each_fact_once(server: ScriptedOpenRouter, way: str):
     facts = {"system_fingerprint": "fp_1"}
-    server.add(
-        stream(finish_reason="stop", native_finish_reason="eos", **facts)
-        if way == "stream"
-        else completion(finish_reason="stop", native_finish_reason="eos", **facts)
-    )
+    finish = {"finish_reason": "stop", "native_finish_reason": "eos"}
+    last = chunk(None, choices=[{"index": 0, "delta": {}, **finish}], usage=token_usage(), **facts)
+    server.add(events(chunk({"content": "Hi"}), last) if way == "stream" else completion(choice=finish, **facts))
     assert ask(chat(server), way).response_metadata == {
         "model_name": "liquid/lfm-3b",
         "model_provider": "openrouter",

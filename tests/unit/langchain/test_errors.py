@@ -12,7 +12,7 @@ from langchain_core import exceptions as theirs
 from lfm_adapter import errors
 from lfm_adapter.langchain._errors import to_langchain_error
 from lfm_adapter.testing import chunk, completion, error, events, stream
-from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
+from lfm_adapter.testing._wire import error_in_choice, midstream_error
 from tests.support.chat_ways import ALL_WAYS, PLAIN, STREAMED, ask, chat
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ FAILURES: dict[str, tuple[ScriptedReply, type[errors.APIError], type[theirs.Mode
         errors.ContextWindowExceededError,
         theirs.ContextOverflowError,
     ),
-    "error in a 200": (error_in_200(429, "Slow down"), errors.RateLimitError, theirs.ModelRateLimitError),
+    "error in a 200": (error(200, "Slow down", code=429), errors.RateLimitError, theirs.ModelRateLimitError),
 }
 
 

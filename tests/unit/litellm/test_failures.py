@@ -13,9 +13,8 @@ from litellm import exceptions as theirs
 
 from lfm_adapter import errors
 from lfm_adapter.litellm._errors import BY_STATUS, to_litellm_error
-from lfm_adapter.testing import Break, completion, error, events, stream
-from lfm_adapter.testing._reply import raw
-from lfm_adapter.testing._wire import error_in_200, error_in_choice, midstream_error
+from lfm_adapter.testing import Break, ScriptedReply, completion, error, events, stream
+from lfm_adapter.testing._wire import error_in_choice, midstream_error
 from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, chunks, failure
 
 KEY = "sk-or-v1-0123456789abcdef"
@@ -39,10 +38,10 @@ REFUSALS = [
     (error(504, "Gateway timeout"), theirs.Timeout, 504),
     (error(524, "A timeout occurred"), theirs.Timeout, 524),
     (error(529, "Provider overloaded"), theirs.ServiceUnavailableError, 529),
-    (error_in_200(429, "Slow down"), theirs.RateLimitError, 429),
+    (error(200, "Slow down", code=429), theirs.RateLimitError, 429),
 ]
 FAILURES = [
-    (raw(200, {"Content-Type": "application/json"}, (b"<html>",)), theirs.APIResponseValidationError, 200),
+    (ScriptedReply(200, {"Content-Type": "application/json"}, (b"<html>",)), theirs.APIResponseValidationError, 200),
     (error_in_choice(502, "Provider disconnected", text="Par"), theirs.BadGatewayError, 502),
     (completion().broken(0), theirs.APIConnectionError, 500),
 ]

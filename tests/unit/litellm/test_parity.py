@@ -9,13 +9,13 @@ import pytest
 
 from lfm_adapter import ChatLFM, LFMClient, errors
 from lfm_adapter.litellm._errors import to_litellm_error
+from lfm_adapter.testing import ScriptedReply
 from lfm_adapter.testing import _wire as scripted
-from lfm_adapter.testing._reply import raw
 from tests.support import corpus
 from tests.support.litellm_ways import ask, failure
 
 if TYPE_CHECKING:
-    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
+    from lfm_adapter.testing import ScriptedOpenRouter
 
 # A name without a card, so that parameters and prices are unknown.
 MODEL = "acme/any-model"
@@ -38,7 +38,7 @@ SCRIPTED = {
 FAILURES = {
     **{str(status): scripted.error(status, f"Failure {status}") for status in (400, 401, 402, 403, 404, 408, 422, 429)},
     **{str(status): scripted.error(status, f"Failure {status}") for status in (500, 502, 503, 504, 524, 529)},
-    "error in a 200": scripted.error_in_200(502, "Provider disconnected"),
+    "error in a 200": scripted.error(200, "Provider disconnected", code=502),
     "error in a choice": scripted.error_in_choice(502, "Provider disconnected", text="Par"),
     "error in a stream": scripted.midstream_error(["Par"], 429, "Slow down"),
     "cut stream": scripted.stream(["Par", "is"]).broken(2),
@@ -46,7 +46,7 @@ FAILURES = {
 
 
 def played(recording: corpus.Recording) -> ScriptedReply:
-    return raw(recording.status, {"Content-Type": recording.content_type}, (recording.body,))
+    return ScriptedReply(recording.status, {"Content-Type": recording.content_type}, (recording.body,))
 
 
 RECORDED = {recording.id: played(recording) for recording in corpus.load()}

@@ -209,7 +209,36 @@ def sum_of(chunks):
     return sum(others, start=first)
 
 
-def test_failure_that_does_not_exist_names_the_ones_that_do():
-    with pytest.raises(ValueError, match=r"There is no failure 'rate limt'\. Choose one of: bad parameter, .*overload"):
+def test_misspelt_failure_names_a_few_close_ones():
+    with pytest.raises(ValueError, match=r"no failure 'rate limt'\. Did you mean 'rate limit' or ") as raised:
         failure("rate limt")
+    assert len(str(raised.value)) < 200
+    with pytest.raises(ValueError, match=r"Did you mean '.*`failure_names\(\)` lists all\."):
+        failure("typo")
+
+
+def test_failure_names_can_stand_in_test_ids():
     assert all(re.fullmatch(r"[\w:,\[\] -]+", name) for name in failure_names())
+
+
+@pytest.mark.parametrize("reply", [completion("Hi."), completion("Hi.").in_pieces(7), stream("Hi.")])
+def test_reply_bears_the_name_of_the_requested_model(server, pool, reply):
+    server.add(reply, reply)
+    for body in (HELLO | {"model": 'acme/"quoted"'}, {"models": ["acme/first", "acme/second"]}):
+        received = post(pool, server, body).data
+        objects = data_of(received) or [json.loads(received)]
+        assert {one["model"] for one in objects} == {body.get("model", "acme/first")}
+
+
+def test_reply_bears_the_name_that_it_was_given(server, pool):
+    server.add(completion("Hi.", model="liquid/lfm-3-1.7b-20261106"))
+    assert post(pool, server).json()["model"] == "liquid/lfm-3-1.7b-20261106"
+
+
+@pytest.mark.parametrize(
+    ("reply", "texts"),
+    [(stream("a", "b"), ["a", "b"]), (stream(["a", "b"]), ["a", "b"]), (stream("ab"), ["ab"]), (stream([]), [])],
+)
+def test_stream_takes_its_text_in_one_piece_several_or_none(reply, texts):
+    deltas = [event["choices"][0]["delta"]["content"] for event in data_of(reply.body)]
+    assert [text for text in deltas if text] == texts
