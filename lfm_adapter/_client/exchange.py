@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -38,16 +38,11 @@ _NARROWING = frozenset({"models", "provider", "tool_choice"})
 _REFUSAL_TTL_S = 600.0  # endpoints come and go
 
 
+@dataclass(slots=True)
 class ToolSupport:
-    """What was learnt about a model's tools: when the server last said that no endpoint of it supports them."""
+    """When a server last said, in seconds of `time.monotonic`, that no endpoint of a model supports tools."""
 
-    def __init__(self) -> None:
-        self.refused_at = -math.inf  # seconds of `time.monotonic`
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether tools were refused in the last ten minutes."""
-        return time.monotonic() - self.refused_at < _REFUSAL_TTL_S
+    refused_at: float = -math.inf
 
 
 @lru_cache(maxsize=256)
@@ -127,7 +122,7 @@ class Exchange(Lookup):
         self._output_retries = 0
         self._max_output_tokens: int | None = None
         self._previous: Reply | None = None
-        refuses_tools = "tools" in fields and tool_support(settings.base_url, self._model).is_refused
+        refuses_tools = "tools" in fields and self._tool_support().refused_at > time.monotonic() - _REFUSAL_TTL_S
         self._begin(self._make_plan(refuses_tools=refuses_tools))
 
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
@@ -164,7 +159,7 @@ class Exchange(Lookup):
             and _NO_TOOLS.search(error.message)
         ):
             if not _NARROWING & self._plan.fields.keys():
-                tool_support(self._settings.base_url, self._model).refused_at = time.monotonic()
+                self._tool_support().refused_at = time.monotonic()
             self._begin(self._make_plan(refuses_tools=True), self.attempts.deadline)
             return None
         tokens_left = self._tokens_left(error)
@@ -190,6 +185,9 @@ class Exchange(Lookup):
             return None
         left = error.context_length - (error.requested_tokens - asked)
         return left if 0 < left < asked else None
+
+    def _tool_support(self) -> ToolSupport:
+        return tool_support(self._settings.base_url, self._model)
 
     def _make_plan(self, *, refuses_tools: bool) -> Plan:
         return make_plan(self._messages, self._fields, self._card, self._settings, refuses_tools=refuses_tools)

@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of, is_loopback
+from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_loopback, is_openrouter, sends_env_key
+from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.types import OnInvalidOutput, ToolCalling, WhenRetired
+from lfm_adapter.types import ChatParameters, OnInvalidOutput, ToolCalling, WhenRetired
 
 if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
@@ -28,7 +29,6 @@ __all__ = [
     "ClientOptions",
     "Settings",
     "TokenCounter",
-    "sends_env_key",
 ]
 
 T = TypeVar("T")
@@ -39,9 +39,6 @@ ApiKey: TypeAlias = "str | Callable[[], str] | None"
 TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
 
 _DEFAULT_TIMEOUT = 120.0
-
-_PER_CALL = {"per_call": True}
-"""Marks a setting that a single call may override."""
 
 
 # Not frozen: `ChatLFM` inherits these fields, and Pydantic's models are not frozen.
@@ -89,18 +86,18 @@ class ClientOptions:
     app_title: str | None = None
     app_categories: Sequence[str] | None = None
     default_headers: Mapping[str, str] | None = field(default=None, repr=False)
-    when_retired: WhenRetired | None = field(default=None, metadata=_PER_CALL)
-    tool_calling: ToolCalling = field(default="auto", metadata=_PER_CALL)
-    recover_tool_calls: bool = field(default=True, metadata=_PER_CALL)
-    max_output_retries: int = field(default=1, metadata=_PER_CALL)
-    on_invalid_output: OnInvalidOutput = field(default="raise", metadata=_PER_CALL)
+    when_retired: WhenRetired | None = None
+    tool_calling: ToolCalling = "auto"
+    recover_tool_calls: bool = True
+    max_output_retries: int = 1
+    on_invalid_output: OnInvalidOutput = "raise"
     token_counter: TokenCounter | None = None
     allow_http: bool = False
     max_reply_bytes: int = 32 * 1024 * 1024
     max_event_bytes: int = MAX_EVENT_BYTES
 
 
-PER_CALL = frozenset(setting.name for setting in fields(ClientOptions) if setting.metadata.get("per_call"))
+PER_CALL = ChatParameters.__annotations__.keys() & {setting.name for setting in fields(ClientOptions)}
 """Settings that a single call may override."""
 
 _MINIMUM = {"max_retries": 0, "max_output_retries": 0, "max_reply_bytes": 1, "max_event_bytes": 1}
@@ -189,7 +186,8 @@ class Settings(ClientOptions):
                 raise ConfigurationError(f"`{name}` must be an integer >= {minimum}, got {count!r}.")
         key: Any = self.api_key
         if not (key is None or isinstance(key, str) or callable(key)):
-            raise ConfigurationError(f"`api_key` must be a string or a function that returns one, got {_type(key)}.")
+            kind = type(key).__name__
+            raise ConfigurationError(f"`api_key` must be a string or a function that returns one, got `{kind}`.")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -199,7 +197,7 @@ class Settings(ClientOptions):
     @property
     def is_openrouter(self) -> bool:
         """Whether requests go to OpenRouter, to one of its regions, or to `lfm_adapter.testing` in its place."""
-        return _is_openrouter(self.base_url)
+        return is_openrouter(self.base_url)
 
     @property
     def is_local(self) -> bool:
@@ -214,7 +212,7 @@ class Settings(ClientOptions):
         """
         key: Any = self.api_key() if callable(self.api_key) else self.api_key
         if key is not None and not isinstance(key, str):
-            raise ConfigurationError(f"`api_key` must return a string, got {_type(key)}.")
+            raise ConfigurationError(f"`api_key` must return a string, got `{type(key).__name__}`.")
         if not key or key.isspace():
             if needed and self.is_openrouter:
                 raise ConfigurationError(
@@ -299,25 +297,7 @@ class BaseClient(ClientOptions, Generic[T]):
     def _default_transport() -> Any: ...
 
 
-def sends_env_key(url: str) -> bool:
-    """Return whether `OPENROUTER_API_KEY` may go to an address that the environment did not name."""
-    return url.startswith("https:") and not is_loopback(url)
-
-
-def _type(value: object) -> str:
-    return f"`{type(value).__name__}`"
-
-
-# Both are asked in every call, of the same few addresses, which took 15 µs of it.
-@lru_cache(maxsize=256)
-def _is_openrouter(url: str) -> bool:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    is_scripted = parts.path.startswith("/openrouter.ai/") and is_loopback(url)
-    return is_scripted or host == "openrouter.ai" or host.endswith(".openrouter.ai")
-
-
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # asked in every call
 def _is_public(url: str) -> bool:
     import socket
 

@@ -1,15 +1,12 @@
-"""Builds a request: URL, headers and body."""
+"""Builds a request: headers and body."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
@@ -19,9 +16,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["OPENROUTER_URL", "Attribution", "base_url_of", "body_of", "encode", "headers_of", "is_loopback"]
-
-OPENROUTER_URL = "https://openrouter.ai/api/v1"
+__all__ = ["Attribution", "body_of", "encode", "headers_of"]
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _CATEGORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -85,51 +80,6 @@ class Attribution:
         if self.categories:
             headers["X-OpenRouter-Categories"] = ",".join(self.categories)
         return headers
-
-
-@lru_cache(maxsize=256)  # called several times in a request
-def is_loopback(url: str) -> bool:
-    """Return whether the host of `url` is this machine.
-
-    >>> is_loopback("http://127.0.0.1:8080/v1"), is_loopback("https://openrouter.ai/api/v1")
-    (True, False)
-    """
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def base_url_of(url: str) -> str:
-    """Return `url` ready to have "/chat/completions" appended.
-
-    Raises:
-        ConfigurationError: It is not http or https, has credentials, or has a query.
-    """
-    text = url.strip()
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 # raises if it is not a number
-    except ValueError:
-        raise _invalid_base_url(url) from None
-    # `urlsplit` silently removes line breaks, and keeps other characters that are invalid in a URL.
-    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
-        raise _invalid_base_url(url)
-    if parts.username or parts.password:
-        raise ConfigurationError("`base_url` must not have a user name or password. Pass `default_headers` instead.")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"`base_url` must not have a query or fragment, got {_without_secrets(url)!r}.")
-    path = parts.path.rstrip("/").removesuffix("/chat/completions")
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
-def _invalid_base_url(url: str) -> ConfigurationError:
-    return ConfigurationError(f"`base_url` must be like 'https://openrouter.ai/api/v1', got {_without_secrets(url)!r}.")
-
-
-def _without_secrets(url: str) -> str:
-    return re.sub(r"//.*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def headers_of(

@@ -16,7 +16,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from lfm_adapter._openrouter.request import is_loopback
+from lfm_adapter._openrouter.address import is_loopback
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["ProxyConfig", "resolve_proxy"]

@@ -47,7 +47,8 @@ def from_listing(
     listed = data.get("endpoints")
     offers = tuple(map(_endpoint, dicts(listed)))
     is_retired = isinstance(listed, list) and not offers
-    supported = _supported(model, offers)
+    parameters = [offer.supported_parameters for offer in offers if offer.supported_parameters is not None]
+    supported = frozenset().union(*parameters) if parameters else _names(model.get("supported_parameters"))
     prices = as_dict(model.get("pricing"))
     defaults = model.get("default_parameters")
     return replace(
@@ -65,7 +66,9 @@ def from_listing(
         max_output_tokens=_max_output_tokens(model, offers) or base.max_output_tokens,
         pricing=_pricing(prices) if prices else base.pricing,
         supported_parameters=base.supported_parameters if supported is None else supported,
-        default_parameters=_numbers(defaults) if isinstance(defaults, dict) else base.default_parameters,
+        default_parameters=base.default_parameters
+        if not isinstance(defaults, dict)
+        else {name: number for name, value in defaults.items() if (number := as_number(value)) is not None},
         capabilities=base.capabilities if supported is None else _capabilities(supported, model),
         provider=_only({offer.provider for offer in offers}) if offers else base.provider,
         quantization=_only({offer.quantization for offer in offers}) if offers else base.quantization,
@@ -107,11 +110,6 @@ def _price(value: object) -> Decimal | None:
     return None if number is None or number < 0 else Decimal(str(value))
 
 
-def _supported(model: Mapping[str, Any], offers: tuple[Endpoint, ...]) -> frozenset[str] | None:
-    known = [offer.supported_parameters for offer in offers if offer.supported_parameters is not None]
-    return frozenset().union(*known) if known else _names(model.get("supported_parameters"))
-
-
 def _capabilities(supported: frozenset[str], model: Mapping[str, Any]) -> Capabilities:
     mandatory = as_dict(model.get("reasoning")).get("mandatory")
     names = ("tools", "tool_choice", "response_format", "structured_outputs", "logprobs", "reasoning")
@@ -144,10 +142,6 @@ def _only(names: set[str | None]) -> str | None:
 
 def _names(value: object) -> frozenset[str] | None:
     return frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else None
-
-
-def _numbers(values: JSONDict) -> dict[str, float]:
-    return {name: number for name, value in values.items() if (number := as_number(value)) is not None}
 
 
 def _tokens(value: object) -> int | None:

@@ -25,8 +25,6 @@ __all__ = ["apply_context_limit", "compute_cost", "estimate_tokens"]
 
 _ZERO = Decimal(0)
 
-# A letter or digit and up to 127 more characters without space or line feed. `estimate_tokens` explains why each match
-# has a token of its own.
 _STRETCH = re.compile(r"[^\W_][^ \n]{0,127}")
 
 # For contexts up to this size, OpenRouter shortens prompts itself:
@@ -37,24 +35,16 @@ _SHORTENED_CONTEXT = 8_192
 def estimate_tokens(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return a lower bound on the prompt tokens of wire messages. It never exceeds the true count.
 
-    Each stretch of up to 128 characters counts as one token. A stretch begins with a letter or digit and contains no
-    space or line feed. Two stretches never share a token, because
-
-    - tokenizers split text before they merge: no piece has letters or digits from both sides of a space or line feed.
-      This holds for byte-level BPE (GPT-2 and all that use its pattern) and for SentencePiece's default,
-      `split_by_whitespace`; the vocabularies of LFM2, GPT-4 and GPT-4o have no such token. Tokens of several spaces, of
-      spaces and line feeds, or of punctuation around a line feed exist, but without a letter or digit;
-    - no token is longer than 128 bytes, so none reaches from the first character of a stretch to that of the next in
-      the same word. Stretches are measured in characters because some normalizers join several.
-
-    Only letters and digits count, because no tokenizer drops them. LFM2's tokenizer (that of LFM2.5-350M, read
-    2026-11-23) splits by Llama 3's pattern and its longest token is 23 bytes; LFM2.5-8B-A1B's splits alike
-    (https://github.com/ggml-org/llama.cpp/pull/23826). Those of LFM-3B and LFM3 are not public. Tokens of several words
+    Each stretch of up to 128 characters counts as one token: it begins with a letter or digit, which no tokenizer
+    drops, and contains no space or line feed. Two stretches never share a token, because tokenizers (byte-level BPE,
+    and SentencePiece's `split_by_whitespace`) split text there before they merge, and because no token is longer than
+    128 bytes: LFM2's longest is 23 (LFM2.5-350M, read 2026-11-23; LFM2.5-8B-A1B splits alike,
+    https://github.com/ggml-org/llama.cpp/pull/23826). Those of LFM-3B and LFM3 are not public. Tokens of several words
     (https://arxiv.org/abs/2503.13423) would break the bound; no LFM is known to have them.
 
     Excluded, because a chat template may drop it: reasoning before `</think>` in the assistant's messages (LFM2.5's
     templates do: https://huggingface.co/LiquidAI/LFM2.5-2.6B), text beside tool calls, the calls themselves, names,
-    images and other parts. Tools and the template's own markers are excluded too.
+    images and other parts, tools and the template's own markers.
 
     Args:
         messages: Messages as they go over the wire. Malformed ones count as 0.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, Settings, sends_env_key
-from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution, base_url_of
+from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, Settings
+from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, sends_env_key
+from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.types import ChatRequest
 

@@ -22,7 +22,8 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions, Settings, TokenCounter
-from lfm_adapter._openrouter.request import OPENROUTER_URL, Attribution
+from lfm_adapter._openrouter.address import OPENROUTER_URL
+from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import APIError, ConfigurationError
 from lfm_adapter.langchain._blocks import PROVIDER, chunk_blocks, message_blocks

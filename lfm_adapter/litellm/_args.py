@@ -11,7 +11,8 @@ import litellm
 from litellm.exceptions import UnsupportedParamsError
 from litellm.types.utils import all_litellm_params
 
-from lfm_adapter._client.settings import PER_CALL, Settings, sends_env_key
+from lfm_adapter._client.settings import PER_CALL, Settings
+from lfm_adapter._openrouter.address import sends_env_key
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import AuthenticationError, ConfigurationError
 from lfm_adapter.litellm._convert import to_messages

@@ -10,16 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lfm_adapter.types._models import (
-        Capabilities,
-        Endpoint,
-        Kind,
-        ModelCard,
-        Pricing,
-        Source,
-        Status,
-        ToolDialect,
-    )
+    from lfm_adapter.types._models import Capabilities, Endpoint, Kind, ModelCard, Pricing, Source, Status, ToolDialect
     from lfm_adapter.types._reply import AsyncStream, Choice, Cost, Delta, Reply, Stream, TokenLimits, ToolCall
     from lfm_adapter.types._request import (
         ChatParameters,
@@ -28,7 +19,6 @@ if TYPE_CHECKING:
         JSONDict,
         Message,
         OnInvalidOutput,
-        Percentiles,
         ProviderPreferences,
         Reasoning,
         ToolCalling,
@@ -40,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Capabilities", "ChatParameters", "ChatRequest", "Choice",
     "Cost", "Delta", "Endpoint", "FunctionCall", "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message",
-    "ModelCard", "OnInvalidOutput", "Percentiles", "Pricing", "ProviderPreferences", "Reasoning", "Reply", "Source",
+    "ModelCard", "OnInvalidOutput", "Pricing", "ProviderPreferences", "Reasoning", "Reply", "Source",
     "Status", "Stream", "TokenLimits", "ToolCall", "ToolCallParam", "ToolCalling", "ToolDialect", "Transport",
     "WhenRetired",
 ]  # fmt: skip

@@ -54,19 +54,11 @@ class Reasoning(TypedDict, total=False):
     summary: str
 
 
-class Percentiles(TypedDict, total=False):
-    """A wish at one or more percentiles of the last minutes."""
-
-    p50: float
-    p75: float
-    p90: float
-    p99: float
-
-
 class ProviderPreferences(TypedDict, total=False):
     """Which endpoints may serve (https://openrouter.ai/docs/features/provider-routing).
 
-    `max_price` is in US$ per million tokens. Liquid's models mostly have one endpoint: a filter easily leaves none.
+    `max_price` is in US$ per million tokens; throughput and latency may be given by percentile ("p50" to "p99").
+    Liquid's models mostly have one endpoint: a filter easily leaves none.
     """
 
     order: list[str]
@@ -79,8 +71,8 @@ class ProviderPreferences(TypedDict, total=False):
     enforce_distillable_text: bool
     quantizations: list[str]
     sort: str | JSONDict
-    preferred_min_throughput: float | Percentiles
-    preferred_max_latency: float | Percentiles
+    preferred_min_throughput: float | dict[str, float]
+    preferred_max_latency: float | dict[str, float]
     max_price: dict[str, float | str]
     options: dict[str, JSONDict]
 

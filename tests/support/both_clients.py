@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lfm_adapter import AsyncLFMClient, LFMClient
 from lfm_adapter._client import async_client as asynchronous
 from lfm_adapter._client import sync_client as blocking
-from lfm_adapter._openrouter.request import OPENROUTER_URL
+from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter._transport.urllib3 import Urllib3Transport, close_pools
 

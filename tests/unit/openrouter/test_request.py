@@ -6,7 +6,8 @@ import math
 import pytest
 
 from lfm_adapter import Attribution, __version__
-from lfm_adapter._openrouter.request import OPENROUTER_URL, base_url_of, body_of, encode, headers_of, is_loopback
+from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_loopback
+from lfm_adapter._openrouter.request import body_of, encode, headers_of
 from lfm_adapter.errors import ConfigurationError
 
 KEY = "sk-or-v1-0123456789abcdef"
