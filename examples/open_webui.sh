@@ -2,17 +2,17 @@
 # Open WebUI on Liquid's models, with `lfm gateway` behind it; Ctrl-C ends both. Without OPENROUTER_API_KEY a model on
 # this machine answers. They need an environment each, and LFM and OPEN_WEBUI name their commands:
 #
-#   pip install "lfm-adapter[proxy,local]"
+#   pip install "lfm-adapter[local]"
 #   pip install open-webui
 set -eu
 
 GATEWAY_PORT=${GATEWAY_PORT:-4000}
-LITELLM_MASTER_KEY=sk-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
-export LITELLM_MASTER_KEY
+LFM_GATEWAY_KEY=sk-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+export LFM_GATEWAY_KEY
 
 "${LFM:-lfm}" gateway --port "$GATEWAY_PORT" &
 gateway=$!
 trap 'kill "$gateway" 2> /dev/null; wait "$gateway"' EXIT
 
-OPENAI_API_BASE_URL="http://127.0.0.1:$GATEWAY_PORT/v1" OPENAI_API_KEY="$LITELLM_MASTER_KEY" ENABLE_OLLAMA_API=false \
+OPENAI_API_BASE_URL="http://127.0.0.1:$GATEWAY_PORT/v1" OPENAI_API_KEY="$LFM_GATEWAY_KEY" ENABLE_OLLAMA_API=false \
     "${OPEN_WEBUI:-open-webui}" serve --host 127.0.0.1 --port "${PORT:-8080}"

@@ -218,4 +218,6 @@ def _arguments_error(call: ToolCall, parameters: Mapping[str, Any]) -> str | Non
 
 
 def _has_content(delta: Delta) -> bool:
-    return bool(delta.text or delta.tool_calls or delta.reasoning or delta.refusal or delta.logprobs)
+    return bool(
+        delta.text or delta.tool_calls or delta.reasoning or delta.refusal or delta.logprobs or delta.reasoning_details
+    )

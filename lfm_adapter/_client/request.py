@@ -122,7 +122,9 @@ class CompletionRequest(ApiRequest):
         )
         if self._limits.clamped_from is not None:
             logger.info("max_tokens %s does not fit; asking for %s", self._limits.clamped_from, self._limits.max_tokens)
-        self.max_tokens = fields["max_tokens"] = self._limits.max_tokens
+        self.max_tokens = self._limits.max_tokens
+        if self.max_tokens is not None:
+            fields["max_tokens"] = self.max_tokens
         models = fields.get("models")
         if isinstance(models, list | tuple) and len(models) > 3:  # https://github.com/coder/xum/issues/2963
             raise ConfigurationError(f"OpenRouter takes at most 3 fallback models, got {len(models)}.")
@@ -131,7 +133,7 @@ class CompletionRequest(ApiRequest):
             if not settings.is_openrouter:
                 # OpenRouter always sends the usage of a stream; other servers must be asked for it.
                 fields.setdefault("stream_options", {"include_usage": True})
-        self.body = encode(body_of(model, messages, fields))
+        self.body = encode(body_of(model, messages, fields, keep_empty=settings.keeps_empty_fields))
 
     def reader(self, status: int, headers: Mapping[str, str]) -> ReplyReader:
         """Return a reader for the response, streamed or not."""

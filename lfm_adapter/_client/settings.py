@@ -115,6 +115,7 @@ class Settings(ClientOptions):
     Attributes:
         attribution: The app that is credited, of `app_url`, `app_title` and `app_categories`.
         is_default_model: Nobody named the model: neither an argument nor `LFM_MODEL`.
+        keeps_empty_fields: Send null and empty lists as a caller gave them.
     """
 
     # Never None, once the environment is applied.
@@ -123,6 +124,7 @@ class Settings(ClientOptions):
     timeout: float = _DEFAULT_TIMEOUT  # pyright: ignore[reportIncompatibleVariableOverride]
     attribution: Attribution = field(default_factory=Attribution)
     is_default_model: bool = False
+    keeps_empty_fields: bool = False
 
     @classmethod
     def from_env(cls, *, attribution: Attribution | None = None, **given: Any) -> Settings:

@@ -150,7 +150,14 @@ class _ChoiceCollector:
         if data.get("native_finish_reason"):
             native = as_str(data["native_finish_reason"])
             self.choice.native_finish_reason = native or self.choice.native_finish_reason
-        adds = delta.text or delta.reasoning or delta.tool_calls or delta.refusal or delta.logprobs
+        adds = (
+            delta.text
+            or delta.reasoning
+            or delta.tool_calls
+            or delta.refusal
+            or delta.logprobs
+            or delta.reasoning_details
+        )
         return delta if adds else None
 
     def _add_content(self, content: object, delta: Delta) -> None:
@@ -170,6 +177,7 @@ class _ChoiceCollector:
         finished = bool(self.choice.finish_reason)
         details = list(dicts(message.get("reasoning_details")))
         self._details.add(details, whole=whole)
+        delta.reasoning_details = details
         delta.reasoning = (
             as_str(message.get("reasoning")) or as_str(message.get("reasoning_content")) or _detail_text(details)
         )

@@ -113,10 +113,12 @@ def headers_of(
     return headers
 
 
-def body_of(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> JSONDict:
+def body_of(
+    model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], *, keep_empty: bool = False
+) -> JSONDict:
     """Return the body of a chat request.
 
-    None and empty lists or dicts are left out: some providers reject an empty `stop` or `tools`.
+    None and empty lists or dicts are left out unless `keep_empty`: some providers reject an empty `stop` or `tools`.
 
     Raises:
         ConfigurationError: There are no messages.
@@ -125,7 +127,7 @@ def body_of(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mappi
         raise ConfigurationError("`messages` is empty. Pass at least one message.")
     body: JSONDict = {"model": model, "messages": list(messages)}
     for name, value in parameters.items():
-        if value is not None and not (isinstance(value, list | tuple | dict) and not value):
+        if keep_empty or (value is not None and not (isinstance(value, list | tuple | dict) and not value)):
             body[name] = value
     return body
 

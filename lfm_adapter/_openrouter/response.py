@@ -152,6 +152,7 @@ class ReplyReader(BodyReader):
             Delta(
                 text=choice.text,
                 reasoning=choice.reasoning,
+                reasoning_details=choice.reasoning_details,
                 tool_calls=choice.tool_calls,
                 refusal=choice.refusal or "",
                 logprobs=choice.logprobs,

@@ -209,6 +209,7 @@ class Delta:
     Attributes:
         text: Characters of the answer.
         reasoning: Characters of the reasoning.
+        reasoning_details: Pieces of OpenRouter's reasoning blocks, as sent.
         tool_calls: Pieces of tool calls.
         refusal: Characters of a refusal.
         logprobs: The log probabilities of these tokens.
@@ -224,6 +225,7 @@ class Delta:
     logprobs: JSONDict | None = None
     index: int = 0
     generation_id: str | None = None
+    reasoning_details: list[JSONDict] = field(default_factory=list)
     reply: Reply | None = None
 
 

@@ -55,4 +55,5 @@ def test_a_reply_says_all_that_was_sent(said, ending):
 @given(replies(), st.sampled_from(ENDINGS))
 def test_no_delta_is_handed_on_that_adds_nothing(said, ending):
     for delta in read_stream(said.events(ending)).deltas:
-        assert delta.text or delta.reasoning or delta.refusal or delta.tool_calls or delta.logprobs
+        added = (delta.text, delta.reasoning, delta.reasoning_details, delta.refusal, delta.tool_calls, delta.logprobs)
+        assert any(added)

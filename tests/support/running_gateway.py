@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MADE_UP_KEY", "Gateway"]
 
 MADE_UP_KEY = "sk-or-v1-made-up-for-tests"
-START_TIMEOUT_S = 240  # the Proxy imports for 10 s, and this machine may be busy
+START_TIMEOUT_S = 60  # this machine may be busy
 END_TIMEOUT_S = 30
 
 # The first line that is printed only once the gateway serves, or has failed.

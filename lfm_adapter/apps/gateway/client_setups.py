@@ -25,7 +25,7 @@ _SETUPS = {
     "Continue": "config.yaml: provider openai, model {model}, apiBase {base_url}, the key as apiKey",
     "LibreChat": "librechat.yaml: endpoints.custom with baseURL {base_url}, the key as apiKey, models.fetch true",
     "SillyTavern": 'Chat Completion, source "Custom (OpenAI-compatible)", {base_url}, the key, model {model}',
-    "Mantella": "LLM Service {base_url}, the key in GPT_SECRET_KEY.txt, model {model}",
+    "Mantella": "lfm gateway --open; LLM Service {base_url}, model {model}",
     "CHIM": "a connector openaijson with URL {base_url}/chat/completions, the key, model {model}",
 }
 

@@ -4,53 +4,100 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["checked_key", "stored_key"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
-MIN_KEY_CHARS = 20  # LiteLLM refuses some weak keys, and a short one can be guessed
+__all__ = ["MIN_KEY_CHARS", "checked_key", "key_file", "stored_key"]
+
+MIN_KEY_CHARS = 8
 
 
-def stored_key() -> str:
+def key_file() -> Path:
+    """Return where the key of this user's gateways is."""
+    return Path(typer.get_app_dir("lfm-adapter")) / "gateway-key"
+
+
+def stored_key(on_damage: Callable[[str], None]) -> str:
     """Return the key of this user's gateways; create it on first use, in a file that only the user can read.
+
+    Args:
+        on_damage: Is told when the file held no key and was replaced.
 
     Raises:
         ConfigurationError: The file cannot be read or written.
     """
-    file = Path(typer.get_app_dir("lfm-adapter")) / "gateway-key"
+    file = key_file()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return checked_key(file.read_text(encoding="utf-8").strip(), f"The key in {file}")
-        key = f"sk-{secrets.token_urlsafe(32)}"
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(f"{key}\n")
+        with _locked(file.with_suffix(".lock")):  # several gateways may start for the first time at once
+            found = file.read_bytes() if file.exists() else None
+            key = (found or b"").decode("utf-8", "replace").strip()
+            if _problem(key) is None:
+                return key
+            key = f"sk-{secrets.token_urlsafe(32)}"
+            _replace(file, f"{key}\n")
     except OSError as error:
         raise ConfigurationError(
-            f"Cannot store the gateway's key in {file}: {error.strerror}. Set LITELLM_MASTER_KEY instead."
+            f"Cannot store the gateway's key in {file}: {error.strerror}. Set LFM_GATEWAY_KEY instead."
         ) from error
+    if found is not None:
+        on_damage(f"{file} did not hold a key, so it has a new one. Enter the new key in your apps.")
     return key
 
 
 def checked_key(key: str, source: str) -> str:
-    """Return `key`.
+    """Return `key` without the spaces around it.
 
     Args:
         key: The key.
         source: Where it comes from, for the error.
 
     Raises:
-        ConfigurationError: LiteLLM would refuse the key.
+        ConfigurationError: It is too short, or cannot be sent in a header.
     """
-    if not key.startswith("sk-") or len(key) < MIN_KEY_CHARS or not key.isascii() or any(map(str.isspace, key)):
-        raise ConfigurationError(
-            f"{source} must start with `sk-` and have at least {MIN_KEY_CHARS} ASCII characters without spaces, as "
-            "LiteLLM requires."
-        )
+    key = key.strip()
+    if problem := _problem(key):
+        raise ConfigurationError(f"{source} {problem}.")
     return key
+
+
+def _problem(key: str) -> str | None:
+    if len(key) < MIN_KEY_CHARS:
+        return f"must have at least {MIN_KEY_CHARS} characters"
+    return None if key.isprintable() and "\ufffd" not in key else "must be text without line breaks"
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file at once: whoever reads it sees the old text or the new one. `mkstemp` lets the owner alone read."""
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold a lock among the processes of this user, where the system has `flock`."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with file.open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,122 @@
+"""Who may use the gateway: the key, web pages of other origins, and apps that send no key of their own."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lfm_adapter.apps.gateway.errors import GatewayError
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["Access", "is_loopback_host"]
+
+_EXPOSED = "Retry-After, X-LFM-Model, X-LFM-Retired-Model, X-Generation-Id"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The rules.
+
+    Attributes:
+        key: What clients must send.
+        key_place: Where a user finds it, for the error.
+        is_open: Take any key, or none. Only for an address on this machine.
+        allowed_origins: Web pages, beside those of this machine, that may use the gateway; "*" for all.
+
+    Raises:
+        ConfigurationError: An origin is malformed, or `is_open` goes with all origins.
+    """
+
+    key: str = field(repr=False)
+    key_place: str
+    is_open: bool = False
+    allowed_origins: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for origin in self.allowed_origins - {"*"}:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin:
+                raise ConfigurationError(
+                    f"`--allow-origin` must be like https://app.example.com, without a path; got {origin!r}."
+                )
+        if self.is_open and "*" in self.allowed_origins:
+            raise ConfigurationError("`--open` needs no key, so `--allow-origin` must name the origins; got '*'.")
+
+    def check(self, request: web.Request) -> None:
+        """Check a request that is not a preflight.
+
+        Raises:
+            GatewayError: It may not use the gateway.
+        """
+        if not self.is_open:
+            self._check_key(request)
+            return
+        # A web page can point its own name at 127.0.0.1, and send forms and plain text there without being asked.
+        if not is_loopback_host(urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""):
+            raise GatewayError(
+                403, "This gateway is open for this machine alone: use 127.0.0.1 or localhost as its host."
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and not self.allows_origin(origin):
+            raise GatewayError(
+                403,
+                f"Web pages of {origin} may not use this gateway. Start it with `--allow-origin {origin}` to allow it.",
+            )
+        if request.method == "POST" and not _is_json(request.content_type):
+            raise GatewayError(415, f"Send JSON with `Content-Type: application/json`, not {request.content_type}.")
+
+    def allows_origin(self, origin: str) -> bool:
+        """Return whether web pages of `origin` may read answers."""
+        if origin in self.allowed_origins or "*" in self.allowed_origins:
+            return True
+        parts = urlsplit(origin)
+        return parts.scheme in ("http", "https") and is_loopback_host(parts.hostname or "")
+
+    def cors_headers(self, request: web.Request) -> dict[str, str]:
+        """Return the headers that let a web page read the response; none for a page that may not."""
+        origin = request.headers.get("Origin")
+        if origin is None or not self.allows_origin(origin):
+            return {}
+        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin", "Access-Control-Expose-Headers": _EXPOSED}
+        if request.method != "OPTIONS":
+            return headers
+        headers |= {
+            "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+            "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", "*"),
+            "Access-Control-Max-Age": "600",
+        }
+        if request.headers.get("Access-Control-Request-Private-Network") == "true":
+            headers["Access-Control-Allow-Private-Network"] = "true"
+        return headers
+
+    def _check_key(self, request: web.Request) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        shown = token or request.headers.get("x-api-key") or request.headers.get("api-key") or ""
+        if hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), self.key.encode()):
+            return
+        problem = "is not the one of this gateway" if shown else "is missing"
+        raise GatewayError(
+            401,
+            f"The API key {problem}. Enter the gateway's key in your app: {self.key_place}.",
+            code="invalid_api_key",
+        )
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether a host names this machine whatever a name server says."""
+    host = host.rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type == "application/json" or content_type.endswith("+json")

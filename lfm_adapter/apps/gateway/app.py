@@ -1,0 +1,112 @@
+"""The gateway's HTTP server: its addresses, its access rules, and its errors."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from lfm_adapter._version import __version__
+from lfm_adapter.apps.gateway.call import GATEWAY, Gateway
+from lfm_adapter.apps.gateway.chat import chat_completions, json_response
+from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
+from lfm_adapter.errors import LFMError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["create_app"]
+
+Handler = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
+
+MAX_BODY_BYTES = 64 * 1024 * 1024  # images go out as text
+
+# As OpenAI's clients build addresses, as clients of OpenRouter do, and as those do that are given no version.
+_PREFIXES = ("/v1", "", "/api/v1")
+
+_OPEN_PATHS = frozenset({"/health"})
+
+logger = logging.getLogger("lfm_adapter.gateway")
+
+
+def create_app(gateway: Gateway) -> web.Application:
+    """Return the server's application."""
+    app = web.Application(middlewares=[_answer_errors], client_max_size=MAX_BODY_BYTES)
+    app[GATEWAY] = gateway
+    app.on_response_prepare.append(_add_cors_headers)
+    _add(app, "POST", "/chat/completions", chat_completions)
+    _add(app, "GET", "/models", _models)
+    _add(app, "GET", "/models/{name:.+}", _model)
+    _add(app, "GET", "/model/info", _model_info)
+    app.router.add_get("/health", _health)
+    app.router.add_route("*", "/{path:.*}", _not_found)
+    return app
+
+
+def _add(app: web.Application, method: str, path: str, handler: Callable[..., Awaitable[web.StreamResponse]]) -> None:
+    for prefix in _PREFIXES:
+        app.router.add_route(method, prefix + path, handler)
+        if not path.endswith("}"):
+            app.router.add_route(method, f"{prefix}{path}/", handler)
+
+
+@web.middleware
+async def _answer_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Check who asks, and put every error into the form that the client's API has."""
+    try:
+        if request.method == "OPTIONS":
+            return web.Response()
+        if request.path not in _OPEN_PATHS:
+            request.app[GATEWAY].access.check(request)
+        return await handler(request)
+    except GatewayError as error:
+        told = error
+    except LFMError as error:
+        told = to_gateway_error(error)
+    except web.HTTPRequestEntityTooLarge:
+        told = GatewayError(413, f"The request is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.")
+    except web.HTTPException as error:
+        told = GatewayError(error.status, error.reason)
+    except ConnectionResetError:
+        raise
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        told = GatewayError(500, "The gateway failed. Its log has the reason.")
+    return json_response(told.body(), status=told.status, headers=told.headers)
+
+
+async def _add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(request.app[GATEWAY].access.cors_headers(request))
+
+
+async def _models(request: web.Request) -> web.Response:
+    return json_response({"object": "list", "data": request.app[GATEWAY].models.listing()})
+
+
+async def _model(request: web.Request) -> web.Response:
+    name = request.match_info["name"].rstrip("/")
+    row = request.app[GATEWAY].models.find(name)
+    if row is None:
+        raise GatewayError(404, f"The model {name!r} does not exist here.", code="model_not_found")
+    return json_response(row)
+
+
+async def _model_info(request: web.Request) -> web.Response:
+    return json_response({"data": request.app[GATEWAY].models.info()})
+
+
+async def _health(_: web.Request) -> web.Response:
+    return json_response({"status": "ok", "version": __version__})
+
+
+async def _not_found(request: web.Request) -> web.Response:
+    base = f"{request.scheme}://{request.host}/v1"
+    raise GatewayError(
+        404,
+        f"Nothing is at {request.method} {request.path}. The base URL of this gateway is {base}; chat requests go to "
+        f"{base}/chat/completions.",
+        code="unknown_url",
+    )

@@ -1,0 +1,236 @@
+"""One call of a client: what it asks, as whom, for how long, and which models may answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aiohttp import web
+
+from lfm_adapter import catalog
+from lfm_adapter._client.async_client import AsyncLFMClient
+from lfm_adapter._json import as_number
+from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter.apps.gateway.errors import GatewayError
+from lfm_adapter.errors import (
+    APIConnectionError,
+    APIError,
+    ContextWindowExceededError,
+    NotFoundError,
+    PaymentRequiredError,
+    RateLimitError,
+    ServerError,
+    StreamInterruptedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.apps.gateway.access import Access
+    from lfm_adapter.apps.gateway.models import Models, Route
+    from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
+
+__all__ = ["GATEWAY", "Call", "Gateway", "read_object"]
+
+T = TypeVar("T")
+
+RETRY_DELAY_S = 0.4
+
+# In place of upstream's own `Retry-After`: a longer one is left to another model, or to the client.
+MAX_RETRY_AFTER_S = 1.0
+
+# How clients tell for how long they wait: OpenAI's SDKs in the first two.
+_WAIT_HEADERS = ("X-Stainless-Read-Timeout", "X-Stainless-Timeout", "X-Request-Timeout")
+MAX_WAIT_S = 3600.0
+
+# What identifies an app, and what OpenRouter reads in headers. A client's provider keys are not among them.
+_PASSED_HEADERS = (
+    "HTTP-Referer", "X-Title", "X-OpenRouter-Title", "X-OpenRouter-Categories", "X-OpenRouter-App-Visibility",
+    "X-OpenRouter-Metadata", "X-OpenRouter-Cache", "X-OpenRouter-Cache-TTL", "X-OpenRouter-Cache-Clear", "X-Session-Id",
+)  # fmt: skip
+_ATTRIBUTION_HEADERS = _PASSED_HEADERS[:4]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """What all calls of a gateway share.
+
+    Attributes:
+        settings: Where requests go, and with which key. Nothing that a client sends changes either.
+        models: The models that are served.
+        access: Who may use it.
+        default_model: The model of requests that name none.
+        wait_s: Seconds until an answer, or the first token of a stream, unless a client waits longer.
+    """
+
+    settings: Settings = field(repr=False)
+    models: Models
+    access: Access
+    default_model: str
+    wait_s: float = 30.0
+
+
+GATEWAY = web.AppKey("gateway", Gateway)
+
+
+async def read_object(request: web.Request) -> JSONDict:
+    """Return the JSON object that a client sent.
+
+    Raises:
+        GatewayError: It is none.
+    """
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise GatewayError(400, f"The request is not valid JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise GatewayError(400, "The request must be a JSON object.")
+    return body
+
+
+class Call:
+    """A chat request of a client.
+
+    Attributes:
+        app: The client's name, as it gives it.
+        model: The name that it asks for.
+        route: The models that may answer.
+        stream: Whether it asks for a stream.
+
+    Raises:
+        GatewayError: The request is malformed, or names a model that is not served.
+    """
+
+    def __init__(self, gateway: Gateway, request: web.Request, body: JSONDict) -> None:
+        fields = dict(body)
+        self.model = fields.pop("model", None) or gateway.default_model
+        if not isinstance(self.model, str):
+            raise GatewayError(400, "`model` must be a string.")
+        self._messages = _checked_messages(fields.pop("messages", None))
+        self.stream = bool(fields.pop("stream", False))
+        self.route: Route = gateway.models.route(self.model)
+        self._falls_back = not fields.pop("disable_fallbacks", False) and not fields.get("models")
+        self._fields = fields
+        self.app = app_name(request)
+        self._wait_s = _wait_s(request, gateway.wait_s)
+        self._client = AsyncLFMClient.from_settings(gateway.settings.with_overrides(_identity(request)))
+
+    async def reply(self) -> tuple[str, Reply]:
+        """Return the whole reply, and the model that was asked for it."""
+        return await self._first_answer(self._ask)
+
+    async def open_stream(self) -> tuple[str, AsyncStream, Delta]:
+        """Return the model that answers, its stream, and the first delta."""
+        model, (stream, delta) = await self._first_answer(self._open)
+        return model, stream, delta
+
+    async def _ask(self, model: str) -> Reply:
+        return await self._client.chat(self._messages, model=model, extra_body=self._fields)
+
+    async def _open(self, model: str) -> tuple[AsyncStream, Delta]:
+        stream = self._client.stream(self._messages, model=model, extra_body=self._fields)
+        return stream, await anext(stream)
+
+    async def _first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
+        """Ask the models in turn until one answers.
+
+        Raises:
+            APIError: None did; the error is that of the first.
+            GatewayError: The time is over.
+        """
+        try:
+            async with asyncio.timeout(self._wait_s):
+                return await self._in_turn(ask)
+        except TimeoutError as error:
+            raise GatewayError(
+                504,
+                f"No answer came within {self._wait_s:g} s. Try again, ask for a stream, or for a shorter answer. "
+                "Clients that wait longer can send their seconds in the header X-Request-Timeout.",
+                code="timeout",
+            ) from error
+
+    async def _in_turn(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
+        first: APIError | None = None
+        models = self.route.models if self._falls_back else self.route.models[:1]
+        failure: APIError | None = None
+        for model in models:
+            if failure is not None and not _may_replace(failure, model):
+                continue
+            try:
+                return model, await self._with_retry(ask, model)
+            except APIError as error:
+                first = first or error
+                if not _is_replaceable(error):
+                    break
+                failure = error
+        raise first or AssertionError("a route has a model")
+
+    async def _with_retry(self, ask: Callable[[str], Awaitable[T]], model: str) -> T:
+        try:
+            return await ask(model)
+        except (RateLimitError, ServerError, APIConnectionError) as error:
+            if (
+                not error.is_retryable
+                or error.partial is not None
+                or isinstance(error, StreamInterruptedError)
+                or (error.retry_after or 0) > MAX_RETRY_AFTER_S
+            ):
+                raise
+            await asyncio.sleep(error.retry_after or RETRY_DELAY_S)
+        return await ask(model)
+
+
+def _is_replaceable(error: APIError) -> bool:
+    """Return whether another model may answer what failed with `error`: nothing of an answer has come, or was paid."""
+    if error.partial is not None or isinstance(error, StreamInterruptedError):
+        return False
+    if isinstance(error, ContextWindowExceededError | NotFoundError | PaymentRequiredError | RateLimitError):
+        return True
+    return error.status_code is not None and error.status_code >= 500
+
+
+def _may_replace(error: APIError, model: str) -> bool:
+    """Return whether `model` can do what failed with `error`."""
+    card = catalog.get(model)
+    if isinstance(error, ContextWindowExceededError):
+        failed = error.context_length or (catalog.get(error.model or "").context_length or 0)
+        return (card.context_length or 0) > failed
+    return card.is_free or not isinstance(error, PaymentRequiredError)
+
+
+def app_name(request: web.Request) -> str:
+    """Return the name of the app that asks: its title, else its address, else its program."""
+    headers = request.headers
+    for name in ("X-OpenRouter-Title", "X-Title", "HTTP-Referer"):
+        if value := _clean(headers.get(name, "")).strip():
+            return value[:80]
+    return (_clean(headers.get("User-Agent", "")).partition("/")[0].strip() or "unknown")[:80]
+
+
+def _identity(request: web.Request) -> dict[str, Any]:
+    """Return the settings that credit the client's app, where it names one, and pass on what OpenRouter reads."""
+    passed = {name: _clean(request.headers[name]) for name in _PASSED_HEADERS if name in request.headers}
+    if not passed:
+        return {}
+    is_credited = any(name in passed for name in _ATTRIBUTION_HEADERS)
+    return {"default_headers": passed} | ({"attribution": Attribution()} if is_credited else {})
+
+
+def _clean(header: str) -> str:
+    """Return a header's text. aiohttp keeps bytes that are not UTF-8 as lone surrogates."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _wait_s(request: web.Request, default: float) -> float:
+    asked = (as_number(request.headers.get(name)) for name in _WAIT_HEADERS)
+    longest = max((seconds for seconds in asked if seconds is not None and seconds > 0), default=default)
+    return min(longest, MAX_WAIT_S)
+
+
+def _checked_messages(messages: object) -> list[JSONDict]:
+    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
+        raise GatewayError(400, "`messages` must be a list with at least one message, each a JSON object.")
+    return messages

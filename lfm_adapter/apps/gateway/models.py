@@ -1,0 +1,232 @@
+"""The models of a gateway: the names that clients may use, what answers to each, and how they are listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from lfm_adapter import catalog
+from lfm_adapter.apps.gateway.errors import GatewayError
+from lfm_adapter.types import ModelCard, Pricing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import JSONDict
+
+__all__ = ["CatalogModels", "LocalModel", "Models", "Route"]
+
+# Retired, but still the model that most programs name. Its successor answers.
+_KEPT = "liquid/lfm-3b"
+
+# Clients ask for as many output tokens as they are told a model has, and the prompt needs its share of the context.
+_OUTPUT_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers to one name.
+
+    Attributes:
+        models: The ids to ask, in this order, until one answers.
+        retired: The retired model that was named, if its successor is asked instead.
+    """
+
+    models: tuple[str, ...]
+    retired: str | None = None
+
+
+class CatalogModels:
+    """Liquid's models as OpenRouter serves them.
+
+    Args:
+        is_openrouter: Whether OpenRouter answers. Another server decides itself what a retired model's name means.
+        any_model: Whether clients may name models that the catalogue does not have.
+    """
+
+    def __init__(self, *, is_openrouter: bool = True, any_model: bool = False) -> None:
+        self._is_openrouter = is_openrouter
+        self._any_model = any_model
+        chat = [card for card in catalog.models() if card.kind == "chat"]
+        self._live = [card for card in chat if card.status == "live"]
+        self.cards = [card for card in chat if card.status == "live" or card.id == _KEPT]
+
+    def names(self) -> list[str]:
+        """Return the names to show, one for each model."""
+        return [short_name(card) for card in self.cards]
+
+    def default_name(self, settings: Settings) -> str:
+        """Return the name of the model that the settings choose."""
+        return short_name(catalog.get(self.route(settings.model).models[0]))
+
+    def route(self, name: str) -> Route:
+        """Return what answers to `name`.
+
+        Raises:
+            GatewayError: The gateway does not serve it.
+        """
+        card = catalog.get(name)
+        if card.kind != "chat":
+            raise GatewayError(400, f"{name} is not a chat model.", code="wrong_endpoint")
+        if card.status == "unknown" and not self._any_model:
+            known = ", ".join(self.names())
+            hint = " Start `lfm gateway` with `--any-model` for others." if self._is_openrouter else ""
+            raise GatewayError(
+                404, f"The model {name!r} does not exist here. Known: {known}.{hint}", code="model_not_found"
+            )
+        if card.status == "unknown":
+            return Route((name,))
+        sent = name if "/" in name else card.id
+        others = tuple(other.id for other in self._fallbacks(card))
+        if card.status == "retired" and self._is_openrouter and others:
+            return Route(others, retired=card.id)
+        return Route((sent, *others))
+
+    def _fallbacks(self, card: ModelCard) -> Sequence[ModelCard]:
+        """Return the models that may answer instead, the most similar first; only free ones for a free one."""
+        base = card.id.rpartition(":")[0] or card.id
+        others = [other for other in self._live if other.id not in (card.id, base)]
+        named = [other for successor in card.successors for other in others if other.id == successor]
+        rest = [other for other in others if other not in named and (other.is_free or not card.is_free)]
+        return named + sorted(rest, key=lambda other: other.id.removesuffix(":free") != base)
+
+    def listing(self) -> list[JSONDict]:
+        """Return the models in OpenAI's form, with the fields that OpenRouter adds."""
+        return [listed(short_name(card), card) for card in self.cards]
+
+    def find(self, name: str) -> JSONDict | None:
+        """Return a model's row of the listing, under the name that was asked for."""
+        return next((listed(name, card) for card in self.cards if name in (card.id, *card.aliases)), None)
+
+    def info(self) -> list[JSONDict]:
+        """Return the models as `/v1/model/info` of LiteLLM's Proxy lists them."""
+        return [_info(short_name(card), card) for card in self.cards]
+
+
+class LocalModel:
+    """One model on this machine, which answers to every name.
+
+    Args:
+        model: Its id at the local server.
+        context_length: Its context in tokens.
+        max_tokens: Maximum tokens of an answer, unless the client sets its own.
+    """
+
+    def __init__(self, model: str, context_length: int, max_tokens: int | None = None) -> None:
+        self._model = model
+        free = Pricing(prompt=Decimal(0), completion=Decimal(0))
+        self._card = ModelCard(
+            model, model, status="live", context_length=context_length, max_output_tokens=max_tokens, pricing=free
+        )
+        self.cards = [self._card]
+
+    def names(self) -> list[str]:
+        """See `CatalogModels.names`."""
+        return [self._model]
+
+    def default_name(self, settings: Settings) -> str:
+        """See `CatalogModels.default_name`."""
+        return self._model
+
+    def route(self, name: str) -> Route:  # clients stay set up for OpenRouter's models
+        """See `CatalogModels.route`."""
+        return Route((self._model,))
+
+    def listing(self) -> list[JSONDict]:
+        """See `CatalogModels.listing`."""
+        return [listed(self._model, self._card)]
+
+    def find(self, name: str) -> JSONDict | None:
+        """See `CatalogModels.find`."""
+        return listed(name, self._card) if name == self._model else None
+
+    def info(self) -> list[JSONDict]:
+        """See `CatalogModels.info`."""
+        return [_info(self._model, self._card)]
+
+
+Models = CatalogModels | LocalModel
+
+
+def short_name(card: ModelCard) -> str:
+    """Return the name that clients are shown."""
+    return card.aliases[0] if card.aliases else card.id
+
+
+def listed(name: str, card: ModelCard) -> JSONDict:
+    """Return a model as `/v1/models` lists it: OpenAI's fields, and those that OpenRouter adds."""
+    created = card.created or datetime.now(tz=UTC).date()
+    output = _max_output(card)
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(datetime.combine(created, time(tzinfo=UTC)).timestamp()),
+        "owned_by": card.id.partition("/")[0],
+        "name": card.name,
+        "canonical_slug": card.canonical_slug or card.id,
+        "context_length": card.context_length,
+        "max_input_tokens": card.context_length,
+        "architecture": {"modality": "text->text", "input_modalities": ["text"], "output_modalities": ["text"]},
+        "pricing": {
+            "prompt": _price(card.pricing.prompt),
+            "completion": _price(card.pricing.completion),
+            "request": _price(card.pricing.request or Decimal(0)),
+        },
+        "top_provider": {
+            "context_length": card.context_length,
+            "max_completion_tokens": output,
+            "is_moderated": False,
+        },
+        "supported_parameters": _supported_parameters(card),
+    }
+
+
+def _info(name: str, card: ModelCard) -> JSONDict:
+    prices, can = card.pricing, card.capabilities
+    return {
+        "model_name": name,
+        "litellm_params": {"model": f"lfm/{card.id}"},
+        "model_info": {
+            "id": name,
+            "key": f"lfm/{card.id}",
+            "mode": "chat",
+            "litellm_provider": "lfm",
+            "max_tokens": _max_output(card),
+            "max_output_tokens": _max_output(card),
+            "max_input_tokens": card.context_length,
+            "input_cost_per_token": None if prices.prompt is None else float(prices.prompt),
+            "output_cost_per_token": None if prices.completion is None else float(prices.completion),
+            "supports_function_calling": True,
+            "supports_tool_choice": True,
+            "supports_response_schema": True,
+            "supports_system_messages": True,
+            "supports_reasoning": bool(can.reasoning),
+            "supports_vision": False,
+        },
+    }
+
+
+def _max_output(card: ModelCard) -> int | None:
+    """Return how many output tokens a client may plan with: well under the context, which the prompt shares."""
+    share = None if card.context_length is None else card.context_length // _OUTPUT_SHARE
+    known = [limit for limit in (share, card.max_output_tokens) if limit is not None]
+    return min(known, default=None)
+
+
+# Those of every model that OpenRouter serves; an unknown list would look like none.
+_COMMON_PARAMETERS = frozenset({"max_tokens", "seed", "stop", "temperature", "top_p"})
+
+# The client writes tools and schemas into the prompt where a model has no native support.
+_BY_PROMPT = frozenset({"response_format", "structured_outputs", "tool_choice", "tools"})
+
+
+def _supported_parameters(card: ModelCard) -> list[str]:
+    reasoning = frozenset({"include_reasoning", "reasoning"} if card.capabilities.reasoning else ())
+    return sorted((card.supported_parameters or _COMMON_PARAMETERS) | _BY_PROMPT | reasoning)
+
+
+def _price(price: Decimal | None) -> str:
+    return "-1" if price is None else f"{price:f}"  # OpenRouter's word for a price that is not known

@@ -1,0 +1,84 @@
+"""Runs the gateway: binds its port, serves until a signal, and closes what is open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from lfm_adapter.apps.gateway.app import create_app
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lfm_adapter.apps.gateway.call import Gateway
+
+__all__ = ["FIRST_PORT", "PORTS_TRIED", "listen", "serve", "serve_until"]
+
+FIRST_PORT = 4000
+PORTS_TRIED = 50
+
+BACKLOG = 1024
+CLOSE_TIMEOUT_S = 1.0  # for requests in progress
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        host: The address.
+        port: The port; 0 for any free one, None for the first free one from `FIRST_PORT` on.
+
+    Raises:
+        ConfigurationError: The address cannot be listened on.
+    """
+    reason: str | None = None
+    for candidate in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else [port]:
+        try:
+            family = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0][0]
+            return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
+        except OSError as error:
+            reason = error.strerror
+    tried = f"{host}:{port}" if port is not None else f"{host}, ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1}"
+    raise ConfigurationError(f"Cannot listen on {tried}: {reason}. Choose another with `--host` and `--port`.")
+
+
+def serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        gateway: What to serve.
+        listener: A socket that listens.
+        on_ready: Is called once requests are answered.
+    """
+
+    async def until_a_signal() -> None:
+        stopped = asyncio.Event()
+        if os.name != "nt":  # there, KeyboardInterrupt ends `asyncio.run`
+            for kind in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
+        await serve_until(stopped, gateway, listener, on_ready)
+
+    asyncio.run(until_a_signal())
+
+
+async def serve_until(
+    stopped: asyncio.Event, gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
+    """Serve in the running loop until `stopped` is set: see `serve`."""
+    # A client that hangs up cancels its handler, and with it the request upstream.
+    runner = web.AppRunner(
+        create_app(gateway), handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        on_ready()
+        await stopped.wait()
+    finally:
+        await runner.cleanup()
