@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["to_wire"]
 
+_ROLES: dict[type, str] = {HumanMessage: "user", AIMessage: "assistant", ToolMessage: "tool"}
 _WIRE_PARTS = {"file", "image_url", "input_audio", "text", "video_url"}
 
 # OpenRouter's names of audio formats where they differ from the MIME type's
@@ -64,17 +65,14 @@ def _tool_results(message: BaseMessage) -> Iterator[JSONDict]:
 
 
 def _role(message: BaseMessage) -> str:
-    if isinstance(message, HumanMessage):
-        return "user"
-    if isinstance(message, AIMessage):
-        return "assistant"
-    if isinstance(message, ToolMessage):
-        return "tool"
+    if isinstance(message, ChatMessage):
+        return message.role
     if isinstance(message, SystemMessage):
         # LangChain's convention for OpenAI's "developer" messages.
         return str(message.additional_kwargs.get("__openai_role__", "system"))
-    if isinstance(message, ChatMessage):
-        return message.role
+    for cls, role in _ROLES.items():
+        if isinstance(message, cls):
+            return role
     raise ConfigurationError(
         f"A {type(message).__name__} cannot be sent to a chat model. Use a human, AI, system or tool message."
     )

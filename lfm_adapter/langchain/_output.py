@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
@@ -21,19 +21,17 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._tools import to_openai_tool
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.runnables import Runnable
     from pydantic import BaseModel
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.langchain.chat_model import ChatLFM
 
-__all__ = ["Method", "default_method", "structured"]
-
-Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
+__all__ = ["default_method", "structured"]
 
 
-def default_method(settings: Settings) -> Method:
+def default_method(settings: Settings) -> str:
     """Return the best method that the client's model supports.
 
     A native schema is better than native tools. For a model without both, or of which nothing is known, the client
@@ -50,10 +48,10 @@ def default_method(settings: Settings) -> Method:
 
 
 def structured(
-    model: ChatLFM,
+    model: BaseChatModel,
     schema: dict[str, Any] | type,
     *,
-    method: Method,
+    method: str,
     include_raw: bool,
     strict: bool | None,
     **kwargs: Any,

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, Settings
+from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, sends_env_key
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.types import ChatRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-__all__ = ["ALIASES", "FROM_CALLS", "client_options", "is_client_option", "named_arguments", "settings_of"]
+__all__ = ["ALIASES", "CLIENT_OPTIONS", "FROM_CALLS", "client_options", "named_arguments", "settings_of"]
 
 ALIASES = {
     "model_name": "model",
@@ -37,22 +37,23 @@ ALIASES = {
 FROM_CALLS = frozenset({"messages", "stream"})
 """Fields of the request that `invoke` and `stream` set, and users cannot."""
 
+CLIENT_OPTIONS = frozenset(option.name for option in fields(ClientOptions)) - {"model"}
+"""Fields that are for the client, such as `api_key`, and not for the model."""
+
 _FROM_ENVIRONMENT = frozenset({"api_key", "base_url", "app_url", "app_title", "app_categories"})
-_CLIENT_OPTIONS = frozenset(option.name for option in fields(ClientOptions)) - {"model"}
-_PLAIN_OPTIONS = ("model", *sorted(_CLIENT_OPTIONS - {"api_key", "default_headers", "app_categories"}))
+_PLAIN_OPTIONS = ("model", *sorted(CLIENT_OPTIONS - {"api_key", "default_headers", "app_categories"}))
 
 _plain_values = itemgetter(*_PLAIN_OPTIONS)
 
 
-def is_client_option(name: str) -> bool:
-    """Tell whether an argument of a call, such as `api_key`, is for the client and not for the model."""
-    return ALIASES.get(name, name) in _CLIENT_OPTIONS
-
-
 def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return those arguments of a call that are for the client, under the names of `ClientOptions`."""
-    named = {ALIASES.get(name, name): value for name, value in call.items() if is_client_option(name)}
-    return {name: value for name, value in named.items() if value is not None or name not in _FROM_ENVIRONMENT}
+    return {
+        name: value
+        for given, value in call.items()
+        if (name := ALIASES.get(given, given)) in CLIENT_OPTIONS
+        and (value is not None or name not in _FROM_ENVIRONMENT)
+    }
 
 
 def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +68,8 @@ def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> d
     more: dict[str, Any] = {}
     for given, value in arguments.items():
         name = ALIASES.get(given, given)
+        if name == "model" and not value:  # as `LFM_MODEL=` in a compose file
+            continue
         if name in known:
             before = named.get(name)
             if value is not None and before not in (None, value):
@@ -77,21 +80,17 @@ def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> d
         elif name in ChatRequest.__annotations__ and name not in FROM_CALLS:
             more[name] = value
         elif value is not None:
-            raise _unknown(name, [*known, *ALIASES])
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, [*known, *ALIASES], n=1)
+            advice = f" Did you mean `{near[0]}`?" if near else ""
+            raise ConfigurationError(
+                f"`ChatLFM` has no argument `{name}`.{advice} Pass fields of the request that it does not know in "
+                "`model_kwargs` or `extra_body`."
+            )
     if more:
         named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}
     return named
-
-
-def _unknown(name: str, known: Sequence[str]) -> ConfigurationError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1)
-    advice = f" Did you mean `{near[0]}`?" if near else ""
-    return ConfigurationError(
-        f"`ChatLFM` has no argument `{name}`.{advice} Pass fields of the request that it does not know in "
-        "`model_kwargs` or `extra_body`."
-    )
 
 
 def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings:
@@ -129,7 +128,6 @@ def _settings_of(
         options["when_retired"] = None
     if options["timeout"] is None:
         options["timeout"] = ClientOptions.timeout
-    options["model"] = options["model"] or DEFAULT_MODEL
     options["base_url"] = base_url_of(options["base_url"] or OPENROUTER_URL)
     settings = Settings(
         **options,

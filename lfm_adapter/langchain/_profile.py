@@ -15,12 +15,7 @@ _STATUS = {"live": "active", "preview": "active", "retired": "deprecated"}
 
 
 def to_profile(card: ModelCard, *, prompts_tools: bool) -> ModelProfile:
-    """Return what is known of a model, without what is unknown.
-
-    Args:
-        card: The model.
-        prompts_tools: Whether tools are written into the prompt of a model that has no native ones.
-    """
+    """Return what is known of a model; `prompts_tools` tells whether one without native tools is prompted for calls."""
     can = card.capabilities
     is_known = card.status != "unknown"
     # OpenRouter lists no Liquid model with vision or audio.
@@ -38,6 +33,6 @@ def to_profile(card: ModelCard, *, prompts_tools: bool) -> ModelProfile:
         "structured_output": can.structured_outputs,
         "reasoning_output": can.reasoning,
     }
-    # Older releases of langchain-core know fewer keys and warn about the others.
-    keys = ModelProfile.__annotations__
-    return cast("ModelProfile", {name: fact for name, fact in facts.items() if fact is not None and name in keys})
+    # LangChain warns about keys that its release does not know.
+    known = ModelProfile.__annotations__
+    return cast("ModelProfile", {name: fact for name, fact in facts.items() if fact is not None and name in known})

@@ -6,8 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from inspect import Signature, signature
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import ModelProfile
@@ -26,27 +25,26 @@ from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import APIError, ConfigurationError
-from lfm_adapter.langchain._blocks import PROVIDER, chunk_blocks, message_blocks
 from lfm_adapter.langchain._errors import to_langchain_error
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.langchain._params import (
     ALIASES,
+    CLIENT_OPTIONS,
     FROM_CALLS,
     client_options,
-    is_client_option,
     named_arguments,
     settings_of,
 )
-from lfm_adapter.langchain._replies import to_result
+from lfm_adapter.langchain._replies import PROVIDER, chunk_blocks, message_blocks, to_chunk, to_result
 
 if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
-
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter._client.sync_client import LFMClient
-    from lfm_adapter.langchain._output import Method
 
 __all__ = ["ChatLFM"]
+
+Tool: TypeAlias = dict[str, Any] | type | Callable[..., Any] | Runnable[Any, Any]
+Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
 
 register_translator(PROVIDER, message_blocks, chunk_blocks)
 
@@ -58,11 +56,10 @@ class ChatLFM(BaseChatModel, ClientOptions):
         `pip install lfm-adapter`, and set `OPENROUTER_API_KEY` (create a key at https://openrouter.ai/settings/keys).
 
     Key init args:
-        `model`, `temperature`, `max_tokens`, `stop`, `seed`, `reasoning`, `provider` and other fields of a request;
-        `extra_body` takes fields that have no argument. `api_key`, `base_url`, `timeout` (seconds), `max_retries`,
-        `tool_calling` and the other settings of `ClientOptions`, which documents them. Each may also be given for a
-        single call: `llm.invoke("Hello", temperature=0.9)`. The arguments of `ChatOpenRouter` work too, except that
-        its `timeout` is in milliseconds.
+        `model`, `temperature`, `max_tokens` and the other fields of a request below; `api_key`, `base_url`, `timeout`
+        (seconds), `max_retries`, `tool_calling` and the other settings of `ClientOptions`, which documents them. Each
+        may also be given for a single call: `llm.invoke("Hello", temperature=0.9)`. The arguments of `ChatOpenRouter`
+        work too, except that its `timeout` is in milliseconds.
 
     Instantiate:
         >>> from lfm_adapter import ChatLFM
@@ -118,14 +115,13 @@ class ChatLFM(BaseChatModel, ClientOptions):
         ```
 
     Response metadata:
-        `model_name`, `id` ("gen-…"), `provider`, `finish_reason`, `native_finish_reason`, `cost` (US$), `cost_source`
-        ("openrouter" or "catalog"), `cost_details`, `is_byok`, `logprobs`, `system_fingerprint`, `service_tier`,
-        `max_tokens_clamped`, `output_retries` and `validation_error`, each if known. `model_provider` is always
-        "openrouter": it names the format of the message, whichever server answered.
+        `model_name`, `id` ("gen-…"), `finish_reason`, `logprobs`, `system_fingerprint`, `service_tier` and the facts of
+        `types.Reply.metadata` (`provider`, `cost` …), each if known. `model_provider` is always "openrouter": it names
+        the format of the message, whichever server answered.
 
         ```python
         message.usage_metadata  # {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14, …}
-        message.response_metadata["cost"]
+        message.response_metadata["cost"]  # US$
         ```
 
     Errors:
@@ -175,7 +171,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
     """
 
     model: str = Field(  # pyright: ignore[reportIncompatibleVariableOverride]  # LangChain's is never None
-        default_factory=from_env("LFM_MODEL", default=DEFAULT_MODEL)
+        default_factory=lambda: os.environ.get("LFM_MODEL") or DEFAULT_MODEL
     )
     api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
         default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
@@ -234,9 +230,6 @@ class ChatLFM(BaseChatModel, ClientOptions):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Check the settings, and record how defaults were resolved, for copies that are built from all fields."""
-        if not self.model:  # `model=""`, or `LFM_MODEL=` in a compose file
-            object.__setattr__(self, "model", os.environ.get("LFM_MODEL") or DEFAULT_MODEL)
-            self.model_fields_set.discard("model")
         if self.model != DEFAULT_MODEL or os.environ.get("LFM_MODEL"):
             self.model_fields_set.add("model")
         settings = self._settings({})
@@ -271,23 +264,14 @@ class ChatLFM(BaseChatModel, ClientOptions):
 
         The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields.
         """
-        values = zip(_REQUEST_FIELDS, _request_values(self.__dict__), strict=True)
-        fields = {name: value for name, value in values if value is not None}
+        fields = {name: value for name, value in self.__dict__.items() if value is not None and name in _FIELDS}
         if stream and not call.get("stream_usage", self.stream_usage):
             fields["stream_options"] = None
+        named = {ALIASES.get(name, name): value for name, value in call.items()}
         known = type(self).model_fields
-        for more in (
-            self.model_kwargs,
-            call.get("model_kwargs"),
-            {
-                name: value
-                for name, value in call.items()
-                if (field := ALIASES.get(name, name)) in _SENT or field not in known
-            },
-            None if stop is None else {"stop": stop},
-            self.extra_body,
-            call.get("extra_body"),
-        ):
+        sent = {name: value for name, value in named.items() if name in _FIELDS or name == "model" or name not in known}
+        asked = {} if stop is None else {"stop": stop}
+        for more in (self.model_kwargs, call.get("model_kwargs"), sent, asked, self.extra_body, call.get("extra_body")):
             if more:
                 fields |= {ALIASES.get(name, name): value for name, value in more.items() if name not in FROM_CALLS}
         if "fallback_models" in fields:
@@ -299,11 +283,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
         return fields
 
     def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
         try:
             return to_result(self._client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
@@ -311,11 +291,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
             raise to_langchain_error(error) from error.__cause__
 
     async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
         try:
             return to_result(await self._async_client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
@@ -329,8 +305,6 @@ class ChatLFM(BaseChatModel, ClientOptions):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from lfm_adapter.langchain._chunks import to_chunk
-
         fields = self._parameters(stop, kwargs, stream=True)
         try:
             with self._client(kwargs).stream(to_wire(messages), **fields) as deltas:
@@ -349,8 +323,6 @@ class ChatLFM(BaseChatModel, ClientOptions):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        from lfm_adapter.langchain._chunks import to_chunk
-
         fields = self._parameters(stop, kwargs, stream=True)
         try:
             async with self._async_client(kwargs).stream(to_wire(messages), **fields) as deltas:
@@ -364,7 +336,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
 
     def bind_tools(
         self,
-        tools: Sequence["dict[str, Any] | type | Callable[..., Any] | BaseTool"],
+        tools: Sequence[Tool],
         *,
         tool_choice: dict[str, Any] | str | bool | None = None,
         strict: bool | None = None,
@@ -386,7 +358,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
         from lfm_adapter.langchain._tools import to_openai_tool, to_openai_tool_choice
 
         formatted = [to_openai_tool(tool, strict=strict) for tool in tools]
-        if tool_choice is not None and tool_choice is not False and tool_choice != "":
+        if tool_choice:
             kwargs["tool_choice"] = to_openai_tool_choice(tool_choice, formatted)
         if parallel_tool_calls is not None:
             kwargs["parallel_tool_calls"] = parallel_tool_calls
@@ -396,7 +368,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
         self,
         schema: dict[str, Any] | type,
         *,
-        method: "Method | None" = None,
+        method: Method | None = None,
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
@@ -415,8 +387,8 @@ class ChatLFM(BaseChatModel, ClientOptions):
         """
         from lfm_adapter.langchain._output import default_method, structured
 
-        method = method or default_method(self._settings({}))
-        return structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
+        chosen = method or default_method(self._settings({}))
+        return structured(self, schema, method=chosen, include_raw=include_raw, strict=strict, **kwargs)
 
     @property
     def model_name(self) -> str:
@@ -434,11 +406,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
             return self.token_counter([{"role": "user", "content": text}])
         return -(-len(text.encode("utf-8", "replace")) // 4)
 
-    def get_num_tokens_from_messages(
-        self,
-        messages: list[BaseMessage],
-        tools: Sequence["dict[str, Any] | type | Callable[..., Any] | BaseTool"] | None = None,
-    ) -> int:
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Tool] | None = None) -> int:
         """Return about how many tokens `messages` have, with `tools` that will be bound; see `get_num_tokens`."""
         from lfm_adapter.langchain._tools import to_openai_tool
 
@@ -455,19 +423,15 @@ class ChatLFM(BaseChatModel, ClientOptions):
         return to_profile(settings.card(settings.resolve_model()), prompts_tools=settings.tool_calling != "native")
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        # Tracers and callbacks must not see a key or a header of a single call.
-        shown = {name: value for name, value in kwargs.items() if not is_client_option(name)}
+        # Not the key and headers of a call: tracers and callbacks record these.
+        shown = {name: value for name, value in kwargs.items() if ALIASES.get(name, name) not in CLIENT_OPTIONS}
         return super()._get_invocation_params(stop=stop, **shown)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         fields = self._parameters(stop, kwargs)
-        params = super()._get_ls_params(**kwargs)
+        stops = fields.pop("stop", None)
+        params = super()._get_ls_params([stops] if isinstance(stops, str) else stops, **fields)
         params["ls_provider"] = PROVIDER
-        params["ls_model_name"] = fields.get("model") or self.model
-        if fields.get("max_tokens"):
-            params["ls_max_tokens"] = fields["max_tokens"]
-        if fields.get("stop"):
-            params["ls_stop"] = [fields["stop"]] if isinstance(fields["stop"], str) else fields["stop"]
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
@@ -497,15 +461,9 @@ class ChatLFM(BaseChatModel, ClientOptions):
         return True
 
 
-# All fields of `ChatLFM` but the client's and LangChain's go into the request.
-_REQUEST_FIELDS = tuple(
-    name
-    for name in ChatLFM.__annotations__
-    if name not in {*ClientOptions.__dataclass_fields__, "extra_body", "model_kwargs", "streaming", "stream_usage"}
-)
-_SENT = frozenset({"model", *_REQUEST_FIELDS})
-
-_request_values = itemgetter(*_REQUEST_FIELDS)
+# What goes into the request: all fields but LangChain's and the client's.
+_FIELDS = ChatLFM.__annotations__.keys() - ClientOptions.__dataclass_fields__.keys()
+_FIELDS -= {"extra_body", "model_kwargs", "streaming", "stream_usage"}
 
 
 class _BuiltSignature:

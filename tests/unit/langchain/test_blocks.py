@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_core.messages import AIMessage
 
-from lfm_adapter.langchain._blocks import PROVIDER
+from lfm_adapter.langchain._replies import PROVIDER
 from lfm_adapter.testing import chunk, completion, events, stream, token_usage, tool_call
 from tests.support.chat_ways import ask, chat
 

@@ -9,8 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from lfm_adapter.langchain._chunks import AIMessageChunk, to_chunk
-from lfm_adapter.langchain._replies import to_result
+from lfm_adapter.langchain._replies import AIMessageChunk, to_chunk, to_result
 from lfm_adapter.types import Choice, Delta, Reply, ToolCall
 
 if TYPE_CHECKING:
