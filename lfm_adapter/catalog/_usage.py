@@ -25,6 +25,10 @@ __all__ = ["apply_context_limit", "compute_cost", "estimate_tokens"]
 
 _ZERO = Decimal(0)
 
+# Larger amounts of one request are mistakes of the server: they would break every sum that they enter.
+_MAX_COST = Decimal(1_000_000)
+_MAX_TOKENS = 1_000_000_000_000
+
 _STRETCH = re.compile(r"[^\W_][^ \n]{0,127}")
 
 # For contexts up to this size, OpenRouter shortens prompts itself:
@@ -201,8 +205,8 @@ def _amount(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     amount = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and 0 <= amount <= _MAX_COST else None
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS else None

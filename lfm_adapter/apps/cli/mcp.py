@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from contextlib import ExitStack
@@ -30,6 +31,12 @@ LOCAL_CONTEXT_LENGTH = 8192
 LOCAL_TIMEOUT_S = 3600.0
 
 
+_VARIABLES = ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL", "LFM_MCP_TOKEN")
+
+# As assistants' configurations and their examples write it: ${X}, {env:X}, $X, %X%, <X>, and a key of dots.
+_PLACEHOLDER = re.compile(r"\$?\{.*\}|\$\w+|%\w+%|<.*>|sk-or-v1-[.…*xX]*")
+
+
 def mcp(
     *,
     model: backend.ModelOption = None,
@@ -38,7 +45,7 @@ def mcp(
     gguf: backend.GGUFOption = None,
     root: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, file_okay=False, help="A folder with files to read, besides the client's own roots."),
+        typer.Option(help="A folder with files to read, besides the client's own roots."),
     ] = None,
     max_cost_usd: Annotated[
         Decimal | None,
@@ -59,27 +66,32 @@ def mcp(
     """
     on_this_machine = on_this_machine or gguf is not None
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
-    _ignore_placeholder()
     try:
         import anyio
 
-        from lfm_adapter._client.async_client import AsyncLFMClient
         from lfm_adapter.apps.mcp.logs import log_short_lines
         from lfm_adapter.apps.mcp.server import create_server
-        from lfm_adapter.apps.mcp.session import Session
         from lfm_adapter.apps.mcp.spending import SpendingLimit
         from lfm_adapter.apps.mcp.stdio import serve_stdio
     except ImportError as error:
         problem = f"The MCP SDK cannot be imported ({error}). Run `{how_to_install('mcp')}`."
         raise ConfigurationError(problem) from error
     log_short_lines(with_option_names)
+    problems = _unset_placeholders()
+    folders = [folder for folder in root or () if folder.is_dir()]
+    problems += [
+        f"`--root {path}` is not a folder, so no file in it is read." for path in root or () if path not in folders
+    ]
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or backend.has_openrouter()):
             session = _local_session(gguf, is_requested=on_this_machine, stack=stack)
         else:
-            session = Session(AsyncLFMClient(model, base_url=base_url))
+            session = _remote_session(model, base_url)
         session.spending = SpendingLimit(max_cost_usd, allow_unknown_price)
-        session.folders = tuple(root or ())
+        session.folders = tuple(folders)
+        session.problems = [*problems, *session.problems]
+        for problem in session.problems:
+            note(problem)
         server = create_server(session)
         if http:
             _serve_http(server, port)
@@ -89,11 +101,17 @@ def mcp(
         anyio.run(serve_stdio, server)
 
 
-def _ignore_placeholder() -> None:
-    """Unset a key such as `${OPENROUTER_API_KEY}`: clients pass it on as it is if the variable is not set for them."""
-    if os.environ.get("OPENROUTER_API_KEY", "").startswith("${"):
-        note("OPENROUTER_API_KEY is not set in the environment of the program that started this.")
-        del os.environ["OPENROUTER_API_KEY"]
+def _unset_placeholders() -> list[str]:
+    """Unset variables with a placeholder such as `${OPENROUTER_API_KEY}`, and return what to tell about them.
+
+    Assistants pass a placeholder on as it is if they do not know the variable or the notation.
+    """
+    found = [name for name in _VARIABLES if _PLACEHOLDER.fullmatch(os.environ.get(name, ""))]
+    return [
+        f"{name} is not set in the environment of the program that started this: it has the placeholder "
+        f"`{os.environ.pop(name)}`."
+        for name in found
+    ]
 
 
 def _serve_http(server: Server, port: int) -> None:
@@ -110,11 +128,25 @@ def _serve_http(server: Server, port: int) -> None:
     serve_http(server, token, port, introduce)
 
 
+def _remote_session(model: str | None, base_url: str | None) -> Session:
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter.apps.mcp.session import Session
+
+    session = Session(AsyncLFMClient(model, base_url=base_url))
+    if not (base_url or backend.has_openrouter()):
+        session.problems = [backend.NO_KEY]
+        session.has_model = False
+    return session
+
+
 def _local_session(gguf: Path | None, *, is_requested: bool, stack: ExitStack) -> Session:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 
-    server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)
+    try:
+        server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)
+    except ConfigurationError as error:  # an assistant would show only that the connection was closed
+        return Session(AsyncLFMClient(), problems=[error.message], has_model=False)
     client = AsyncLFMClient(server.model, base_url=server.base_url, timeout=LOCAL_TIMEOUT_S, stream_chunk_timeout=None)
     session = Session(client, is_local=True, context_length=LOCAL_CONTEXT_LENGTH)
     if gguf is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from lfm_adapter.errors import LFMError
 
@@ -20,8 +20,9 @@ __all__ = ["MAX_FILE_BYTES", "FileAccessError", "Roots"]
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """Larger files are refused."""
 
-# Do not wait for a pipe, and do not follow a link that was created after the check.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
+_FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | _NO_LINK  # waits for no pipe
 
 
 class FileAccessError(LFMError):
@@ -44,8 +45,8 @@ class Roots:
 
         What does not exist, or has another scheme, is ignored.
         """
-        paths = [*folders, *(path for uri in uris if (path := _path_of(uri)) is not None)]
-        return cls(tuple(dict.fromkeys(path.resolve() for path in paths if path.is_dir())))
+        paths = [*folders, *(Path(path) for uri in uris if (path := local_path(uri)) is not None)]
+        return cls(tuple(dict.fromkeys(path.resolve() for path in paths if path.is_absolute() and path.is_dir())))
 
     def read(self, path: str) -> str:
         """Return the text of a file.
@@ -61,15 +62,13 @@ class Roots:
                 "This server cannot read files: neither the client nor the user has opened a folder to it. Pass "
                 "the text itself, or ask the user to start the server with `--root FOLDER`."
             )
-        file = self._find(path)
+        folder, file = self._find(path)
         try:
-            descriptor = os.open(file, _OPEN_FLAGS)
+            descriptor = _open(folder, file)
         except OSError as error:
             raise FileAccessError(f"Cannot read {path!r}: {error.strerror}.") from error
         try:
             status = os.fstat(descriptor)
-            if not _is_still(file, status):
-                raise FileAccessError(f"{path!r} was moved while it was opened. Try again.")
             if stat.S_ISDIR(status.st_mode):
                 raise FileAccessError(f"{path!r} is a folder. Pass the files in it instead.")
             if not stat.S_ISREG(status.st_mode):
@@ -80,42 +79,57 @@ class Roots:
             os.close(descriptor)
         return _text(data, path)
 
-    def _find(self, path: str) -> Path:
-        """Return the file without links, if it is inside a root."""
-        named = _path_of(path) if path.startswith("file:") else Path(path)
-        candidates = [] if named is None or "\0" in path else [folder / named for folder in self.folders]
+    def _find(self, path: str) -> tuple[Path, Path]:
+        """Return a root and the file inside it, both without links."""
+        named = local_path(path) if path.lower().startswith("file:") else path
         # Only the real location counts. Errors do not reveal what exists outside.
         try:
-            inside = [found for found in (file.resolve() for file in candidates) if self._holds(found)]
+            found = [] if named is None else [(folder / named).resolve() for folder in self.folders]
         except (OSError, RuntimeError, ValueError):  # a loop of links, or an impossible file name
-            inside = []
+            found = []
+        inside = [(folder, file) for file in found for folder in self.folders if file.is_relative_to(folder)]
         if not inside:
             listed = ", ".join(map(str, self.folders))
             raise FileAccessError(f"{path!r} is outside the folders that may be read: {listed}.")
-        # Unlike `Path.exists`, it never raises.
-        found = next((file for file in inside if os.path.exists(file)), None)  # noqa: PTH110
-        if found is None:
-            raise FileAccessError(f"No such file: {path!r}")
-        return found
-
-    def _holds(self, file: Path) -> bool:
-        return any(file.is_relative_to(folder) for folder in self.folders)
+        for folder, file in inside:
+            if os.path.exists(file):  # noqa: PTH110 - unlike `Path.exists`, it never raises
+                return folder, file
+        raise FileAccessError(f"No such file: {path!r}")
 
 
-def _is_still(file: Path, status: os.stat_result) -> bool:
-    """Return whether the opened file is the checked one, and no parent folder was replaced by a link."""
+def _open(folder: Path, file: Path) -> int:
+    """Open a file inside a folder, both resolved; a link that has replaced a part of the path since is not followed."""
+    if os.open not in os.supports_dir_fd:  # Windows
+        descriptor = os.open(file, _FILE_FLAGS)
+        if file.resolve() == file and os.path.samestat(os.fstat(descriptor), file.lstat()):
+            return descriptor
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    parts = file.relative_to(folder).parts
+    descriptor = os.open(folder, _FOLDER_FLAGS)
+    for depth, part in enumerate(parts, 1):
+        parent = descriptor
+        try:
+            descriptor = os.open(part, _FILE_FLAGS if depth == len(parts) else _FOLDER_FLAGS, dir_fd=parent)
+        finally:
+            os.close(parent)
+    return descriptor
+
+
+def local_path(uri: str, *, is_windows: bool = os.name == "nt") -> str | None:
+    """Return the path that a URI names on this machine, if any.
+
+    >>> local_path("file:///c%3A/temp", is_windows=True)
+    'c:/temp'
+    """
     try:
-        return file.resolve(strict=True) == file and os.path.samestat(status, file.lstat())
-    except OSError:
-        return False
-
-
-def _path_of(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
+        parts = urlsplit(uri)
+    except ValueError:
         return None
-    path = Path(url2pathname(parts.path))
-    return path if path.is_absolute() and "\0" not in str(path) else None
+    path = unquote(parts.path, errors="surrogateescape")
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or "\0" in path:
+        return None
+    return path[1:] if is_windows else path
 
 
 def _text(data: bytes, path: str) -> str:

@@ -7,15 +7,17 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
 from starlette.responses import PlainTextResponse
 
+from lfm_adapter.apps.mcp.surrogates import repair_json
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp.server import Server
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["serve_http"]
 
@@ -36,20 +38,43 @@ class TokenGuard:
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See https://asgi.readthedocs.io/en/latest/specs/www.html."""
-        given: list[bytes] = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
-        if scope["type"] == "lifespan" or (len(given) == 1 and secrets.compare_digest(given[0], self._expected)):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        refusal = PlainTextResponse(
-            "The header `Authorization: Bearer TOKEN` is missing or wrong.\n",
-            status_code=401,
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-        await refusal(scope, receive, send)
+        elif self._is_allowed(scope):
+            await self._app(scope, _repaired(receive), send)
+        elif scope.get("path", "").startswith("/.well-known/"):
+            # Clients look here for a way to log in, and take any answer but this one for a promise of one.
+            await PlainTextResponse("Not found.\n", status_code=404)(scope, receive, send)
+        else:
+            refusal = PlainTextResponse(
+                "The header `Authorization: Bearer TOKEN` is missing or wrong.\n",
+                status_code=401,
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+            await refusal(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        given: list[bytes] = [value for name, value in scope.get("headers", ()) if name == b"authorization"]
+        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        return scheme.lower() == b"bearer" and secrets.compare_digest(token.strip(), self._token)
+
+
+def _repaired(receive: Receive) -> Receive:
+    """Receive a body whole, without halves of characters; one that the SDK refuses as too large, up to its bound."""
+
+    async def receive_repaired() -> Message:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body") and len(body) <= DEFAULT_MAX_REQUEST_BODY_SIZE:
+            message = await receive()
+            body += message.get("body", b"")
+        return {**message, "body": repair_json(body)} if message["type"] == "http.request" else message
+
+    return receive_repaired
 
 
 def serve_http(server: Server, token: str, port: int, when_ready: Callable[[str], Any]) -> None:

@@ -153,8 +153,9 @@ class ToolInvocation:
         }
         if tally.uncertain_usd:
             usage["uncertain_usd"] = float(tally.uncertain_usd)
-        content = TextContent(type="text", text=join_halves(text))
-        self.result = CallToolResult(content=[content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))
+        texts = [join_halves(text), *self.session.problems]
+        content = [TextContent(type="text", text=text) for text in texts]
+        self.result = CallToolResult(content=[*content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))
 
     async def _report_progress(self) -> None:
         """Tell the client what is new at most once per interval, and now and then that the call is alive."""

@@ -126,15 +126,16 @@ async def _client_roots(context: ServerRequestContext[Any, Any], params: CallPar
 def _instructions(session: Session) -> str:
     model = session.model
     sentences = ["Hand small jobs to a fast, cheap language model, and keep their text out of your own context."]
-    if session.is_local:
+    if not session.has_model:
+        sentences.append("But there is no model to ask yet: tell the user what is missing.")
+    elif session.is_local:
         sentences.append(f"`{model}` answers, on this machine, for free.")
     else:
         sentences.append(f"`{model}` answers if a call names no model.")
         card = session.card()
         if card.status == "retired" and card.successors:
             sentences.append(f"OpenRouter has retired it: if it is refused, name `{card.successors[0]}`.")
-    if session.notice:
-        sentences.append(session.notice)
+    sentences += filter(None, [session.notice, *session.problems])
     if session.spending.limit_usd is not None:
         sentences.append(
             f"All calls together may cost US$ {session.spending.limit_usd:f}; calls beyond that are refused."

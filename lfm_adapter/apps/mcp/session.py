@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter.apps.mcp.spending import MeteredTransport, SpendingLimit, max_cost
-from lfm_adapter.errors import APIError
+from lfm_adapter.errors import APIError, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -69,6 +69,8 @@ class Session:
         context_length: Context in tokens, where the catalogue does not have it.
         folders: Folders with files to read, besides those that a client opens.
         notice: What else agents should know about the model.
+        problems: What the user should put right. Each result says it.
+        has_model: Whether there is a model to ask, in spite of the problems.
         tallies: The usage by model.
     """
 
@@ -79,6 +81,8 @@ class Session:
     context_length: int | None = None
     folders: tuple[Path, ...] = ()
     notice: str = ""
+    problems: list[str] = field(default_factory=list)
+    has_model: bool = True
     tallies: dict[str, Tally] = field(default_factory=dict)
 
     @property
@@ -118,6 +122,8 @@ class Session:
         Raises:
             LFMError: The server or the spending limit refused the request, or it failed.
         """
+        if not self.has_model:
+            raise ConfigurationError("There is no model to ask. Only the user can fix this: tell them.")
         card = self.card(model)
         metered = MeteredTransport(self.client._transport, self.spending, self._max_cost_of(card), card.id)
         client = AsyncLFMClient.from_settings(self.settings, metered)

@@ -105,8 +105,6 @@ def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
         body: The request's JSON.
         card: The model to ask.
     """
-    if card.is_free:
-        return _ZERO
     max_tokens = json.loads(body).get("max_tokens") or card.max_output_tokens or card.context_length
     pricing = card.pricing
     if pricing.prompt is None or pricing.completion is None or max_tokens is None:

@@ -15,7 +15,7 @@ PAID = catalog.get("liquid/lfm-3-1.7b")  # 0.08, 0.20 and 0.02 US$ per million: 
 FREE = catalog.get("liquid/lfm-2.5-2.6b:free")
 UNKNOWN = catalog.get("liquid/lfm-9b")
 
-NO_AMOUNTS = [None, "0.5", True, -0.5, float("nan"), float("inf"), Decimal("NaN"), [], {}]
+NO_AMOUNTS = [None, "0.5", True, -0.5, float("nan"), float("inf"), Decimal("NaN"), [], {}, int("9" * 401), 1e300]
 
 
 def usage(prompt: Any = 1_000, completion: Any = 500, **fields: Any) -> dict[str, Any]:

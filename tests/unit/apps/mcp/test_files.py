@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "what must not be read"
+
+SWAP = """
+import ctypes, os, sys
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+rename = ctypes.CDLL(None, use_errno=True).renameat2
+while True:
+    if rename(AT_FDCWD, os.fsencode(sys.argv[1]), AT_FDCWD, os.fsencode(sys.argv[2]), RENAME_EXCHANGE):
+        sys.exit(os.strerror(ctypes.get_errno()))
+"""
 
 
 @pytest.fixture
@@ -61,6 +73,7 @@ def test_roots_come_as_uris_with_escapes(tmp_path: Path):
 
 def test_ignores_roots_that_are_not_local_folders(root: Path):
     uris = ["https://example.org/", "file://elsewhere/tmp", "file:", f"file://{root}/a.txt", f"file://{root}/none", "x"]
+    uris += ["vscode-remote://ssh-remote+box/srv", "file://[", "file:///%00", str(root), ""]
     assert Roots.from_paths([root / "none"], uris) == Roots()
 
 
@@ -101,31 +114,46 @@ def test_errors_do_not_reveal_what_exists_outside(root: Path, tmp_path: Path):
     assert there == refusal(roots, tmp_path / "nosuch.txt").replace("nosuch", "X")
 
 
-def test_refuses_a_link_created_after_the_check(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    opens = os.open
-
-    def swap_and_open(file: Path, flags: int) -> int:
-        file.unlink()
-        file.symlink_to(tmp_path / "secret.txt")
-        return opens(file, flags)
-
-    monkeypatch.setattr(os, "open", swap_and_open)
-    assert "Cannot read" in refusal(Roots.from_paths([root]), "a.txt")
-
-
-def test_refuses_a_folder_replaced_by_a_link_after_the_check(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["a.txt", "sub/b.txt"])
+def test_a_link_that_appears_after_the_check_is_not_followed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ):
     (tmp_path / "b.txt").write_text(SECRET)
+    (tmp_path / "a.txt").write_text(SECRET)
+    replaced = root / path.partition("/")[0]
     opens = os.open
 
-    def swap_and_open(file: Path, flags: int) -> int:
-        (root / "sub").rename(root / "moved")
-        (root / "sub").symlink_to(tmp_path)
-        return opens(file, flags)
+    def swap_and_open(file: Any, flags: int, **options: Any) -> int:
+        if not replaced.is_symlink():
+            replaced.rename(tmp_path / "moved")
+            replaced.symlink_to(tmp_path / ("a.txt" if path == "a.txt" else ""))
+        return opens(file, flags, **options)
 
     monkeypatch.setattr(os, "open", swap_and_open)
-    assert "was moved" in refusal(Roots.from_paths([root]), "sub/b.txt")
+    monkeypatch.setattr(os, "supports_dir_fd", {swap_and_open})
+    assert "Cannot read" in refusal(Roots.from_paths([root]), path)
+    monkeypatch.setattr(os, "supports_dir_fd", set[Any]())
+    replaced.unlink()
+    (tmp_path / "moved").rename(replaced)
+    assert "Cannot read" in refusal(Roots.from_paths([root]), path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it swaps a folder and a link in one step, as Linux can")
+def test_no_read_leads_outside_while_a_folder_and_a_link_change_places(root: Path, tmp_path: Path):
+    for folder in ("inside", "outside"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "outside" / "b.txt").write_text(SECRET)
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    swapping = subprocess.Popen([sys.executable, "-c", SWAP, root / "sub", tmp_path / "link"])  # noqa: S603
+    try:
+        roots = Roots.from_paths([root])
+        for _ in range(3_000):
+            with suppress(FileAccessError):
+                assert roots.read("sub/b.txt") == "B"
+        assert swapping.poll() is None
+    finally:
+        swapping.kill()
+        swapping.wait()
 
 
 def test_refuses_an_impossible_file_name(root: Path):

@@ -18,7 +18,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ListRootsResult, Root
 
-from lfm_adapter.testing import ScriptedOpenRouter, stream
+from lfm_adapter.testing import ScriptedOpenRouter, completion, stream
 from tests.support.mcp_session import KEY, MODEL, MODES
 
 if TYPE_CHECKING:
@@ -146,6 +146,50 @@ async def test_requests_without_the_token_are_refused(running: Any, headers: dic
     question = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     async with httpx2.AsyncClient() as http:
         assert (await http.post(url, json=question, headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
+async def test_the_scheme_of_the_token_may_have_any_case(running: Any, scheme: str):
+    _, url, token = running
+    headers = {"Authorization": f"{scheme} {token}", "Accept": "application/json, text/event-stream"}
+    async with httpx2.AsyncClient() as http:
+        answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=headers)
+    assert answer.status_code not in (401, 404)
+
+
+@pytest.mark.parametrize(
+    "page", ["oauth-protected-resource", "oauth-protected-resource/mcp", "oauth-authorization-server"]
+)
+async def test_clients_are_not_led_to_a_login(running: Any, page: str):
+    _, url, _ = running
+    async with httpx2.AsyncClient() as http:
+        answer = await http.get(f"{url.removesuffix('/mcp')}/.well-known/{page}")
+    assert answer.status_code == 404
+
+
+async def test_halves_of_characters_are_replaced_both_ways(running: Any, server: ScriptedOpenRouter):
+    server.add(completion('{"label": "cut \\ud83d"}'))
+    _, url, token = running
+    schema = r'{"type": "object", "properties": {"label": {"type": "string"}}}'
+    params = rf'{{"name": "extract", "arguments": {{"text": "cut \ud83d", "schema": {schema}}}}}'
+    call = f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {params}}}'
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+        opened = await http.post(url, json={"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello})
+        headers = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "Content-Type": "application/json"}
+        answer = await http.post(url, content=call.encode(), headers=headers)
+    assert "cut \N{REPLACEMENT CHARACTER}" in server.requests[0].body["messages"][-1]["content"]
+    assert '"data":{"label":"cut \N{REPLACEMENT CHARACTER}"}' in answer.text
+
+
+async def test_body_above_the_bound_is_refused(running: Any):
+    _, url, token = running
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    call = {"name": "summarize", "arguments": {"text": "x" * 5_000_000}}
+    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+        answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+    assert answer.status_code == 413
 
 
 def test_only_this_machine_can_connect(running: Any):

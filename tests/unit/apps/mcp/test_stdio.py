@@ -37,8 +37,10 @@ def start(server: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Any]:
     environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
     with (tmp_path / "stderr.txt").open("w") as errlog:
 
-        def start(*options: str, mode: str = "legacy", env: dict[str, str] | None = None, **more: Any) -> Client:
-            command, *arguments = [*LFM, "mcp", *options]
+        def start(
+            *options: str, mode: str = "legacy", env: dict[str, str] | None = None, program: str = "", **more: Any
+        ) -> Client:
+            command, *arguments = [LFM[0], "-c", program + LFM[2], "mcp", *options]
             parameters = StdioServerParameters(command=command, args=arguments, env=environment if env is None else env)
             return Client(stdio_client(parameters, errlog=errlog), mode=mode, read_timeout_seconds=60, **more)
 
@@ -113,6 +115,42 @@ async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, s
     assert listed["server"] == "this machine"
     assert [(model["id"], model["context_length"]) for model in listed["models"]] == [(listed["default"], 8192)]
     assert "OPENROUTER_API_KEY is not set" in (tmp_path / "stderr.txt").read_text()
+
+
+NO_LOCAL_MODEL = "import sys; sys.modules['xllamacpp'] = None; "
+
+
+@pytest.mark.parametrize(
+    "key", ["", "${OPENROUTER_API_KEY}", "{env:OPENROUTER_API_KEY}", "$OPENROUTER_API_KEY", "%KEY%", "sk-or-v1-..."]
+)
+async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(start: Any, key: str):
+    environment = {**os.environ, "OPENROUTER_API_KEY": key}
+    async with start(env=environment, program=NO_LOCAL_MODEL) as client:
+        assert "set OPENROUTER_API_KEY to a key" in client.instructions
+        for tool, arguments in (("ask", {"prompt": "Hi"}), ("models", {}), ("usage", {}), ("ask", {})):
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error == (tool == "ask")
+            assert "set OPENROUTER_API_KEY to a key" in " ".join(block.text for block in result.content)
+
+
+async def test_a_named_model_without_a_key_starts_and_tells_what_is_missing(start: Any):
+    async with start("--model", MODEL, env={**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY:-}"}) as client:
+        assert "`${OPENROUTER_API_KEY:-}`" in client.instructions
+        result = await client.call_tool("ask", {"prompt": "Hi"})
+    assert "no model to ask" in error_of(result)
+
+
+async def test_a_root_that_is_no_folder_is_told_and_the_others_are_read(
+    start: Any, server: ScriptedOpenRouter, tmp_path: Path
+):
+    server.add(stream(["Short."]))
+    (tmp_path / "a.txt").write_text("What is in A.")
+    async with start("--model", MODEL, "--root", "${workspaceFolder}", "--root", str(tmp_path)) as client:
+        assert "`--root ${workspaceFolder}` is not a folder" in client.instructions
+        result = await client.call_tool("summarize", {"paths": "a.txt"})
+    summary, problem = [block.text for block in result.content]
+    assert summary == "Short."
+    assert "`--root ${workspaceFolder}` is not a folder" in problem
 
 
 def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
