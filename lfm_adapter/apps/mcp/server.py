@@ -75,7 +75,9 @@ def create_server(session: Session) -> Server:
         context: ServerRequestContext[Any, Any], params: CallParams
     ) -> CallToolResult | InputRequiredResult:
         if params.name not in _TOOLS:
-            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
+            raise MCPError(
+                code=INVALID_PARAMS, message=f"Unknown tool: {params.name!r}. There are {', '.join(_TOOLS)}."
+            )
         async with ToolInvocation(session, context) as call:
             tool = _TOOLS[params.name].parse(params.arguments or {})
             call.model = getattr(tool, "model", "")

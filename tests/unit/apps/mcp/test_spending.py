@@ -132,6 +132,12 @@ async def test_a_model_without_a_known_price_is_refused_unless_the_user_allows_i
     assert not allowed.is_error
 
 
+async def test_an_unknown_model_is_not_free_because_of_its_name(server: ScriptedOpenRouter):
+    refused = await ask(mcp_server(server, "acme/one:free", spending=SpendingLimit(Decimal(1))))
+    assert "price of `acme/one:free` is not known" in error_of(refused)
+    assert not server.requests
+
+
 async def test_without_a_limit_nothing_is_refused(server: ScriptedOpenRouter):
     server.add(stream(["Hi."], model="acme/one"))
     assert not (await ask(mcp_server(server, "acme/one"))).is_error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp.types import ListRootsResult, Root
+from mcp.types import ErrorData, ListRootsResult, Root
 
 from lfm_adapter.apps.mcp import invocation
+from lfm_adapter.apps.mcp import server as mcp_server_module
 from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.testing import completion, error, stream
 from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
@@ -173,6 +175,45 @@ class TestFiles:
         result = await call(create_server(session), "summarize", mode, paths=["a.txt"])
         assert not result.is_error, result
         assert "What is in A." in prompt_of(server.requests[0])
+
+    @pytest.mark.parametrize("answer", ["refused", "never", "other schemes"])
+    async def test_a_client_that_opens_nothing_leaves_the_folders_of_the_user(
+        self, server: ScriptedOpenRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+    ):
+        monkeypatch.setattr(mcp_server_module, "ROOTS_TIMEOUT_S", 0.2)
+        server.add(stream(["Short."]))
+        (tmp_path / "a.txt").write_text("What is in A.")
+        session = session_of(server)
+        session.folders = (tmp_path,)
+        never = asyncio.Event()
+
+        async def list_roots(_: Any) -> ListRootsResult | ErrorData:
+            if answer == "never":
+                await never.wait()
+            if answer == "refused":
+                return ErrorData(code=-32601, message="Method not found")
+            roots = [Root.model_construct(uri=uri) for uri in ("vscode-remote://box/srv", "/srv", "file://[")]
+            return ListRootsResult.model_construct(roots=roots)
+
+        async with connect(create_server(session), list_roots_callback=list_roots) as client:
+            result = await client.call_tool("summarize", {"paths": ["a.txt"]})
+        never.set()
+        assert not result.is_error, result
+        assert "What is in A." in prompt_of(server.requests[0])
+
+    @pytest.mark.parametrize(
+        ("paths", "is_read"), [("a.txt", True), ('["a.txt"]', True), ("", False), (None, False), ([], False)]
+    )
+    async def test_paths_may_be_one_path_or_none(
+        self, server: ScriptedOpenRouter, tmp_path: Path, paths: Any, *, is_read: bool
+    ):
+        server.add(stream(["Short."]))
+        (tmp_path / "a.txt").write_text("What is in A.")
+        session = session_of(server)
+        session.folders = (tmp_path,)
+        arguments = {"paths": paths} if is_read else {"paths": paths, "text": "A text."}
+        assert not (await call(create_server(session), "summarize", **arguments)).is_error
+        assert ("What is in A." if is_read else "A text.") in prompt_of(server.requests[0])
 
     async def test_without_any_the_error_says_how_to_open_some(self, server: ScriptedOpenRouter, mode: str):
         result = await call(mcp_server(server), "summarize", mode, paths=["/etc/passwd"])

@@ -6,11 +6,14 @@ import threading
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 from jsonschema import Draft202012Validator
+from mcp import MCPError
 
 from lfm_adapter.apps.mcp import invocation
+from lfm_adapter.apps.mcp.tools import Usage
 from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing import token_usage as usage
 from tests.support.mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, usage_of
@@ -204,12 +207,63 @@ async def test_error_has_advice_and_never_the_key(server: ScriptedOpenRouter, mo
     assert KEY not in repr(result)
 
 
-async def test_arguments_out_of_shape_are_an_error_that_names_them(server: ScriptedOpenRouter, mode: str):
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [
+        ({}, ["`prompt` is missing."]),
+        ({"prompt": None}, ["`prompt` is missing."]),
+        ({"prompt": ""}, ["`prompt` must not be empty."]),
+        ({"prompt": "Hi", "max_tokens": -1}, ["`max_tokens` is invalid", "greater than or equal to 0"]),
+        ({"prompt": ["Hi"], "system": 5}, ["`prompt` is invalid", "`system` is invalid", "a valid string"]),
+        ({"prompt": "Hi", "temperature": 1}, ["Unknown argument: `temperature`", "`prompt`, `system`, `model`"]),
+    ],
+)
+async def test_arguments_out_of_shape_are_an_error_that_names_them(
+    server: ScriptedOpenRouter, mode: str, arguments: dict[str, Any], problems: list[str]
+):
     async with connect(mcp_server(server), mode) as client:
-        result = await client.call_tool("ask", {"prompt": "", "max_tokens": -1})
-    assert "prompt" in error_of(result)
-    assert "max_tokens" in error_of(result)
+        told = error_of(await client.call_tool("ask", arguments))
+    for problem in problems:
+        assert problem in told
+    assert "pydantic" not in told
     assert not server.requests
+
+
+async def test_null_leaves_an_argument_out(server: ScriptedOpenRouter, mode: str):
+    server.add(stream(["Hi."]))
+    arguments = {"prompt": "Hello", "system": None, "model": None, "max_tokens": None}
+    async with connect(mcp_server(server), mode) as client:
+        assert not (await client.call_tool("ask", arguments)).is_error
+    assert server.requests[0].body["messages"] == [{"role": "user", "content": "Hello"}]
+
+
+async def test_an_unknown_tool_is_an_error_of_the_protocol(server: ScriptedOpenRouter, mode: str):
+    async with connect(mcp_server(server), mode) as client:
+        with pytest.raises(MCPError, match="Unknown tool: 'guess'") as caught:
+            await client.call_tool("guess", {})
+    assert caught.value.error.code == -32602
+
+
+async def test_an_unexpected_failure_tells_its_kind_alone(
+    server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Usage, "run", AsyncMock(side_effect=TypeError("what a user wrote")))
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("usage", {})
+        assert "failed unexpectedly (TypeError)" in error_of(result)
+        assert "what a user wrote" not in repr(result)
+        assert not (await client.call_tool("models", {})).is_error
+
+
+@pytest.mark.parametrize("cost", [int("9" * 401), -1, 1e300, "free"], ids=["401 digits", "-1", "1e300", "text"])
+async def test_a_cost_that_cannot_be_breaks_nothing(server: ScriptedOpenRouter, mode: str, cost: Any):
+    server.add(stream(["A"], model=MODEL, usage={**usage(10, 1), "cost": cost}), stream(["B"], usage=usage(cost=0.5)))
+    async with connect(mcp_server(server), mode) as client:
+        first = await client.call_tool("ask", {"prompt": "One"})
+        await client.call_tool("ask", {"prompt": "Two"})
+        used = (await client.call_tool("usage", {})).structured_content
+    assert usage_of(first)["cost_usd"] is None
+    assert (used["cost_usd"], used["unpriced_answers"]) == (0.5, 1)
 
 
 async def test_models_tells_prices_limits_and_the_default(server: ScriptedOpenRouter, mode: str):
