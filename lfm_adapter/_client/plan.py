@@ -145,6 +145,8 @@ def _send_tools(plan: Plan, card: ModelCard, settings: Settings) -> None:
         # this tool alone means the same to every server.
         fields["tools"] = [tool for tool in fields["tools"] if as_dict(tool.get("function")).get("name") == name]
         fields["tool_choice"] = "required"
+    elif choice == "required":
+        fields["tool_choice"] = "required"  # "any" is LangChain's word
 
 
 def _prompt_tools(plan: Plan, card: ModelCard, *, prompts_schema: bool) -> None:

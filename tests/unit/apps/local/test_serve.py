@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -13,22 +14,16 @@ from lfm_adapter import local
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-LLAMA_CPP = "import os\n__version__ = '2026.1'\nwait_policy = os.environ['OMP_WAIT_POLICY']\n"
 
 
 @pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that is first on the import path, with an `xllamacpp` that can be imported and no more."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that monkeypatch also takes back what `serve` sets
-    monkeypatch.delenv("OMP_WAIT_POLICY")
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is first on the import path, with an `xllamacpp` that says how it was loaded and no more."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
-    (tmp_path / "xllamacpp.py").write_text(LLAMA_CPP)
-    yield tmp_path
-    sys.modules.pop("xllamacpp", None)
+    (tmp_path / "xllamacpp.py").write_text("import os\nraise ImportError(os.environ['OMP_WAIT_POLICY'])")
+    importlib.invalidate_caches()
+    return tmp_path
 
 
 @pytest.fixture
@@ -86,13 +81,20 @@ def test_llama_cpp_that_cannot_be_loaded_says_why(packages: Path, gguf: Path, fa
 
 @pytest.mark.parametrize(("of_the_user", "expected"), [(None, "passive"), ("active", "active")])
 def test_llama_cpp_is_loaded_with_threads_that_do_not_spin(
-    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_the_user: str | None, expected: str
+    packages: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch, of_the_user: str | None, expected: str
 ):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     if of_the_user:
         monkeypatch.setenv("OMP_WAIT_POLICY", of_the_user)
-    with pytest.raises(ConfigurationError):
-        local.serve(tmp_path / "missing.gguf")
-    assert sys.modules["xllamacpp"].wait_policy == expected
+    with pytest.raises(ConfigurationError, match=f"cannot be loaded: {expected}"):
+        local.serve(gguf)
+    assert os.environ.get("OMP_WAIT_POLICY") == of_the_user
+
+
+def test_crash_while_the_model_loads_is_an_error_and_not_the_end_of_the_program(packages: Path, gguf: Path):
+    (packages / "xllamacpp.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(ConfigurationError, match=r"ended with status -11 while it loaded .*LFM2-350M"):
+        local.serve(gguf)
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"<!doctype html>", b"version https://git-lfs.github.com/spec/v1"])
@@ -131,3 +133,8 @@ def test_port_out_of_range_is_refused(packages: Path, gguf: Path):
 def test_count_below_one_is_refused(name: str):
     with pytest.raises(ConfigurationError, match=f"`{name}` must be an integer >= 1, got 0"):
         local.serve(**{name: 0})
+
+
+def test_unknown_pooling_is_refused():
+    with pytest.raises(ConfigurationError, match='"mean", "cls" or "last", got'):
+        local.serve(embeddings="max")

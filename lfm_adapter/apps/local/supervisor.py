@@ -1,0 +1,102 @@
+"""Starts the engine, starts it again when it dies, and ends it with the program that serves the model.
+
+That program -> this process, which takes the requests -> the engine. It stands between them because loading a model
+stops every Python thread of the engine's process, sometimes for minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+__all__ = ["EngineProcess", "main"]
+
+
+class EngineProcess:
+    """A running engine, or one that is about to run."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.key = secrets.token_urlsafe()
+        self._settings = settings
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "lfm_adapter.apps.local.engine"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if settings["verbose"] else subprocess.DEVNULL,
+        )
+
+    def wait_until_ready(self) -> dict[str, Any]:
+        """Return `{"port": …}` of its server, or why it cannot run as `{"error": …}`."""
+        assert self._process.stdin is not None  # noqa: S101 - for the type checkers
+        assert self._process.stdout is not None  # noqa: S101
+        try:
+            self._process.stdin.write(json.dumps({**self._settings, "key": self.key}).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = b""
+        if line:
+            report: dict[str, Any] = json.loads(line)
+            return report
+        status = self._process.wait()
+        return {
+            "error": f"llama.cpp ended with status {status} while it loaded {self._settings['gguf']!r}. "
+            "The file may be damaged or too large for the memory."
+        }
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit status."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
+
+def main() -> None:
+    """Read the settings from stdin, serve, write the port to stdout, and run as long as the parent."""
+    parent = os.getppid()
+    config = json.loads(sys.stdin.buffer.readline())
+    listener = socket.socket()
+    if os.name != "nt":  # on Windows, this would let two programs share the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", config["port"]))
+    except OSError as error:
+        _report(
+            {"error": f"Port {config['port']} cannot be used: {error.strerror}. Choose another, or 0 for any free."}
+        )
+        return
+    engine = EngineProcess(config["engine"])  # loads the model while this process loads its own modules
+    from lfm_adapter.apps.local.front import Front
+
+    front = Front(engine, config)
+
+    def stop(*_: object) -> None:
+        front.engine.kill()
+        os._exit(0)
+
+    def stop_with_parent() -> None:
+        sys.stdin.buffer.read()
+        stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    # A process that was forked from the parent keeps stdin open, so the parent's death is also looked for.
+    front.run(listener, report=_report, is_orphan=lambda: os.getppid() != parent)
+
+
+def _report(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 - the parent reads it
+
+
+if __name__ == "__main__":
+    main()
