@@ -104,6 +104,7 @@ audit: .venv-audit/bin/python ## Look for known vulnerabilities in what constrai
 
 soak: $(VENV)/test ## Ask 200,000 times with faults mixed in, and look for what grows: some ten minutes
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/soak_local.py
 
 format: $(VENV)/lint ## Format the code
 	$(BIN)/ruff check --fix .

@@ -145,7 +145,7 @@ def _send_tools(plan: Plan, card: ModelCard, settings: Settings) -> None:
         # this tool alone means the same to every server.
         fields["tools"] = [tool for tool in fields["tools"] if as_dict(tool.get("function")).get("name") == name]
         fields["tool_choice"] = "required"
-    elif choice == "required":
+    elif fields.get("tool_choice") == "any":
         fields["tool_choice"] = "required"  # "any" is LangChain's word
 
 

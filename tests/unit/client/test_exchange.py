@@ -282,6 +282,12 @@ class TestRepair:
 
 
 class TestNativeTools:
+    def test_any_of_them_is_asked_for_in_the_words_of_openai(self, make, server, way):
+        calls = [tool_call("get_weather", {"city": "Oslo"})]
+        server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
+        ask(make(server, model=NATIVE, as_openrouter=True), way, tools=[WEATHER], tool_choice="any")
+        assert server.requests[0].body["tool_choice"] == "required"
+
     def test_are_handed_over(self, make, server, way):
         calls = [tool_call("get_weather", {"city": "Oslo"})]
         server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
