@@ -58,6 +58,7 @@ def completion_args(
     given = call.get("optional_params") or {}
     fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
     fields |= given.get("extra_body") or {}
+    _translate(fields)
     own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()}
     settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
     if settings.is_openrouter and settings.key(needed=False) is None:
@@ -102,29 +103,55 @@ def _attribution_from_env() -> Attribution:
     return Attribution(os.environ.get("OR_SITE_URL") or None, os.environ.get("OR_APP_NAME") or None, ours.categories)
 
 
+def _translate(fields: JSONDict) -> None:
+    """Put what LiteLLM passes from other APIs into OpenRouter's form."""
+    thinking = fields.pop("thinking", None)
+    if thinking:  # Anthropic's: {"type": "enabled", "budget_tokens": 1024}, "adaptive" or "disabled"
+        budget = thinking.get("budget_tokens")
+        is_on = thinking.get("type") != "disabled"
+        fields.setdefault("reasoning", {"max_tokens": budget} if budget and is_on else {"enabled": is_on})
+    effort = fields.get("reasoning_effort")
+    if isinstance(effort, dict):  # with a summary, as in OpenAI's Responses API
+        fields["reasoning_effort"] = effort = effort.get("effort")
+    if effort == "max":
+        fields["reasoning_effort"] = "xhigh"  # OpenRouter's highest
+    search = {
+        name: value for name, value in (fields.pop("web_search_options", None) or {}).items() if value is not None
+    }
+    if search:  # all null is a tool that the client only lists; a search costs
+        fields["web_search_options"] = search
+
+
 def _supported(fields: JSONDict, card: ModelCard, *, drop: bool) -> JSONDict:
     """Return the fields without those that the model is known to lack, which OpenRouter would ignore silently.
 
     LiteLLM's users expect an error, or a dropped parameter with `drop_params`.
     """
-    has = _LISTED if card.supported_parameters is None else card.supported_parameters
-    missing = [
-        name
-        for name in sorted(_LISTED & fields.keys())
-        if fields[name] not in (None, False) and ("reasoning" if name == "reasoning_effort" else name) not in has
-    ]
-    if missing and not drop:
+    found = {name: _lack(name, fields[name], card) for name in sorted(_LISTED & fields.keys())}
+    lacks = {name: lack for name, lack in found.items() if lack}
+    if lacks and not drop:
         raise UnsupportedParamsError(
-            message=f"`{card.id}` does not support {', '.join(f'`{name}`' for name in missing)}. Leave it out, or drop "
-            "it with `litellm.drop_params = True` (or `drop_params=True` in the call).",
+            message=f"`{card.id}` does not support {', '.join(lacks.values())}. Leave it out, or drop it with "
+            "`litellm.drop_params = True` (or `drop_params=True` in the call).",
             llm_provider=PROVIDER,
             model=card.id,
         )
-    for name in missing:
-        _warn_dropped(card.id, name)
-    return {name: value for name, value in fields.items() if name not in missing}
+    for lack in lacks.values():
+        _warn_dropped(card.id, lack)
+    return {name: value for name, value in fields.items() if name not in lacks}
+
+
+def _lack(name: str, value: object, card: ModelCard) -> str | None:
+    """Return what the model lacks for a parameter, if anything."""
+    if value in (None, False):
+        return None
+    if card.capabilities.reasoning_mandatory and value in ("none", {"effort": "none"}, {"enabled": False}):
+        return f"`{name}={value!r}`"
+    has = card.supported_parameters
+    lacks = has is not None and ("reasoning" if name == "reasoning_effort" else name) not in has
+    return f"`{name}`" if lacks else None
 
 
 @lru_cache(maxsize=1_024)  # so that each is logged once
-def _warn_dropped(model: str, name: str) -> None:
-    logger.warning("`%s` does not support `%s`: dropped because of `drop_params`.", model, name)
+def _warn_dropped(model: str, lack: str) -> None:
+    logger.warning("`%s` does not support %s: dropped because of `drop_params`.", model, lack)

@@ -17,12 +17,13 @@ from litellm.types.utils import Choices, Delta, Message, ModelResponse, ModelRes
 
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.litellm._model_cost import PROVIDER
+from lfm_adapter.types import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lfm_adapter import types
-    from lfm_adapter.types import Choice, JSONDict, Reply, ToolCall
+    from lfm_adapter.types import Choice, JSONDict, Reply
 
 __all__ = ["Chunk", "to_chunks", "to_messages", "to_response"]
 
@@ -60,7 +61,7 @@ def to_response(reply: Reply, model: str) -> ModelResponse:
 
 
 def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
-    message = Message(
+    message: Any = Message(
         content=choice.text or (None if choice.tool_calls else ""),
         tool_calls=[_to_tool_call(call) for call in choice.tool_calls] or None,
         reasoning_content=choice.reasoning or None,
@@ -85,10 +86,13 @@ class Chunk(dict[str, Any]):
     id: str
 
 
-def to_chunks(delta: types.Delta, model: str) -> Iterator[Chunk]:
-    """Yield the chunks, at least one, for a delta of the first choice or for the last delta of a stream."""
+def to_chunks(delta: types.Delta, model: str, log: Any) -> Iterator[Chunk]:
+    """Yield the chunks, at least one, for a delta of the first choice or for the last delta of a stream.
+
+    `log` is LiteLLM's `logging_obj` of the call, which reckons the cost when the stream has ended.
+    """
     if delta.reply is not None:
-        yield from _final_chunks(delta.reply, model)
+        yield from _final_chunks(delta.reply, model, log)
         return
     head = {"id": delta.generation_id} if delta.generation_id else {}
     if delta.text and not (delta.reasoning or delta.refusal or delta.logprobs):
@@ -103,13 +107,31 @@ def to_chunks(delta: types.Delta, model: str) -> Iterator[Chunk]:
         yield _chunk(head, {"tool_calls": [_to_tool_call(call)]}, tool_use=_to_tool_call(call))
 
 
-def _final_chunks(reply: Reply, model: str) -> Iterator[Chunk]:
+def _final_chunks(reply: Reply, model: str, log: Any) -> Iterator[Chunk]:
     """Yield the facts, then finish reason and usage together: some releases stop reading at the finish reason."""
-    choice, head = reply.choices[0], _head(reply, model)
+    choice, head, usage = reply.choices[0], _head(reply, model), _to_usage(reply)
+    if log is not None and usage and "cost" in usage:
+        log.litellm_params = _without_prices(log.litellm_params)  # LiteLLM 1.110 would take them instead of the cost
     facts = _provider_fields(reply, choice)
     facts.pop("refusal", None)  # was streamed
-    yield _chunk(head, {"annotations": _citations(choice) or None, "provider_specific_fields": facts})
-    yield _chunk(head, {}, finish_reason=choice.finish_reason, usage=_to_usage(reply))
+    fields: JSONDict = {"annotations": _citations(choice) or None, "provider_specific_fields": facts}
+    if choice.tool_calls:  # without one, LiteLLM's `/v1/messages` would begin a text block after the calls
+        nothing_more = ToolCall(choice.tool_calls[-1].index, None, None, "")
+        fields["tool_calls"] = [_to_tool_call(nothing_more)]
+    yield _chunk(head, fields)
+    yield _chunk(head, {}, finish_reason=choice.finish_reason, usage=usage)
+
+
+def _without_prices(params: JSONDict) -> JSONDict:
+    """Return LiteLLM's parameters of a call without the prices of the caller or of the deployment."""
+    return {
+        name: _without_prices(value) if name in _WITH_PRICES and isinstance(value, dict) else value
+        for name, value in params.items()
+        if "_cost" not in name and "pricing" not in name
+    }
+
+
+_WITH_PRICES = ("metadata", "litellm_metadata", "model_info")
 
 
 def _chunk(

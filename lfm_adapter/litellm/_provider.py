@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from litellm.types.utils import ModelResponse
 
-    from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, Stream, Transport
+    from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, JSONDict, Stream, Transport
 
 __all__ = ["LFMProvider", "handler", "register"]
 
@@ -82,7 +82,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             settings, messages, fields = completion_args(call, self.attribution, stream=True)
             client = LFMClient.from_settings(settings, self._transport)
             stream = client.stream(messages, **fields)
-            return _chunks(next(stream), stream, call["model"])
+            return _chunks(next(stream), stream, call)
 
     # LiteLLM types it as a coroutine, but iterates over what the call returns.
     def astreaming(self, *_: Any, **call: Any) -> AsyncIterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -93,23 +93,38 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         with translate_errors(call["model"]):
             settings, messages, fields = completion_args(call, self.attribution, stream=True)
             client = AsyncLFMClient.from_settings(settings, self._async_transport)
-            metadata = (call.get("litellm_params") or {}).get("metadata") or {}
-            is_routed = "model_group" in metadata  # set by `Router._update_kwargs_with_deployment`
-            return _achunks(client.stream(messages, **fields), call["model"], is_routed=is_routed)
+            return _achunks(client.stream(messages, **fields), call)
 
 
-def _chunks(first: Delta, rest: Stream, model: str) -> Iterator[Chunk]:
+def _chunks(first: Delta, rest: Stream, call: JSONDict) -> Iterator[Chunk]:
+    model, log = call["model"], call.get("logging_obj")
     with translate_errors(model), rest:
         for delta in chain([first], rest):
-            yield from to_chunks(delta, model)
+            yield from to_chunks(delta, model, log)
 
 
-async def _achunks(stream: AsyncStream, model: str, *, is_routed: bool) -> AsyncIterator[Chunk]:
+async def _achunks(stream: AsyncStream, call: JSONDict) -> AsyncIterator[Chunk]:
+    model, log = call["model"], call.get("logging_obj")
+    metadata = (call.get("litellm_params") or {}).get("metadata") or {}
+    is_routed = "model_group" in metadata  # set by `Router._update_kwargs_with_deployment`
     with translate_errors(model, is_routed=is_routed):
         async with stream:
             async for delta in stream:
-                for chunk in to_chunks(delta, model):
+                for chunk in to_chunks(delta, model, log):
                     yield chunk
+
+
+class ChatConfig(litellm.OpenAILikeChatConfig):  # type: ignore[misc]
+    """LiteLLM's parameters for custom providers, with those for reasoning for models that are known to reason.
+
+    LiteLLM has one list for all custom providers, and refuses or drops what is not in it before it calls the provider.
+    """
+
+    def get_supported_openai_params(self, model: str) -> list[str]:
+        """Return the parameters that a model may be sent."""
+        row = litellm.model_cost.get(f"{PROVIDER}/{model}") or {}
+        reasoning = ("reasoning_effort", "thinking") if row.get("supports_reasoning") else ()
+        return [*super().get_supported_openai_params(model), *reasoning]
 
 
 handler = LFMProvider()
@@ -139,6 +154,7 @@ def register(*, attribution: Attribution | None = None) -> None:
     others = [entry for entry in litellm.custom_provider_map if entry["provider"] != PROVIDER]
     ours: Any = {"provider": PROVIDER, "custom_handler": handler}
     litellm.custom_provider_map = [*others, ours]
+    litellm.OpenAILikeChatConfig = ChatConfig
     # LiteLLM calls it in the first completion, which is too late for `get_supported_openai_params` and the like.
     litellm.utils.custom_llm_setup()
     litellm.register_model(model_cost_entries())

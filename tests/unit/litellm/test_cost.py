@@ -12,7 +12,7 @@ import pytest
 from litellm.integrations.custom_logger import CustomLogger
 
 from lfm_adapter.testing import completion, stream, token_usage
-from tests.support.litellm_ways import ALL_WAYS, PLAIN, STREAMED, ask
+from tests.support.litellm_ways import ALL_WAYS, MESSAGES, PLAIN, STREAMED, ask, built, run
 
 REPORTED = token_usage(1_000, 500, cost=9e-5)  # differs from the table's price
 UNREPORTED = {name: value for name, value in token_usage(1_000, 500).items() if name not in ("cost", "cost_details")}
@@ -71,8 +71,8 @@ def test_completion_cost_works_for_each_route(openrouter_server, model, way):
     if VERSION < (1, 83) and way in STREAMED and model.startswith("openrouter/"):
         pytest.skip("1.81 loses the usage of its own openrouter streams")
     cost = litellm.completion_cost(ask(way, **route(openrouter_server, model, way, REPORTED)))
-    # Before 1.107, it uses only its table.
-    assert cost == pytest.approx(9e-5 if VERSION >= (1, 107) else BY_TABLE)
+    # Before 1.109, it uses only its table.
+    assert cost == pytest.approx(9e-5 if VERSION >= (1, 109) else BY_TABLE)
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
@@ -111,3 +111,31 @@ def test_free_model_costs_nothing_in_litellm(openrouter_server):
     response = ask("completion", model="lfm/lfm-3-1.7b:free")
     assert response._hidden_params["response_cost"] == 0
     assert litellm.completion_cost(response) == 0
+
+
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_reported_cost_takes_precedence_over_prices_of_a_deployment(openrouter_server, monkeypatch, way):
+    """Where LiteLLM's Proxy takes it for the header, the budget, and the log."""
+    log = Log(str(uuid.uuid4()))
+    monkeypatch.setattr(litellm, "callbacks", [log])
+    prices = {"input_cost_per_token": 1e-9, "output_cost_per_token": 1e-9}
+    router = litellm.Router([{"model_name": "m", "litellm_params": {"model": "lfm/lfm-3b"}, "model_info": prices}])
+    openrouter_server.add(stream(usage=REPORTED) if way in STREAMED else completion(usage=REPORTED))
+    call: dict[str, Any] = {"model": "m", "messages": MESSAGES, "litellm_call_id": log.call_id}
+
+    async def streamed() -> list[Any]:
+        return [chunk async for chunk in await router.acompletion(stream=True, **call)]
+
+    if way == "completion":
+        response = router.completion(**call)
+    elif way == "acompletion":
+        response = run(router.acompletion(**call), log.logged)
+    else:
+        response = built([*router.completion(stream=True, **call)] if way == "stream" else run(streamed(), log.logged))
+    if way in PLAIN:
+        assert response._hidden_params["response_cost"] == 9e-5
+    if VERSION < (1, 83) and way in STREAMED:
+        return  # it reads a reported cost only from headers
+    assert log.logged.wait(10)
+    costs = log.calls[-1]["response_cost"], log.calls[-1]["standard_logging_object"]["response_cost"]
+    assert costs == pytest.approx((9e-5, 9e-5))

@@ -149,6 +149,7 @@ def test_retired_model_error_lists_successors_in_litellm(openrouter_server, way)
 def test_prompt_that_cannot_fit_is_not_sent_by_litellm(openrouter_server, way):
     raised = failure(way, messages=[{"role": "user", "content": "word " * 40_000}])
     assert type(raised) is theirs.ContextWindowExceededError
+    assert (raised.status_code, raised.response.status_code) == (400, 400)
     assert "32,768" in str(raised)
     assert not openrouter_server.requests
 
@@ -169,6 +170,16 @@ def test_interrupted_stream_keeps_partial_reply_in_litellm(openrouter_server, wa
     raised = failure(way)
     assert type(raised) is expected
     assert raised.partial.text == "Par"
+
+
+@pytest.mark.parametrize("way", STREAMED)
+@pytest.mark.parametrize("code", [None, 400])
+@pytest.mark.parametrize("text", [[], ["Par"]])
+def test_context_overflow_in_a_stream_is_a_400(openrouter_server, way, code, text):
+    openrouter_server.add(midstream_error(text, code, CONTEXT))
+    raised = failure(way)
+    assert type(raised) is theirs.ContextWindowExceededError
+    assert (raised.status_code, raised.response.status_code) == (400, 400)
 
 
 @pytest.mark.parametrize("way", STREAMED)

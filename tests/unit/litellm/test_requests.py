@@ -149,6 +149,52 @@ def test_model_with_unknown_parameters_gets_all(openrouter_server):
     assert sent(openrouter_server, model="lfm/lfm-3-1.7b", logprobs=True)["logprobs"] is True
 
 
+@pytest.mark.parametrize("way", ALL_WAYS)
+@pytest.mark.parametrize(
+    ("asked", "sent_as"),
+    [
+        ({"reasoning_effort": "low"}, {"reasoning_effort": "low"}),
+        ({"reasoning_effort": "max"}, {"reasoning_effort": "xhigh"}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2_000}}, {"reasoning": {"max_tokens": 2_000}}),
+        ({"thinking": {"type": "adaptive"}}, {"reasoning": {"enabled": True}}),
+        ({"thinking": {"type": "disabled"}}, {"reasoning": {"enabled": False}}),
+    ],
+)
+def test_reasoning_parameters_reach_a_model_that_reasons(openrouter_server, way, asked, sent_as):
+    body = sent(openrouter_server, way, model="lfm/lfm-3-1.7b", **asked)
+    assert {name: value for name, value in body.items() if name not in {"model", "messages", "stream"}} == sent_as
+
+
+def test_reasoning_parameters_reach_a_model_that_the_user_says_reasons(openrouter_server, monkeypatch):
+    monkeypatch.setitem(litellm.model_cost, "lfm/acme/reasoner", {"supports_reasoning": True})
+    assert sent(openrouter_server, model="lfm/acme/reasoner", reasoning_effort="high")["reasoning_effort"] == "high"
+
+
+def test_effort_is_refused_by_a_model_that_does_not_reason(openrouter_server):
+    with pytest.raises(litellm.UnsupportedParamsError, match="reasoning_effort"):
+        litellm.completion("lfm/lfm-3b", [{"role": "user", "content": "Hi"}], reasoning_effort="low")
+    assert not openrouter_server.requests
+
+
+def test_reasoning_that_cannot_be_turned_off_is_an_error_or_dropped(openrouter_server):
+    off: dict[str, Any] = {"model": LIVE, "reasoning_effort": "none"}
+    assert "`reasoning_effort='none'`" in str(failure("completion", **off))
+    assert not openrouter_server.requests
+    assert "reasoning_effort" not in sent(openrouter_server, drop_params=True, **off)
+
+
+@pytest.mark.parametrize(
+    ("options", "sent_as"),
+    [
+        ({"search_context_size": None, "user_location": None}, None),
+        ({"search_context_size": "low", "user_location": None}, {"search_context_size": "low"}),
+    ],
+)
+def test_nulls_of_web_search_options_are_not_sent(openrouter_server, options, sent_as):
+    body = sent(openrouter_server, model="lfm/lfm-3-1.7b", web_search_options=options)
+    assert body.get("web_search_options") == sent_as
+
+
 def test_reasoning_details_are_sent_back_unchanged(openrouter_server):
     details = [{"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "unknown", "index": 0}]
     openrouter_server.add(completion("Yes.", reasoning="Hm.", message={"reasoning_details": details}))

@@ -121,6 +121,16 @@ def test_router_cools_down_failing_deployment(openrouter_server):
     assert models(openrouter_server).count("liquid/lfm-3b") <= 1
 
 
+@pytest.mark.parametrize("way", ALL_WAYS)
+def test_prompts_that_are_too_long_do_not_cool_a_deployment_down(openrouter_server, way):
+    router = Router([SMALL], num_retries=0, allowed_fails=1, cooldown_time=60)
+    for _ in range(4):
+        with pytest.raises(litellm.ContextWindowExceededError):
+            route(router, way, messages=[{"role": "user", "content": "word " * 40_000}])
+    openrouter_server.add(answer(way, "Hello."))
+    assert text(route(router, way)) == "Hello."
+
+
 def test_register_again_repairs_model_cost_after_router():
     # Up to 1.106 at least, a deployment's `model_info` replaces the model's prices in the global table.
     Router([{**SMALL, "model_info": {"max_input_tokens": 3}}])
