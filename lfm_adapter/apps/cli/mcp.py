@@ -47,6 +47,10 @@ def mcp(
         list[Path] | None,
         typer.Option(help="A folder with files to read, besides the client's own roots."),
     ] = None,
+    save_results: Annotated[
+        Path | None,
+        typer.Option(help="A folder for results that are too large for an assistant."),
+    ] = None,
     max_cost_usd: Annotated[
         Decimal | None,
         typer.Option(parser=usd, metavar="AMOUNT", help="Spending limit for all calls, in US$. Default: no limit."),
@@ -78,17 +82,17 @@ def mcp(
         raise ConfigurationError(problem) from error
     log_short_lines(with_option_names)
     problems = _unset_placeholders()
-    folders = [folder for folder in root or () if folder.is_dir()]
-    problems += [
-        f"`--root {path}` is not a folder, so no file in it is read." for path in root or () if path not in folders
-    ]
+    for option, folder in [("--root", path) for path in root or ()] + [("--save-results", save_results)]:
+        if folder and not folder.is_dir():
+            problems.append(f"`{option} {folder}` is ignored: there is no such folder.")
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or backend.has_openrouter()):
             session = _local_session(gguf, is_requested=on_this_machine, stack=stack)
         else:
             session = _remote_session(model, base_url)
         session.spending = SpendingLimit(max_cost_usd, allow_unknown_price)
-        session.folders = tuple(folders)
+        session.folders = tuple(root or ())
+        session.results_folder = save_results.resolve() if save_results and save_results.is_dir() else None
         session.problems = [*problems, *session.problems]
         for problem in session.problems:
             note(problem)

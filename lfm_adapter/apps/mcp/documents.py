@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
     from lfm_adapter.types import Reply
 
-__all__ = ["DocumentReader", "likely_tokens", "split"]
+__all__ = ["CONCURRENCY", "DocumentReader", "likely_tokens", "split"]
 
 _UNKNOWN_CONTEXT = 8_192  # the default of `lfm local`
 _MAX_PARTS = 200
 _MIN_PART_TOKENS = 256
-_CONCURRENCY = 4
+CONCURRENCY = 4
 _TEMPLATE_TOKENS = 256
 
 _BYTES_PER_TOKEN = 3
@@ -73,7 +73,7 @@ class DocumentReader:
 
     async def _notes(self, parts: list[str]) -> list[str]:
         """Return the notes on each part, in order."""
-        slots = asyncio.Semaphore(_CONCURRENCY)
+        slots = asyncio.Semaphore(CONCURRENCY)
         done = 0
 
         async def note(part: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import tempfile
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
 
 from lfm_adapter import errors
+from lfm_adapter.apps.mcp.documents import likely_tokens, split
 from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.session import Tally
 from lfm_adapter.apps.mcp.surrogates import join_halves
@@ -43,6 +45,9 @@ NOTES_PER_HEARTBEAT = 10
 # Some clients fail if a notification arrives right before the result:
 # https://github.com/modelcontextprotocol/typescript-sdk/issues/2580
 QUIET_S = 0.15
+
+# Claude Code takes 25,000 tokens: https://code.claude.com/docs/en/mcp#mcp-output-limits-and-warnings
+MAX_RESULT_TOKENS = 20_000
 
 _CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]"
 
@@ -114,7 +119,13 @@ class ToolInvocation:
         return reply.model or self.model or self.session.model
 
     def finish(self, answer: Result) -> None:
-        """Set the result."""
+        """Set the result. A text that is too large for clients is cut, with a word about it; an object is an error."""
+        if (tokens := likely_tokens(str(answer))) > MAX_RESULT_TOKENS:
+            text = f"{split(str(answer), MAX_RESULT_TOKENS)[0]}\n\n{self._about_the_rest(answer, tokens)}"
+            if not answer.text_field:
+                self._fail(text, {"type": "ResultTooLarge"})
+                return
+            answer = answer.model_copy(update={answer.text_field: text})
         self._set_result(str(answer))
         self.result.structured_content = join_halves(answer.model_dump())
         if getattr(answer, "truncated", False):  # which some clients do not show to their agent
@@ -138,6 +149,20 @@ class ToolInvocation:
             return False
         await asyncio.sleep(self._noted_at_s + QUIET_S - time.monotonic())
         return True
+
+    def _about_the_rest(self, answer: Result, tokens: int) -> str:
+        folder = self.session.results_folder
+        cut = f"[Cut here: the whole result has about {tokens:,} tokens, more than many assistants take."
+        if folder is None:
+            return f"{cut} Ask for less, or let the user start the server with `--save-results FOLDER`.]"
+        try:
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", dir=folder, prefix="lfm-", suffix=".txt", delete=False
+            ) as file:
+                file.write(join_halves(str(answer)))
+        except OSError as error:
+            return f"{cut} It could not be saved in {folder}: {error.strerror}.]"
+        return f"{cut} It was saved to {file.name}.]"
 
     def _fail(self, text: str, facts: Mapping[str, Any]) -> None:
         self._set_result(text, {ERROR_META: facts})

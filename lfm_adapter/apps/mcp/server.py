@@ -1,4 +1,4 @@
-"""The MCP server: its tools, and what it tells an agent about itself."""
+"""The MCP server: its tools and prompts, and what it tells an agent about itself."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp.types import (
     INVALID_PARAMS,
     CallToolResult,
+    GetPromptRequestParams,
+    GetPromptResult,
     InputRequiredResult,
     ListRootsRequest,
     ListToolsResult,
@@ -21,7 +23,9 @@ from pydantic import BaseModel, ValidationError
 from lfm_adapter._version import __version__
 from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
-from lfm_adapter.apps.mcp.text_tools import Classify, CommitMessage, Extract, Summarize
+from lfm_adapter.apps.mcp.object_tools import Classify, Extract
+from lfm_adapter.apps.mcp.prompts import get_prompt, list_prompts
+from lfm_adapter.apps.mcp.text_tools import CommitMessage, Summarize
 from lfm_adapter.apps.mcp.tools import Ask, Models, Usage
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ class CallParams(RequestParams):
 
 
 def create_server(session: Session) -> Server:
-    """Return a server with all tools, to be run over stdio or HTTP."""
+    """Return a server with all tools and prompts, to be run over stdio or HTTP."""
 
     async def list_tools(_context: object, _params: object) -> ListToolsResult:
         return ListToolsResult(tools=[tool.definition(name) for name, tool in _TOOLS.items()])
@@ -90,6 +94,9 @@ def create_server(session: Session) -> Server:
             call.finish(await tool.run(call))
         return call.result
 
+    async def call_prompt(_context: object, params: GetPromptRequestParams) -> GetPromptResult:
+        return get_prompt(params.name, params.arguments or {})
+
     server = Server(
         "lfm",
         title="Liquid LFM",
@@ -97,6 +104,8 @@ def create_server(session: Session) -> Server:
         instructions=_instructions(session),
         version=__version__,
         on_list_tools=list_tools,
+        on_list_prompts=list_prompts,
+        on_get_prompt=call_prompt,
     )
     server.add_request_handler("tools/call", CallParams, call_tool)
     return server

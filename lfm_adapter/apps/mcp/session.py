@@ -68,6 +68,7 @@ class Session:
         max_tokens: Maximum tokens of an answer, unless a call sets its own.
         context_length: Context in tokens, where the catalogue does not have it.
         folders: Folders with files to read, besides those that a client opens.
+        results_folder: Where results are saved that are too large for clients.
         notice: What else agents should know about the model.
         problems: What the user should put right. Each result says it.
         has_model: Whether there is a model to ask, in spite of the problems.
@@ -80,6 +81,7 @@ class Session:
     max_tokens: int = 4096
     context_length: int | None = None
     folders: tuple[Path, ...] = ()
+    results_folder: Path | None = None
     notice: str = ""
     problems: list[str] = field(default_factory=list)
     has_model: bool = True

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import mcp.types
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lfm_adapter.errors import ConfigurationError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
 
-__all__ = ["MaxTokens", "ModelName", "Result", "Tool"]
+__all__ = ["MaxTokens", "ModelName", "Result", "Strings", "Tool"]
 
 ModelName = Annotated[str, Field(description='An id that the tool `models` lists. "" for the default model.')]
 MaxTokens = Annotated[
@@ -25,11 +25,22 @@ MaxTokens = Annotated[
 ]
 
 
+def _as_list(given: Any) -> Any:
+    return [given] * bool(given) if isinstance(given, str) else given
+
+
+Strings = Annotated[list[str], BeforeValidator(_as_list)]
+"""Some strings; agents also write a single one without a list, and "" for none."""
+
+
 class Result(BaseModel):
     """What a tool returns: an object, and the same as text for clients that show only text."""
 
+    text_field: ClassVar[str] = ""
+    """The field that says it all to a reader; "" for none."""
+
     def __str__(self) -> str:
-        return json.dumps(self.model_dump(), ensure_ascii=False)
+        return getattr(self, self.text_field) if self.text_field else json.dumps(self.model_dump(), ensure_ascii=False)
 
 
 class Tool(BaseModel):

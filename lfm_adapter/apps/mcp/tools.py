@@ -20,12 +20,11 @@ Usd = Annotated[Decimal, PlainSerializer(float)]
 class Answer(Result):
     """What `ask` returns."""
 
+    text_field: ClassVar = "text"
+
     text: str = Field(description="The answer.")
     model: str = Field(description="The model that answered.")
     truncated: bool = Field(description="Whether it was cut off at `max_tokens`.")
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class Ask(Tool):

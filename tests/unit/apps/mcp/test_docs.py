@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,37 @@ def table() -> dict[str, tuple[set[str], set[str]]]:
     return {tool.pop(): (arguments, results) for tool, arguments, results in names}
 
 
+def entries_of(value: Any) -> list[Any]:
+    """All entries called "lfm" in a configuration."""
+    if not isinstance(value, dict):
+        return []
+    below = [entry for item in value.values() for entry in entries_of(item)]
+    return [*below, *([value["lfm"]] if "lfm" in value else [])]
+
+
+def test_every_configuration_of_the_page_starts_the_server():
+    blocks = re.findall(r"```(json|toml)\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 6
+    for language, block in blocks:
+        (entry,) = entries_of(json.loads(block) if language == "json" else tomllib.loads(block))
+        command = entry["command"] if isinstance(entry["command"], list) else [entry["command"], *entry["args"]]
+        if command[0] == "uvx":
+            assert command[1:3] == ["--from", "lfm-adapter[mcp]"]
+            command = command[3:]
+        assert command[:2] == ["lfm", "mcp"]
+        command_line: Any = get_command(app)
+        command_line.commands["mcp"].make_context("mcp", command[2:])  # fails on an unknown option
+        assert "OPENROUTER_API_KEY" in str(entry)
+
+
+async def test_the_page_has_every_prompt_with_its_arguments(server: ScriptedOpenRouter):
+    async with connect(mcp_server(server)) as client:
+        prompts = (await client.list_prompts()).prompts
+    rows = [row.strip("|").split("|") for row in PAGE.partition("| Prompt |")[2].splitlines() if row.startswith("| `")]
+    listed = {prompt.name: {argument.name for argument in prompt.arguments or ()} for prompt in prompts}
+    assert {row[0].strip(" `"): set(re.findall(r"`(\w+)`", row[1])) for row in rows if "`" in row[0]} == listed
+
+
 async def test_the_table_has_every_tool_with_its_arguments_and_results(server: ScriptedOpenRouter):
     async with connect(mcp_server(server)) as client:
         tools = (await client.list_tools()).tools
@@ -50,7 +82,7 @@ def test_every_option_that_the_page_names_exists():
     command: Any = get_command(app)
     known = {option for parameter in command.commands["mcp"].params for option in parameter.opts}
     assert known
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - {"--from"} <= known
 
 
 def test_every_file_that_the_page_names_exists():

@@ -146,11 +146,11 @@ async def test_a_root_that_is_no_folder_is_told_and_the_others_are_read(
     server.add(stream(["Short."]))
     (tmp_path / "a.txt").write_text("What is in A.")
     async with start("--model", MODEL, "--root", "${workspaceFolder}", "--root", str(tmp_path)) as client:
-        assert "`--root ${workspaceFolder}` is not a folder" in client.instructions
+        assert "`--root ${workspaceFolder}` is ignored" in client.instructions
         result = await client.call_tool("summarize", {"paths": "a.txt"})
     summary, problem = [block.text for block in result.content]
     assert summary == "Short."
-    assert "`--root ${workspaceFolder}` is not a folder" in problem
+    assert "`--root ${workspaceFolder}` is ignored" in problem
 
 
 def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):

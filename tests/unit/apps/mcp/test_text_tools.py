@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,8 @@ from mcp.types import ErrorData, ListRootsResult, Root
 from lfm_adapter.apps.mcp import invocation
 from lfm_adapter.apps.mcp import server as mcp_server_module
 from lfm_adapter.apps.mcp.server import create_server
-from lfm_adapter.testing import completion, error, stream
+from lfm_adapter.testing import error, stream
 from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
-from tests.support.prompted_model import prompted_model
-from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,75 +215,6 @@ class TestFiles:
     async def test_without_any_the_error_says_how_to_open_some(self, server: ScriptedOpenRouter, mode: str):
         result = await call(mcp_server(server), "summarize", mode, paths=["/etc/passwd"])
         assert "--root FOLDER" in error_of(result)
-
-
-class TestExtract:
-    @pytest.mark.parametrize(
-        ("model", "responder"),
-        [(MODEL, openrouter_like), ("liquid/lfm-3b", prompted_model)],
-        ids=["native", "by prompt"],
-    )
-    async def test_a_text_becomes_an_object_that_fits_the_schema(
-        self, server: ScriptedOpenRouter, mode: str, model: str, responder: Any
-    ):
-        server.default = responder
-        result = await call(mcp_server(server, model), "extract", mode, text="'Ada' is 36 years old.", schema=PERSON)
-        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
-        assert json.loads(result.content[0].text)["data"] == {"name": "Ada", "age": 36}
-
-    async def test_extract_accepts_a_schema_as_a_string(self, server: ScriptedOpenRouter):
-        server.default = openrouter_like
-        result = await call(mcp_server(server), "extract", text="'Ada' is 36.", schema=json.dumps(PERSON))
-        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
-
-    async def test_extract_retries_once_if_the_server_ignores_the_schema(self, server: ScriptedOpenRouter):
-        server.add(completion('{"name": "Ada"}'), completion('Sorry: {"name": "Ada", "age": "36"}'))
-        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
-        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
-        assert "'age' is a required property" in prompt_of(server.requests[1])
-        assert usage_of(result)["answers"] == 2
-
-    async def test_object_that_is_still_invalid_is_an_error(self, server: ScriptedOpenRouter):
-        server.add(completion("No idea."), completion("No idea."))
-        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
-        assert "JSON" in error_of(result)
-        assert result.meta["lfm-adapter/error"]["type"] == "OutputValidationError"
-        assert result.structured_content is None
-        assert len(server.requests) == 2
-
-    async def test_object_that_was_cut_off_is_an_error(self, server: ScriptedOpenRouter):
-        server.add(completion('{"name": "Ada", "age": 3', finish_reason="length"))
-        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
-        assert "cut off" in error_of(result)
-
-    @pytest.mark.parametrize(
-        ("schema", "told"),
-        [
-            ({"type": "array"}, '"type": "object" at its root'),
-            ({"type": "object", "properties": 3}, "not a valid JSON schema"),
-        ],
-    )
-    async def test_invalid_schema_is_refused(self, server: ScriptedOpenRouter, schema: Any, told: str):
-        assert told in error_of(await call(mcp_server(server), "extract", text="x", schema=schema))
-        assert not server.requests
-
-
-class TestClassify:
-    async def test_one_of_the_labels_is_chosen(self, server: ScriptedOpenRouter, mode: str):
-        server.default = openrouter_like
-        result = await call(mcp_server(server), "classify", mode, text="Broken!", labels=["bug", "wish"])
-        assert result.structured_content["label"] in {"bug", "wish"}
-        assert result.content[0].text == result.structured_content["label"]
-
-    async def test_classify_retries_a_label_that_was_not_given(self, server: ScriptedOpenRouter):
-        server.add(completion('{"label": "Bug!"}'), completion('{"label": "bug"}'))
-        result = await call(mcp_server(server, "acme/one"), "classify", text="Broken!", labels=["bug", "wish"])
-        assert result.structured_content["label"] == "bug"
-        assert len(server.requests) == 2
-
-    @pytest.mark.parametrize("labels", [["one"], ["one", "one"]])
-    async def test_labels_must_differ(self, server: ScriptedOpenRouter, labels: list[str]):
-        assert "labels" in error_of(await call(mcp_server(server), "classify", text="x", labels=labels))
 
 
 class TestCommitMessage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from decimal import Decimal
@@ -13,16 +14,24 @@ from jsonschema import Draft202012Validator
 from mcp import MCPError
 
 from lfm_adapter.apps.mcp import invocation
+from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.apps.mcp.tools import Usage
 from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing import token_usage as usage
-from tests.support.mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, usage_of
+from tests.support.mcp_session import KEY, MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
 from tests.support.prompted_model import prompted_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lfm_adapter.testing import ScriptedOpenRouter
 
 pytestmark = pytest.mark.parametrize("mode", MODES)
+
+
+def only_file_in(folder: Path) -> Path:
+    (file,) = folder.iterdir()
+    return file
 
 
 async def test_every_tool_has_descriptions_and_schemas(server: ScriptedOpenRouter, mode: str):
@@ -71,11 +80,12 @@ async def test_an_answer_that_a_filter_stopped_is_an_error_that_says_so(server: 
     assert "content filter" in error_of(result)
 
 
-async def test_announces_only_tools(server: ScriptedOpenRouter, mode: str):
+async def test_announces_only_tools_and_prompts(server: ScriptedOpenRouter, mode: str):
     async with connect(mcp_server(server), mode) as client:
         offered = client.server_capabilities
     assert offered.tools
-    assert (offered.prompts, offered.resources) == (None, None)
+    assert offered.prompts
+    assert offered.resources is None
 
 
 async def test_answer_that_was_cut_off_is_marked(server: ScriptedOpenRouter, mode: str):
@@ -87,6 +97,45 @@ async def test_answer_that_was_cut_off_is_marked(server: ScriptedOpenRouter, mod
         "Once upon",
         "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]",
     ]
+
+
+async def test_answer_too_large_for_clients_is_cut_and_says_so(server: ScriptedOpenRouter, mode: str):
+    server.default = lambda _: stream(["word "] * 20_000)
+    async with connect(mcp_server(server), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Write a book."})
+    text = result.structured_content["text"]
+    assert result.content[0].text == text
+    assert 40_000 < len(text) < 75_000
+    assert "[Cut here: the whole result has about" in text[-300:]
+    assert "--save-results" in text[-300:]
+
+
+async def test_answer_too_large_for_clients_is_saved_whole_on_wish(
+    server: ScriptedOpenRouter, mode: str, tmp_path: Path
+):
+    server.default = lambda _: stream(["word "] * 20_000)
+    session = session_of(server)
+    session.results_folder = tmp_path
+    async with connect(create_server(session), mode) as client:
+        result = await client.call_tool("ask", {"prompt": "Write a book."})
+    file = only_file_in(tmp_path)
+    assert f"It was saved to {file}.]" in result.structured_content["text"]
+    assert file.read_text() == "word " * 20_000
+
+
+async def test_object_too_large_for_clients_is_an_error_with_its_beginning(
+    server: ScriptedOpenRouter, mode: str, tmp_path: Path
+):
+    server.default = lambda _: completion(json.dumps({"words": ["word"] * 20_000}))
+    session = session_of(server)
+    session.results_folder = tmp_path
+    schema = {"type": "object", "properties": {"words": {"type": "array", "items": {"type": "string"}}}}
+    async with connect(create_server(session), mode) as client:
+        result = await client.call_tool("extract", {"text": "x", "schema": schema})
+    assert error_of(result).startswith('{"data": {"words": ["word", "word"')
+    file = only_file_in(tmp_path)
+    assert str(file) in error_of(result)
+    assert len(json.loads(file.read_text())["data"]["words"]) == 20_000
 
 
 async def test_empty_answer_is_an_error_with_the_reason(server: ScriptedOpenRouter, mode: str):

@@ -1,0 +1,166 @@
+"""The tools that turn a text into an object or a label, validated against a schema."""
+
+import asyncio
+import json
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from lfm_adapter._toolcalls.coercion import coerced
+from lfm_adapter._toolcalls.schema import schema_error
+from lfm_adapter.apps.mcp.documents import CONCURRENCY
+from lfm_adapter.apps.mcp.invocation import ToolInvocation
+from lfm_adapter.apps.mcp.text_tools import TextTool
+from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool
+from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, LFMError, OutputValidationError
+from lfm_adapter.types import Reply
+
+__all__ = ["Classify", "Extract"]
+
+_MAX_TEXTS = 200
+
+
+class Extraction(Result):
+    """What `extract` returns."""
+
+    data: dict[str, Any] = Field(description="The object, validated against your schema.")
+    model: str = Field(description="The model that found it.")
+
+
+class Extract(TextTool):
+    """Extract an object that matches your JSON schema from a text or files.
+
+    Good for turning prose, logs, mails, tables or pages into data. The object is validated against the schema; if
+    it does not match, the model gets one retry, and then the call fails. The text must fit the model's context.
+    Keep the schema small and flat, and let a property be null if the text may not contain it.
+    """
+
+    title: ClassVar = "Extract an object from a text"
+    result: ClassVar = Extraction
+
+    json_schema: Annotated[
+        dict[str, Any],
+        Field(alias="schema", description='A JSON schema with "type": "object". Describe its properties to the model.'),
+    ]
+    instructions: Annotated[str, Field(description="What else to know or to pay attention to.")] = ""
+
+    async def run(self, call: ToolInvocation) -> Extraction:
+        """See `Tool.run`."""
+        _check_schema(self.json_schema)
+        task = f"Extract from the text what the schema asks for. Invent nothing. {self.instructions}".strip()
+        question = f"<text>\n{await self.read(call)}\n</text>\n\n{task}"
+        data, reply = await _ask_object(call, question, self.json_schema, max_tokens=self.max_tokens)
+        return Extraction(data=data, model=call.answered_by(reply))
+
+
+class Classification(Result):
+    """What `classify` returns."""
+
+    label: str | None = Field(description="The label of `text`, spelt as you gave it; null for `texts`.")
+    labels: list[str | None] = Field(description="The label of each of `texts`, in order; null if it has none.")
+    errors: list[str] = Field(description="Why texts have no label.")
+    model: str = Field(description="The model that chose.")
+
+    def __str__(self) -> str:
+        lines = [f"{number}. {label or '(none)'}" for number, label in enumerate(self.labels, 1)]
+        return self.label or "\n".join([*lines, *self.errors])
+
+
+class Classify(Tool):
+    """Choose the label that fits a text best, for one text or many in one call.
+
+    Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
+    none may fit, and explain in `instructions` what the labels alone do not make clear.
+    """
+
+    title: ClassVar = "Choose labels for texts"
+    result: ClassVar = Classification
+
+    text: Annotated[str, Field(description='The text to classify. "" for `texts`.')] = ""
+    texts: Strings = Field([], max_length=_MAX_TEXTS, description="Texts to classify, each on its own.")
+    labels: Annotated[
+        list[str], Field(min_length=2, max_length=100, description="The labels to choose from, without duplicates.")
+    ]
+    instructions: Annotated[str, Field(description="What the labels mean, or how to decide.")] = ""
+    model: ModelName = ""
+
+    async def run(self, call: ToolInvocation) -> Classification:
+        """See `Tool.run`."""
+        if len(set(self.labels)) < len(self.labels):
+            raise ConfigurationError("`labels` contains duplicates.")
+        if bool(self.text.strip()) == bool(self.texts):
+            raise ConfigurationError("Pass either `text` or `texts`.")
+        if not self.texts:
+            label, model = await self._choose(call, self.text)
+            return Classification(label=label, labels=[], errors=[], model=model)
+        chosen = await self._choose_all(call)
+        errors = [answer for answer in chosen if isinstance(answer, LFMError)]
+        if len(errors) == len(chosen):
+            raise errors[0]
+        return Classification(
+            label=None,
+            labels=[None if isinstance(answer, LFMError) else answer[0] for answer in chosen],
+            errors=list(dict.fromkeys(map(str, errors))),
+            model=next(answer[1] for answer in chosen if not isinstance(answer, LFMError)),
+        )
+
+    async def _choose_all(self, call: ToolInvocation) -> list[tuple[str, str] | LFMError]:
+        """Return the label of each text and the model, or the error: what was paid for must not be lost."""
+        slots = asyncio.Semaphore(CONCURRENCY)
+        done = 0
+        stopped: LFMError | None = None
+
+        async def choose(text: str) -> tuple[str, str] | LFMError:
+            nonlocal done, stopped
+            async with slots:
+                try:
+                    return stopped or await self._choose(call, text)
+                except (OutputValidationError, ContextWindowExceededError) as error:
+                    return error
+                except LFMError as error:  # such as a wrong key: it would be the same for the other texts
+                    stopped = error
+                    return error
+                finally:
+                    done += 1
+                    call.report(f"{done} of {len(self.texts)} texts classified")
+
+        return await asyncio.gather(*map(choose, self.texts))
+
+    async def _choose(self, call: ToolInvocation, text: str) -> tuple[str, str]:
+        schema = {
+            "type": "object",
+            "properties": {"label": {"type": "string", "enum": self.labels}},
+            "required": ["label"],
+        }
+        task = f"Which of these labels fits the text best? {'; '.join(self.labels)}. {self.instructions}".strip()
+        chosen, reply = await _ask_object(call, f"<text>\n{text}\n</text>\n\n{task}", schema)
+        return chosen["label"], call.answered_by(reply)
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    if problem := schema_error(schema):
+        raise ConfigurationError(f"`schema` is not a valid JSON schema: {problem}")
+    if schema.get("type") != "object":
+        raise ConfigurationError(
+            '`schema` must have "type": "object" at its root. For a list, make it a property: '
+            '{"type": "object", "properties": {"items": {"type": "array", "items": …}}, "required": ["items"]}.'
+        )
+
+
+async def _ask_object(
+    call: ToolInvocation, question: str, schema: dict[str, Any], *, max_tokens: int = 0
+) -> tuple[dict[str, Any], Reply]:
+    """Return an object that matches a schema, and the reply that contains it. The client validates it."""
+    reply = await call.ask(
+        [{"role": "user", "content": question}],
+        max_tokens=max_tokens,
+        response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
+    )
+    try:
+        return coerced(json.loads(reply.text), schema), reply
+    except ValueError:  # the client returns answers that were cut off
+        raise OutputValidationError(
+            "The answer was cut off before the object was complete. Raise `max_tokens`, or ask for less.",
+            model=call.answered_by(reply),
+            partial=reply,
+        ) from None

@@ -1,0 +1,142 @@
+"""Objects and labels that match a schema, over both generations of the protocol."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfm_adapter.testing import completion, error
+from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, usage_of
+from tests.support.prompted_model import prompted_model
+from tests.support.scripted_model import openrouter_like
+
+if TYPE_CHECKING:
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+async def call(server: Any, name: str, mode: str = "legacy", **arguments: Any) -> Any:
+    async with connect(server, mode) as client:
+        return await client.call_tool(name, arguments)
+
+
+def prompt_of(request: RecordedRequest) -> str:
+    return request.body["messages"][-1]["content"]
+
+
+class TestExtract:
+    @pytest.mark.parametrize(
+        ("model", "responder"),
+        [(MODEL, openrouter_like), ("liquid/lfm-3b", prompted_model)],
+        ids=["native", "by prompt"],
+    )
+    async def test_a_text_becomes_an_object_that_fits_the_schema(
+        self, server: ScriptedOpenRouter, mode: str, model: str, responder: Any
+    ):
+        server.default = responder
+        result = await call(mcp_server(server, model), "extract", mode, text="'Ada' is 36 years old.", schema=PERSON)
+        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
+        assert json.loads(result.content[0].text)["data"] == {"name": "Ada", "age": 36}
+
+    async def test_extract_accepts_a_schema_as_a_string(self, server: ScriptedOpenRouter):
+        server.default = openrouter_like
+        result = await call(mcp_server(server), "extract", text="'Ada' is 36.", schema=json.dumps(PERSON))
+        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
+
+    async def test_extract_retries_once_if_the_server_ignores_the_schema(self, server: ScriptedOpenRouter):
+        server.add(completion('{"name": "Ada"}'), completion('Sorry: {"name": "Ada", "age": "36"}'))
+        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
+        assert result.structured_content["data"] == {"name": "Ada", "age": 36}
+        assert "'age' is a required property" in prompt_of(server.requests[1])
+        assert usage_of(result)["answers"] == 2
+
+    async def test_object_that_is_still_invalid_is_an_error(self, server: ScriptedOpenRouter):
+        server.add(completion("No idea."), completion("No idea."))
+        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
+        assert "JSON" in error_of(result)
+        assert result.meta["lfm-adapter/error"]["type"] == "OutputValidationError"
+        assert result.structured_content is None
+        assert len(server.requests) == 2
+
+    async def test_object_that_was_cut_off_is_an_error(self, server: ScriptedOpenRouter):
+        server.add(completion('{"name": "Ada", "age": 3', finish_reason="length"))
+        result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
+        assert "cut off" in error_of(result)
+
+    @pytest.mark.parametrize(
+        ("schema", "told"),
+        [
+            ({"type": "array"}, '"type": "object" at its root'),
+            ({"type": "object", "properties": 3}, "not a valid JSON schema"),
+        ],
+    )
+    async def test_invalid_schema_is_refused(self, server: ScriptedOpenRouter, schema: Any, told: str):
+        assert told in error_of(await call(mcp_server(server), "extract", text="x", schema=schema))
+        assert not server.requests
+
+
+class TestClassify:
+    async def test_one_of_the_labels_is_chosen(self, server: ScriptedOpenRouter, mode: str):
+        server.default = openrouter_like
+        result = await call(mcp_server(server), "classify", mode, text="Broken!", labels=["bug", "wish"])
+        assert result.structured_content["label"] in {"bug", "wish"}
+        assert result.content[0].text == result.structured_content["label"]
+
+    async def test_classify_retries_a_label_that_was_not_given(self, server: ScriptedOpenRouter):
+        server.add(completion('{"label": "Bug!"}'), completion('{"label": "bug"}'))
+        result = await call(mcp_server(server, "acme/one"), "classify", text="Broken!", labels=["bug", "wish"])
+        assert result.structured_content["label"] == "bug"
+        assert len(server.requests) == 2
+
+    @pytest.mark.parametrize("labels", [["one"], ["one", "one"]])
+    async def test_labels_must_differ(self, server: ScriptedOpenRouter, labels: list[str]):
+        assert "labels" in error_of(await call(mcp_server(server), "classify", text="x", labels=labels))
+
+    async def test_many_texts_are_classified_in_one_call(self, server: ScriptedOpenRouter, mode: str):
+        server.default = label_by_content
+        texts = ["It crashes.", "Please add tea.", "It crashes again."]
+        result = await call(mcp_server(server), "classify", mode, texts=texts, labels=["bug", "wish"])
+        assert result.structured_content["labels"] == ["bug", "wish", "bug"]
+        assert result.structured_content["label"] is None
+        assert result.content[0].text == "1. bug\n2. wish\n3. bug"
+        assert usage_of(result)["answers"] == 3
+
+    async def test_a_text_without_a_label_does_not_lose_the_others(self, server: ScriptedOpenRouter):
+        server.default = label_by_content
+        texts = ["It crashes.", "Make it fail."]
+        result = await call(mcp_server(server), "classify", texts=texts, labels=["bug", "wish"])
+        assert result.structured_content["labels"] == ["bug", None]
+        (problem,) = result.structured_content["errors"]
+        assert "JSON" in problem
+        assert "2. (none)" in result.content[0].text
+
+    async def test_what_would_fail_for_every_text_is_not_tried_for_each(self, server: ScriptedOpenRouter):
+        server.default = lambda _: error(401, "No.")
+        texts = [f"Text {number}" for number in range(50)]
+        result = await call(mcp_server(server), "classify", texts=texts, labels=["bug", "wish"])
+        assert "OPENROUTER_API_KEY" in error_of(result)
+        assert len(server.requests) <= 4
+
+    @pytest.mark.parametrize("arguments", [{}, {"text": " "}, {"text": "a", "texts": ["b"]}, {"texts": []}])
+    async def test_it_takes_either_a_text_or_texts(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
+        result = await call(mcp_server(server), "classify", labels=["bug", "wish"], **arguments)
+        assert "either `text` or `texts`" in error_of(result)
+
+
+def label_by_content(request: RecordedRequest) -> ScriptedReply:
+    prompt = str(request.body["messages"])
+    if "fail" in prompt:
+        return completion("No idea.")
+    return completion('{"label": "bug"}' if "crashes" in prompt else '{"label": "wish"}')
