@@ -12,6 +12,7 @@
         │   └── ContextWindowExceededError  the prompt is longer than the model's context
         ├── AuthenticationError             401
         ├── PaymentRequiredError            402
+        │   └── BudgetExceededError         a `budget` here does not allow the request, which was not sent
         ├── PermissionDeniedError           403
         ├── NotFoundError                   404
         │   ├── NoEndpointsError            routing rules or parameters exclude every endpoint of the model
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_MESSAGE_CHARS", "APIConnectionError", "APIError", "APITimeoutError", "AuthenticationError",
-    "BadRequestError", "ConfigurationError", "ContextWindowExceededError", "LFMError", "ModelNotFoundError",
-    "ModelRetiredError", "NoEndpointsError", "NotFoundError", "OutputValidationError", "PaymentRequiredError",
-    "PermissionDeniedError", "RateLimitError", "ResponseError", "RetiredModelWarning", "ServerError",
-    "StreamInterruptedError", "redact",
+    "BadRequestError", "BudgetExceededError", "ConfigurationError", "ContextWindowExceededError", "LFMError",
+    "ModelNotFoundError", "ModelRetiredError", "NoEndpointsError", "NotFoundError", "OutputValidationError",
+    "PaymentRequiredError", "PermissionDeniedError", "RateLimitError", "ResponseError", "RetiredModelWarning",
+    "ServerError", "StreamInterruptedError", "redact",
 ]  # fmt: skip
 
 MAX_MESSAGE_CHARS = 1_000
@@ -205,6 +206,10 @@ class AuthenticationError(APIError):
 
 class PaymentRequiredError(APIError):
     """The account or the key is out of credit (402). Retryable only if an in-flight budget is exhausted."""
+
+
+class BudgetExceededError(PaymentRequiredError):
+    """A `budget` of yours does not allow the request, which was not sent. `retry_after` tells when it begins anew."""
 
 
 class PermissionDeniedError(APIError):

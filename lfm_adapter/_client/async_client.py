@@ -83,20 +83,21 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         return call.result
 
     async def _deltas(self, call: Lookup) -> AsyncGenerator[Delta]:
-        while call.result is None:
-            attempts = call.attempts
-            try:
-                with closing(await self._transport.send(attempts.begin())) as response:
-                    reader = attempts.read(response.status_code, response.headers)
-                    while reader.result is None:
-                        for delta in reader.feed(await response.read(attempts.read_timeout())):
-                            for passed in call.on_delta(delta):
-                                yield passed
-                    if reader.events is not None:
-                        with suppress(APIError):
-                            await response.read(DRAIN_S)
-                for delta in call.on_response(reader.result):
-                    yield delta
-            except APIError as error:
-                if delay := call.on_error(error):
-                    await asyncio.sleep(delay)
+        with call:
+            while call.result is None:
+                attempts = call.attempts
+                try:
+                    with closing(await self._transport.send(attempts.begin())) as response:
+                        reader = attempts.read(response.status_code, response.headers)
+                        while reader.result is None:
+                            for delta in reader.feed(await response.read(attempts.read_timeout())):
+                                for passed in call.on_delta(delta):
+                                    yield passed
+                        if reader.events is not None:
+                            with suppress(APIError):
+                                await response.read(DRAIN_S)
+                    for delta in call.on_response(reader.result):
+                        yield delta
+                except APIError as error:
+                    if delay := call.on_error(error):
+                        await asyncio.sleep(delay)

@@ -67,6 +67,11 @@ class Lookup:
         """Take a delta of the response, and return those to pass on now."""
         return (delta,)
 
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Take the end of the call, whatever ended it."""
+
     def on_response(self, result: Any) -> Sequence[Delta]:
         """Take what the whole response holds, and return the deltas that are still missing."""
         self.result = result
@@ -116,6 +121,7 @@ class Exchange(Lookup):
         self._settings = settings
         self._model = resolve_model(model, settings)
         self._card = settings.card(self._model)
+        self._meter = settings.call_meter(self._model, self._card, is_stream=stream)
         self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         self._fields = fields
         self._stream = stream
@@ -129,6 +135,8 @@ class Exchange(Lookup):
         """See `Lookup`. Where a whole reply is asked for, nothing is passed on."""
         if not self._stream:
             return ()
+        if self._meter is not None:
+            self._meter.on_token()
         if self._reads_text:
             read = self._reader.on_delta(delta)
             if read is None:
@@ -142,6 +150,11 @@ class Exchange(Lookup):
             return self._take_buffer()
         self._has_streamed = True
         return (delta,)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """See `Lookup`."""
+        if self._meter is not None:
+            self._meter.end(self.result, error)
 
     def on_error(self, error: APIError) -> float | None:
         """See `Lookup`."""
@@ -202,7 +215,7 @@ class Exchange(Lookup):
             stream=self._stream,
             max_output_tokens=self._max_output_tokens,
         )
-        self.attempts = Attempts(self.request, deadline)
+        self.attempts = Attempts(self.request, deadline, self._meter)
         self._plan = plan
         self._reads_text = plan.reads_text  # asked for each delta
         if plan.is_validated:

@@ -13,6 +13,7 @@ from lfm_adapter.errors import APIError, APITimeoutError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lfm_adapter._client.metering import CallMeter
     from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._openrouter.response import BodyReader
     from lfm_adapter.types import HTTPRequest
@@ -65,10 +66,11 @@ class Attempts:
         deadline: When `total_timeout` is over, in seconds of `time.monotonic`; None before the first attempt.
     """
 
-    def __init__(self, request: ApiRequest, deadline: float | None = None) -> None:
+    def __init__(self, request: ApiRequest, deadline: float | None = None, meter: CallMeter | None = None) -> None:
         self.reader: BodyReader | None = None
         self.deadline = deadline
         self._request = request
+        self._meter = meter
         self._settings = request.settings
         self._retries_done = 0
 
@@ -81,6 +83,8 @@ class Attempts:
             total = self._settings.total_timeout
             self.deadline = math.inf if total is None else time.monotonic() + total
         self._deadline = self.deadline
+        if self._meter is not None:
+            self._meter.reserve(self._request.body)
         return self._request.http(self.read_timeout())
 
     def read(self, status: int, headers: Mapping[str, str]) -> BodyReader:
@@ -117,6 +121,9 @@ class Attempts:
         else:
             self.reader.complete_error(failure)
         failure.mask_secret(self._request.key)
+        if self._meter is not None:
+            failure.__cause__ = error.__cause__
+            self._meter.refuse(failure)
         # A reply that began and broke off may have been charged for, so the request is not sent again.
         is_answered = self.reader is not None and self.reader.is_answered
         delay = None if is_answered else retry_delay(

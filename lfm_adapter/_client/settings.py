@@ -16,9 +16,11 @@ from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_loop
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import Budget, Ledger, ledger_from_env
 from lfm_adapter.types import ChatParameters, OnInvalidOutput, ToolCalling, WhenRetired
 
 if TYPE_CHECKING:
+    from lfm_adapter._client.metering import CallMeter, Meter
     from lfm_adapter.types import ModelCard
 
 __all__ = [
@@ -73,6 +75,9 @@ class ClientOptions:
         allow_http: Allow sending a key unencrypted to a public host.
         max_reply_bytes: The largest response body that is read, streamed or not. Raise it for images.
         max_event_bytes: The largest event of a stream that is read.
+        ledger: Records each call in a file on this machine, without any text. Default: the one that `LFM_LEDGER` names.
+        budget: A limit on costs and requests. A request that could exceed it raises `BudgetExceededError` and is not
+            sent.
     """
 
     model: str | None = field(default=None, kw_only=False)
@@ -95,6 +100,8 @@ class ClientOptions:
     allow_http: bool = False
     max_reply_bytes: int = 32 * 1024 * 1024
     max_event_bytes: int = MAX_EVENT_BYTES
+    ledger: Ledger | None = None
+    budget: Budget | None = None
 
 
 PER_CALL = ChatParameters.__annotations__.keys() & {setting.name for setting in fields(ClientOptions)}
@@ -116,6 +123,7 @@ class Settings(ClientOptions):
         attribution: The app that is credited, of `app_url`, `app_title` and `app_categories`.
         is_default_model: Nobody named the model: neither an argument nor `LFM_MODEL`.
         keeps_empty_fields: Send null and empty lists as a caller gave them.
+        meter: What records the calls and keeps to budgets, in place of `ledger` and `budget`.
     """
 
     # Never None, once the environment is applied.
@@ -125,6 +133,7 @@ class Settings(ClientOptions):
     attribution: Attribution = field(default_factory=Attribution)
     is_default_model: bool = False
     keeps_empty_fields: bool = False
+    meter: Meter | None = None
 
     @classmethod
     def from_env(cls, *, attribution: Attribution | None = None, **given: Any) -> Settings:
@@ -205,6 +214,21 @@ class Settings(ClientOptions):
     def is_local(self) -> bool:
         """Whether requests stay on this machine."""
         return is_loopback(self.base_url) and not self.is_openrouter
+
+    def call_meter(self, model: str, card: ModelCard, *, is_stream: bool) -> CallMeter | None:
+        """Return what follows a call for the ledger and the budgets; None if there are none."""
+        meter, ledger = self.meter, self.ledger
+        if meter is None:
+            ledger = ledger or ledger_from_env()
+            if ledger is None and self.budget is None:
+                return None
+        from lfm_adapter._client.metering import CallMeter, Meter
+
+        if meter is None:
+            app = self.attribution.title or self.attribution.url or "python"
+            budgets = () if self.budget is None else (self.budget,)
+            meter = Meter(ledger, budgets, app, is_free=self.is_local)
+        return CallMeter(meter, model, card, is_stream=is_stream)
 
     def key(self, *, needed: bool = True) -> str | None:
         """Return the key for the next request.

@@ -119,18 +119,19 @@ class LFMClient(BaseClient[Transport]):
         return call.result
 
     def _deltas(self, call: Lookup) -> Generator[Delta]:
-        while call.result is None:
-            attempts = call.attempts
-            try:
-                with closing(self._transport.send(attempts.begin())) as response:
-                    reader = attempts.read(response.status_code, response.headers)
-                    while reader.result is None:
-                        for delta in reader.feed(response.read(attempts.read_timeout())):
-                            yield from call.on_delta(delta)
-                    if reader.events is not None:
-                        with suppress(APIError):
-                            response.read(DRAIN_S)
-                yield from call.on_response(reader.result)
-            except APIError as error:
-                if delay := call.on_error(error):
-                    time.sleep(delay)
+        with call:
+            while call.result is None:
+                attempts = call.attempts
+                try:
+                    with closing(self._transport.send(attempts.begin())) as response:
+                        reader = attempts.read(response.status_code, response.headers)
+                        while reader.result is None:
+                            for delta in reader.feed(response.read(attempts.read_timeout())):
+                                yield from call.on_delta(delta)
+                        if reader.events is not None:
+                            with suppress(APIError):
+                                response.read(DRAIN_S)
+                    yield from call.on_response(reader.result)
+                except APIError as error:
+                    if delay := call.on_error(error):
+                        time.sleep(delay)

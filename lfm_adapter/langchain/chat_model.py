@@ -18,7 +18,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
 
 from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions, Settings, TokenCounter
 from lfm_adapter._openrouter.address import OPENROUTER_URL
@@ -36,6 +36,7 @@ from lfm_adapter.langchain._params import (
     settings_of,
 )
 from lfm_adapter.langchain._replies import PROVIDER, chunk_blocks, message_blocks, to_chunk, to_result
+from lfm_adapter.ledger import Budget, Ledger
 
 if TYPE_CHECKING:
     from lfm_adapter._client.async_client import AsyncLFMClient
@@ -182,6 +183,8 @@ class ChatLFM(BaseChatModel, ClientOptions):
     app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
     token_counter: TokenCounter | None = Field(default=None, exclude=True)
+    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
+    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None

@@ -46,7 +46,7 @@ _LISTED = frozenset({
 
 
 def completion_args(
-    call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool
+    call: Mapping[str, Any], attribution: Attribution | None, *, stream: bool, **options: Any
 ) -> tuple[Settings, list[JSONDict], JSONDict]:
     """Return the client's settings, the messages and the other fields of the request.
 
@@ -54,12 +54,13 @@ def completion_args(
         call: The arguments of LiteLLM's `CustomLLM.completion`, by name.
         attribution: The app to credit if the call's headers credit none; None for the environment's.
         stream: Whether to stream the answer.
+        **options: Settings that the provider has for all calls.
     """
     given = call.get("optional_params") or {}
     fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
     fields |= given.get("extra_body") or {}
     _translate(fields)
-    own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()}
+    own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()} | options
     settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
     if settings.is_openrouter and settings.key(needed=False) is None:
         raise AuthenticationError(

@@ -25,6 +25,7 @@ OTHER_NAMES = {
     "LFMError": "APIConnectionError",
     "ConfigurationError": "BadRequestError",
     "APITimeoutError": "Timeout",
+    "BudgetExceededError": "PaymentRequiredError",  # its own of this name is about keys of its Proxy
     "ResponseError": "APIResponseValidationError",
     "ServerError": "InternalServerError",
 }

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from litellm.types.utils import ModelResponse
 
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.ledger import Budget, Ledger
     from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, JSONDict, Stream, Transport
 
 __all__ = ["LFMProvider", "handler", "register"]
@@ -37,6 +39,8 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         attribution: The app to credit if a call's `extra_headers` credit none. Default: the environment's.
         transport: Sends the requests, instead of urllib3.
         async_transport: Sends the requests of asynchronous calls, instead of aiohttp.
+        ledger: See `ClientOptions.ledger`.
+        budget: See `ClientOptions.budget`.
     """
 
     def __init__(
@@ -45,11 +49,18 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         attribution: Attribution | None = None,
         transport: Transport | None = None,
         async_transport: AsyncTransport | None = None,
+        ledger: Ledger | None = None,
+        budget: Budget | None = None,
     ) -> None:
         super().__init__()
         self.attribution = attribution
+        self.ledger = ledger
+        self.budget = budget
         self._transport = transport
         self._async_transport = async_transport
+
+    def _args(self, call: JSONDict, *, stream: bool) -> tuple[Settings, list[JSONDict], JSONDict]:
+        return completion_args(call, self.attribution, stream=stream, ledger=self.ledger, budget=self.budget)
 
     def completion(self, *_: Any, **call: Any) -> ModelResponse:
         """Ask and wait for the whole reply.
@@ -58,14 +69,14 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             openai.OpenAIError: One of LiteLLM's exceptions, which all derive from OpenAI's.
         """
         with translate_errors(call["model"]):
-            settings, messages, fields = completion_args(call, self.attribution, stream=False)
+            settings, messages, fields = self._args(call, stream=False)
             client = LFMClient.from_settings(settings, self._transport)
             return to_response(client.chat(messages, **fields), call["model"])
 
     async def acompletion(self, *_: Any, **call: Any) -> ModelResponse:
         """See `completion`."""
         with translate_errors(call["model"]):
-            settings, messages, fields = completion_args(call, self.attribution, stream=False)
+            settings, messages, fields = self._args(call, stream=False)
             client = AsyncLFMClient.from_settings(settings, self._async_transport)
             return to_response(await client.chat(messages, **fields), call["model"])
 
@@ -79,7 +90,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             openai.OpenAIError: See `completion`.
         """
         with translate_errors(call["model"]):
-            settings, messages, fields = completion_args(call, self.attribution, stream=True)
+            settings, messages, fields = self._args(call, stream=True)
             client = LFMClient.from_settings(settings, self._transport)
             stream = client.stream(messages, **fields)
             return _chunks(next(stream), stream, call)
@@ -91,7 +102,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         Invalid arguments fail here, a refused request only when the result is read: LiteLLM does not await this call.
         """
         with translate_errors(call["model"]):
-            settings, messages, fields = completion_args(call, self.attribution, stream=True)
+            settings, messages, fields = self._args(call, stream=True)
             client = AsyncLFMClient.from_settings(settings, self._async_transport)
             return _achunks(client.stream(messages, **fields), call)
 
@@ -131,7 +142,9 @@ handler = LFMProvider()
 """The provider that `register` installs. A Proxy names it in its `custom_provider_map`."""
 
 
-def register(*, attribution: Attribution | None = None) -> None:
+def register(
+    *, attribution: Attribution | None = None, ledger: Ledger | None = None, budget: Budget | None = None
+) -> None:
     """Add `lfm/...` to LiteLLM's providers, and Liquid's models to its table of prices, limits and capabilities.
 
     Call it as often as you like; the providers of other libraries stay. Call it again after a library has replaced
@@ -141,7 +154,11 @@ def register(*, attribution: Attribution | None = None) -> None:
         attribution: The app to credit (https://openrouter.ai/docs/app-attribution) for `lfm/...`, and for LiteLLM's own
             `openrouter/...` unless `OR_SITE_URL` and `OR_APP_NAME` are set, which cannot carry categories. Default:
             that of an earlier call, else the environment's.
+        ledger: Records the calls of `lfm/...`: see `ClientOptions.ledger`. Default: that of an earlier call.
+        budget: A limit for the calls of `lfm/...`: see `ClientOptions.budget`. Default: that of an earlier call.
     """
+    handler.ledger = ledger or handler.ledger
+    handler.budget = budget or handler.budget
     if attribution is not None:
         before, handler.attribution = handler.attribution or Attribution(), attribution
         # The variables that LiteLLM's own provider reads, unless they have a value from elsewhere.

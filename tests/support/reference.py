@@ -16,6 +16,7 @@ MODULES = (
     "lfm_adapter.types",
     "lfm_adapter.errors",
     "lfm_adapter.catalog",
+    "lfm_adapter.ledger",
     "lfm_adapter.testing",
     "lfm_adapter.local",
 )

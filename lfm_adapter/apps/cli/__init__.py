@@ -16,6 +16,7 @@ from lfm_adapter.apps.cli.mcp import mcp
 from lfm_adapter.apps.cli.models import models
 from lfm_adapter.apps.cli.proxy_config import proxy_config
 from lfm_adapter.apps.cli.run import run
+from lfm_adapter.apps.cli.usage import usage
 
 __all__ = ["app"]
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for _command in (chat, models, local, gateway, mcp, proxy_config, doctor):
+for _command in (chat, models, local, gateway, usage, mcp, proxy_config, doctor):
     app.command()(_command)
 app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
 

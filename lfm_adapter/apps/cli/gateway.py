@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["gateway"]
 
+DAILY_BUDGET_USD = "1"
 LOCAL_CONTEXT_LENGTH = 8192
 LOCAL_WAIT_S = 600.0  # a laptop may take minutes to read a long prompt
 
@@ -52,6 +53,17 @@ def gateway(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The model in the printed settings. Default: LFM_MODEL.")
     ] = None,
+    budget_usd: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[MODEL=|app:NAME=]AMOUNT",
+            help="US$ that may be spent a day (UTC), over all, for a model or for an app. Default: 1 over all.",
+        ),
+    ] = None,
+    rpm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[MODEL=|app:NAME=]COUNT", help="Requests a minute, over all, for a model or for an app."),
+    ] = None,
     any_model: Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")] = False,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
@@ -62,7 +74,9 @@ def gateway(
     common clients.
     """
     from lfm_adapter.apps.gateway.call import Gateway
+    from lfm_adapter.apps.gateway.limits import parse_limits
     from lfm_adapter.apps.gateway.server import listen, serve
+    from lfm_adapter.ledger import ledger_from_env
 
     access = _access(key, host, is_open=is_open, origins=allow_origin or ())
     on_this_machine = on_this_machine or gguf is not None
@@ -75,6 +89,13 @@ def gateway(
             settings, models = _at_openrouter(model, any_model=any_model)
             options = {}
         name = models.default_name(settings)
+        ledger = ledger_from_env(default=True)
+        limits = parse_limits(
+            budget_usd or [DAILY_BUDGET_USD],
+            rpm or [],
+            model_id=lambda name: models.route(name).models[0],
+            ledger=ledger,
+        )
         bound = listener.getsockname()[1]
         address = "127.0.0.1" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
         base_url = f"http://{address}:{bound}/v1"
@@ -85,9 +106,10 @@ def gateway(
                 note("Other machines can connect: anyone who has the key can spend your credit.", style="yellow")
             note("Ctrl-C stops it.")
 
-        serve(
-            Gateway(settings=settings, models=models, access=access, default_model=name, **options), listener, introduce
+        shared = Gateway(
+            settings=settings, models=models, access=access, default_model=name, ledger=ledger, limits=limits, **options
         )
+        serve(shared, listener, introduce)
     note("Stopped.")
 
 

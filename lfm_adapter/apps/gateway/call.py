@@ -11,12 +11,15 @@ from aiohttp import web
 
 from lfm_adapter import catalog
 from lfm_adapter._client.async_client import AsyncLFMClient
+from lfm_adapter._client.metering import Meter
 from lfm_adapter._json import as_number
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.apps.gateway.errors import GatewayError
+from lfm_adapter.apps.gateway.limits import Limits
 from lfm_adapter.errors import (
     APIConnectionError,
     APIError,
+    BudgetExceededError,
     ContextWindowExceededError,
     NotFoundError,
     PaymentRequiredError,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.access import Access
     from lfm_adapter.apps.gateway.models import Models, Route
+    from lfm_adapter.ledger import Ledger
     from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
 
 __all__ = ["GATEWAY", "Call", "Gateway", "read_object"]
@@ -63,6 +67,8 @@ class Gateway:
         models: The models that are served.
         access: Who may use it.
         default_model: The model of requests that name none.
+        ledger: Records the calls; None for no record.
+        limits: What the clients may spend and ask.
         wait_s: Seconds until an answer, or the first token of a stream, unless a client waits longer.
     """
 
@@ -70,6 +76,8 @@ class Gateway:
     models: Models
     access: Access
     default_model: str
+    ledger: Ledger | None = None
+    limits: Limits = field(default_factory=Limits)
     wait_s: float = 30.0
 
 
@@ -116,7 +124,8 @@ class Call:
         self._fields = fields
         self.app = app_name(request)
         self._wait_s = _wait_s(request, gateway.wait_s)
-        self._client = AsyncLFMClient.from_settings(gateway.settings.with_overrides(_identity(request)))
+        self._gateway = gateway
+        self._settings = gateway.settings.with_overrides(_identity(request))
 
     async def reply(self) -> tuple[str, Reply]:
         """Return the whole reply, and the model that was asked for it."""
@@ -127,11 +136,17 @@ class Call:
         model, (stream, delta) = await self._first_answer(self._open)
         return model, stream, delta
 
+    def _client(self, model: str) -> AsyncLFMClient:
+        gateway = self._gateway
+        budgets = gateway.limits.budgets(self.app, model)
+        meter = Meter(gateway.ledger, budgets, self.app, "gateway", is_free=self._settings.is_local)
+        return AsyncLFMClient.from_settings(self._settings.with_overrides({"meter": meter}))
+
     async def _ask(self, model: str) -> Reply:
-        return await self._client.chat(self._messages, model=model, extra_body=self._fields)
+        return await self._client(model).chat(self._messages, model=model, extra_body=self._fields)
 
     async def _open(self, model: str) -> tuple[AsyncStream, Delta]:
-        stream = self._client.stream(self._messages, model=model, extra_body=self._fields)
+        stream = self._client(model).stream(self._messages, model=model, extra_body=self._fields)
         return stream, await anext(stream)
 
     async def _first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
@@ -185,7 +200,9 @@ class Call:
 
 def _is_replaceable(error: APIError) -> bool:
     """Return whether another model may answer what failed with `error`: nothing of an answer has come, or was paid."""
-    if error.partial is not None or isinstance(error, StreamInterruptedError):
+    if error.partial is not None or isinstance(error, StreamInterruptedError | BudgetExceededError):
+        return False
+    if isinstance(error, RateLimitError) and error.status_code is None:  # a limit of this gateway
         return False
     if isinstance(error, ContextWindowExceededError | NotFoundError | PaymentRequiredError | RateLimitError):
         return True

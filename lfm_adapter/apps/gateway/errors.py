@@ -101,6 +101,9 @@ def to_gateway_error(error: errors.LFMError) -> GatewayError:
             )
         case errors.ModelRetiredError() if error.successors:
             message = f"OpenRouter no longer serves {error.model}. Choose {error.successors[0]} instead."
+        case errors.BudgetExceededError():
+            facts["code"] = "budget_exceeded"
+            message = error.message
         case errors.OutputValidationError():
             facts["code"] = "invalid_output"
     return GatewayError(status, message, **facts)
@@ -112,6 +115,10 @@ def _status(error: errors.LFMError) -> int:
     match error:
         case errors.ConfigurationError() | errors.BadRequestError():
             return 400
+        case errors.PaymentRequiredError():
+            return 402
+        case errors.RateLimitError():
+            return 429
         case errors.APITimeoutError():
             return 504
         case _:

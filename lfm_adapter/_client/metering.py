@@ -1,0 +1,179 @@
+"""What a call reports to a ledger and to budgets: the cost that it may have, and the one that it had."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from lfm_adapter._json import as_dict, as_number
+from lfm_adapter.errors import APIConnectionError, APIError, LFMError, StreamInterruptedError
+from lfm_adapter.ledger import CallRecord, Ledger
+
+if TYPE_CHECKING:
+    from lfm_adapter.ledger import Budget, Reservation
+    from lfm_adapter.types import ModelCard, Reply
+
+__all__ = ["CallMeter", "Meter", "max_cost"]
+
+_ZERO = Decimal(0)
+
+# With these, no connection was made, so that no request was sent.
+_BEFORE_SENDING = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Where the calls of a client are recorded, and which budgets they keep to.
+
+    Attributes:
+        ledger: Records each call; None for no record.
+        budgets: The budgets, all of one ledger.
+        app: The app's name.
+        source: See `CallRecord.source`.
+        is_free: Whether the server charges nothing: a model on this machine.
+    """
+
+    ledger: Ledger | None = None
+    budgets: tuple[Budget, ...] = ()
+    app: str = "python"
+    source: str = "python"
+    is_free: bool = False
+
+    @property
+    def keeper(self) -> Ledger | None:
+        """The ledger that keeps the budgets."""
+        return self.budgets[0].ledger or self.ledger or Ledger() if self.budgets else None
+
+
+class CallMeter:
+    """Follows one call: `reserve` before each attempt, `refuse` after one that failed, `end` at its end."""
+
+    def __init__(self, meter: Meter, model: str, card: ModelCard, *, is_stream: bool) -> None:
+        self._meter = meter
+        self._keeper = meter.keeper
+        self._model = model
+        self._card = card
+        self._is_stream = is_stream
+        self._reserved: list[Reservation] = []
+        self._time = time.time()
+        self._began = time.monotonic()
+        self._first: float | None = None
+
+    def reserve(self, body: bytes | None) -> None:
+        """Reserve the maximum cost of an attempt.
+
+        Raises:
+            BudgetExceededError: It does not fit into a budget.
+            RateLimitError: Too many requests were made.
+        """
+        if self._keeper is not None:
+            usd = _ZERO if self._meter.is_free else max_cost(body or b"{}", self._card)
+            self._reserved.append(self._keeper.reserve(self._meter.budgets, usd, model=self._model))
+
+    def refuse(self, error: APIError) -> None:
+        """Give the reservation of the last attempt back if nothing can have been charged for it."""
+        is_unsent = isinstance(error.__cause__, _BEFORE_SENDING) and not isinstance(error, StreamInterruptedError)
+        is_refused = error.status_code is not None and error.status_code >= 400 and error.partial is None
+        if self._keeper is not None and self._reserved and (is_refused or is_unsent):
+            self._keeper.settle(self._reserved.pop(), _ZERO)
+
+    def on_token(self) -> None:
+        """Note when the first token of a stream came."""
+        if self._first is None:
+            self._first = time.monotonic()
+
+    def end(self, reply: Reply | None, error: BaseException | None) -> None:
+        """Settle what was reserved, and record the call.
+
+        Args:
+            reply: The reply, or what arrived of it.
+            error: What ended the call, if it was not its reply.
+        """
+        partial = error.partial if isinstance(error, APIError) else None
+        answered = reply or partial
+        cost = None if answered is None or answered.cost is None else answered.cost.total
+        if self._keeper is not None:
+            self._settle(cost, turns=0 if answered is None else 1 + answered.output_retries)
+        if self._meter.ledger is not None:
+            self._meter.ledger.record(self._record(answered, _ZERO if self._meter.is_free else cost, reply, error))
+
+    def _settle(self, cost: Decimal | None, *, turns: int) -> None:
+        """Settle the attempts that were answered with the cost, and those of unknown outcome with their maximum."""
+        # Which ones were interrupted is unknown, so the cheapest are taken for those that were answered.
+        reserved = sorted(self._reserved, key=lambda one: one.amount)
+        for number, reservation in enumerate(reserved):
+            if cost is None or number >= turns:
+                self._keeper.settle(reservation, None)  # type: ignore[union-attr]
+            else:
+                self._keeper.settle(reservation, cost if number == 0 else _ZERO)  # type: ignore[union-attr]
+        self._reserved.clear()
+
+    def _record(
+        self, answered: Reply | None, cost: Decimal | None, reply: Reply | None, error: BaseException | None
+    ) -> CallRecord:
+        usage = (answered.usage if answered else None) or {}
+        status = "ok" if reply is not None else _kind(error)
+        return CallRecord(
+            time=self._time,
+            source=self._meter.source,
+            app=self._meter.app,
+            model=self._model,
+            served_model=answered.model if answered else None,
+            provider=answered.provider if answered else getattr(error, "provider", None),
+            is_stream=self._is_stream,
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+            reasoning_tokens=_count(as_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+            cached_tokens=_count(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            cost=cost,
+            first_token_s=None if self._first is None else self._first - self._began,
+            duration_s=time.monotonic() - self._began,
+            status=status,
+            http_status=None if status == "ok" else getattr(error, "status_code", None),
+        )
+
+
+def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
+    """Return the maximum cost of a chat request in US$; None if the prices do not tell.
+
+    No tokenizer makes more tokens of a text than it has bytes, and the JSON around each message is longer than what a
+    chat template adds.
+
+    Args:
+        body: The request's JSON.
+        card: The model to ask.
+    """
+    if card.is_free:
+        return _ZERO
+    pricing = card.pricing
+    if pricing.prompt is None or pricing.completion is None:
+        return None
+    fields = json.loads(body)
+    max_tokens = fields.get("max_tokens") or card.max_output_tokens or card.context_length
+    if max_tokens is None:
+        return None
+    answers = max(1, int(as_number(fields.get("n")) or 1))
+    prompt_price = max(pricing.prompt, pricing.input_cache_write or _ZERO)
+    return len(body) * prompt_price + answers * max_tokens * pricing.completion + (pricing.request or _ZERO)
+
+
+def _kind(error: BaseException | None) -> str:
+    """Return the kind of an error as a word: "rate_limit" for a `RateLimitError`."""
+    if not isinstance(error, LFMError):
+        return "cancelled"
+    name = type(error).__name__.removesuffix("Error")
+    if isinstance(error, APIConnectionError) and not isinstance(error, StreamInterruptedError):
+        name = "Connection"
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name.replace("API", "")).lstrip(
+        "_"
+    )
+
+
+def _count(value: object) -> int | None:
+    number = as_number(value)
+    return None if number is None or not 0 <= number < 2**62 else int(number)

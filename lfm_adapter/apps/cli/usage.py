@@ -1,0 +1,106 @@
+"""`lfm usage`: what the ledger holds, as a table with bars."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lfm_adapter.apps.cli.console import note
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lfm_adapter.ledger import UsageRow
+
+__all__ = ["usage"]
+
+BAR_WIDTH = 20
+COLUMNS = ("calls", "errors", "prompt_tokens", "completion_tokens", "cost_usd")
+_AGO = re.compile(r"(\d+)([dhw])")
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def usage(
+    *,
+    by: Annotated[
+        str,
+        typer.Option(metavar="COLUMNS", help="Any of day, hour, model, app, source, status, provider, with commas."),
+    ] = "day,model,app",
+    since: Annotated[
+        str, typer.Option(metavar="WHEN", help="A day (2026-11-01), or how long ago: 12h, 7d, 4w, all. Days are UTC.")
+    ] = "30d",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Show tokens and costs of `lfm gateway`, `lfm chat`, `lfm mcp`, and of Python programs that use a ledger."""
+    from lfm_adapter.ledger import Ledger
+
+    if as_json and as_csv:
+        raise typer.BadParameter("Choose one of `--json` and `--csv`.")
+    names = [name.strip() for name in by.split(",") if name.strip()]
+    ledger = Ledger()
+    rows = ledger.usage(names, since=_start(since, datetime.now(tz=UTC))) if ledger.path.exists() else []
+    if as_json:
+        typer.echo(json.dumps([_object(names, row) for row in rows], indent=2))
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([*names, *COLUMNS])
+        writer.writerows([*row.key, *_numbers(row)] for row in rows)
+    elif rows:
+        _print_table(names, rows)
+    else:
+        note(f"No calls since then in {ledger.path}.")
+
+
+def _start(since: str, now: datetime) -> float:
+    if since == "all":
+        return 0.0
+    if found := _AGO.fullmatch(since):
+        return (now - timedelta(**{_UNITS[found[2]]: int(found[1])})).timestamp()
+    try:
+        return datetime.fromisoformat(since).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise ConfigurationError(
+            f"`--since` must be a day such as 2026-11-01, or 12h, 7d, 4w, all; got {since!r}."
+        ) from None
+
+
+def _numbers(row: UsageRow) -> list[str | int]:
+    return [row.calls, row.errors, row.prompt_tokens, row.completion_tokens, f"{row.cost.normalize():f}"]
+
+
+def _object(names: Sequence[str], row: UsageRow) -> dict[str, str | int]:
+    return dict(zip([*names, *COLUMNS], [*row.key, *_numbers(row)], strict=True)) | {"unknown_costs": row.unknown_costs}
+
+
+def _print_table(names: Sequence[str], rows: Sequence[UsageRow]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    tokens = [row.prompt_tokens + row.completion_tokens for row in rows]
+    most = max(tokens) or 1
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in ("calls", "errors", "in", "out", "US$"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("tokens", no_wrap=True)
+    for row, count in zip(rows, tokens, strict=True):
+        cost = f"{row.cost.normalize():f}" + ("+?" if row.unknown_costs else "")
+        numbers = (f"{row.calls:,}", f"{row.errors:,}", f"{row.prompt_tokens:,}", f"{row.completion_tokens:,}", cost)
+        table.add_row(*row.key, *numbers, _bar(count / most))
+    Console(highlight=False).print(table)
+    total = sum((row.cost for row in rows), start=rows[0].cost * 0)
+    note(f"{sum(row.calls for row in rows):,} calls, {sum(tokens):,} tokens, US$ {total.normalize():f}.")
+
+
+def _bar(share: float) -> str:
+    eighths = round(share * BAR_WIDTH * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

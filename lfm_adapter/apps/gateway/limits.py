@@ -1,0 +1,88 @@
+"""What a gateway's clients may spend and ask: over all, for each model, and for each app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from lfm_adapter.ledger import Ledger
+
+__all__ = ["Limits", "parse_limits"]
+
+_APP = "app:"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The budgets of a gateway. All gateways of one user share them.
+
+    Attributes:
+        overall: The one that every call keeps to, or None.
+        models: One for a model, by its id.
+        apps: One for an app, by its name in lower case.
+    """
+
+    overall: Budget | None = None
+    models: Mapping[str, Budget] = field(default_factory=dict)
+    apps: Mapping[str, Budget] = field(default_factory=dict)
+
+    def budgets(self, app: str, model: str) -> tuple[Budget, ...]:
+        """Return the budgets that a call keeps to."""
+        found = (self.overall, self.models.get(model), self.apps.get(app.lower()))
+        return tuple(budget for budget in found if budget is not None)
+
+
+def parse_limits(
+    usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[str], str], ledger: Ledger | None
+) -> Limits:
+    """Return the limits of the options `--budget-usd` and `--rpm`.
+
+    Args:
+        usd: Amounts a day: "1", "lfm-3-1.7b=0.50", "app:Mantella=0.20".
+        rpm: Requests a minute, in the same form.
+        model_id: Returns the id of a model, or raises `LFMError`.
+        ledger: Where they are kept.
+
+    Raises:
+        ConfigurationError: An option is malformed.
+    """
+    amounts = dict(_split(text, "--budget-usd", model_id) for text in usd)
+    counts = dict(_split(text, "--rpm", model_id) for text in rpm)
+    budgets: dict[str, Budget] = {}
+    for target in {**amounts, **counts}:
+        count = counts.get(target)
+        if count is not None and not count.isdecimal():
+            raise ConfigurationError(f"`--rpm` must be a whole number of requests a minute, got {count!r}.")
+        budgets[target] = Budget(
+            amounts.get(target),
+            per="day",
+            rpm=None if count is None else int(count),
+            name=f"gateway {target}".strip(),
+            ledger=ledger,
+        )
+    return Limits(
+        budgets.get(""),
+        {target: budget for target, budget in budgets.items() if target and not target.startswith(_APP)},
+        {target.removeprefix(_APP): budget for target, budget in budgets.items() if target.startswith(_APP)},
+    )
+
+
+def _split(text: str, option: str, model_id: Callable[[str], str]) -> tuple[str, str]:
+    """Return what an option limits ("" for all, a model's id, or "app:" and a name), and the number."""
+    target, _, number = text.rpartition("=")
+    try:
+        Decimal(number)
+    except ArithmeticError:
+        raise ConfigurationError(
+            f"`{option}` must be a number, or MODEL=NUMBER, or app:NAME=NUMBER; got {text!r}."
+        ) from None
+    if target.startswith(_APP):
+        return target.lower(), number
+    return (model_id(target) if target else ""), number

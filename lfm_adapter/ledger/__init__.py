@@ -1,0 +1,20 @@
+"""A record of calls, and budgets that programs share, in one SQLite file on this machine.
+
+    from lfm_adapter import LFMClient
+    from lfm_adapter.ledger import Budget, Ledger
+
+    ledger = Ledger()
+    client = LFMClient(ledger=ledger, budget=Budget("0.50", per="day", ledger=ledger))
+
+It holds no text of prompts or answers, and no keys. `lfm usage` shows what it holds. `lfm gateway`, `lfm chat` and
+`lfm mcp` record their calls; Python programs do with `ledger=`, or with the variable `LFM_LEDGER`: 1 for the user's
+own ledger, or a path.
+"""
+
+from __future__ import annotations
+
+from lfm_adapter.ledger._budget import Budget, Reservation
+from lfm_adapter.ledger._ledger import Ledger, ledger_from_env
+from lfm_adapter.ledger._record import CallRecord, UsageRow
+
+__all__ = ["Budget", "CallRecord", "Ledger", "Reservation", "UsageRow", "ledger_from_env"]

@@ -1,0 +1,112 @@
+"""A limit on what calls may cost, and on how often they are made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lfm_adapter.ledger._ledger import Ledger
+
+__all__ = ["PICO", "Budget", "Period", "Reservation", "to_pico"]
+
+Period: TypeAlias = Literal["day", "month", "total"]
+
+PICO = Decimal(10) ** 12
+"""Amounts are kept in 10^-12 US$, as integers, which add up exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit that every call with it keeps to, in all programs of this user that name it.
+
+    Before a request is sent, its maximum cost is reserved; afterwards the actual cost replaces the reservation. So
+    programs that race for the rest of a budget cannot exceed it. A request of unknown outcome (a lost connection, a
+    cancelled call) counts with its maximum.
+
+    Attributes:
+        usd: US$ that may be spent in each period; None for no limit.
+        per: "day" and "month" begin at midnight UTC; "total" never ends.
+        rpm: Requests in any 60 seconds; None for no limit.
+        name: Budgets of one name share what was spent. Default: a name of its own, so that the limit is this object's.
+        allow_unknown_price: Also ask models whose price is unknown, to which `usd` cannot apply.
+        ledger: Where it is kept. Default: the user's own ledger.
+
+    Raises:
+        ConfigurationError: A number is malformed or negative.
+
+    >>> Budget("0.50", per="day", name="agents").usd
+    Decimal('0.50')
+    """
+
+    usd: Decimal | str | float | None = None
+    per: Period = "total"
+    rpm: int | None = None
+    name: str = field(default_factory=lambda: f"budget-{os.urandom(16).hex()}")
+    allow_unknown_price: bool = False
+    ledger: Ledger | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.usd is not None:
+            object.__setattr__(self, "usd", _amount(self.usd))
+        if self.per not in ("day", "month", "total"):
+            raise ConfigurationError(f"`per` must be one of 'day', 'month', 'total'; got {self.per!r}.")
+        if self.rpm is not None and self.rpm < 1:
+            raise ConfigurationError(f"`rpm` must be an integer >= 1, got {self.rpm!r}.")
+
+    @property
+    def limit(self) -> int | None:
+        """`usd` in 10^-12 US$."""
+        return None if self.usd is None else to_pico(Decimal(self.usd))
+
+    def period(self, now: float) -> str:
+        """Return the name of the period that holds `now`, in Unix seconds."""
+        if self.per == "total":
+            return "total"
+        return datetime.fromtimestamp(now, tz=UTC).strftime("%Y-%m-%d" if self.per == "day" else "%Y-%m")
+
+    def ends(self, now: float) -> datetime | None:
+        """Return when the period that holds `now` ends; None if never."""
+        day = datetime.fromtimestamp(now, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        match self.per:
+            case "day":
+                return day + timedelta(days=1)
+            case "month":
+                return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+            case _:
+                return None
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What was set aside for one request.
+
+    Attributes:
+        amount: 10^-12 US$.
+        places: The name and the period of each budget.
+        ids: The rows of the database; empty if it could not be written.
+    """
+
+    amount: int
+    places: tuple[tuple[str, str], ...] = ()
+    ids: tuple[int, ...] = ()
+
+
+def to_pico(usd: Decimal) -> int:
+    """Return an amount in 10^-12 US$, rounded up."""
+    return int((usd * PICO).to_integral_value(rounding="ROUND_CEILING"))
+
+
+def _amount(usd: Decimal | str | float) -> Decimal:
+    try:
+        amount = Decimal(str(usd))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise ConfigurationError(f"`usd` must be an amount in US$ such as '0.50', got {usd!r}.")
+    return amount

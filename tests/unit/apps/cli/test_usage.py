@@ -1,0 +1,82 @@
+"""`lfm usage`."""
+
+from __future__ import annotations
+
+import json
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from lfm_adapter.apps.cli import app
+from lfm_adapter.ledger import CallRecord, Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setenv("LFM_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("COLUMNS", "120")
+    return Ledger()
+
+
+def fill(ledger: Ledger) -> None:
+    now = time.time()
+    for days_ago, name, cost in ((0, "Mantella", "0.25"), (0, "Mantella", "0.5"), (3, "Roo Code", None)):
+        ledger.record(
+            CallRecord(
+                time=now - 86_400 * days_ago, source="gateway", app=name, model="liquid/lfm-3-1.7b", prompt_tokens=1000,
+                completion_tokens=100, cost=None if cost is None else Decimal(cost),
+            )
+        )  # fmt: skip
+    assert ledger.flush()
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["usage", *arguments])
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def test_shows_a_table_with_bars(ledger: Ledger):
+    fill(ledger)
+    shown = run("--by", "app")
+    mantella, roo = shown.splitlines()[1:3]
+    assert mantella.split() == ["Mantella", "2", "0", "2,000", "200", "0.75", "█" * 20]
+    assert roo.split() == ["Roo", "Code", "1", "0", "1,000", "100", "0+?", "█" * 10]
+
+
+def test_prints_json_and_csv(ledger: Ledger):
+    fill(ledger)
+    first = json.loads(run("--by", "app,model", "--json"))[0]
+    assert first == {
+        "app": "Mantella", "model": "liquid/lfm-3-1.7b", "calls": 2, "errors": 0, "prompt_tokens": 2000,
+        "completion_tokens": 200, "cost_usd": "0.75", "unknown_costs": 0,
+    }  # fmt: skip
+    assert run("--by", "app", "--csv").splitlines()[:2] == [
+        "app,calls,errors,prompt_tokens,completion_tokens,cost_usd", "Mantella,2,0,2000,200,0.75",
+    ]  # fmt: skip
+
+
+def test_since_leaves_older_calls_out(ledger: Ledger):
+    fill(ledger)
+    assert "Roo Code" not in run("--since", "12h")
+    assert "Roo Code" in run("--since", "all")
+    assert run("--since", "2999-01-01") == ""
+
+
+def test_without_a_ledger_it_says_so(ledger: Ledger):
+    result = CliRunner().invoke(app, ["usage"])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "No calls" in result.stderr
+    assert not ledger.path.exists()
+
+
+@pytest.mark.parametrize("wrong", [["--by", "colour"], ["--since", "yesterday"]])
+def test_wrong_options_are_errors(ledger: Ledger, wrong: list[str]):
+    fill(ledger)
+    assert CliRunner().invoke(app, ["usage", *wrong]).exit_code == 1

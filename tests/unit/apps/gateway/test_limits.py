@@ -1,0 +1,105 @@
+"""The gateway's ledger, and the limits that it keeps."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lfm_adapter.apps.gateway.limits import parse_limits
+from lfm_adapter.apps.gateway.models import CatalogModels
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import Ledger
+from lfm_adapter.testing import completion, error, stream, token_usage
+from tests.support.gateway_thread import GatewayThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from lfm_adapter.testing import ScriptedOpenRouter
+
+    Start = Callable[..., AbstractContextManager[GatewayThread]]
+
+HALF = token_usage(9, 5, cost=0.5)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db")
+
+
+@pytest.fixture
+def start(openrouter: ScriptedOpenRouter, ledger: Ledger) -> Start:
+    @contextmanager
+    def started(usd: tuple[str, ...] = (), rpm: tuple[str, ...] = ()) -> Iterator[GatewayThread]:
+        models = CatalogModels()
+        limits = parse_limits(usd, rpm, model_id=lambda name: models.route(name).models[0], ledger=ledger)
+        with GatewayThread(openrouter.base_url, ledger=ledger, limits=limits) as gateway:
+            yield gateway
+
+    return started
+
+
+def test_each_call_is_a_row(start: Start, openrouter: ScriptedOpenRouter, ledger: Ledger):
+    openrouter.add(completion(model="liquid/lfm-3-1.7b", usage=HALF), stream(), *[error(400, "No")] * 1)
+    with start() as gateway:
+        gateway.chat("lfm-3b", headers={"X-Title": "Mantella"})
+        gateway.chat(stream=True, headers={"User-Agent": "RooCode/3.52.1"})
+        gateway.chat()
+    calls = sorted(ledger.calls(), key=lambda call: call.time)
+    assert [call.app for call in calls] == ["Mantella", "RooCode", "unknown"]
+    assert [call.status for call in calls] == ["ok", "ok", "bad_request"]
+    assert {call.source for call in calls} == {"gateway"}
+    assert (calls[0].model, float(calls[0].cost or 0)) == ("liquid/lfm-3-1.7b", 0.5)
+    assert calls[1].first_token_s is not None
+
+
+@pytest.mark.parametrize("limit", ["0.5", "lfm-3-1.7b=0.5", "app:mantella=0.5"])
+def test_spent_budget_is_402_with_its_end(start: Start, openrouter: ScriptedOpenRouter, limit: str):
+    openrouter.add(completion(usage=HALF))
+    headers = {"X-Title": "Mantella"}
+    with start(usd=(limit,)) as gateway:
+        assert gateway.chat(max_tokens=9, headers=headers).status == 200
+        for streams in (False, True):
+            refused = gateway.chat(max_tokens=9, headers=headers, stream=streams)
+            assert (refused.status, refused.error["code"]) == (402, "budget_exceeded")
+            assert "begins anew at" in refused.error["message"]
+            assert int(refused.headers["Retry-After"]) <= 86_400
+    with start(usd=(limit,)) as restarted:
+        assert restarted.chat(max_tokens=9, headers=headers).status == 402
+
+
+def test_other_models_and_apps_have_their_own(start: Start, openrouter: ScriptedOpenRouter):
+    openrouter.add(completion(), completion())
+    with start(usd=("lfm-3-1.7b=0", "app:mantella=0")) as gateway:
+        assert gateway.chat("lfm-2.5-2.6b:free").status == 200
+        assert gateway.chat(headers={"X-Title": "Mantella"}).status == 402
+        assert gateway.chat("lfm-3b").status == 402
+        assert gateway.chat("lfm-3-1.7b:free", headers={"X-Title": "Mantella"}).status == 200
+
+
+def test_too_many_requests_are_429_on_all_gateways_together(start: Start, openrouter: ScriptedOpenRouter):
+    openrouter.add(completion(), completion())
+    with start(rpm=("2",)) as one, start(rpm=("2",)) as other:
+        assert one.chat().status == other.chat().status == 200
+        refused = other.chat("lfm-3-1.7b:free")
+    assert (refused.status, refused.error["type"]) == (429, "rate_limit_error")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert refused.error["message"] == "The limit of 2 requests a minute is reached."
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"usd": ["much"]}, "`--budget-usd` must be a number"),
+        ({"usd": ["lfm-3-1.7b=-1"]}, "must be an amount"),
+        ({"rpm": ["1.5"]}, "must be a whole number"),
+        ({"rpm": ["0"]}, "must be an integer >= 1"),
+    ],
+)
+def test_malformed_limits_are_errors(options: dict[str, Any], told: str):
+    with pytest.raises(ConfigurationError, match=told):
+        parse_limits(**{"usd": [], "rpm": []} | options, model_id=str, ledger=None)
