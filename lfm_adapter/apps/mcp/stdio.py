@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
+import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -28,6 +31,8 @@ from pydantic import ValidationError
 from lfm_adapter.apps.mcp.surrogates import repair_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.server import Server
 
@@ -58,6 +63,7 @@ async def serve_stdio(server: Server) -> None:
 
             group.start_soon(serve)
             group.start_soon(write)
+            _start_thread(_wait_until_closed, output, asyncio.get_running_loop(), group.cancel_scope.cancel)
             await _read_messages(to_server, to_client.clone())
     finally:
         os.dup2(output, 1)
@@ -69,8 +75,7 @@ async def _read_messages(
 ) -> None:
     """Pass the client's messages on to the server, and answer lines that are none."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_LINES)
-    # A thread of the event loop's pool would keep the process alive until the client closes stdin.
-    threading.Thread(target=_read_lines, args=(lines, asyncio.get_running_loop()), daemon=True).start()
+    _start_thread(_read_lines, lines, asyncio.get_running_loop())
     async with to_server, to_client:
         while (line := await lines.get()) is not None:
             text = line.removeprefix(_BYTE_ORDER_MARK).strip()
@@ -81,6 +86,20 @@ async def _read_messages(
                 await to_client.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=message)))
             else:
                 await to_server.send(SessionMessage(message))
+
+
+def _start_thread(target: Callable[..., None], *args: object) -> None:
+    # A thread of the event loop's pool would keep the process alive until the client closes stdin.
+    threading.Thread(target=target, args=args, daemon=True).start()
+
+
+def _wait_until_closed(output: int, loop: asyncio.AbstractEventLoop, when_closed: Callable[[], None]) -> None:
+    if sys.platform != "win32":  # which has no `poll`: there the next message fails
+        poll = select.poll()
+        poll.register(output, 0)  # for errors alone
+        poll.poll()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(when_closed)
 
 
 def _read_lines(lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventLoop) -> None:

@@ -22,7 +22,7 @@ from lfm_adapter.testing import completion, stream
 from tests.support.mcp_session import KEY, MODEL, MODES, error_of, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lfm_adapter.apps.mcp.session import Session
@@ -85,19 +85,85 @@ async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: 
     assert len(server.requests) == 1
 
 
-def test_local_model_has_a_timeout_of_an_hour(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
-    running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
-    monkeypatch.setattr(local, "serve", lambda *_, **__: running)
+@pytest.fixture
+def session_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Session]:
+    """Start the command with options in this process; return the session that it would serve."""
     served: list[Session] = []
     monkeypatch.setattr(
         "lfm_adapter.apps.mcp.server.create_server", lambda session: served.append(session) or MagicMock()
     )
     monkeypatch.setattr("lfm_adapter.apps.mcp.stdio.serve_stdio", AsyncMock())
     monkeypatch.setattr("lfm_adapter.apps.mcp.logs.log_short_lines", lambda *_: None)
-    assert CliRunner().invoke(app, ["mcp", "--local"]).exit_code == 0
-    settings = served[0].client._settings
+
+    def start(*options: str, **environment: str) -> Session:
+        for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL"):
+            monkeypatch.setenv(name, environment.get(name, ""))
+        ended = CliRunner().invoke(app, ["mcp", *options])
+        assert ended.exit_code == 0, ended.output
+        return served[-1]
+
+    return start
+
+
+def test_local_model_has_a_timeout_of_an_hour(
+    session_for: Any, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
+):
+    running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
+    monkeypatch.setattr(local, "serve", lambda *_, **__: running)
+    settings = session_for("--local").client._settings
     assert settings.timeout >= 1800
     assert settings.stream_chunk_timeout is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "${OPENROUTER_API_KEY}",
+        "${env:OPENROUTER_API_KEY}",
+        "${OPENROUTER_API_KEY:-}",
+        "${{ secrets.OPENROUTER_API_KEY }}",
+        "{env:OPENROUTER_API_KEY}",
+        "$OPENROUTER_API_KEY",
+        "%OPENROUTER_API_KEY%",
+        "<your key>",
+        "sk-or-v1-...",
+        "sk-or-v1-",
+    ],
+)
+def test_a_placeholder_is_no_key(session_for: Any, key: str):
+    session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
+    assert not session.has_model
+    assert f"it has the placeholder `{key}`" in session.problems[0]
+    assert "set OPENROUTER_API_KEY to a key" in session.problems[1]
+
+
+@pytest.mark.parametrize("key", [KEY, "sk-or-v1-x", "sk-or-v1-0123456789abcdef", "any$thing", "50%-off%"])
+def test_a_key_is_no_placeholder(session_for: Any, key: str):
+    session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
+    assert session.has_model
+    assert session.problems == []
+
+
+def test_other_placeholders_are_told_and_ignored(session_for: Any):
+    session = session_for(OPENROUTER_API_KEY=KEY, LFM_MODEL="${LFM_MODEL}", OPENROUTER_BASE_URL="${BASE}")
+    assert session.settings.is_openrouter
+    assert [problem.partition(" ")[0] for problem in session.problems] == ["OPENROUTER_BASE_URL", "LFM_MODEL"]
+
+
+def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any):
+    session = session_for("--model", MODEL)
+    assert not session.has_model
+    assert "OPENROUTER_API_KEY is not set" in session.problems[0]
+    assert session_for("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1").has_model
+
+
+def test_folders_that_do_not_exist_are_told_and_ignored(session_for: Any, tmp_path: Path):
+    options = ("--root", "${workspaceFolder}", "--root", str(tmp_path), "--save-results", str(tmp_path / "none"))
+    session = session_for(*options, OPENROUTER_API_KEY=KEY)
+    assert "`--root ${workspaceFolder}` is ignored" in session.problems[0]
+    assert f"`--save-results {tmp_path / 'none'}` is ignored" in session.problems[1]
+    assert session.results_folder is None
+    assert session_for("--save-results", str(tmp_path), OPENROUTER_API_KEY=KEY).results_folder == tmp_path.resolve()
 
 
 @pytest.mark.local_model
@@ -120,37 +186,14 @@ async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, s
 NO_LOCAL_MODEL = "import sys; sys.modules['xllamacpp'] = None; "
 
 
-@pytest.mark.parametrize(
-    "key", ["", "${OPENROUTER_API_KEY}", "{env:OPENROUTER_API_KEY}", "$OPENROUTER_API_KEY", "%KEY%", "sk-or-v1-..."]
-)
-async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(start: Any, key: str):
-    environment = {**os.environ, "OPENROUTER_API_KEY": key}
+async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(start: Any):
+    environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
     async with start(env=environment, program=NO_LOCAL_MODEL) as client:
         assert "set OPENROUTER_API_KEY to a key" in client.instructions
         for tool, arguments in (("ask", {"prompt": "Hi"}), ("models", {}), ("usage", {}), ("ask", {})):
             result = await client.call_tool(tool, arguments)
             assert result.is_error == (tool == "ask")
             assert "set OPENROUTER_API_KEY to a key" in " ".join(block.text for block in result.content)
-
-
-async def test_a_named_model_without_a_key_starts_and_tells_what_is_missing(start: Any):
-    async with start("--model", MODEL, env={**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY:-}"}) as client:
-        assert "`${OPENROUTER_API_KEY:-}`" in client.instructions
-        result = await client.call_tool("ask", {"prompt": "Hi"})
-    assert "no model to ask" in error_of(result)
-
-
-async def test_a_root_that_is_no_folder_is_told_and_the_others_are_read(
-    start: Any, server: ScriptedOpenRouter, tmp_path: Path
-):
-    server.add(stream(["Short."]))
-    (tmp_path / "a.txt").write_text("What is in A.")
-    async with start("--model", MODEL, "--root", "${workspaceFolder}", "--root", str(tmp_path)) as client:
-        assert "`--root ${workspaceFolder}` is ignored" in client.instructions
-        result = await client.call_tool("summarize", {"paths": "a.txt"})
-    summary, problem = [block.text for block in result.content]
-    assert summary == "Short."
-    assert "`--root ${workspaceFolder}` is ignored" in problem
 
 
 def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
@@ -191,16 +234,9 @@ def test_invalid_options_are_refused_before_it_serves(options: list[str]):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://llm.example/v1"])
-def test_another_server_needs_no_model(url: str):
-    ended = subprocess.run(  # noqa: S603
-        [*LFM, "mcp", "--base-url", url],
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+def test_another_server_needs_no_model(session_for: Any, url: str):
+    session = session_for("--base-url", url)
+    assert (session.model, session.has_model, session.problems) == ("liquid/lfm-3b", True, [])
 
 
 def test_without_the_sdk_it_says_how_to_install_it():

@@ -7,19 +7,19 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.testing import completion, stream
+from lfm_adapter.testing import ScriptedOpenRouter, completion, stream
 from tests.support.mcp_session import KEY, MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
+    from lfm_adapter.testing import ScriptedReply
 
 LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()", "mcp", "--model", MODEL]
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
@@ -55,34 +55,43 @@ class RawClient:
         return self.exchange(head.encode() + b'"arguments": ' + arguments + b"}}")
 
 
-@pytest.fixture
-def start(server: ScriptedOpenRouter) -> Iterator[Callable[..., RawClient]]:
-    processes: list[subprocess.Popen[bytes]] = []
+@pytest.fixture(scope="module")
+def openrouter() -> Iterator[ScriptedOpenRouter]:
+    with ScriptedOpenRouter(path="/api/v1") as server:
+        yield server
 
-    def start(program: list[str] = LFM) -> RawClient:
-        process = subprocess.Popen(  # noqa: S603
-            program,
+
+@pytest.fixture
+def server(openrouter: ScriptedOpenRouter) -> ScriptedOpenRouter:
+    openrouter.requests.clear()
+    return openrouter
+
+
+@contextmanager
+def running(server: ScriptedOpenRouter, program: str = LFM[2]) -> Iterator[RawClient]:
+    with (
+        subprocess.Popen(  # noqa: S603
+            [*LFM[:2], program, *LFM[3:]],
             env={**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )
-        processes.append(process)
-        return RawClient(process)
-
-    yield start
-    for process in processes:
+        ) as process
+    ):
+        yield RawClient(process)
         process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            assert pipe
-            with suppress(OSError):
-                pipe.close()
 
 
-def test_lines_that_are_no_messages_get_an_error(start: Callable[..., RawClient]):
-    client = start()
-    client.initialize()
+@pytest.fixture(scope="module")
+def client(openrouter: ScriptedOpenRouter) -> Iterator[RawClient]:
+    """A client of one server for several tests: it takes seconds to start."""
+    with running(openrouter) as client:
+        hello = client.initialize(prefix=b"\xef\xbb\xbf")  # a byte order mark, as programs on Windows write it
+        assert hello["result"]["serverInfo"]["name"] == "lfm"
+        yield client
+
+
+def test_lines_that_are_no_messages_get_an_error(client: RawClient):
     for line, code in (
         (b"{not json", -32700),
         (b"[" * 20_000, -32700),
@@ -98,16 +107,8 @@ def test_lines_that_are_no_messages_get_an_error(start: Callable[..., RawClient]
     assert client.exchange(b'\n \n{"jsonrpc": "2.0", "id": 6, "method": "ping"}\r')["id"] == 6
 
 
-def test_a_byte_order_mark_before_the_first_message_is_ignored(start: Callable[..., RawClient]):
-    assert start().initialize(prefix=b"\xef\xbb\xbf")["result"]["serverInfo"]["name"] == "lfm"
-
-
-def test_a_half_of_a_character_in_an_argument_becomes_a_replacement(
-    start: Callable[..., RawClient], server: ScriptedOpenRouter
-):
+def test_a_half_of_a_character_in_an_argument_becomes_a_replacement(client: RawClient, server: ScriptedOpenRouter):
     server.add(stream(["Fine."]))
-    client = start()
-    client.initialize()
     result = client.call("ask", rb'{"prompt": "cut \ud83d, whole \ud83d\ude00, path C:\\ud83d"}')["result"]
     assert result["content"][0]["text"] == "Fine."
     assert server.requests[0].body["messages"][-1]["content"] == "cut �, whole 😀, path C:\\ud83d"
@@ -120,12 +121,8 @@ def with_halves(reply: ScriptedReply) -> ScriptedReply:
     return replace(reply, parts=tuple(map(escape, reply.parts)))
 
 
-def test_halves_of_characters_from_the_model_are_joined_or_replaced(
-    start: Callable[..., RawClient], server: ScriptedOpenRouter
-):
+def test_halves_of_characters_from_the_model_are_joined_or_replaced(client: RawClient, server: ScriptedOpenRouter):
     server.add(with_halves(stream(["joined HIGH", "LOW, cut HIGH"])), completion('{"a": "cut \\ud83d"}'))
-    client = start()
-    client.initialize()
     answered = client.call("ask", b'{"prompt": "Hi"}')["result"]
     assert answered["content"][0]["text"] == answered["structuredContent"]["text"] == "joined 😀, cut �"
     schema = b'{"type": "object", "properties": {"a": {"type": "string"}}}'
@@ -133,7 +130,7 @@ def test_halves_of_characters_from_the_model_are_joined_or_replaced(
     assert found["structuredContent"]["data"] == {"a": "cut �"}
 
 
-def test_unread_stderr_does_not_stop_the_server(start: Callable[..., RawClient]):
+def test_unread_stderr_does_not_stop_the_server(server: ScriptedOpenRouter):
     flood = (
         "import logging; from lfm_adapter.apps.mcp import tools\n"
         "async def fail(self, call):\n"
@@ -141,53 +138,47 @@ def test_unread_stderr_does_not_stop_the_server(start: Callable[..., RawClient])
         "    raise TypeError\n"
         "tools.Usage.run = fail\n"
     )
-    client = start([sys.executable, "-c", f"{flood}{LFM[2]}", *LFM[3:]])
-    client.initialize()
-    for number in range(5):
-        assert client.call("usage", b"{}", number)["result"]["isError"] is True
-    assert client.exchange(b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}')["id"] == 9
-    client.process.kill()
-    _, stderr = client.process.communicate()
+    with running(server, flood + LFM[2]) as client:
+        client.initialize()
+        for number in range(5):
+            assert client.call("usage", b"{}", number)["result"]["isError"] is True
+        assert client.exchange(b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}')["id"] == 9
+        client.process.kill()
+        assert client.process.stderr
+        stderr = client.process.stderr.read()
     assert b"Traceback" not in stderr
     assert max(map(len, stderr.splitlines())) < 600
 
 
-def test_an_unexpected_failure_is_one_line_on_stderr(start: Callable[..., RawClient]):
-    client = start(
-        [sys.executable, "-c", f"from lfm_adapter.apps.mcp import tools; del tools.Usage.run; {LFM[2]}", *LFM[3:]]
-    )
-    client.initialize()
-    result = client.call("usage", b"{}")["result"]
-    assert "failed unexpectedly (NotImplementedError)" in result["content"][0]["text"]
-    client.process.kill()
-    _, stderr = client.process.communicate()
-    (line,) = stderr.splitlines()
+def test_an_unexpected_failure_is_one_line_on_stderr(server: ScriptedOpenRouter):
+    with running(server, f"from lfm_adapter.apps.mcp import tools; del tools.Usage.run; {LFM[2]}") as client:
+        client.initialize()
+        result = client.call("usage", b"{}")["result"]
+        assert "failed unexpectedly (NotImplementedError)" in result["content"][0]["text"]
+        client.process.kill()
+        assert client.process.stderr
+        (line,) = client.process.stderr.read().splitlines()
     assert b"NotImplementedError at" in line
 
 
-def test_closed_stdout_ends_the_server(start: Callable[..., RawClient]):
-    client = start()
-    client.initialize()
-    assert client.process.stdout
-    client.process.stdout.close()
-    client.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}')
-    assert client.process.wait(30) == 0  # though its stdin is still open
-    assert client.process.stderr
-    assert client.process.stderr.read() == b""
+def test_closed_stdout_ends_the_server(server: ScriptedOpenRouter):
+    with running(server) as client:
+        client.initialize()
+        assert client.process.stdout
+        client.process.stdout.close()
+        assert client.process.wait(30) == 0  # though its stdin is still open
+        assert client.process.stderr
+        assert client.process.stderr.read() == b""
 
 
-def test_calls_in_progress_end_with_the_client(start: Callable[..., RawClient], server: ScriptedOpenRouter):
-    def never(request: RecordedRequest) -> Any:
-        return stream(["a", "b"]).held(1, threading.Event())
-
-    server.default = never
-    client = start()
-    client.initialize()
-    client.write(
-        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "ask", "arguments": {"prompt": "Hi"}}}'
-    )
-    server.wait_for_requests(1)
-    assert client.process.stdin
-    client.process.stdin.close()
-    assert client.process.wait(30) == 0
-    assert server.requests[0].abandoned.wait(10)
+def test_calls_in_progress_end_with_the_client(server: ScriptedOpenRouter):
+    server.add(stream(["a", "b"]).held(1, threading.Event()))
+    params = '{"name": "ask", "arguments": {"prompt": "Hi"}}'
+    with running(server) as client:
+        client.initialize()
+        client.write(f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {params}}}'.encode())
+        server.wait_for_requests(1)
+        assert client.process.stdin
+        client.process.stdin.close()
+        assert client.process.wait(30) == 0
+        assert server.requests[0].abandoned.wait(10)
