@@ -120,8 +120,11 @@ class AiohttpResponse:
             if unread := self._unread():
                 return unread
             self.close()
-            raise failures.in_body(error, self._peer, timeout) from failures.origin(error)
-        return data
+            failure = failures.in_body(error, self._peer, timeout)
+            failure.__cause__ = failures.origin(error)
+        else:
+            return data
+        raise failure  # see `send`
 
     def _on_timeout(self) -> None:
         self._stream.set_exception(TimeoutError())

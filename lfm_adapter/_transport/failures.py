@@ -39,13 +39,16 @@ _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 def origin(error: BaseException) -> BaseException | None:
     """Return the exception of Python itself that led to `error`, or None.
 
-    Only causes and arguments are followed: `__context__` may be what the caller is handling.
+    It comes without its frames and its own causes: in the libraries' frames, tools that show the variables of a
+    traceback would find the headers. Only causes and arguments are followed: `__context__` may be what the caller is
+    handling.
     """
     found: list[BaseException] = [error]
     for candidate in found:
-        if type(candidate).__module__.partition(".")[0] in sys.stdlib_module_names:
-            return candidate
         links = (candidate.__cause__, *candidate.args)
+        if type(candidate).__module__.partition(".")[0] in sys.stdlib_module_names:
+            candidate.__traceback__ = candidate.__cause__ = candidate.__context__ = None
+            return candidate
         found += [link for link in links if isinstance(link, BaseException) and link not in found]
     return None
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import http.client
 import os
-import threading
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from urllib3 import ProxyManager, Timeout
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProxySchemeUnsupported, ReadTimeoutError
 from urllib3.util import Retry, parse_url
 
 from lfm_adapter._transport import failures, tls
+from lfm_adapter._transport.deadline import MAX_TIMEOUT_S, DeadlineHTTPPool, DeadlineHTTPSPool
 from lfm_adapter._transport.proxy import ProxyConfig, resolve_proxy
 
 if TYPE_CHECKING:
@@ -34,14 +33,6 @@ _IDLE_CONNECTIONS = 64
 _MAX_POOLS = 64
 
 _READ_BYTES = 65_536
-
-# What a socket accepts: 0 would not wait at all, and infinity overflows.
-_MIN_TIMEOUT_S = 0.001
-_MAX_TIMEOUT_S = 86_400.0
-
-# The seconds left until a deadline differ at each read. Setting a socket's timeout is a system call of 0.8 µs, so one
-# that differs by no more than this stays.
-_TIMEOUT_PRECISION_S = 0.01
 
 _NO_RETRIES = Retry(total=False, redirect=False)  # urllib3 would build one for each request
 
@@ -64,7 +55,7 @@ class Urllib3Transport:
         route = resolve_proxy(request.url)
         failure: LFMError
         try:
-            response = Urllib3Response(_open(request, route), route.peer, request.timeout)
+            response = Urllib3Response(_open(request, route), route.peer)
         except _ERRORS as error:
             failure = _before_response(error, route.peer, request.timeout)
             failure.__cause__ = failures.origin(error)
@@ -77,7 +68,7 @@ class Urllib3Transport:
             # which is still to come, would answer the next request.
             response.close()
             failure = failures.not_http(route.peer) if is_interim else failures.compressed(encoding, route.peer)
-        # Raised above, it would have urllib3's exception as its context: one that keeps the connection open.
+        # Raised above, it would have urllib3's exception as its context, which keeps the connection and the headers.
         raise failure
 
 
@@ -89,43 +80,36 @@ class Urllib3Response:
         headers: See `HTTPResponse.headers`.
     """
 
-    def __init__(self, response: BaseHTTPResponse, peer: str, timeout: float) -> None:
+    def __init__(self, response: BaseHTTPResponse, peer: str) -> None:
         self.status_code: int = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
         self._peer = peer
         self._closed = False
-        connection = _connection_of(response)
-        # The socket's. Where the server will close the connection, http.client has let go of it, and its timeout stays.
-        self._timeout = timeout if connection is not None and connection.sock is None else -1.0
+        self._socket = getattr(_connection_of(response), "deadline_socket", None)
 
     def read(self, timeout: float) -> bytes:
         """See `HTTPResponse.read`. Returns at most 64 KiB."""
+        failure: LFMError = failures.already_closed(self._peer)
         if self._closed:
-            raise failures.already_closed(self._peer)
+            raise failure
         try:
-            is_new = abs(timeout - self._timeout) > _TIMEOUT_PRECISION_S
-            connection = _connection_of(self._response) if is_new else None
-            if connection is not None and connection.sock is None:
-                data = self._read_with_timer(timeout)
-            else:
-                if connection is not None:
-                    connection.sock.settimeout(_socket_timeout(timeout))
-                    self._timeout = timeout
-                # Neither `stream` nor `read`: both wait for a whole chunk, or for as many bytes as were asked for.
-                data = self._response.read1(_READ_BYTES)
+            if self._socket is not None and self._response.connection is not None:
+                self._socket.settimeout(timeout)
+            # Neither `stream` nor `read`: both wait for a whole chunk, or for as many bytes as were asked for.
+            data = self._response.read1(_READ_BYTES)
+            if not self._closed:
+                return data
         except Exception as error:
             if not self._closed:
                 self._closed = True
                 self._response.close()
                 if not isinstance(error, _ERRORS):
                     raise
-                raise failures.in_body(error, self._peer, timeout) from failures.origin(error)
-        else:
-            if not self._closed:
-                return data
-        # Another thread closed the response, and whatever was read or raised here comes of that.
-        raise failures.already_closed(self._peer)
+                failure = failures.in_body(error, self._peer, timeout)
+                failure.__cause__ = failures.origin(error)
+        # Or another thread closed the response, and whatever was read or raised here comes of that.
+        raise failure
 
     def close(self) -> None:
         """See `HTTPResponse.close`. Another thread may call it while this one waits in `read`."""
@@ -134,24 +118,6 @@ class Urllib3Response:
         self._closed = True
         self._shutdown()  # ends a `read` that waits; `close` alone would wait for it
         self._response.close()
-
-    def _read_with_timer(self, timeout: float) -> bytes:
-        """Read from a socket whose timeout is out of reach. The thread of the timer takes 200 µs."""
-        is_over = threading.Event()
-
-        def end() -> None:
-            is_over.set()
-            self._shutdown()
-
-        timer = threading.Timer(_socket_timeout(timeout), end)
-        timer.daemon = True
-        timer.start()
-        try:
-            return self._response.read1(_READ_BYTES)
-        finally:
-            timer.cancel()
-            if is_over.is_set():
-                raise TimeoutError
 
     def _shutdown(self) -> None:
         with suppress(ValueError, RuntimeError, OSError):  # released or closed meanwhile
@@ -172,7 +138,7 @@ def _open(request: HTTPRequest, route: ProxyConfig) -> BaseHTTPResponse:
             name: value if value.isascii() else value.encode().decode("latin-1")
             for name, value in request.headers.items()
         },
-        "timeout": Timeout(total=_socket_timeout(request.timeout)),
+        "timeout": Timeout(total=min(request.timeout, MAX_TIMEOUT_S)),
         "retries": _NO_RETRIES,
         "redirect": False,
         "preload_content": False,
@@ -193,26 +159,24 @@ _parse_url = lru_cache(maxsize=256)(parse_url)
 # The process id is part of the key so that a forked child opens connections of its own. A pool that drops out closes
 # its idle connections, and a response that is still being read keeps its pool.
 @lru_cache(maxsize=_MAX_POOLS)
-def _pool(scheme: str, host: str, port: int | None, _process_id: int) -> HTTPConnectionPool:
+def _pool(scheme: str, host: str, port: int | None, _process_id: int) -> DeadlineHTTPPool | DeadlineHTTPSPool:
     if scheme == "https":
-        return HTTPSConnectionPool(host, port, ssl_context=tls.context(), maxsize=_IDLE_CONNECTIONS)
-    return HTTPConnectionPool(host, port, maxsize=_IDLE_CONNECTIONS)
+        return DeadlineHTTPSPool(host, port, ssl_context=tls.context(), maxsize=_IDLE_CONNECTIONS)
+    return DeadlineHTTPPool(host, port, maxsize=_IDLE_CONNECTIONS)
 
 
 @lru_cache(maxsize=_MAX_POOLS)
 def _proxy_manager(proxy: str, authorization: str | None, is_tls: bool, _process_id: int) -> ProxyManager:
     ssl_context = tls.context() if is_tls else None  # takes 15 ms or more to build
-    return ProxyManager(
+    manager = ProxyManager(
         proxy,
         proxy_headers={"Proxy-Authorization": authorization} if authorization else None,
         proxy_ssl_context=ssl_context,
         ssl_context=ssl_context,
         maxsize=_IDLE_CONNECTIONS,
     )
-
-
-def _socket_timeout(timeout: float) -> float:
-    return min(max(timeout, _MIN_TIMEOUT_S), _MAX_TIMEOUT_S)
+    manager.pool_classes_by_scheme = {"http": DeadlineHTTPPool, "https": DeadlineHTTPSPool}
+    return manager
 
 
 def _connection_of(response: BaseHTTPResponse) -> Any:

@@ -21,6 +21,7 @@ import aiohttp.http_exceptions
 import pytest
 import urllib3.exceptions
 
+from lfm_adapter._transport import deadline, tls
 from lfm_adapter._transport.aiohttp import AiohttpTransport, aclose_pools
 from lfm_adapter.errors import (
     APIConnectionError,
@@ -29,7 +30,8 @@ from lfm_adapter.errors import (
     StreamInterruptedError,
 )
 from tests.support.both_transports import KEY, KINDS, client_of, request_to
-from tests.support.loopback import CUT, PATIENCE_S, RESET, UNTIL_CLOSED, Loopback, chunked, dripping, reply
+from tests.support.certificates import authority
+from tests.support.loopback import CUT, PATIENCE_S, REQUEST, RESET, UNTIL_CLOSED, Loopback, chunked, dripping, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,17 @@ WHOLE = {
 def client(request: pytest.FixtureRequest) -> Iterator[Client]:
     with client_of(request.param) as client:
         yield client
+
+
+@contextlib.contextmanager
+def full_backlog() -> Iterator[int]:
+    """Yield a port of this machine on which connections wait."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
 
 
 class TestCut:
@@ -195,23 +208,90 @@ class TestTimeouts:
         [
             dripping(b"HTTP/1.1 200 OK\r\nX-Generation-Id: gen-1\r\nContent-Length: 0\r\n\r\n"),
             [step for line in [b"HTTP/1.1 200 OK\r\n", *[b"Via: x\r\n"] * 30, b"\r\n"] for step in (0.05, line)],
-            [*[0.05, b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 30, reply()],
+            [*[0.05, b"HTTP/1.1 100 Continue\r\n\r\n"] * 30, reply()],
         ],
         ids=["bytes", "lines", "hints"],
     )
-    def test_timeout_bounds_all_headers_with_aiohttp(self, script: list[Step]) -> None:
-        """With urllib3 it bounds each wait for the next bytes of them (docs/limits-and-safety.md)."""
-        with client_of("aiohttp") as client, Loopback(script) as server:
+    def test_timeout_bounds_all_headers(self, client: Client, script: list[Step]) -> None:
+        with Loopback(script) as server:
             with pytest.raises(APITimeoutError, match=r"did not respond within 0.4 s"):
                 client.send(server.url, timeout=0.4)
             client.settle()
             assert server.was_closed.wait(PATIENCE_S)
 
-    def test_timeout_bounds_all_headers_of_a_proxy_with_aiohttp(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with client_of("aiohttp") as client, Loopback(dripping(b"HTTP/1.1 200 Established\r\n\r\n")) as proxy:
+    def test_timeout_bounds_the_headers_of_a_proxy(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Loopback(dripping(b"HTTP/1.1 200 Established\r\n\r\n")) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
             with pytest.raises(APITimeoutError, match=r"did not respond within 0.4 s"):
                 client.send("https://openrouter.test/api", timeout=0.4)
+
+    def test_timeout_bounds_proxy_handshake_and_headers_together(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        steps = [0.4, b"HTTP/1.1 200 Established\r\n\r\n", 0.4, authority().server, REQUEST, 0.4, reply()]
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority().certificate))
+        tls.context.cache_clear()
+        with Loopback(steps) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            assert client.send("https://openrouter.test/api", timeout=60).status_code == 200
+            client.close_pools()
+            with pytest.raises(APITimeoutError, match=r"did not respond within 0.7 s"):
+                client.send("https://openrouter.test/api", timeout=0.7)
+        tls.context.cache_clear()
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems refuse or accept the connection")
+    def test_timeout_bounds_all_addresses_of_a_host_together(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Loopback(reply()) as server, full_backlog() as silent:
+            ports = [silent, silent, silent, server.port]
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            with pytest.raises(APITimeoutError, match=r"did not respond within 0.2 s"):
+                client.send("http://several.test/", timeout=0.2)
+            assert not server.requests
+
+    def test_timeout_bounds_name_resolution(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        resolves = threading.Event()
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolves.wait(PATIENCE_S) and found)
+        with pytest.raises(APITimeoutError, match=r"did not respond within 0.1 s"):
+            client.send("http://slow.test/", timeout=0.1)
+        resolves.set()
+
+    def test_timeout_bounds_a_body_that_says_nothing(self, client: Client) -> None:
+        with Loopback([chunked()[0], *dripping(b"5" + b";" * 60 + b"\r\nhello\r\n")]) as server:
+            answer = client.send(server.url)
+            with pytest.raises(APITimeoutError, match=r"sent nothing for 0.4 s"):
+                answer.read(0.4)
+
+    def test_timeout_bounds_sending_and_receiving_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Slow:
+            """Takes a second for each byte that it sends or receives, of a clock that only it moves."""
+
+            now = 0.0
+            fileno = shutdown = close = None
+
+            def __init__(self) -> None:
+                self.timeouts: list[float] = []
+
+            def settimeout(self, seconds: float) -> None:
+                self.timeouts.append(seconds)
+
+            def send(self, data: Any) -> int:
+                Slow.now += 1
+                return 1
+
+        monkeypatch.setattr(deadline, "monotonic", lambda: Slow.now)
+        slow = Slow()
+        sock = deadline.DeadlineSocket(slow, 3.5)  # type: ignore[arg-type]
+        sock.sendall(b"12")
+        with pytest.raises(TimeoutError):
+            sock.sendall(b"3456789")
+        assert (Slow.now, slow.timeouts) == (4, [3.5, 2.5, 1.5, 0.5])
+        sock.settimeout(9)
+        sock.sendall(b"3")
+        assert slow.timeouts[-1] == 9
 
     def test_no_tls_handshake_in_time(self, client: Client) -> None:
         with Loopback([UNTIL_CLOSED]) as server, pytest.raises(APITimeoutError, match="did not respond"):
@@ -219,13 +299,8 @@ class TestTimeouts:
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems refuse or accept the connection")
     def test_no_connection_in_time(self, client: Client) -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
-            for _ in range(4):
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(full.getsockname())
-            with pytest.raises(APITimeoutError, match="did not respond"):
-                client.send(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout=0.1)
+        with full_backlog() as port, pytest.raises(APITimeoutError, match="did not respond"):
+            client.send(f"http://127.0.0.1:{port}/", timeout=0.1)
 
     @pytest.mark.parametrize("timeout_s", [0, 0.05])
     def test_no_bytes_of_the_body_in_time(self, client: Client, timeout_s: float) -> None:

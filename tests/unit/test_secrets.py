@@ -18,13 +18,18 @@ from lfm_adapter import ChatLFM, LFMClient, errors
 from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing._reply import html
 from lfm_adapter.testing._wire import midstream_error
+from tests.faults.asking import OURS, asking
 from tests.support.chat_ways import ALL_WAYS, ask, chat
 from tests.support.leaks import SECRET, Leaks, told_by
+from tests.support.loopback import CUT, RESET, UNTIL_CLOSED, Loopback, chunked, reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lfm_adapter.testing import ScriptedOpenRouter
 
 KEY = "a-key-of-no-usual-form"
+EVENT_STREAM = b"Content-Type: text/event-stream"
 ACCOUNT = "user_2abcDEF345ghiJKL"
 ECHO = f"No: {KEY} of {ACCOUNT}"
 ANSWERS: dict[str, Any] = {
@@ -129,6 +134,41 @@ def test_no_pickle_of_a_reply_or_an_error_tells_a_key(server: ScriptedOpenRouter
         client.chat("Hi")
     told.append(pickle.dumps(raised.value))
     assert not [text for text in told if KEY.encode() in text or ACCOUNT.encode() in text]
+
+
+BROKEN: dict[str, list[Any]] = {
+    "reset": [RESET],
+    "no HTTP": [b"SSH-2.0\r\n\r\n", CUT],
+    "silent": [UNTIL_CLOSED],
+    "reset in the body": [*chunked(b": OPENROUTER PROCESSING\n\n", headers=[EVENT_STREAM])[:-1], RESET],
+    "silent in the body": [*chunked(b": OPENROUTER PROCESSING\n\n", headers=[EVENT_STREAM])[:-1], UNTIL_CLOSED],
+    "compressed": [reply(b"x", b"Content-Encoding: gzip")],
+}
+
+
+def variables(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Each variable in the frames of an exception and of all it came from, as rich and Sentry show them."""
+    seen = [error]
+    for one in seen:
+        for frame in traceback.TracebackException.from_exception(one, capture_locals=True).stack:
+            if "/tests/" not in frame.filename:
+                yield from ((f"{frame.filename}:{frame.lineno} {name}", text) for name, text in frame.locals.items())
+        seen += [link for link in (one.__cause__, one.__context__) if link is not None and link not in seen]
+
+
+@pytest.mark.parametrize("way", OURS)
+@pytest.mark.parametrize("broken", BROKEN)
+def test_no_frame_of_an_error_holds_the_headers(broken: str, way: str):
+    with (
+        Loopback(BROKEN[broken]) as server,
+        asking(
+            way, server.url, api_key=KEY, max_retries=0, timeout=0.2, default_headers={"X-S": "hidden-value"}
+        ) as ask,
+    ):
+        error = ask().error
+        assert isinstance(error, errors.APIError)
+        told = [name for name, text in variables(error) if KEY in text or "hidden-value" in text]
+    assert not told
 
 
 def test_key_of_the_environment_does_not_go_to_this_machine_even_with_tls(monkeypatch: pytest.MonkeyPatch):

@@ -150,15 +150,6 @@ class TestUrllib3Transport:
             with pytest.raises(StreamInterruptedError, match="was closed"):
                 answer.read(10)
 
-    def test_read_of_a_closing_connection_starts_no_thread_without_need(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        timers: list[object] = []
-        timer = threading.Timer
-        monkeypatch.setattr(threading, "Timer", lambda *arguments: timers.append(arguments) or timer(*arguments))
-        with Loopback([b"HTTP/1.1 200 OK\r\n\r\nall", CUT]) as server:
-            answer = Urllib3Transport().send(request_to(server.url, timeout=10))
-            assert [answer.read(10), len(timers)] == [b"all", 0]
-            assert [answer.read(5), len(timers)] == [b"", 1]
-
     def test_unexpected_exception_closes_the_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with Loopback([chunked()[0], UNTIL_CLOSED]) as server:
             answer = Urllib3Transport().send(request_to(server.url))
