@@ -13,11 +13,17 @@ from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, resolve_model
 from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
-from lfm_adapter.errors import APIError, ContextWindowExceededError, NoEndpointsError, OutputValidationError
-from lfm_adapter.types import Delta
+from lfm_adapter.errors import (
+    APIError,
+    ConfigurationError,
+    ContextWindowExceededError,
+    NoEndpointsError,
+    OutputValidationError,
+)
+from lfm_adapter.types import ChatParameters, Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
@@ -34,6 +40,11 @@ _NO_TOOLS = re.compile(r"(?i)support[^.]*\btool use")
 
 # These narrow the choice of endpoints, so that a refusal says nothing about the model.
 _NARROWING = frozenset({"models", "provider", "tool_choice"})
+
+_KNOWN = ChatParameters.__annotations__.keys() | {"stream"}
+
+# Servers have parameters of their own: llama.cpp's `reasoning_format` shares 0.875 with `reasoning_effort`.
+_MISSPELLED = 0.88
 
 _REFUSAL_TTL_S = 600.0  # endpoints come and go
 
@@ -112,6 +123,8 @@ class Exchange(Lookup):
         stream: bool,
     ) -> None:
         fields = dict(parameters)
+        if not fields.keys() <= _KNOWN:
+            _refuse_misspelled(fields.keys() - _KNOWN)
         if not PER_CALL.isdisjoint(fields):
             settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
         if "extra_body" in fields:
@@ -182,6 +195,8 @@ class Exchange(Lookup):
             return None
         if error.partial is None:
             error.partial = self._previous
+        else:
+            self._complete(error.partial)
         raise error
 
     def _tokens_left(self, error: APIError) -> int | None:
@@ -245,16 +260,14 @@ class Exchange(Lookup):
         Raises:
             OutputValidationError: The output is invalid and no retry is left.
         """
-        reply = self.request.complete(result)
         rest: list[Delta] = []
         issue = None
-        raw_text = reply.text
+        reply, raw_text = result, result.text
         if self._reads_text:
             rest = self._reader.read(reply)
         if self._plan.is_validated:
             issue = self._reader.validate(reply)
-        if self._previous is not None:
-            _add_turn(self._previous, reply)
+        self._complete(reply)
         if issue is not None:
             if self._retry(reply, raw_text, issue):
                 return ()
@@ -264,6 +277,19 @@ class Exchange(Lookup):
                     raise self._invalid_output(reply, issue)
         self.result = reply
         return [*self._take_buffer(), *rest, Delta(reply=reply)] if self._stream else ()
+
+    def _complete(self, reply: Reply) -> None:
+        """Add the token limits and the cost to a reply, and what the turns before it took."""
+        self.request.complete(reply)
+        previous = self._previous
+        if previous is None:
+            return
+        reply.output_retries = previous.output_retries + 1
+        # Where one turn has none, that of the other would look like that of both.
+        reply.usage = _sum(previous.usage, reply.usage) if previous.usage and reply.usage else None
+        reply.cost = previous.cost + reply.cost if previous.cost and reply.cost else None
+        if reply.usage and "cost" in reply.usage:
+            reply.usage["cost"] = None if reply.cost is None else float(reply.cost.total)
 
     def _retry(self, reply: Reply, raw_text: str, issue: OutputIssue) -> bool:
         """Begin a turn that tells the model what was wrong, and return whether one is allowed."""
@@ -301,14 +327,6 @@ class Exchange(Lookup):
         )
 
 
-def _add_turn(previous: Reply, reply: Reply) -> None:
-    """Add the retries, the usage and the cost of the previous turns to a reply."""
-    reply.output_retries = previous.output_retries + 1
-    # Where one turn has none, that of the other would look like that of both.
-    reply.usage = _sum(previous.usage, reply.usage) if previous.usage and reply.usage else None
-    reply.cost = previous.cost + reply.cost if previous.cost and reply.cost else None
-
-
 def _sum(first: JSONDict, second: JSONDict) -> JSONDict:
     """Add up the counts and amounts that both have; of all else the second wins."""
     total = {**first, **second}
@@ -319,3 +337,14 @@ def _sum(first: JSONDict, second: JSONDict) -> JSONDict:
         elif not isinstance(one, bool) and isinstance(one, int | float) and isinstance(other, int | float):
             total[name] = one + other
     return total
+
+
+def _refuse_misspelled(names: Iterable[str]) -> None:
+    from difflib import get_close_matches  # on use: it takes 3 ms to load
+
+    for name in names:
+        if near := get_close_matches(name, _KNOWN, n=1, cutoff=_MISSPELLED):
+            raise ConfigurationError(
+                f"Unknown parameter `{name}`. Did you mean `{near[0]}`? If the server knows a field of this name, pass "
+                "it in `extra_body`."
+            )

@@ -74,12 +74,15 @@ class OutputReader:
         return rests
 
     def validate(self, reply: Reply) -> OutputIssue | None:
-        """Return why a reply that was `read` is invalid; None if one of its choices is valid.
+        """Return why a reply that was `read` is invalid: the reason of its first invalid choice; else None.
 
         Sets `error` on each native call whose arguments do not match the tool's schema.
         """
         issues = [self._validate(choice, index) for index, choice in enumerate(reply.choices)]
-        return None if None in issues else issues[0]
+        index, issue = next(((index, issue) for index, issue in enumerate(issues) if issue), (0, None))
+        if issue is not None and len(issues) > 1:
+            issue = issue._replace(text=f"in choice {index} of {len(issues)}, {issue.text}")
+        return issue
 
     def _validate(self, choice: Choice, index: int) -> OutputIssue | None:
         plan = self._plan

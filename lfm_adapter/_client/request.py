@@ -128,6 +128,7 @@ class CompletionRequest(ApiRequest):
         self.max_tokens = self._limits.max_tokens
         if self.max_tokens is not None:
             fields["max_tokens"] = self.max_tokens
+        self._is_single = fields.get("n") in (None, 1)
         models = fields.get("models")
         if isinstance(models, list | tuple) and len(models) > 3:  # https://github.com/coder/xum/issues/2963
             raise ConfigurationError(f"OpenRouter takes at most 3 fallback models, got {len(models)}.")
@@ -147,6 +148,7 @@ class CompletionRequest(ApiRequest):
             self._context,
             max_bytes=limits.max_reply_bytes,
             max_event_bytes=limits.max_event_bytes,
+            is_single=self._is_single,
         )
 
     def complete(self, reply: Reply) -> Reply:

@@ -29,16 +29,19 @@ _PLAIN = {"content", "role"}
 class Collector:
     """Collects the chunks of a stream, or the body of a plain reply.
 
+    With `is_single`, one choice is expected: it is choice 0, whatever index the server gives it.
+
     Attributes:
         usage: The last usage object.
         error: The error of the last chunk or of one of its choices, as sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_single: bool = True) -> None:
         self.usage: JSONDict | None = None
         self.error: object = None
         self._head: JSONDict = {}
         self._seen = set(_NOT_EXTRA)
+        self._is_single = is_single
         self._choices: dict[int, _ChoiceCollector] = {}
 
     @property
@@ -80,7 +83,8 @@ class Collector:
                 index = position
             collector = self._choices.get(index)
             if collector is None:
-                collector = self._choices[index] = _ChoiceCollector(index)
+                place = len(self._choices) if self._is_single else index
+                collector = self._choices[index] = _ChoiceCollector(place)
             delta = collector.add(choice, as_str(head.get("id")))
             if collector.choice.finish_reason == "error" or choice.get("error"):
                 self.error = self.error or choice.get("error") or {}

@@ -110,9 +110,10 @@ class ReplyReader(BodyReader):
         *,
         max_bytes: float = math.inf,
         max_event_bytes: int = MAX_EVENT_BYTES,
+        is_single: bool = True,
     ) -> None:
         super().__init__(status, headers, context, max_bytes=max_bytes)
-        self._collector = Collector()
+        self._collector = Collector(is_single=is_single)
         # Errors, and the answers of some proxies, are plain bodies.
         is_stream = status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
         self._decoder = EventDecoder(max_event_bytes=max_event_bytes) if is_stream else None

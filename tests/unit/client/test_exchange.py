@@ -238,6 +238,18 @@ class TestRepair:
         assert reply.usage["completion_tokens_details"]["reasoning_tokens"] == 3
         assert reply.usage["is_byok"] is False
         assert (reply.cost.total, reply.cost.source) == (Decimal("0.75"), "openrouter")
+        assert reply.usage["cost"] == 0.75
+
+    @pytest.mark.parametrize("costs", [(0.1, 0.2), (0.1, None), (None, 0.2)])
+    def test_cost_in_usage_is_the_cost_of_all_answers(self, make, server, way, costs):
+        first, second = (
+            {"prompt_tokens": 1_000, "completion_tokens": 500, **({} if cost is None else {"cost": cost})}
+            for cost in costs
+        )
+        server.add(says(way, "No.", usage=first), says(way, OSLO, usage=second))
+        reply = ask(make(server, model=PROMPTED, as_openrouter=True), way, tools=[WEATHER], tool_choice="required")
+        assert reply.usage["cost"] == float(reply.cost.total)
+        assert reply.cost.total == sum(Decimal(str(cost or 0.00003)) for cost in costs)
 
     def test_makes_no_sum_of_usage_that_one_answer_lacks(self, make, server, way):
         server.add(says(way, "No.", usage=token_usage(10, 5)), says(way, OSLO, usage=None))
@@ -268,6 +280,15 @@ class TestRepair:
         with pytest.raises(ServerError) as caught:
             ask(make(server, model=PROMPTED, max_retries=0), way, tools=[WEATHER], tool_choice="required")
         assert caught.value.partial.text == "No."
+
+    def test_failure_after_content_has_the_cost_of_both_turns(self, make, server):
+        failed = events(chunk({"content": "Hel"}, usage=token_usage(20, 7, cost=0.2)), {"error": {"code": 502}})
+        server.add(says("streamed", "No.", usage=token_usage(10, 5, cost=0.1)), failed)
+        with pytest.raises(ServerError) as caught:
+            ask(make(server, model=PROMPTED), "streamed", tools=[WEATHER], tool_choice="required")
+        partial = caught.value.partial
+        assert (partial.text, partial.output_retries, partial.usage["prompt_tokens"]) == ("Hel", 1, 30)
+        assert (partial.cost.total, partial.usage["cost"]) == (Decimal("0.3"), 0.3)
 
     def test_is_not_tried_with_an_answer_that_was_cut_off(self, make, server, way):
         server.add(says(way, "I th", finish_reason="length"))

@@ -88,14 +88,23 @@ class TestJSON:
         reply = ask(make(server, model=model), way, response_format=RESPONSE_FORMAT)
         assert (reply.text, reply.validation_error) == ('{"name": "To', None)
 
-    def test_one_valid_choice_of_several_is_enough(self, make, server):
+    @pytest.mark.parametrize("action", ["raise", "return"])
+    def test_valid_choice_does_not_hide_an_invalid_one(self, make, server, action):
         choices = [
             {"index": index, "message": {"content": text}, "finish_reason": "stop"}
             for index, text in enumerate(["What cat?", CAT])
         ]
         server.add(completion("", choices=choices))
-        reply = make(server, model=NATIVE).chat("Hi", n=2, response_format=RESPONSE_FORMAT)
+        client = make(server, model=NATIVE, on_invalid_output=action)
+        if action == "return":
+            reply = client.chat("Hi", n=2, response_format=RESPONSE_FORMAT)
+            reason = reply.validation_error
+        else:
+            with pytest.raises(OutputValidationError) as raised:
+                client.chat("Hi", n=2, response_format=RESPONSE_FORMAT)
+            reply, reason = raised.value.partial, raised.value.message
         assert [choice.text for choice in reply.choices] == ["What cat?", CAT]
+        assert "in choice 0 of 2, " in reason
 
     @pytest.mark.parametrize(
         ("root", "written"),

@@ -267,6 +267,15 @@ class TestStream:
         whole = read_stream([of(0), of(1), of(0, "stop"), of(1, "length"), DONE]).whole
         assert [(choice.text, choice.finish_reason) for choice in whole.choices] == [("00", "stop"), ("11", "length")]
 
+    @pytest.mark.parametrize("index", [0, 1, 7])
+    def test_single_choice_has_index_0_whatever_the_server_says(self, index):
+        choice = {"index": index, "message": {"content": "Hi"}, "finish_reason": "stop"}
+        assert [choice.text for choice in read(choices=[choice]).choices] == ["Hi"]
+        streamed = {"index": index, "delta": {"content": "Hi"}, "finish_reason": "stop"}
+        reading = read_stream([event(choices=[streamed]), DONE])
+        assert [(delta.index, delta.text) for delta in reading.deltas] == [(0, "Hi")]
+        assert [choice.text for choice in reading.whole.choices] == ["Hi"]
+
     def test_repeated_citation_is_added_once(self):
         citation = [{"type": "url_citation", "url_citation": {"url": "https://example.org"}}]
         finish = {"content": "", "annotations": citation}
