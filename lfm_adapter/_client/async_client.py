@@ -15,7 +15,7 @@ from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.aiohttp import AiohttpTransport
-from lfm_adapter.errors import APIError, NotFoundError
+from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
 from lfm_adapter.types import AsyncStream, AsyncTransport
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
                     with closing(await self._transport.send(attempts.begin())) as response:
                         reader = attempts.read(response.status_code, response.headers)
                         while reader.result is None:
-                            for delta in reader.feed(await response.read(attempts.read_timeout())):
+                            try:
+                                chunk = await response.read(attempts.read_timeout())
+                            except StreamInterruptedError as error:
+                                chunk = reader.end(error)
+                            for delta in reader.feed(chunk):
                                 for passed in call.on_delta(delta):
                                     yield passed
                         if reader.events is not None:

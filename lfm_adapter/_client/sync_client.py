@@ -15,7 +15,7 @@ from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.urllib3 import Urllib3Transport
-from lfm_adapter.errors import APIError, NotFoundError
+from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
 from lfm_adapter.types import Stream, Transport
 
 if TYPE_CHECKING:
@@ -126,7 +126,11 @@ class LFMClient(BaseClient[Transport]):
                     with closing(self._transport.send(attempts.begin())) as response:
                         reader = attempts.read(response.status_code, response.headers)
                         while reader.result is None:
-                            for delta in reader.feed(response.read(attempts.read_timeout())):
+                            try:
+                                chunk = response.read(attempts.read_timeout())
+                            except StreamInterruptedError as error:
+                                chunk = reader.end(error)
+                            for delta in reader.feed(chunk):
                                 yield from call.on_delta(delta)
                         if reader.events is not None:
                             with suppress(APIError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_number, as_str, dicts
+from lfm_adapter._openrouter.error_text import error_elsewhere
 from lfm_adapter._openrouter.tool_calls import ToolCallPieces
 from lfm_adapter.types import Choice, Delta, Reply
 
@@ -75,7 +76,7 @@ class Collector:
         usage = chunk.get("usage")
         if usage and isinstance(usage, dict):
             self.usage = usage
-        self.error = chunk.get("error") or None
+        self.error = chunk.get("error") or (None if chunk.get("choices") else error_elsewhere(chunk))
         deltas: list[Delta] = []
         for position, choice in enumerate(dicts(chunk.get("choices"))):
             index = choice.get("index")

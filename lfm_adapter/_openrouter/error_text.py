@@ -11,11 +11,24 @@ from lfm_adapter.errors import MAX_MESSAGE_CHARS
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["describe_body", "error_message", "join_sentences"]
+__all__ = ["describe_body", "error_elsewhere", "error_message", "join_sentences"]
 
 _GENERIC = {"", "provider returned error", "error"}
 _TITLE = re.compile(r"(?i)<title[^>]*>\s*([^<\s][^<]*)")
 _MAX_TEXT_CHARS = 4 * MAX_MESSAGE_CHARS
+
+# Where servers put their message, the most usual first: vLLM, FastAPI, Alibaba, Cloudflare, Baidu, RFC 9457.
+_MESSAGE_KEYS = ("message", "error", "detail", "msg", "errors", "error_msg", "error_message", "title")
+
+
+def error_elsewhere(body: JSONDict) -> JSONDict | None:
+    """Return the error of a body that has no `error`, or None if it is no error.
+
+    Such bodies are `{"object": "error", "message": …}`, `{"detail": …}`, `{"message": …, "code": …}` and the like.
+    """
+    is_error = body.get("object") == "error" or body.get("type") == "error" or body.get("success") is False
+    says_so = any(body.get(key) and isinstance(body[key], str | list) for key in _MESSAGE_KEYS)
+    return body if is_error or says_so else None
 
 
 def error_message(error: JSONDict, metadata: JSONDict, availability: JSONDict) -> str:
@@ -24,7 +37,7 @@ def error_message(error: JSONDict, metadata: JSONDict, availability: JSONDict) -
     Its `metadata` have the provider's own message, the failed routing step and a remedy, its `availability` the setting
     that excludes every endpoint.
     """
-    text = _text(error.get("message")) or _text(error.get("detail")) or _text(error.get("name"))
+    text = next((text for key in (*_MESSAGE_KEYS, "name") if (text := _text(error.get(key)))), "")
     upstream = _text(metadata.get("raw"))
     step, reasons = _text(metadata.get("failed_routing_step")), _text(metadata.get("reasons"))
     more = (
@@ -75,7 +88,7 @@ def _text(value: object, depth: int = 4) -> str:
     if depth == 0:
         return ""
     if isinstance(value, dict):
-        texts = (_text(value.get(key), depth - 1) for key in ("message", "error", "detail", "msg"))
+        texts = (_text(value.get(key), depth - 1) for key in _MESSAGE_KEYS)
         return next((text for text in texts if text), "")
     if isinstance(value, list):
         return "; ".join(text for item in value if (text := _text(item, depth - 1)))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RETRYABLE_STATUSES", "RequestContext", "from_body", "from_error"]
 
-RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 524, 529})
+# 520 to 523, 525 and 530 come from Cloudflare, which did not reach OpenRouter or got no valid answer from it:
+# https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 529, 530})
 
 _BY_STATUS: dict[int, type[errors.APIError]] = {
     401: errors.AuthenticationError,
@@ -60,6 +62,8 @@ _STATUS_BY_CODE = {
     }.items()
     for code in codes.split()
 }  # fmt: skip
+
+_STATUS_KEYS = ("code", "http_status", "status", "status_code", "statusCode", "error_code")
 
 _CONTEXT_CODES = {"context_length_exceeded", "token_limit_exceeded", "exceed_context_size_error"}
 _CONTEXT_TEXT = re.compile(
@@ -119,11 +123,7 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, context: Req
     data = as_dict(parsed)
     error: object = describe_body(body, status) if parsed is None else parsed
     if data:
-        error = data.get("error")
-        if not isinstance(error, dict):
-            error = {"message": error} | {
-                name: data[name] for name in ("message", "detail", "code", "type") if name in data
-            }
+        error = data["error"] if isinstance(data.get("error"), dict) else data
     return from_error(error, context, status_code=status, headers=headers, generation_id=as_str(data.get("id")))
 
 
@@ -178,7 +178,7 @@ def _facts(error: object, http_status: int | None, headers: Mapping[str, str]) -
         fields.get("type"), metadata.get("provider_code"), metadata.get("provider_error_code"),
     )  # fmt: skip
     code = next((name for name in names if isinstance(name, str) and name and as_number(name) is None), None)
-    numbers = (as_number(fields.get("code")), as_number(fields.get("http_status")))
+    numbers = [as_number(fields.get(name)) for name in _STATUS_KEYS]
     status = next((int(number) for number in numbers if number is not None and 400 <= number < 600), http_status)
     if status is None or status < 400:
         status = _STATUS_BY_CODE.get(code or "")

@@ -1,17 +1,19 @@
 """Reads responses: a body as a `Reply` or a JSON object, the bytes of a stream as `Delta`s.
 
 Recorded ends of streams: a finish chunk, then the usage in a chunk with one choice and no finish reason (until January
-2026), with `choices: []` (March 2026), or with the finish reason repeated (since June 2026), then `[DONE]`. So finish
-reasons may repeat, the last usage counts, and a stream is complete at `[DONE]`, or at the end of its bytes if finish
-reason and usage have both arrived.
+2026), with `choices: []` (March 2026), or with the finish reason repeated (since June 2026), then `[DONE]`; other
+servers send no usage, or no `[DONE]`. So finish reasons may repeat, the last usage counts, and a stream with a finish
+reason is complete at `[DONE]`, or at the end of its bytes if no event is cut off. Where several choices were asked for,
+another could still have come: then the usage must have, too.
 """
 
 from __future__ import annotations
 
 import math
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._json import as_str, parse
+from lfm_adapter._json import as_number, as_str, parse
 from lfm_adapter._openrouter.collect import Collector
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BodyReader", "ReplyReader"]
 
+# How a stream begins, with data, a comment or another field. No JSON begins so.
+_STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
+_HEAD_BYTES = 6
+
 
 class BodyReader:
     """Reads a response with a JSON body.
@@ -35,11 +41,9 @@ class BodyReader:
         result: What the response holds, once it is complete.
         events: The number of events with data so far; None if the response is no stream. Comments, which keep the
             connection alive, do not count.
-        is_answered: Whether an answer has begun, which may have to be paid for.
     """
 
     events: int | None = None
-    is_answered = False
 
     def __init__(
         self, status: int, headers: Mapping[str, str], context: RequestContext, *, max_bytes: float = math.inf
@@ -67,6 +71,15 @@ class BodyReader:
                 raise from_error(data["error"], self._context, headers=self._headers, generation_id=id_)
             self.result = data
         return ()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer has begun, which may have to be paid for, so that the request must not be sent again."""
+        return False
+
+    def end(self, error: StreamInterruptedError) -> bytes:
+        """Return b"" for a connection that broke when nothing but its end was missing, else raise `error`."""
+        raise error
 
     def complete_error(self, error: APIError) -> None:
         """Add to an error, such as a lost connection, what is known about the request and its response."""
@@ -113,11 +126,30 @@ class ReplyReader(BodyReader):
         is_single: bool = True,
     ) -> None:
         super().__init__(status, headers, context, max_bytes=max_bytes)
+        self._is_single = is_single
         self._collector = Collector(is_single=is_single)
-        # Errors, and the answers of some proxies, are plain bodies.
-        is_stream = status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
-        self._decoder = EventDecoder(max_event_bytes=max_event_bytes) if is_stream else None
-        self.events = 0 if is_stream else None
+        self._max_event_bytes = max_event_bytes
+        self._decoder: EventDecoder | None = None
+        self._head = b""  # the first bytes behind white space, which OpenRouter sends until there is a reply
+        self._is_ended = self._has_event = self._is_odd_error = False
+        if 200 <= status < 300 and headers.get("content-type", "").lower().startswith("text/event-stream"):
+            self._begin_stream()
+
+    @property
+    def is_answered(self) -> bool:
+        """See `BodyReader`. Neither padding nor an error is an answer, but a cost comes of one."""
+        cost = as_number((self._collector.usage or {}).get("cost"))
+        if cost or self._is_odd_error:
+            return True
+        if self._decoder is None:
+            return 200 <= self._status < 300 and self._head != b"" and not self._is_ended
+        return self._has_event or self._decoder.is_within_event or self._decoder.stray != []
+
+    def end(self, error: StreamInterruptedError) -> bytes:
+        """See `BodyReader`: behind the finish reason and the usage nothing but `[DONE]` comes."""
+        if self._collector.finished and self._collector.usage:
+            return b""
+        raise error
 
     def feed(self, chunk: bytes) -> Iterable[Delta]:
         """See `BodyReader`. The deltas must be read before the next bytes are added.
@@ -125,7 +157,17 @@ class ReplyReader(BodyReader):
         Raises:
             APIError: The response reports an error, has no answer, or ended too early. `partial` holds what arrived.
         """
-        return self._read_body(chunk) if self._decoder is None else self._read_events(self._decoder, chunk)
+        self._count(chunk)
+        if self._decoder is None:
+            self._body.append(chunk)
+            if len(self._head) < _HEAD_BYTES and chunk:
+                self._head = (self._head + chunk).removeprefix(BOM_UTF8).lstrip()[:_HEAD_BYTES]
+                if 200 <= self._status < 300 and self._head.startswith(_STREAM_STARTS):
+                    self._begin_stream()  # whatever its content type says
+                    chunk, self._body = b"".join(self._body), []
+        if self._decoder is None:
+            return () if chunk else self._read_body()
+        return self._read_events(self._decoder, chunk)
 
     def complete_error(self, error: APIError) -> None:
         """Add what is known about the response, and what has arrived of it as `partial`."""
@@ -135,17 +177,16 @@ class ReplyReader(BodyReader):
         error.provider = error.provider or collector.provider
         super().complete_error(error)
 
-    def _read_body(self, chunk: bytes) -> list[Delta]:
-        self._count(chunk)
-        self._body.append(chunk)
-        if chunk:
-            # OpenRouter sends white space to keep the connection open until there is a reply.
-            self.is_answered = self.is_answered or (self._status == 200 and not chunk.isspace())
-            return []
-        self.is_answered = False
-        self._collector.add(self._json())
+    def _begin_stream(self) -> None:
+        self._decoder = EventDecoder(max_event_bytes=self._max_event_bytes)
+        self.events = 0
+
+    def _read_body(self) -> list[Delta]:
+        self._is_ended = True
+        body = self._json()
+        self._collector.add(body)
         if self._collector.error is not None:
-            raise self._reported_error()
+            raise self._reported_error(body)
         if not self._collector.has_content and not self._collector.finished:
             raise self._empty()
         reply = self.result = self._collector.reply()
@@ -164,32 +205,35 @@ class ReplyReader(BodyReader):
         ]
 
     def _read_events(self, decoder: EventDecoder, chunk: bytes) -> Iterator[Delta]:
-        try:
-            self._count(chunk)
-            for data in decoder.feed(chunk) if chunk else decoder.close():
-                self.events = (self.events or 0) + 1
-                if data == DONE:
-                    self._end(is_done=True)
-                    return
-                yield from self._read_event(data, is_last=not chunk)
+        for data in decoder.feed(chunk) if chunk else decoder.close():
+            if data == DONE:
+                yield from self._end(decoder, is_done=True)
+                return
+            if not data.strip():  # sent to keep the connection open
+                continue
+            self.events = (self.events or 0) + 1
+            event = parse(data)
+            if isinstance(event, dict):
+                yield from self._collector.add(event)
                 if self._collector.error is not None:
-                    raise self._reported_error()
-            if not chunk:
-                self._end(is_done=False)
-        except (ResponseError, StreamInterruptedError) as error:
-            self.complete_error(error)
-            raise
+                    raise self._reported_error(event)
+                self._has_event = True
+            elif chunk:
+                raise ResponseError("An event of the stream is not a JSON object.")
+            else:
+                decoder.stray.append(data)  # cut off at the end of the stream
+        if not chunk:
+            yield from self._end(decoder, is_done=False)
 
-    def _read_event(self, data: bytes, *, is_last: bool) -> list[Delta]:
-        chunk = parse(data)
-        if isinstance(chunk, dict):
-            return self._collector.add(chunk)
-        if is_last or not data.strip():  # cut off at the end of the stream, or sent to keep the connection open
-            return []
-        raise ResponseError("An event of the stream is not a JSON object.")
-
-    def _end(self, *, is_done: bool) -> None:
-        if self._collector.finished and (is_done or self._collector.usage):
+    def _end(self, decoder: EventDecoder, *, is_done: bool) -> Iterator[Delta]:
+        body = parse(b"\n".join(decoder.stray)) if decoder.stray else None
+        if isinstance(body, dict):  # some proxies put JSON into the stream as it is
+            yield from self._collector.add(body)
+            if self._collector.error is not None:
+                raise self._reported_error(body)
+            decoder.stray.clear()
+        is_whole = is_done or self._collector.usage or (self._is_single and not decoder.stray)
+        if self._collector.finished and is_whole:
             self.result = self._collector.reply()
         elif not is_done:
             raise StreamInterruptedError("The stream stopped before its end.")
@@ -198,8 +242,9 @@ class ReplyReader(BodyReader):
         else:
             raise self._empty()
 
-    def _reported_error(self) -> APIError:
+    def _reported_error(self, body: JSONDict) -> APIError:
         collector = self._collector
+        self._is_odd_error = collector.error is body
         return from_error(
             collector.error or {"message": "The provider stopped the answer without a reason."},
             self._context,

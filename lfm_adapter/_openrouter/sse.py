@@ -18,6 +18,8 @@ __all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder"]
 
 DONE = b"[DONE]"
 
+_OTHER_FIELDS = (b":", b"event", b"id", b"retry")  # the first is a comment
+
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """The largest event that is read. A piece of text has some hundred bytes, an image a few million."""
 
@@ -32,10 +34,15 @@ class EventDecoder:
     [b'{"a": 1}']
     >>> list(decoder.feed(b"NE]\n\n"))
     [b'[DONE]']
+
+    Attributes:
+        stray: The lines that belong to no event, such as a JSON body that a proxy put into the stream.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
+        self.stray: list[bytes] = []
+        self._stray_bytes = 0
         self._line: list[bytes] = []
         self._line_bytes = 0
         self._data: list[bytes] = []
@@ -66,6 +73,12 @@ class EventDecoder:
         elif chunk.endswith(b"\r"):
             self._after_cr = True
 
+    @property
+    def is_within_event(self) -> bool:
+        """Whether an event has begun that is not complete. Comments and blank lines are none."""
+        begun = b"".join(self._line).lstrip()
+        return bool(self._data) or (begun != b"" and not begun.startswith(b":"))
+
     def close(self) -> Iterator[bytes]:
         """Yield the last event if only its blank line is missing."""
         for _ in range(2):
@@ -90,6 +103,9 @@ class EventDecoder:
             self._data.clear()
             self._data_bytes = 0
             return event
+        elif line.strip() and not line.startswith(_OTHER_FIELDS):
+            self.stray.append(line)
+            self._stray_bytes = self._bounded(self._stray_bytes + len(line))
         return None
 
     def _add_data(self, value: bytes) -> None:

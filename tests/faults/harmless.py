@@ -49,6 +49,11 @@ def as_bytes(data: bytes) -> ScriptedReply:
     return replace(STREAM, parts=(data,))
 
 
+def under(content_type: str, reply: ScriptedReply = STREAM) -> ScriptedReply:
+    """A reply with another content type than its own."""
+    return replace(reply, headers={"Content-Type": content_type})
+
+
 def until_closed(version: bytes) -> dict[str, list[Part]]:
     """Replies that end with the connection."""
     return {
@@ -87,6 +92,14 @@ STREAMS = (
     streamed("usage repeats the finish_reason", stream(ending="C"), GITHUB + "QwenLM/qwen-code/issues/2402"),
     streamed("usage with the finish_reason", stream(ending="usage_in_finish")),
     streamed("no [DONE], but finish_reason and usage", stream(done=False)),
+    streamed("no usage", stream(usage=None)),
+    streamed("neither usage nor [DONE], but finish_reason", stream(usage=None, done=False)),
+    streamed("application/json as content type", under("application/json")),
+    streamed("text/plain as content type", under("text/plain")),
+    streamed("application/octet-stream as content type", under("application/octet-stream")),
+    streamed("no content type", replace(STREAM, headers={})),
+    streamed("JSON under text/event-stream", under("text/event-stream", completion(HELLO))),
+    streamed("a connection reset behind finish_reason and usage", stream(done=False).broken(5, Break.RESET)),
     streamed(
         "comments between all events",
         replace(STREAM, parts=tuple(part for one in STREAM.parts for part in (COMMENT, one))),

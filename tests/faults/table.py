@@ -22,6 +22,7 @@ __all__ = ["FAILURES", "HARMLESS", "SCENARIOS", "rows"]
 
 DOCS = "https://openrouter.ai/docs/api-reference/"
 ERRORS, LIMITS, STREAMING, OVERVIEW = (DOCS + page for page in ("errors", "limits", "streaming", "overview"))
+CDN = "https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/"
 INSURANCE = "https://openrouter.ai/docs/features/zero-completion-insurance"
 SSE = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
 HTTP, FRAMING = "https://www.rfc-editor.org/rfc/rfc9110", "https://www.rfc-editor.org/rfc/rfc9112"
@@ -115,6 +116,12 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         refused("unavailable, not retryable", errors.ServerError, **UNAVAILABLE),
         refused("provider timeout", errors.APITimeoutError, **AGAIN),
         refused("CDN timeout", errors.APITimeoutError, **AGAIN),
+        refused("CDN: unknown error", errors.ServerError, CDN, **AGAIN),
+        refused("CDN: server is down", errors.ServerError, CDN, **AGAIN),
+        refused("CDN: connection timed out", errors.ServerError, CDN, **AGAIN),
+        refused("CDN: server is unreachable", errors.ServerError, CDN, **AGAIN),
+        refused("CDN: handshake failed", errors.ServerError, CDN, **AGAIN),
+        refused("CDN: error of its own", errors.ServerError, CDN, **AGAIN),
         refused("overloaded", errors.ServerError, **AGAIN, **UNAVAILABLE),
         refused("redirect", errors.ResponseError, HTTP + "#section-15.4"),
     ),
@@ -127,6 +134,11 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         refused("forbidden with status 200", errors.PermissionDeniedError, status_code=403),
         refused("error in the choice after text", errors.ServerError, status_code=502, **HALF, **BAD_GATEWAY, **PLAIN),
         refused("error in the choice", errors.ServerError, status_code=502, **AGAIN, **BAD_GATEWAY),
+        refused("error without its key", errors.BadRequestError, status_code=400),
+        refused("rate limit without its key", errors.RateLimitError, status_code=429, **BEGUN),
+        refused("detail instead of an answer", errors.ServerError, **BEGUN),
+        refused("error that was charged", errors.ServerError, status_code=503, **BEGUN, **UNAVAILABLE),
+        refused("no choices, but charged", errors.ResponseError, **BEGUN),
         refused("finish_reason error", errors.ServerError, GITHUB + "pydantic/pydantic-ai/issues/2844", **HALF,
                 **PLAIN),
         refused("empty object", errors.ResponseError, **AGAIN),
@@ -148,6 +160,9 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         stream("error without finish_reason", errors.ServerError, GITHUB + "langchain-ai/langchainjs/issues/11579",
                status_code=503, **HALF, **UNAVAILABLE),
         stream("error without choices", errors.ServerError, GITHUB + "vercel/ai/issues/2720", status_code=500, **HALF),
+        stream("error without its key", errors.ServerError, status_code=500, **HALF),
+        stream("error without a data field", errors.ServerError, status_code=503, **HALF, **UNAVAILABLE),
+        stream("error after the role", errors.ServerError, status_code=503, **BEGUN, **UNAVAILABLE),
         stream("error beside usage", errors.ContextWindowExceededError, GITHUB + "pydantic/pydantic-ai",
                status_code=400, kept="Hel"),
         stream("finish_reason error", errors.ServerError, GITHUB + "pydantic/pydantic-ai/issues/2844", **HALF),
@@ -155,9 +170,8 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         stream("[DONE] without finish_reason", errors.StreamInterruptedError,
                GITHUB + "pydantic/pydantic-ai/issues/4072", **HALF),
         stream("ends after comments", errors.StreamInterruptedError, **AGAIN),
-        stream("ends after the role", errors.StreamInterruptedError, **AGAIN),
+        stream("ends after the role", errors.StreamInterruptedError, **BEGUN),
         stream("ends after text", errors.StreamInterruptedError, **HALF),
-        stream("ends without usage", errors.StreamInterruptedError, **HALF),
         stream("ends within an event", errors.StreamInterruptedError, **HALF),
         stream("invalid JSON", errors.ResponseError, SSE, kept="Hel"),
         stream("invalid UTF-8", errors.ResponseError, SSE, kept="Hel"),

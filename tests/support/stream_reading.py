@@ -63,6 +63,7 @@ def read_stream(
             if reader.result is not None:
                 break
     except APIError as error:
+        reader.complete_error(error)  # as the clients do
         reading.error = error
     reading.reply = reader.result
     return reading
@@ -71,8 +72,9 @@ def read_stream(
 def stream_reader(
     headers: Mapping[str, str] | None = None, asked: RequestContext = ASKED, **limits: int
 ) -> ReplyReader:
-    """Return a reader for the bytes of a stream."""
-    return ReplyReader(200, {"content-type": "text/event-stream", **(headers or {})}, asked, **limits)
+    """Return a reader for the bytes of a stream, of one choice or more."""
+    content_type = {"content-type": "text/event-stream"}
+    return ReplyReader(200, {**content_type, **(headers or {})}, asked, **{"is_single": False} | limits)
 
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
@@ -91,8 +93,13 @@ def read_json(status: int, headers: Mapping[str, str], body: bytes, asked: Reque
 
 
 def _read_whole(reader: BodyReader, body: bytes) -> Any:
-    for chunk in (body, b"") if body else (b"",):
-        list(reader.feed(chunk))
+    try:
+        for chunk in (body, b"") if body else (b"",):
+            if reader.result is None:
+                list(reader.feed(chunk))
+    except APIError as error:
+        reader.complete_error(error)  # as the clients do
+        raise
     return reader.result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -12,13 +13,43 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter._client.retries import MAX_RETRY_DELAY_S
-from lfm_adapter.testing import Break, ScriptedReply, chunk, completion, error, events, stream
+from lfm_adapter.testing import (
+    Break,
+    ScriptedReply,
+    chunk,
+    completion,
+    error,
+    events,
+    json_reply,
+    stream,
+    token_usage,
+)
 from lfm_adapter.testing._wire import COMMENT, PADDING, error_in_choice, midstream_error
 from tests.support.loopback import CUT, UNTIL_CLOSED, Loopback, reply
 
 IN_FLIGHT = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
-TRANSIENT = (408, 429, 500, 502, 503, 504, 524, 529)
+TRANSIENT = (408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 529, 530)
 NOW = {"Retry-After": "0.01"}
+
+CHARGED = token_usage(10, 0, cost=0.5)
+ROLE = chunk({"role": "assistant", "content": ""})
+LONG = completion("A long answer.")
+BEGUN = {
+    "201": (replace(LONG, status=201).in_pieces(60).broken(1), False),
+    "203": (replace(LONG, status=203).in_pieces(60).broken(1, Break.RESET), False),
+    "empty, but charged": (completion("", choices=[], usage=CHARGED), False),
+    "an error that was charged": (
+        json_reply({"error": {"code": 503, "message": "Not now"}, "usage": CHARGED}), False
+    ),
+    "a role": (events(ROLE).broken(1), True),
+    "half an event": (
+        ScriptedReply(200, stream().headers, (b'data: {"choices": [{"delta": {"content": "Hel', Break.CUT)), True
+    ),
+    "usage without text": (events(chunk({}, usage=CHARGED)).broken(1, Break.RESET), True),
+    "finish and cost, then an error": (
+        events(chunk({}, finish_reason="length", usage=CHARGED), {"error": {"code": 502, "message": "Lost"}}), True
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -62,7 +93,7 @@ class TestAnotherTry:
         assert make(server).text() == "Hello."
 
     def test_follows_an_answer_without_content(self, make, server, waits):
-        server.add(completion("", choices=[]), completion("Hello."))
+        server.add(completion("", choices=[], usage=None), completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
@@ -72,7 +103,7 @@ class TestAnotherTry:
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
     def test_of_a_stream_follows_one_that_broke_before_content(self, make, server, waits, how):
-        server.add(events(COMMENT, chunk({"role": "assistant", "content": ""})).broken(2, how), stream(["Hello."]))
+        server.add(events(COMMENT, COMMENT).broken(2, how), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
     def test_follows_a_connection_that_the_server_had_given_up(self, make, waits):
@@ -189,6 +220,23 @@ class TestNoOtherTry:
         client = make(server)
         with pytest.raises(errors.StreamInterruptedError):
             client.text() if streamed else client.chat("Hi")
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("begun", BEGUN)
+    def test_follows_an_answer_that_began_or_was_charged(self, make, server, begun):
+        failed, streamed = BEGUN[begun]
+        server.add(failed)
+        client = make(server)
+        with pytest.raises(errors.APIError) as caught:
+            client.text() if streamed else client.chat("Hi")
+        assert caught.value.is_retryable
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
+    def test_follows_an_answer_that_was_whole_when_the_connection_broke(self, make, server, how):
+        whole = events(chunk({"content": "Hel"}), chunk({}, finish_reason="stop", usage=CHARGED), done=False)
+        server.add(whole.broken(2, how))
+        assert make(server).text() == "Hel"
         assert len(server.requests) == 1
 
     def test_follows_a_wait_that_is_too_long(self, make, server, waits):

@@ -342,7 +342,7 @@ class TestRetryable:
     def test_retryable_statuses_are_retryable(self, status):
         assert explained(status, failure(status, "x")).is_retryable
 
-    @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 413, 418, 422, 501, 520])
+    @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 413, 418, 422, 501, 526])
     def test_other_statuses_are_not_retryable(self, status):
         assert not explained(status, failure(status, "x")).is_retryable
 

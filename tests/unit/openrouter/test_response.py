@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -231,9 +232,22 @@ class TestStream:
     def test_stream_without_done_is_complete_after_finish_and_usage(self, ending):
         assert read_stream([event({"content": "Hi"}), *ENDINGS[ending]]).whole.text == "Hi"
 
-    def test_stream_without_done_is_incomplete_after_finish_alone(self):
+    def test_stream_without_done_and_usage_is_complete_after_finish(self):
+        reader = stream_reader(is_single=True)
+        for sent in (event({"content": "Hi"}), event({"content": ""}, "stop"), b""):
+            list(reader.feed(sent))
+        assert (reader.result.text, reader.result.usage) == ("Hi", None)
+
+    def test_stream_of_several_choices_is_incomplete_after_finish_alone(self):
         error = refused(event({"content": "Hi"}), event({"content": ""}, "stop"))
         assert type(error) is errors.StreamInterruptedError
+
+    @pytest.mark.parametrize("cut", [b"da", b'data: {"choices": [], "usa', b'data: {"choices": [], "usa\n'])
+    def test_stream_cut_within_an_event_is_incomplete(self, cut):
+        reader = stream_reader(is_single=True)
+        list(reader.feed(event({"content": "Hi"}, "stop") + cut))
+        with pytest.raises(errors.StreamInterruptedError):
+            list(reader.feed(b""))
 
     def test_stream_without_usage_is_complete_at_done(self):
         assert read_stream([event({"content": "Hi"}, "stop"), DONE]).whole.usage is None
@@ -272,9 +286,9 @@ class TestStream:
         choice = {"index": index, "message": {"content": "Hi"}, "finish_reason": "stop"}
         assert [choice.text for choice in read(choices=[choice]).choices] == ["Hi"]
         streamed = {"index": index, "delta": {"content": "Hi"}, "finish_reason": "stop"}
-        reading = read_stream([event(choices=[streamed]), DONE])
-        assert [(delta.index, delta.text) for delta in reading.deltas] == [(0, "Hi")]
-        assert [choice.text for choice in reading.whole.choices] == ["Hi"]
+        reader = stream_reader(is_single=True)
+        assert [(delta.index, delta.text) for delta in reader.feed(event(choices=[streamed]) + DONE)] == [(0, "Hi")]
+        assert [choice.text for choice in reader.result.choices] == ["Hi"]
 
     def test_repeated_citation_is_added_once(self):
         citation = [{"type": "url_citation", "url_citation": {"url": "https://example.org"}}]
@@ -378,8 +392,152 @@ class TestBrokenStream:
         deltas: list[Delta] = []
         with pytest.raises(errors.ResponseError, match="larger than 1,000 bytes") as caught:
             deltas.extend(reader.feed(event({"content": "Par"}) + event({"content": "x" * 1_000})))
+        reader.complete_error(caught.value)
         assert [delta.text for delta in deltas] == ["Par"]
         assert (caught.value.partial.text, caught.value.generation_id) == ("Par", "gen-1")
+
+
+CONTENT_TYPES = ["application/json", "text/plain; charset=utf-8", "application/octet-stream", None]
+STREAM = b"".join([event({"content": "H"}), event({"content": "i"}), event({}, "stop", usage=USAGE), DONE])
+
+
+def fed(content_type: str | None, pieces: list[bytes], status: int = 200) -> tuple[ReplyReader, list[Delta]]:
+    reader = ReplyReader(status, {} if content_type is None else {"content-type": content_type}, ASKED)
+    deltas: list[Delta] = []
+    for piece in (*pieces, b""):
+        if reader.result is None:
+            deltas.extend(reader.feed(piece))
+    return reader, deltas
+
+
+class TestContentType:
+    @pytest.mark.parametrize("content_type", CONTENT_TYPES)
+    @pytest.mark.parametrize("start", [b"", b": OPENROUTER PROCESSING\n\n", b"\n \n", b"event: x\n", b"\xef\xbb\xbf"])
+    @pytest.mark.parametrize("size", [1, 3, 10_000])
+    def test_stream_is_read_under_any_content_type(self, content_type, start, size):
+        body = start + STREAM
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        reader, deltas = fed(content_type, pieces)
+        assert [delta.text for delta in deltas] == ["H", "i"]
+        assert (reader.result.text, reader.result.usage) == ("Hi", USAGE)
+
+    @pytest.mark.parametrize("start", [b"", b": OPENROUTER PROCESSING\n\n"])
+    def test_whole_reply_is_read_in_an_event_stream(self, start):
+        whole = json.dumps(json.loads(body({"content": "Hi"})), indent=2).encode()
+        reader, deltas = fed("text/event-stream", [start + whole])
+        assert (reader.result.text, [delta.text for delta in deltas]) == ("Hi", ["Hi"])
+
+    @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n" + DONE])
+    @pytest.mark.parametrize("start", [b"", event({"content": "Par"})])
+    def test_error_without_data_in_a_stream_keeps_its_words(self, start, end):
+        error = refused(start + b'{"error": {"code": 503, "message": "No room"}}' + end)
+        assert (type(error), error.message) == (errors.ServerError, "No room.")
+        assert bool(error.partial) is bool(start)
+
+
+# As vLLM, FastAPI, Alibaba, Cloudflare, Baidu and others send them.
+ELSEWHERE: list[tuple[dict[str, Any], type[errors.APIError], int | None, str]] = [
+    ({"object": "error", "message": "Bad seed", "type": "BadRequestError", "code": 400}, errors.BadRequestError, 400,
+     "Bad seed"),
+    ({"detail": "Not here"}, errors.ServerError, None, "Not here"),
+    ({"detail": [{"loc": ["body"], "msg": "field required"}]}, errors.ServerError, None, "field required"),
+    ({"message": "Slow down", "code": 429}, errors.RateLimitError, 429, "Slow down"),
+    ({"message": "Slow down", "statusCode": 429}, errors.RateLimitError, 429, "Slow down"),
+    ({"msg": "Who are you?", "code": 401, "success": False}, errors.AuthenticationError, 401, "Who are you?"),
+    ({"success": False, "errors": [{"code": 7000, "message": "No route"}]}, errors.ServerError, None, "No route"),
+    ({"error_msg": "Broken", "error_code": 500}, errors.ServerError, 500, "Broken"),
+    ({"title": "Forbidden", "status": 403}, errors.PermissionDeniedError, 403, "Forbidden"),
+    ({"object": "error", "message": "maximum context length is 4096 tokens"}, errors.ContextWindowExceededError, None,
+     "4096"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "kind", "status", "words"), ELSEWHERE)
+class TestErrorElsewhere:
+    def test_error_outside_error_keeps_its_words(self, sent, kind, status, words):
+        with pytest.raises(errors.APIError) as caught:
+            read_reply(200, {}, json.dumps(sent).encode(), ASKED)
+        assert (type(caught.value), caught.value.status_code) == (kind, status)
+        assert words in caught.value.message
+
+    def test_error_outside_error_in_a_stream_keeps_words_and_text(self, sent, kind, status, words):
+        error = refused(event({"content": "Par"}), b"data: " + json.dumps(sent).encode() + b"\n\n")
+        assert (type(error), error.status_code, error.partial.text) == (kind, status, "Par")
+        assert words in error.message
+
+
+@pytest.mark.parametrize("more", [{"errors": []}, {"title": {"role": "assistant"}}, {"detail": None}, {"msg": ""}])
+def test_reply_with_fields_like_those_of_errors_is_a_reply(more):
+    assert read({"content": "Hi"}, **more).text == "Hi"
+    assert read_stream([event({"content": "Hi"}, "stop"), event(**more), DONE]).whole.text == "Hi"
+
+
+COST = {"prompt_tokens": 3, "completion_tokens": 0, "cost": 0.5}
+
+
+class TestIsAnswered:
+    """What must not be asked for again."""
+
+    @pytest.mark.parametrize(
+        "sent", [b"", b"\n  \n", b": OPENROUTER PROCESSING", b": a\n\n: b\n\n", b"data:\n\n", b"data: \n\n", DONE]
+    )
+    def test_padding_is_no_answer(self, sent):
+        reader = stream_reader()
+        with contextlib.suppress(errors.APIError):
+            list(reader.feed(sent))
+        assert not reader.is_answered
+
+    @pytest.mark.parametrize(
+        "sent", [event({"role": "assistant", "content": ""}), event({"content": "H"}), event({"content": "H"})[:30],
+                 b"data: {", b'{"choices": [', event(usage=COST)],
+    )  # fmt: skip
+    def test_any_event_or_part_of_one_is_an_answer(self, sent):
+        reader = stream_reader()
+        list(reader.feed(sent))
+        assert reader.is_answered
+
+    @pytest.mark.parametrize(("status", "is_answer"), [(200, True), (201, True), (203, True), (429, False)])
+    def test_half_a_body_is_an_answer_in_any_success(self, status, is_answer):
+        reader = ReplyReader(status, {}, ASKED)
+        list(reader.feed(b"\n  "))
+        assert not reader.is_answered
+        list(reader.feed(b'{"cho'))
+        assert reader.is_answered is is_answer
+
+    @pytest.mark.parametrize("usage", [None, USAGE, COST])
+    def test_error_is_an_answer_only_with_a_cost(self, usage):
+        failed = {"error": {"code": 503, "message": "No room"}, "usage": usage}
+        for reader in (ReplyReader(200, {}, ASKED), stream_reader()):
+            data = (b"" if reader.events is None else b"data: ") + json.dumps(failed).encode()
+            list(reader.feed(data))
+            with pytest.raises(errors.ServerError):
+                list(reader.feed(b""))
+            assert reader.is_answered is (usage is COST)
+
+    def test_error_outside_error_is_an_answer(self):
+        reader = ReplyReader(200, {}, ASKED)
+        with pytest.raises(errors.RateLimitError):
+            list(reader.feed(b'{"message": "Slow down", "code": 429}')) + list(reader.feed(b""))
+        assert reader.is_answered
+
+    def test_empty_reply_is_an_answer_only_with_a_cost(self):
+        for usage in (USAGE, COST):
+            reader = ReplyReader(200, {}, ASKED)
+            list(reader.feed(json.dumps({"choices": [], "usage": usage}).encode()))
+            with pytest.raises(errors.ResponseError):
+                reader.feed(b"")
+            assert reader.is_answered is (usage is COST)
+
+
+def test_connection_that_breaks_behind_finish_and_usage_ends_the_reply():
+    broken = errors.StreamInterruptedError("reset")
+    reader = stream_reader()
+    list(reader.feed(event({"content": "Hi"}, "stop")))
+    with pytest.raises(errors.StreamInterruptedError):
+        reader.end(broken)
+    list(reader.feed(event({}, "stop", usage=USAGE)))
+    list(reader.feed(reader.end(broken)))
+    assert reader.result.text == "Hi"
 
 
 RATE_LIMIT = {"code": 429, "message": "Rate limit exceeded", "metadata": {"error_type": "rate_limit_exceeded"}}
