@@ -32,9 +32,6 @@ logger = logging.getLogger("lfm_adapter")
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
 
-# By default Python would show it for each line that calls. Appended, so that every filter of the user comes first.
-warnings.filterwarnings("once", category=RetiredModelWarning, append=True)
-
 
 class ApiRequest:
     """A GET request to one address of the API.

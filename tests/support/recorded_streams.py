@@ -83,7 +83,8 @@ def _played(body: bytes, how: str) -> dict[str, Any]:
 def _is_finished(prefix: bytes) -> bool:
     """Whether the last event that came is complete, and a finish reason is among them."""
     *_, last = prefix.rstrip().split(b"\n")
-    return re.search(rb'"finish_reason": ?"', prefix) is not None and (last.endswith(b"}") or last in (b"data", b"data:"))
+    is_complete = last.endswith(b"}") or last in (b"data", b"data:")
+    return is_complete and re.search(rb'"finish_reason": ?"', prefix) is not None
 
 
 def _arrived(prefix: bytes, *, is_over: bool) -> tuple[str, str]:

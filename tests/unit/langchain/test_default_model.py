@@ -63,20 +63,20 @@ def test_default_model_warns(openrouter: ScriptedOpenRouter):
         asked(openrouter, ChatLFM())
 
 
-def test_program_shows_one_warning_at_its_own_line(openrouter: ScriptedOpenRouter):
+def test_program_shows_one_warning_for_each_of_its_lines(openrouter: ScriptedOpenRouter):
     openrouter.add(completion(), completion(), stream())
     program = textwrap.dedent("""\
         from lfm_adapter import ChatLFM
         llm = ChatLFM()
-        llm.invoke("Hi")
-        llm.invoke("Hi")
+        for _ in range(2):
+            llm.invoke("Hi")
         list(llm.stream("Hi"))
         """)
     ran = subprocess.run(  # noqa: S603  # our own program
         [sys.executable, "-c", program],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert re.findall(r"^(.*): RetiredModelWarning: ", ran.stderr, re.MULTILINE) == ["<string>:3"]
+    assert re.findall(r"^(.*): RetiredModelWarning: ", ran.stderr, re.MULTILINE) == ["<string>:4", "<string>:5"]
 
 
 @pytest.mark.parametrize("options", [{"model": MODEL}, {"model_name": MODEL}, {"when_retired": "raise"}])
