@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lfm_adapter._extras import how_to_install
+from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note, usd, with_option_names
 from lfm_adapter.errors import ConfigurationError
@@ -71,8 +73,6 @@ def mcp(
     on_this_machine = on_this_machine or gguf is not None
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
     try:
-        import anyio
-
         from lfm_adapter.apps.mcp.logs import log_short_lines
         from lfm_adapter.apps.mcp.server import create_server
         from lfm_adapter.apps.mcp.spending import SpendingLimit
@@ -102,7 +102,7 @@ def mcp(
             return
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this command themselves; Ctrl-D ends it.")
-        anyio.run(serve_stdio, server)
+        asyncio.run(serve_stdio(server))
 
 
 def _unset_placeholders() -> list[str]:
@@ -136,11 +136,20 @@ def _remote_session(model: str | None, base_url: str | None) -> Session:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 
-    session = Session(AsyncLFMClient(model, base_url=base_url))
     if not (base_url or backend.has_openrouter()):
-        session.problems = [backend.NO_KEY]
-        session.has_model = False
-    return session
+        return _session_without_model(backend.NO_KEY)
+    try:
+        return Session(AsyncLFMClient(model, base_url=base_url))
+    except ConfigurationError as error:
+        return _session_without_model(error.message)
+
+
+def _session_without_model(problem: str) -> Session:
+    """Return a session that tells agents what is missing: of an error here they would see a closed connection."""
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter.apps.mcp.session import Session
+
+    return Session(AsyncLFMClient(base_url=OPENROUTER_URL), problems=[with_option_names(problem)], has_model=False)
 
 
 def _local_session(gguf: Path | None, *, is_requested: bool, stack: ExitStack) -> Session:
@@ -149,8 +158,8 @@ def _local_session(gguf: Path | None, *, is_requested: bool, stack: ExitStack) -
 
     try:
         server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)
-    except ConfigurationError as error:  # an assistant would show only that the connection was closed
-        return Session(AsyncLFMClient(), problems=[error.message], has_model=False)
+    except ConfigurationError as error:
+        return _session_without_model(error.message)
     client = AsyncLFMClient(server.model, base_url=server.base_url, timeout=LOCAL_TIMEOUT_S, stream_chunk_timeout=None)
     session = Session(client, is_local=True, context_length=LOCAL_CONTEXT_LENGTH)
     if gguf is None:

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -46,7 +46,7 @@ class Roots:
         What does not exist, or has another scheme, is ignored.
         """
         paths = [*folders, *(Path(path) for uri in uris if (path := local_path(uri)) is not None)]
-        return cls(tuple(dict.fromkeys(path.resolve() for path in paths if path.is_absolute() and path.is_dir())))
+        return cls(tuple(dict.fromkeys(path.resolve() for path in paths if path.is_dir())))
 
     def read(self, path: str) -> str:
         """Return the text of a file.
@@ -117,19 +117,19 @@ def _open(folder: Path, file: Path) -> int:
 
 
 def local_path(uri: str, *, is_windows: bool = os.name == "nt") -> str | None:
-    """Return the path that a URI names on this machine, if any.
+    r"""Return the path that a URI names on this machine, if any.
 
     >>> local_path("file:///c%3A/temp", is_windows=True)
-    'c:/temp'
+    'c:\\temp'
     """
     try:
         parts = urlsplit(uri)
     except ValueError:
         return None
-    path = unquote(parts.path, errors="surrogateescape")
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or "\0" in path:
-        return None
-    return path[1:] if is_windows else path
+    named = unquote(parts.path, errors="surrogateescape")
+    path = PureWindowsPath(named[1:]) if is_windows else PurePosixPath(named)
+    is_local = parts.scheme == "file" and parts.netloc in {"", "localhost"}
+    return str(path) if is_local and path.is_absolute() and "\0" not in named else None
 
 
 def _text(data: bytes, path: str) -> str:

@@ -139,6 +139,8 @@ class ToolInvocation:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         self._reporter.cancel()
+        if error is None or isinstance(error, Exception):
+            await asyncio.wait([self._reporter])  # which may be sending
         if isinstance(error, errors.LFMError):
             self._fail(f"{error} {_advice(error)}".strip(), _facts(error))
         elif isinstance(error, Exception) and not isinstance(error, MCPError):
@@ -191,8 +193,10 @@ class ToolInvocation:
                 if told != (told := (self._status, self._chunks)) or count % NOTES_PER_HEARTBEAT == 0:
                     written = f"{self._chunks} chunks written" if self._chunks else ""
                     message = ", ".join(filter(None, (self._status, written))) or "Waiting for the model"
-                    await self._context.session.report_progress(count, message=message)
-                    self._noted_at_s = time.monotonic()
+                    try:
+                        await self._context.session.report_progress(count, message=message)
+                    finally:
+                        self._noted_at_s = time.monotonic()
 
     async def _on_chunk(self) -> None:
         self._chunks += 1

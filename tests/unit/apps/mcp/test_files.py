@@ -6,16 +6,14 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfm_adapter.apps.mcp.files import MAX_FILE_BYTES, FileAccessError, Roots
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from lfm_adapter.apps.mcp.files import MAX_FILE_BYTES, FileAccessError, Roots, local_path
 
 SECRET = "what must not be read"
 
@@ -62,6 +60,24 @@ def test_a_relative_path_is_looked_up_in_each_root(root: Path, tmp_path: Path):
     other.mkdir()
     (other / "c.txt").write_text("C")
     assert Roots.from_paths([root, other]).read("c.txt") == "C"
+
+
+def test_a_root_may_be_relative_to_the_working_folder(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(root.parent)
+    assert Roots.from_paths([Path("open")]).read("a.txt") == "A"
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///c%3A/temp", r"c:\temp"),
+        ("file:///C:/My%20Documents", r"C:\My Documents"),
+        ("file:///temp", None),
+        ("file://server/share", None),
+    ],
+)
+def test_uris_of_windows_name_paths_with_a_drive(uri: str, path: str | None):
+    assert local_path(uri, is_windows=True) == path
 
 
 def test_roots_come_as_uris_with_escapes(tmp_path: Path):

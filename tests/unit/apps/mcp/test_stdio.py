@@ -157,6 +157,14 @@ def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any
     assert session_for("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1").has_model
 
 
+@pytest.mark.parametrize("options", [("--base-url", "${BASE_URL}"), ("--gguf", "none.gguf")])
+def test_a_model_that_cannot_be_reached_is_told(session_for: Any, options: tuple[str, str]):
+    session = session_for(*options, OPENROUTER_API_KEY=KEY)
+    assert not session.has_model
+    (problem,) = session.problems
+    assert options[1] in problem
+
+
 def test_folders_that_do_not_exist_are_told_and_ignored(session_for: Any, tmp_path: Path):
     options = ("--root", "${workspaceFolder}", "--root", str(tmp_path), "--save-results", str(tmp_path / "none"))
     session = session_for(*options, OPENROUTER_API_KEY=KEY)
