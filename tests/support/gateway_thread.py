@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +18,7 @@ from lfm_adapter.apps.gateway.models import CatalogModels
 from lfm_adapter.apps.gateway.server import listen, serve_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["KEY", "Answer", "GatewayThread"]
 
@@ -110,6 +112,15 @@ class GatewayThread:
             return Answer(reply.status, reply.headers, reply.read().decode())
         finally:
             connection.close()
+
+    @contextmanager
+    def begin(self, method: str, path: str, body: Any) -> Iterator[socket.socket]:
+        """Send a request, and hang up at the end of the block."""
+        content = json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+        with socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S) as connection:
+            connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+            yield connection
 
     def chat(self, model: str = "lfm-3-1.7b", *, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
         """Send one chat request."""

@@ -10,7 +10,9 @@ from aiohttp import web
 from lfm_adapter._version import __version__
 from lfm_adapter.apps.gateway.call import GATEWAY, Gateway
 from lfm_adapter.apps.gateway.chat import chat_completions, json_response
+from lfm_adapter.apps.gateway.completions import completions
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
+from lfm_adapter.apps.gateway.translated import anthropic_error, count_tokens, messages, responses
 from lfm_adapter.errors import LFMError
 
 if TYPE_CHECKING:
@@ -36,10 +38,17 @@ def create_app(gateway: Gateway) -> web.Application:
     app[GATEWAY] = gateway
     app.on_response_prepare.append(_add_cors_headers)
     _add(app, "POST", "/chat/completions", chat_completions)
+    _add(app, "POST", "/completions", completions)
+    _add(app, "POST", "/messages", messages)
+    _add(app, "POST", "/messages/count_tokens", count_tokens)
+    _add(app, "POST", "/responses", responses)
     _add(app, "GET", "/models", _models)
     _add(app, "GET", "/models/{name:.+}", _model)
     _add(app, "GET", "/model/info", _model_info)
+    _add(app, "GET", "/key", _key)
+    _add(app, "GET", "/credits", _credits)
     app.router.add_get("/health", _health)
+    app.router.add_get("/metrics", _metrics)
     app.router.add_route("*", "/{path:.*}", _not_found)
     return app
 
@@ -75,7 +84,8 @@ async def _answer_errors(
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         told = GatewayError(500, "The gateway failed. Its log has the reason.")
-    return json_response(told.body(), status=told.status, headers=told.headers)
+    body = anthropic_error(told) if "/messages" in request.path else told.body()
+    return json_response(body, status=told.status, headers=told.headers)
 
 
 async def _add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -100,6 +110,41 @@ async def _model_info(request: web.Request) -> web.Response:
 
 async def _health(_: web.Request) -> web.Response:
     return json_response({"status": "ok", "version": __version__})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    text, content_type = request.app[GATEWAY].metrics.text()
+    return web.Response(body=text, headers={"Content-Type": content_type})
+
+
+async def _key(request: web.Request) -> web.Response:
+    """Answer what clients of OpenRouter ask of their key. The limit is that of this gateway's day."""
+    limit, spent = _spending(request.app[GATEWAY])
+    data = {
+        "label": "lfm gateway",
+        "limit": limit,
+        "limit_remaining": None if limit is None else max(0.0, limit - spent),
+        "limit_reset": "daily",
+        "usage": spent,
+        "usage_daily": spent,
+        "is_free_tier": False,
+        "is_management_key": False,
+        "rate_limit": {"requests": -1, "interval": "10s", "note": "Deprecated."},
+    }
+    return json_response({"data": data})
+
+
+async def _credits(request: web.Request) -> web.Response:
+    limit, spent = _spending(request.app[GATEWAY])
+    return json_response({"data": {"total_credits": limit, "total_usage": spent}})
+
+
+def _spending(gateway: Gateway) -> tuple[float | None, float]:
+    """Return the limit of a day, and what is spent of it, in US$."""
+    budget, ledger = gateway.limits.overall, gateway.ledger
+    if budget is None or budget.usd is None or ledger is None:
+        return None, 0.0
+    return float(budget.usd), float(ledger.spent(budget))
 
 
 async def _not_found(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from lfm_adapter._json import as_number
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.apps.gateway.limits import Limits
+from lfm_adapter.apps.gateway.metrics import Metrics
 from lfm_adapter.errors import (
     APIConnectionError,
     APIError,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.access import Access
     from lfm_adapter.apps.gateway.models import Models, Route
-    from lfm_adapter.ledger import Ledger
+    from lfm_adapter.ledger import CallRecord, Ledger
     from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
 
 __all__ = ["GATEWAY", "Call", "Gateway", "read_object"]
@@ -67,7 +68,8 @@ class Gateway:
         models: The models that are served.
         access: Who may use it.
         default_model: The model of requests that name none.
-        ledger: Records the calls; None for no record.
+        ledger: Where calls are recorded and limits are kept; None for no record.
+        metrics: Counts the calls for Prometheus.
         limits: What the clients may spend and ask.
         wait_s: Seconds until an answer, or the first token of a stream, unless a client waits longer.
     """
@@ -77,8 +79,15 @@ class Gateway:
     access: Access
     default_model: str
     ledger: Ledger | None = None
+    metrics: Metrics = field(default_factory=Metrics)
     limits: Limits = field(default_factory=Limits)
     wait_s: float = 30.0
+
+    def record(self, call: CallRecord) -> None:
+        """Record a call in the ledger and in the metrics."""
+        if self.ledger is not None:
+            self.ledger.record(call)
+        self.metrics.record(call)
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
@@ -106,7 +115,7 @@ class Call:
         app: The client's name, as it gives it.
         model: The name that it asks for.
         route: The models that may answer.
-        stream: Whether it asks for a stream.
+        is_stream: Whether it asks for a stream.
 
     Raises:
         GatewayError: The request is malformed, or names a model that is not served.
@@ -118,7 +127,7 @@ class Call:
         if not isinstance(self.model, str):
             raise GatewayError(400, "`model` must be a string.")
         self._messages = _checked_messages(fields.pop("messages", None))
-        self.stream = bool(fields.pop("stream", False))
+        self.is_stream = bool(fields.pop("stream", False))
         self.route: Route = gateway.models.route(self.model)
         self._falls_back = not fields.pop("disable_fallbacks", False) and not fields.get("models")
         self._fields = fields
@@ -139,7 +148,7 @@ class Call:
     def _client(self, model: str) -> AsyncLFMClient:
         gateway = self._gateway
         budgets = gateway.limits.budgets(self.app, model)
-        meter = Meter(gateway.ledger, budgets, self.app, "gateway", is_free=self._settings.is_local)
+        meter = Meter(gateway, budgets, self.app, "gateway", is_free=self._settings.is_local)
         return AsyncLFMClient.from_settings(self._settings.with_overrides({"meter": meter}))
 
     async def _ask(self, model: str) -> Reply:

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.gateway.errors import GatewayError
     from lfm_adapter.types import Choice, Delta, JSONDict, Reply, ToolCall
 
-__all__ = ["DONE", "KEEP_ALIVE", "ChunkWriter", "completion_of", "to_json"]
+__all__ = ["DONE", "ChunkWriter", "completion_of", "to_json"]
 
 DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 

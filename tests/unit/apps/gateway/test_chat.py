@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.apps.gateway import chat
+from lfm_adapter.apps.gateway import sse
 from lfm_adapter.testing import Break, completion, error, stream, tool_call
 from lfm_adapter.testing._wire import midstream_error
 from tests.support.gateway_thread import KEY, GatewayThread
@@ -224,8 +223,8 @@ class TestPace:
     def test_headers_come_before_the_answer_and_comments_until_then(
         self, gateway: GatewayThread, openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(chat, "HEADERS_AFTER_S", 0.05)
-        monkeypatch.setattr(chat, "KEEP_ALIVE_S", 0.05)
+        monkeypatch.setattr(sse, "HEADERS_AFTER_S", 0.05)
+        monkeypatch.setattr(sse, "KEEP_ALIVE_S", 0.05)
         released = threading.Event()
         openrouter.add(stream("Late.").held(0, released))
         connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
@@ -258,10 +257,7 @@ def test_hang_up_ends_the_request_upstream(
     reply: Any = stream(["One", "Two"], comments=0) if streams else completion()
     openrouter.add(reply.broken(1 if begun else 0, Break.SILENCE))
     body = {"model": "lfm-3-1.7b", "stream": streams, "messages": [{"role": "user", "content": "?"}]}
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
-        content = json.dumps(body).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
-        connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+    with gateway.begin("POST", "/v1/chat/completions", body) as connection:
         openrouter.wait_for_requests(1)
         if begun:
             assert connection.recv(1)

@@ -1,0 +1,85 @@
+"""Sends streams: the headers at once, each event as it comes, comments while there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
+from lfm_adapter.errors import LFMError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+__all__ = ["send_events"]
+
+# An error within this time has its own status. Then the headers go out: some apps give up on a silent server (CHIM and
+# other PHP programs after a few seconds), and an error that comes later is an event of the stream.
+HEADERS_AFTER_S = 1.0
+
+KEEP_ALIVE_S = 10.0
+KEEP_ALIVE = b": keep-alive\n\n"
+
+_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+async def send_events(
+    request: web.Request,
+    events: AsyncGenerator[bytes],
+    on_error: Callable[[GatewayError], bytes],
+    headers: Mapping[str, str],
+) -> web.StreamResponse:
+    """Send the events of a stream as they come.
+
+    Args:
+        request: The client's request.
+        events: The events; closed at the end, whatever that is.
+        on_error: Returns the events that tell an error in the middle of the stream.
+        headers: More headers; what is added until the first event counts too.
+
+    Raises:
+        LFMError: Nothing was sent yet.
+        GatewayError: Likewise.
+    """
+    response = web.StreamResponse(headers=_HEADERS)
+    async with aclosing(events):
+        opening = asyncio.ensure_future(anext(events))
+        keeper: asyncio.Task[None] | None = None
+        try:
+            await asyncio.wait({opening}, timeout=HEADERS_AFTER_S)
+            if not opening.done():
+                await response.prepare(request)
+                keeper = asyncio.create_task(_keep_alive(response))
+            first = await opening
+            if keeper is None:
+                response.headers.update(headers)
+                await response.prepare(request)
+            else:
+                keeper.cancel()
+            await response.write(first)
+            async for event in events:
+                await response.write(event)
+        except ConnectionResetError:  # of the client, whose upstream request ends with `events`
+            pass
+        except (LFMError, GatewayError) as error:
+            if not response.prepared:
+                raise
+            with suppress(ConnectionResetError):
+                await response.write(on_error(to_gateway_error(error) if isinstance(error, LFMError) else error))
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+            if opening.cancel():
+                await asyncio.wait({opening})  # a generator that runs cannot be closed
+    return response
+
+
+async def _keep_alive(response: web.StreamResponse) -> None:
+    """Send a comment now and then: proxies and clients cut off what is silent."""
+    with suppress(ConnectionResetError):
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_S)
+            await response.write(KEEP_ALIVE)

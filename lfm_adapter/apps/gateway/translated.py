@@ -1,0 +1,284 @@
+"""`/v1/messages` and `/v1/responses`: LiteLLM's SDK translates them to chat requests and back, in this process.
+
+LiteLLM calls our provider for the chat request, and that makes a `Call` of it. So both APIs have the fallbacks, the
+limits and the ledger of `/v1/chat/completions`, and nothing in a request can name another provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from lfm_adapter._extras import how_to_install
+from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
+from lfm_adapter.apps.gateway.chat import answer_headers, json_response
+from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
+from lfm_adapter.apps.gateway.sse import send_events
+from lfm_adapter.apps.gateway.wire import to_json
+from lfm_adapter.errors import LFMError
+from lfm_adapter.types import AsyncStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from aiohttp import web
+
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import Delta, JSONDict, Reply
+
+__all__ = ["anthropic_error", "count_tokens", "messages", "responses"]
+
+# All that LiteLLM is given. Its own parameters (`api_base`, `custom_llm_provider`, …) would move the request elsewhere.
+_MESSAGES_FIELDS = frozenset({
+    "max_tokens", "messages", "metadata", "output_config", "output_format", "stop_sequences", "system", "temperature",
+    "thinking", "tool_choice", "tools", "top_k", "top_p",
+})  # fmt: skip
+_RESPONSES_FIELDS = frozenset({
+    "include", "input", "instructions", "max_output_tokens", "metadata", "parallel_tool_calls", "reasoning",
+    "service_tier", "store", "temperature", "text", "tool_choice", "tools", "top_p", "truncation", "user",
+})  # fmt: skip
+
+_ANTHROPIC_TYPES = {402: "billing_error", 529: "overloaded_error"}
+
+_loading = asyncio.Lock()
+
+
+@dataclass
+class _Translation:
+    """One request that LiteLLM translates.
+
+    Attributes:
+        request: The client's request.
+        headers: Those of the answer, once it has begun.
+        error: Why it failed. LiteLLM wraps it, or puts it into the text of a stream.
+    """
+
+    request: web.Request
+    headers: dict[str, str] = field(default_factory=dict)
+    error: LFMError | GatewayError | None = None
+
+    def call(self, model: str, messages: Any, fields: JSONDict) -> Call:
+        return Call(self.request.app[GATEWAY], self.request, {"model": model, "messages": list(messages), **fields})
+
+    def failure(self, raised: Exception) -> GatewayError:
+        """Return what the client is told about what LiteLLM raised."""
+        if self.error is not None:
+            return to_gateway_error(self.error) if isinstance(self.error, LFMError) else self.error
+        status = getattr(raised, "status_code", None)
+        if isinstance(status, int) and 400 <= status < 500:  # LiteLLM itself refused the request
+            return GatewayError(status, str(getattr(raised, "message", raised)).removeprefix("litellm.").strip())
+        raise raised
+
+
+_current: ContextVar[_Translation] = ContextVar("lfm_gateway_translation")
+
+
+class _CallClient:
+    """What our provider takes for a client."""
+
+    def __init__(self, translation: _Translation, model: str) -> None:
+        self._translation = translation
+        self._model = model
+
+    async def chat(self, messages: Any, **fields: Any) -> Reply:
+        try:
+            call = self._translation.call(self._model, messages, fields)
+            model, reply = await call.reply()
+        except (LFMError, GatewayError) as error:
+            self._translation.error = error
+            raise
+        self._translation.headers |= answer_headers(call, model, reply.id)
+        return reply
+
+    def stream(self, messages: Any, **fields: Any) -> AsyncStream:
+        return AsyncStream(self._deltas(messages, fields))
+
+    async def _deltas(self, messages: Any, fields: JSONDict) -> AsyncGenerator[Delta]:
+        try:
+            call = self._translation.call(self._model, messages, fields)
+            model, stream, delta = await call.open_stream()
+            self._translation.headers |= answer_headers(call, model, delta.generation_id)
+            async with stream:
+                yield delta
+                while delta.reply is None:
+                    delta = await anext(stream)
+                    yield delta
+        except (LFMError, GatewayError) as error:
+            self._translation.error = error
+            raise
+
+
+async def messages(request: web.Request) -> web.StreamResponse:
+    """Answer Anthropic's API."""
+    body = await read_object(request)
+    litellm = await _litellm()
+    translation = _Translation(request)
+    _current.set(translation)
+    fields = {"max_tokens": body.get("max_tokens", 4096), **_chosen(body, _MESSAGES_FIELDS)}
+    arguments = _arguments(request, body) | fields
+    if body.get("stream"):
+        events = _message_events(translation, litellm.anthropic_messages(**arguments, stream=True))
+        return await send_events(request, events, _anthropic_error_event, translation.headers)
+    try:
+        reply = await litellm.anthropic_messages(**arguments)
+    except Exception as error:
+        raise translation.failure(error) from error
+    return json_response(_plain(reply), headers=translation.headers)
+
+
+async def _message_events(translation: _Translation, asked: Any) -> AsyncGenerator[bytes]:
+    async for event in _until_failure(translation, asked):
+        yield event if isinstance(event, bytes) else str(event).encode()
+
+
+async def count_tokens(request: web.Request) -> web.Response:
+    """Estimate the tokens of a request to `/v1/messages`. The tokenizers of LFM-3B and LFM3 are not public."""
+    body = await read_object(request)
+    litellm = await _litellm()
+    texts = [to_json(body[name]) if not isinstance(body[name], str) else body[name]
+             for name in ("system", "messages", "tools") if body.get(name)]  # fmt: skip
+    count = await asyncio.to_thread(litellm.token_counter, model="", text="\n".join(texts))
+    return json_response({"input_tokens": count})
+
+
+async def responses(request: web.Request) -> web.StreamResponse:
+    """Answer OpenAI's responses API.
+
+    Raises:
+        GatewayError: The request needs what a server keeps or runs.
+    """
+    body = await read_object(request)
+    if body.get("previous_response_id"):
+        raise GatewayError(
+            400, "This gateway keeps no conversations: send the whole `input`, not `previous_response_id`."
+        )
+    if any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in body.get("tools") or ()):
+        raise GatewayError(400, "This gateway runs no MCP servers: leave tools of the type `mcp` out.")
+    litellm = await _litellm()
+    translation = _Translation(request)
+    _current.set(translation)
+    arguments = _arguments(request, body) | _chosen(body, _RESPONSES_FIELDS)
+    if body.get("stream"):
+        events = _response_events(translation, litellm.aresponses(**arguments, stream=True))
+        return await send_events(request, events, _response_error_events, translation.headers)
+    try:
+        reply = await litellm.aresponses(**arguments)
+    except Exception as error:
+        raise translation.failure(error) from error
+    return json_response(_plain(reply), headers=translation.headers)
+
+
+async def _response_events(translation: _Translation, asked: Any) -> AsyncGenerator[bytes]:
+    async for event in _until_failure(translation, asked):
+        data = _plain(event)
+        yield f"event: {data.get('type')}\ndata: {to_json(data)}\n\n".encode("utf-8", "replace")
+
+
+async def _until_failure(translation: _Translation, asked: Any) -> AsyncGenerator[Any]:
+    """Yield LiteLLM's events.
+
+    It begins a stream before the model does, and may end one that failed as if it were whole.
+
+    Raises:
+        GatewayError: The request failed.
+    """
+    early: list[Any] = []
+    try:
+        async for event in await asked:
+            if translation.error is not None:
+                break
+            early.append(event)
+            if translation.headers:
+                for one in early:
+                    yield one
+                early.clear()
+    except Exception as error:
+        raise translation.failure(error) from error
+    if translation.error is not None:
+        raise translation.failure(translation.error)
+    for one in early:
+        yield one
+
+
+def anthropic_error(error: GatewayError) -> JSONDict:
+    """Return an error in Anthropic's form."""
+    kind = _ANTHROPIC_TYPES.get(error.status, error.type).replace("server_error", "api_error")
+    return {"type": "error", "error": {"type": kind, "message": error.message}}
+
+
+def _anthropic_error_event(error: GatewayError) -> bytes:
+    return f"event: error\ndata: {to_json(anthropic_error(error))}\n\n".encode()
+
+
+def _response_error_events(error: GatewayError) -> bytes:
+    told = {"code": str(error.code or error.type), "message": error.message}
+    failed = {
+        "type": "response.failed",
+        "response": {"object": "response", "status": "failed", "error": told, "output": []},
+    }
+    event = {"type": "error", **told, "param": None}
+    return f"event: error\ndata: {to_json(event)}\n\nevent: response.failed\ndata: {to_json(failed)}\n\n".encode()
+
+
+def _arguments(request: web.Request, body: JSONDict) -> JSONDict:
+    """Return LiteLLM's own arguments. The key is unused: the gateway's call has OpenRouter's."""
+    model = body.get("model") or request.app[GATEWAY].default_model
+    return {"model": f"lfm/{model}", "api_key": "in-this-process", "drop_params": True}
+
+
+def _chosen(body: JSONDict, names: frozenset[str]) -> JSONDict:
+    return {name: value for name, value in body.items() if name in names and value is not None}
+
+
+def _plain(value: Any) -> JSONDict:
+    if isinstance(value, dict):
+        return value
+    return cast("JSONDict", value.model_dump(mode="json", exclude_none=True))
+
+
+async def _litellm() -> Any:
+    """Return LiteLLM, which takes seconds to import, with a provider that makes calls of its requests.
+
+    Raises:
+        GatewayError: It is not installed.
+    """
+    async with _loading:
+        try:
+            return await asyncio.to_thread(_load)
+        except ImportError as error:
+            raise GatewayError(
+                501,
+                f"This API needs LiteLLM ({error}). Run `{how_to_install('litellm')}` where `lfm gateway` runs, and "
+                "restart it. /v1/chat/completions works without it.",
+                code="not_installed",
+            ) from error
+
+
+def _load() -> Any:
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # without it, LiteLLM downloads its price list
+    import litellm
+
+    from lfm_adapter.litellm import LFMProvider, register
+
+    handlers: Sequence[Any] = [entry["custom_handler"] for entry in litellm.custom_provider_map]
+    if not any(getattr(handler, "is_gateway", False) for handler in handlers):
+
+        class GatewayProvider(LFMProvider):
+            is_gateway = True
+
+            def async_client(self, settings: Settings) -> AsyncLFMClient:
+                return cast("AsyncLFMClient", _CallClient(_current.get(), settings.model))
+
+        register()
+        ours: Any = {"provider": "lfm", "custom_handler": GatewayProvider()}
+        litellm.custom_provider_map = [
+            *(entry for entry in litellm.custom_provider_map if entry["provider"] != "lfm"), ours,
+        ]  # fmt: skip
+        litellm.suppress_debug_info = True
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)  # clients are told of errors
+    return litellm
