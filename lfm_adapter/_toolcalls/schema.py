@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._toolcalls.pattern import PatternKeywords, SlowPatternError, matches
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -34,10 +36,11 @@ class WorkBudget:
     A step holds a part of a value against a keyword of a schema, or tries to bring it into a type.
     """
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "searches")
 
     def __init__(self, steps: int = _MAX_STEPS) -> None:
         self.left = steps
+        self.searches = 0
 
     def spend(self, steps: int = 1) -> None:
         """Take steps, or raise `TooMuchError` where fewer are left."""
@@ -67,6 +70,8 @@ class Checker:
         _budget.set(budget or WorkBudget())
         try:
             error = best_match(self._validator.iter_errors(value))
+        except SlowPatternError as slow:
+            return str(slow)
         except Exception:  # noqa: BLE001 - as above
             return None
         return None if error is None else _told(error)
@@ -111,6 +116,8 @@ def _compiled(schema_json: str) -> Validator:
     validator.check_schema(schema, format_checker=None)
     # `jsonschema` would leave the class that counts where a part names its own dialect.
     schema = json.loads(schema_json, object_hook=_without_dialect)
+    if '"patternProperties"' in schema_json:  # what `jsonschema` would look for with `re`
+        schema = json.loads(json.dumps(schema), object_hook=_without_unevaluated)
     # An empty registry resolves what is inside the schema and fetches nothing.
     compiled: Validator = _counting(validator)(schema, registry=Registry())
     return compiled
@@ -118,6 +125,10 @@ def _compiled(schema_json: str) -> Validator:
 
 def _without_dialect(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key != "$schema" or not isinstance(value, str)}
+
+
+def _without_unevaluated(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "unevaluatedProperties"}
 
 
 # The budget of the value that is being checked: `jsonschema` leaves no room for an argument.
@@ -140,8 +151,14 @@ def _counting(validator: Any) -> Any:
         return run
 
     extend: Callable[..., Any] = validators.extend  # it has no types
-    checks = {**validator.VALIDATORS, "uniqueItems": _unique_items}
+    checks = {**validator.VALIDATORS, "uniqueItems": _unique_items, **PatternKeywords(_matches).checks}
     return extend(validator, {name: counted(check) for name, check in checks.items()})
+
+
+def _matches(pattern: str, text: str) -> bool:
+    budget = _budget.get()
+    budget.searches += 1
+    return matches(pattern, text, budget.searches)
 
 
 def _unique_items(validator: Any, wanted: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:

@@ -1,0 +1,164 @@
+r"""The keywords of a JSON schema that hold regular expressions, by an engine that ends.
+
+Schemas come from agents and from tools of others, and answers from a model. Python's `re` may take hours for forty
+letters; `regex` takes a timeout. The dialect is JavaScript's (https://json-schema.org/draft/2020-12/json-schema-core
+section 6.4): a match anywhere, `$` only at the very end, `.` without any line end, `\d` and `\w` in ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jsonschema.exceptions import ValidationError
+
+__all__ = ["PatternKeywords", "SlowPatternError", "matches"]
+
+# The k-th search for one value may take a k-th of this, which bounds them all together to 3 s.
+_MAX_SEARCH_S = 0.25
+_MIN_SEARCH_S = 0.0002  # at the 1,250th; a usual search takes a hundredth of it
+
+_MAX_ATOMS = 20_000  # the engine writes out what is repeated: (((a{1000}){1000}){1000} would take all memory
+_MAX_SHOWN_CHARS = 100
+
+_TOKEN = re.compile(
+    r"(?P<escape>\\(?:u\{[0-9A-Fa-f]{1,6}\}|c[A-Za-z]|k<\w+>|.))|(?P<any>\[\^\])|(?P<none>\[\])"
+    r"|(?P<set>\[(?:\\.|[^\]\\])*\])|(?P<open>\()|(?P<close>\))|\{(?P<least>\d+)(?:,(?P<most>\d*))?\}"
+    r"|(?P<end>\$)|(?P<dot>\.)|.",
+    re.DOTALL,
+)
+_PLAIN = {"any": r"[\s\S]", "none": r"(?!)", "end": r"\Z", "dot": r"[^\n\r\u2028\u2029]"}
+_DIGIT, _WORD = "0-9", "A-Za-z0-9_"
+
+
+class SlowPatternError(Exception):
+    """A pattern takes too long, or is too large."""
+
+
+class PatternKeywords:
+    """The keywords as `jsonschema` takes them.
+
+    Args:
+        matches: Tells whether a pattern matches a text.
+    """
+
+    def __init__(self, matches: Callable[[str, str], bool]) -> None:
+        self._matches = matches
+        self.checks: dict[str, Callable[..., Iterator[ValidationError]]] = {
+            "pattern": self._pattern,
+            "patternProperties": self._pattern_properties,
+            "additionalProperties": self._additional_properties,
+        }
+
+    def _pattern(self, validator: Any, source: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
+        if validator.is_type(value, "string") and not self._matches(source, value):
+            yield _error(f"{value!r} does not match {source!r}")
+
+    def _pattern_properties(self, validator: Any, parts: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
+        for source, part in parts.items() if validator.is_type(value, "object") else ():
+            for key in value:
+                if self._matches(source, key):
+                    yield from validator.descend(value[key], part, path=key, schema_path=source)
+
+    def _additional_properties(self, validator: Any, part: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+        if not validator.is_type(value, "object"):
+            return
+        known, sources = schema.get("properties", {}), schema.get("patternProperties", {})
+        others = [key for key in value if key not in known and not any(self._matches(one, key) for one in sources)]
+        if validator.is_type(part, "object"):
+            for key in others:
+                yield from validator.descend(value[key], part, path=key)
+        elif not part and others:
+            named, verb = ", ".join(map(repr, others)), "was" if len(others) == 1 else "were"
+            yield _error(f"Additional properties are not allowed ({named} {verb} unexpected)")
+
+
+def matches(source: str, text: str, nth: int = 1) -> bool:
+    """Tell whether `source` matches somewhere in `text`; yes if it is no regular expression.
+
+    Args:
+        source: A regular expression of JavaScript.
+        text: Where to look for it.
+        nth: How many searches there were for this value, with this one.
+
+    Raises:
+        SlowPatternError: It cannot be told in time.
+    """
+    compiled = _compiled(source)
+    if compiled is None:
+        return True
+    try:
+        return compiled.search(text, timeout=max(_MAX_SEARCH_S / nth, _MIN_SEARCH_S)) is not None
+    except TimeoutError:
+        shown = text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…"
+        raise SlowPatternError(f"the pattern {_shown(source)} takes too long to check on {shown!r}") from None
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str) -> Any:
+    import regex  # type: ignore[import-untyped] # on use: it takes 40 ms
+
+    python = _in_python(source)
+    try:
+        return regex.compile(python)
+    except (regex.error, RecursionError, OverflowError):
+        return None
+
+
+def _in_python(source: str) -> str:
+    """Return the pattern in Python's dialect, or raise `SlowPatternError` if it would be too large."""
+    parts: list[str] = []
+    atoms, last = [0], 0  # of each open group, and of what stands before a quantifier
+    for token in _TOKEN.finditer(source):
+        kind, text = token.lastgroup, token[0]
+        if kind == "open":
+            atoms.append(0)
+        elif kind == "close" and len(atoms) > 1:
+            last = atoms.pop()
+            atoms[-1] += last
+        elif kind in ("least", "most"):
+            repeated = max(int(token["least"]), int(token["most"] or 0), 1)
+            atoms[-1] += last * (repeated - 1)
+            last *= repeated
+        else:
+            last = 1
+            atoms[-1] += 1
+        if sum(atoms) > _MAX_ATOMS:
+            raise SlowPatternError(f"the pattern {_shown(source)} is too large to check")
+        if kind == "escape":
+            text = _escape(text)
+        elif kind == "set":
+            text = re.sub(r"\\.", lambda found: _escape(found[0], in_set=True), text, flags=re.DOTALL)
+        parts.append(_PLAIN.get(kind or "", text))
+    return "".join(parts)
+
+
+def _escape(text: str, *, in_set: bool = False) -> str:
+    match text[1]:
+        case "d" | "w" as kind:
+            letters = _DIGIT if kind == "d" else _WORD
+            return letters if in_set else f"[{letters}]"
+        case "D" | "W" as kind if not in_set:
+            return f"[^{_DIGIT if kind == 'D' else _WORD}]"
+        case "u" if len(text) > 2:
+            return rf"\U{text[3:-1]:0>8}"
+        case "c" if len(text) > 2:
+            return rf"\x{ord(text[2]) % 32:02x}"
+        case "k" if len(text) > 2:
+            return f"(?P={text[3:-1]})"
+        case _:
+            return text
+
+
+def _error(message: str) -> ValidationError:
+    from jsonschema.exceptions import ValidationError
+
+    return ValidationError(message)
+
+
+def _shown(source: str) -> str:
+    return repr(source if len(source) <= _MAX_SHOWN_CHARS else f"{source[:_MAX_SHOWN_CHARS]}…")
