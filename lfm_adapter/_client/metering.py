@@ -158,7 +158,7 @@ def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
         body: The request's JSON.
         card: The model to ask.
     """
-    if card.is_free:
+    if card.is_free and card.status != "unknown":  # anybody can name a model so, on a server of their own
         return _ZERO
     pricing = card.pricing
     if pricing.prompt is None or pricing.completion is None:

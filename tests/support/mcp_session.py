@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from mcp import Client
@@ -9,14 +10,13 @@ from mcp import Client
 from lfm_adapter import AsyncLFMClient
 from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.apps.mcp.session import Session
-from lfm_adapter.apps.mcp.spending import SpendingLimit
 
 if TYPE_CHECKING:
     from mcp.server import Server
 
     from lfm_adapter.testing import ScriptedOpenRouter
 
-__all__ = ["KEY", "MODEL", "MODES", "connect", "error_of", "mcp_server", "session_of", "usage_of"]
+__all__ = ["KEY", "MODEL", "MODES", "connect", "environment_of", "error_of", "mcp_server", "session_of", "usage_of"]
 
 KEY = "sk-or-v1-made-up-for-tests"
 MODEL = "liquid/lfm-3-1.7b"
@@ -26,13 +26,19 @@ MODES = ("legacy", "auto")
 
 
 def session_of(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Session:
-    spending = options.pop("spending", SpendingLimit())
+    budget = options.pop("budget", None)
     client = AsyncLFMClient(model=model, api_key=KEY, base_url=openrouter.base_url, timeout=20, **options)
-    return Session(client, spending)
+    return Session(client, budget=budget)
 
 
 def mcp_server(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Server:
     return create_server(session_of(openrouter, model, **options))
+
+
+def environment_of(openrouter: ScriptedOpenRouter, **more: str) -> dict[str, str]:
+    """The environment of a process that serves; the ledger is off, unless `more` turns it on."""
+    ours = {"OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": openrouter.base_url, "LFM_LEDGER": "0"}
+    return {**os.environ, **ours, **more}
 
 
 def usage_of(result: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note, usd, with_option_names
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import Budget, ledger_from_env
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -75,7 +76,6 @@ def mcp(
     try:
         from lfm_adapter.apps.mcp.logs import log_short_lines
         from lfm_adapter.apps.mcp.server import create_server
-        from lfm_adapter.apps.mcp.spending import SpendingLimit
         from lfm_adapter.apps.mcp.stdio import serve_stdio
     except ImportError as error:
         problem = f"The MCP SDK cannot be imported ({error}). Run `{how_to_install('mcp')}`."
@@ -90,7 +90,9 @@ def mcp(
             session = _local_session(gguf, is_requested=on_this_machine, stack=stack)
         else:
             session = _remote_session(model, base_url)
-        session.spending = SpendingLimit(max_cost_usd, allow_unknown_price)
+        session.ledger = ledger_from_env(default=True)
+        if max_cost_usd is not None:
+            session.budget = Budget(max_cost_usd, allow_unknown_price=allow_unknown_price, ledger=session.ledger)
         session.folders = tuple(root or ())
         session.results_folder = save_results.resolve() if save_results and save_results.is_dir() else None
         session.problems = [*problems, *session.problems]

@@ -52,6 +52,10 @@ MAX_RESULT_TOKENS = 20_000
 _CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]"
 
 _ASK_THE_USER = "Only the user can fix this: tell them, and do not call again."
+_CHANGE_LIMIT = (
+    "Shorten the text, lower `max_tokens`, or ask a free model (see `models`). Only the user can change the limit "
+    "(`--max-cost-usd`, or `--allow-unknown-price` for models without a known price)."
+)
 _ADVICE: tuple[tuple[type[errors.LFMError], str], ...] = (
     (
         errors.ContextWindowExceededError,
@@ -60,6 +64,10 @@ _ADVICE: tuple[tuple[type[errors.LFMError], str], ...] = (
     (
         errors.AuthenticationError,
         f"{_ASK_THE_USER} OPENROUTER_API_KEY in the server's environment is missing or wrong.",
+    ),
+    (
+        errors.BudgetExceededError,
+        _CHANGE_LIMIT,
     ),
     (errors.PaymentRequiredError, "Ask a free model (see `models`), or tell the user that the credit is used up."),
     (errors.PermissionDeniedError, _ASK_THE_USER),
@@ -93,6 +101,11 @@ class ToolInvocation:
         """The model's context in tokens, if known."""
         return self.session.context_length or self.session.card(self.model).context_length
 
+    @property
+    def _app(self) -> str:
+        client = self._context.session.client_params
+        return client.client_info.name if client else "mcp"
+
     async def ask(self, messages: Sequence[Mapping[str, Any]], *, max_tokens: int = 0, **parameters: Any) -> Reply:
         """Ask the model, reporting progress while it writes.
 
@@ -104,7 +117,13 @@ class ToolInvocation:
         """
         on_chunk = None if "response_format" in parameters else self._on_chunk
         reply = await self.session.ask(
-            messages, [self.tally], model=self.model, max_tokens=max_tokens, on_chunk=on_chunk, **parameters
+            messages,
+            self.tally,
+            app=self._app,
+            model=self.model,
+            max_tokens=max_tokens,
+            on_chunk=on_chunk,
+            **parameters,
         )
         if reply.choices[0].refusal or not reply.text.strip():
             raise errors.OutputValidationError(_no_answer(reply), model=self.answered_by(reply), partial=reply)
@@ -178,8 +197,6 @@ class ToolInvocation:
             "completion_tokens": tally.completion_tokens,
             "cost_usd": None if tally.unpriced_answers else float(tally.cost_usd),
         }
-        if tally.uncertain_usd:
-            usage["uncertain_usd"] = float(tally.uncertain_usd)
         texts = [join_halves(text), *self.session.problems]
         content = [TextContent(type="text", text=text) for text in texts]
         self.result = CallToolResult(content=[*content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))
@@ -198,7 +215,7 @@ class ToolInvocation:
                     finally:
                         self._noted_at_s = time.monotonic()
 
-    async def _on_chunk(self) -> None:
+    def _on_chunk(self) -> None:
         self._chunks += 1
 
 

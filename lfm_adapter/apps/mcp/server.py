@@ -147,8 +147,6 @@ def _instructions(session: Session) -> str:
         if card.status == "retired" and card.successors:
             sentences.append(f"OpenRouter has retired it: if it is refused, name `{card.successors[0]}`.")
     sentences += filter(None, [session.notice, *session.problems])
-    if session.spending.limit_usd is not None:
-        sentences.append(
-            f"All calls together may cost US$ {session.spending.limit_usd:f}; calls beyond that are refused."
-        )
+    if session.limit_usd is not None:
+        sentences.append(f"All calls together may cost US$ {session.limit_usd:f}; calls beyond that are refused.")
     return " ".join(sentences)

@@ -56,7 +56,7 @@ class Tool(BaseModel):
         """Answer a call.
 
         Raises:
-            LFMError: The model, a file or the spending limit does not allow it.
+            LFMError: The model, a file or the budget does not allow it.
         """
         raise NotImplementedError
 

@@ -135,7 +135,7 @@ class UsageReport(Result):
     prompt_tokens: int
     completion_tokens: int
     cost_usd: Usd = Field(description="What was charged, as far as known.")
-    uncertain_usd: Usd = Field(description="Maximum cost of calls that were interrupted or cancelled.")
+    uncertain_usd: Usd = Field(description="What calls that were interrupted may have cost, under a limit.")
     unpriced_answers: int = Field(description="Answers without a known cost.")
     limit_usd: Usd | None = Field(description="The spending limit; null for none.")
     left_usd: Usd | None = Field(description="What is left of the limit.")
@@ -154,12 +154,14 @@ class Usage(Tool):
 
     async def run(self, call: ToolInvocation) -> UsageReport:
         """See `Tool.run`."""
-        by_model = {model: vars(tally) for model, tally in call.session.tallies.items()}
+        session = call.session
+        by_model = {model: vars(tally) for model, tally in session.tallies.items()}
         totals: dict[str, Any] = {name: sum(tally[name] for tally in by_model.values()) for name in vars(call.tally)}
-        spending = call.session.spending
+        limit, spent = session.limit_usd, session.spent_usd
         return UsageReport(
             **totals,
-            limit_usd=spending.limit_usd,
-            left_usd=spending.left_usd,
+            uncertain_usd=max(Decimal(0), spent - totals["cost_usd"]),
+            limit_usd=limit,
+            left_usd=None if limit is None else max(Decimal(0), limit - spent),
             by_model=[ModelUsage(model=model, **tally) for model, tally in by_model.items()],
         )

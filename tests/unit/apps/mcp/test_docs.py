@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -16,7 +15,7 @@ from mcp import Client, StdioServerParameters
 from typer.main import get_command
 
 from lfm_adapter.apps.cli import app
-from tests.support.mcp_session import connect, mcp_server
+from tests.support.mcp_session import connect, environment_of, mcp_server
 
 if TYPE_CHECKING:
     from lfm_adapter.testing import ScriptedOpenRouter
@@ -96,7 +95,7 @@ def test_every_file_that_the_page_names_exists():
 @pytest.mark.parametrize("entry", EXAMPLES.values(), ids=EXAMPLES)
 async def test_the_command_of_each_example_starts_and_lists_the_tools(entry: Any, server: ScriptedOpenRouter):
     assert set(entry["env"]) == {"OPENROUTER_API_KEY"}
-    environment = {**os.environ, "OPENROUTER_API_KEY": "sk-or-v1-made-up", "OPENROUTER_BASE_URL": server.base_url}
+    environment = environment_of(server)
     command = shutil.which(entry["command"], path=str(LFM.parent))
     assert command
     parameters = StdioServerParameters(command=command, args=entry["args"], env=environment)

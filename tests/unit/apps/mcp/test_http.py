@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ListRootsResult, Root
 
 from lfm_adapter.testing import ScriptedOpenRouter, completion, stream
-from tests.support.mcp_session import KEY, MODEL, MODES
+from tests.support.mcp_session import MODEL, MODES, environment_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,7 +40,7 @@ LFM = [
 @contextmanager
 def serving(openrouter: ScriptedOpenRouter) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """The process, its address and its token."""
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": openrouter.base_url}
+    environment = environment_of(openrouter)
     with subprocess.Popen(  # noqa: S603
         LFM, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -212,7 +211,7 @@ def test_ctrl_c_ends_it_in_order(server: ScriptedOpenRouter):
 def test_port_in_use_is_a_one_line_error(server: ScriptedOpenRouter):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [*LFM[:-1], str(taken.getsockname()[1])]
-        environment = {**os.environ, "OPENROUTER_API_KEY": KEY}
+        environment = environment_of(server)
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert ended.returncode == 1
     assert "cannot be used" in ended.stderr
@@ -220,7 +219,7 @@ def test_port_in_use_is_a_one_line_error(server: ScriptedOpenRouter):
 
 
 def test_a_token_of_the_environment_is_not_shown(server: ScriptedOpenRouter):
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "LFM_MCP_TOKEN": "a-token-of-mine"}
+    environment = environment_of(server, LFM_MCP_TOKEN="a-token-of-mine")
     with subprocess.Popen(LFM, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout
         lines = process.stdout.readline() + process.stdout.readline()

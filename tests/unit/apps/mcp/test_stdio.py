@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 
 from lfm_adapter import local
 from lfm_adapter.apps.cli import app
+from lfm_adapter.ledger import Ledger
 from lfm_adapter.testing import completion, stream
-from tests.support.mcp_session import KEY, MODEL, MODES, error_of, usage_of
+from tests.support.mcp_session import KEY, MODEL, MODES, environment_of, error_of, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()"]
 @pytest.fixture
 def start(server: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Any]:
     """Start `lfm mcp` with options; what it writes to stderr goes to `stderr.txt`."""
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    environment = environment_of(server)
     with (tmp_path / "stderr.txt").open("w") as errlog:
 
         def start(
@@ -65,7 +66,7 @@ async def test_without_a_model_the_successor_of_the_default_answers(
     start: Any, openrouter: ScriptedOpenRouter, tmp_path: Path
 ):
     openrouter.add(stream(["Hello."]))
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": openrouter.base_url}
+    environment = environment_of(openrouter)
     async with start(env=environment) as client:
         await client.call_tool("ask", {"prompt": "Hi"})
         assert "`liquid/lfm-3-1.7b` answers if a call names no model." in client.instructions
@@ -74,15 +75,17 @@ async def test_without_a_model_the_successor_of_the_default_answers(
     assert warning.endswith("Choose it with `--model` or `LFM_MODEL`.")
 
 
-async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter):
+async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter, tmp_path: Path):
     server.add(stream(["Hello."], model=MODEL))
-    async with start("--model", MODEL, "--max-cost-usd", "0.0001") as client:
+    environment = environment_of(server, LFM_LEDGER=str(tmp_path / "ledger.db"))
+    async with start("--model", MODEL, "--max-cost-usd", "0.0001", env=environment) as client:
         assert "US$ 0.0001" in client.instructions
         refused = await client.call_tool("ask", {"prompt": "Hi"})
         answered = await client.call_tool("ask", {"prompt": "Hi", "max_tokens": 100})
-    assert "spending limit of US$ 0.0001" in error_of(refused)
+    assert "budget of US$ 0.0001" in error_of(refused)
     assert answered.content[0].text == "Hello."
     assert len(server.requests) == 1
+    assert {call.source for call in Ledger(tmp_path / "ledger.db").calls()} == {"mcp"}
 
 
 @pytest.fixture
@@ -206,7 +209,7 @@ async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(sta
 
 def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
     server.add(completion())
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    environment = environment_of(server)
     ended = subprocess.run(  # noqa: S603
         [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -214,7 +217,7 @@ def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
 
 
 def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter):
-    environment = {**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url}
+    environment = environment_of(server)
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     with subprocess.Popen(  # noqa: S603
         [*LFM, "mcp"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter.testing import ScriptedOpenRouter, completion, stream
-from tests.support.mcp_session import KEY, MODEL
+from tests.support.mcp_session import MODEL, environment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +71,7 @@ def running(server: ScriptedOpenRouter, program: str = LFM[2]) -> Iterator[RawCl
     with (
         subprocess.Popen(  # noqa: S603
             [*LFM[:2], program, *LFM[3:]],
-            env={**os.environ, "OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": server.base_url},
+            env=environment_of(server),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
