@@ -81,7 +81,7 @@ def test_every_option_that_the_page_names_exists():
     command: Any = get_command(app)
     known = {option for parameter in command.commands["mcp"].params for option in parameter.opts}
     assert known
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - {"--from"} <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - {"--from", "--by"} <= known  # of uvx, of lfm usage
 
 
 def test_every_file_that_the_page_names_exists():
