@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import FrozenInstanceError, dataclass, field, fields
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_loopback, is_openrouter, sends_env_key
+from lfm_adapter._openrouter.address import (
+    OPENROUTER_URL,
+    base_url_of,
+    is_loopback,
+    is_openrouter,
+    is_private,
+    sends_env_key,
+)
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
@@ -246,7 +251,7 @@ class Settings(ClientOptions):
                     "https://openrouter.ai/settings/keys. For a model on this machine, pass `base_url`."
                 )
             return None
-        if self.base_url.startswith("http:") and not self.allow_http and _is_public(self.base_url):
+        if self.base_url.startswith("http:") and not self.allow_http and not is_private(self.base_url):
             raise ConfigurationError(
                 f"The key would go unencrypted to {urlsplit(self.base_url).hostname}. Use https, or pass "
                 "`allow_http=True` to allow it."
@@ -321,16 +326,3 @@ class BaseClient(ClientOptions, Generic[T]):
     @staticmethod
     @abstractmethod
     def _default_transport() -> Any: ...
-
-
-@lru_cache(maxsize=256)  # asked in every call
-def _is_public(url: str) -> bool:
-    import socket
-
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        # `inet_aton` also knows the other ways to write one, such as 134744072, which the system would connect to.
-        numeric = socket.inet_aton(host) if host and host[0].isdigit() else host
-        return ipaddress.ip_address(numeric).is_global
-    except (OSError, ValueError):
-        return "." in host and not host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))

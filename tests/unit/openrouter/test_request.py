@@ -130,6 +130,14 @@ class TestBaseURL:
             (" https://openrouter.ai/api/v1/chat/completions\n", OPENROUTER_URL),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+            ("https://GATEWAY.example:8443/v1", "https://gateway.example:8443/v1"),
+            ("http://0x7f.1:8080/v1", "http://127.0.0.1:8080/v1"),
+            ("http://010.0.0.1/v1", "http://8.0.0.1/v1"),
+            ("http://2130706433/v1", "http://127.0.0.1/v1"),
+            ("http://127.0.0.1./v1", "http://127.0.0.1/v1"),
+            ("http://[::ffff:127.0.0.1]/v1", "http://127.0.0.1/v1"),
+            ("http://[0:0:0:0:0:0:0:1]/v1", "http://[::1]/v1"),
+            ("https://xn--mnchen-3ya.example./v1", "https://xn--mnchen-3ya.example./v1"),
         ],
     )
     def test_base_url_is_ready_for_a_path(self, url, ready):
@@ -141,6 +149,11 @@ class TestBaseURL:
             "", "openrouter.ai/api/v1", "ftp://openrouter.ai", "https://", "file:///etc/passwd", "https://[::1/v1",
             "https://openrouter.ai:abc/v1", "https://openrouter.ai:99999/v1", "https://openrouter.ai/v1\r\nX-Evil: 1",
             "https://openrouter.ai/v1 HTTP/1.1", "https://open\trouter.ai/v1", "https://openrouter.ai/\x00v1",
+            "https://a..b/v1", "https://.example/v1", "https://example../v1", f"https://{'a' * 64}.example/v1",
+            f"https://{'a.' * 127}b/v1", "https://evil\u3002com/v1", "https://evil\uff0ecom/v1", "https://evil\uff61com/v1",
+            "https://m\u00fcnchen.example/v1", "https://\uff11\uff12\uff17.0.0.1/v1", "https://%65vil.com/v1",
+            "https://1.2.3.4.5/v1", "https://example.256/v1", "https://256.1.1.1/v1", "https://09.1.1.1/v1",
+            "https://evil.com\\.example/v1", "https://-a.example/v1", "https://[::1::]/v1",
         ],
     )  # fmt: skip
     def test_invalid_base_url_is_refused(self, url):
