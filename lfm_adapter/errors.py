@@ -179,9 +179,13 @@ class BadRequestError(APIError):
 class ContextWindowExceededError(BadRequestError):
     """The prompt is longer than the model's context. Raised before sending if that is certain.
 
+    Its `status_code` is 400 where no response has another: before sending, and in a stream.
+
     Attributes:
+        prompt_tokens: Tokens of the prompt, as counted by the server, if known.
         estimated_tokens: Tokens that the prompt has at least, counted here; None if the server refused it.
-        requested_tokens: Tokens of the prompt and of `max_tokens` together, as counted by the server, if known.
+        requested_tokens: Tokens of the prompt and of `max_tokens` together, as counted by the server, or of the prompt
+            alone; None if it says neither.
         context_length: The model's context in tokens, if known.
     """
 
@@ -190,12 +194,14 @@ class ContextWindowExceededError(BadRequestError):
         message: str,
         *,
         estimated_tokens: int | None = None,
+        prompt_tokens: int | None = None,
         requested_tokens: int | None = None,
         context_length: int | None = None,
         **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
         self.estimated_tokens = estimated_tokens
+        self.prompt_tokens = prompt_tokens
         self.requested_tokens = requested_tokens
         self.context_length = context_length
 

@@ -211,7 +211,8 @@ class Exchange(Lookup):
             or error.requested_tokens is None
         ):
             return None
-        left = error.context_length - (error.requested_tokens - asked)
+        prompt = error.requested_tokens - asked if error.prompt_tokens is None else error.prompt_tokens
+        left = error.context_length - prompt
         return left if 0 < left < asked else None
 
     def _tool_support(self) -> ToolSupport:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["describe_body", "error_elsewhere", "error_message", "join_sentences"]
 
 _GENERIC = {"", "provider returned error", "error"}
+_MARKUP = re.compile(r"<[!?/a-zA-Z]|\{|\[[{\"]")
 _TITLE = re.compile(r"(?i)<title[^>]*>\s*([^<\s][^<]*)")
 _MAX_TEXT_CHARS = 4 * MAX_MESSAGE_CHARS
 
@@ -83,7 +84,7 @@ def _text(value: object, depth: int = 4) -> str:
         parsed = parse(value)
         if not isinstance(parsed, dict | list):
             text = value.strip()
-            return "" if text.startswith(("<", "{", "[{", '["')) else text
+            return "" if _MARKUP.match(text) else text
         value = parsed
     if depth == 0:
         return ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
 from lfm_adapter._json import as_dict, as_number, as_str, parse
+from lfm_adapter._openrouter.context_errors import is_context_overflow, token_counts
 from lfm_adapter._openrouter.error_text import describe_body, error_message, join_sentences
 from lfm_adapter.catalog import get, models
 
@@ -65,16 +66,9 @@ _STATUS_BY_CODE = {
 
 _STATUS_KEYS = ("code", "http_status", "status", "status_code", "statusCode", "error_code")
 
-_CONTEXT_CODES = {"context_length_exceeded", "token_limit_exceeded", "exceed_context_size_error"}
-_CONTEXT_TEXT = re.compile(
-    r"(?i)maximum context length|context[ _](?:window|size|length)|prompt is too long|token limit reached"
-    r"|input is too long|too many (?:input )?tokens|longer than the maximum model length",
-)
-_LIMIT = re.compile(
-    r"(?i)(?:context length is(?: only)?|context (?:length|size) \(|context window of|model length of)"
-    r"\s*([0-9][0-9,]{0,14})",
-)
-_REQUESTED = re.compile(r"(?i)requested (?:about )?([0-9][0-9,]{0,14}) tokens")
+# A server that is asked for too much may call it its own failure (500, 502), and a stream has no status.
+_OVERFLOW_STATUSES = {400, 413, 422, 500, 502, None}
+
 _UNKNOWN_MODEL = re.compile(r"(?i)is not a valid model|no endpoints found for ")
 # The words of vLLM, Ollama and LM Studio, whose models the catalogue does not know.
 _UNKNOWN_TO_SERVER = re.compile(r"(?i)model .{0,200}(?:not found|does not exist)|no such model")
@@ -149,13 +143,15 @@ def from_error(
         "is_retryable": _is_retryable(facts),
         "partial": partial,
     }
-    if facts.status in (400, 413, 422, None) and (facts.code in _CONTEXT_CODES or _CONTEXT_TEXT.search(facts.message)):
-        reported = as_number(as_dict(error).get("n_ctx"))
+    if facts.status in _OVERFLOW_STATUSES and is_context_overflow(facts.code, facts.message):
+        counts = token_counts(facts.message)
+        limit, prompt = as_number(as_dict(error).get("n_ctx")), as_number(as_dict(error).get("n_prompt_tokens"))
         return errors.ContextWindowExceededError(
             facts.message,
-            requested_tokens=_number_in(_REQUESTED.search(facts.message)),
-            context_length=_number_in(_LIMIT.search(facts.message)) if reported is None else int(reported),
-            **common | {"is_retryable": False},
+            prompt_tokens=counts.prompt if prompt is None else int(prompt),
+            requested_tokens=counts.total if prompt is None else int(prompt),
+            context_length=counts.limit if limit is None else int(limit),
+            **common | {"is_retryable": False, "status_code": facts.status or 400},
         )
     if facts.status in (400, 404) and context.model:
         missing = _model_error(facts, context.model, common)
@@ -228,10 +224,6 @@ def _seconds(value: object, now_epoch_s: float) -> float | None:
         return parsedate_to_datetime(value).timestamp() - now_epoch_s
     except (ValueError, OverflowError):
         return None
-
-
-def _number_in(found: re.Match[str] | None) -> int | None:
-    return int(found[1].replace(",", "")) if found else None
 
 
 def _model_error(facts: _ErrorFacts, model: str, common: dict[str, Any]) -> errors.NotFoundError | None:

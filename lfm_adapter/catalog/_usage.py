@@ -118,6 +118,7 @@ def apply_context_limit(
             context_length=context,
             model=model,
             code="context_length_exceeded",
+            status_code=400,
         )
     return _limits(tokens, max_tokens, _lesser(limit, context - tokens))
 

@@ -105,6 +105,7 @@ _FAILURES: dict[str, ScriptedReply] = {
     "bad parameter": _refusal(400, "Expected temperature to be at most 2"),
     "unknown model": _refusal(400, "liquid/lfm-9b is not a valid model ID"),
     "context length": _refusal(400, _TOO_LONG),
+    "context length, as Anthropic says it": _refusal(400, "prompt is too long: 210000 tokens > 200000 maximum"),
     "context length by error_type": _refusal(400, "Too long", metadata={"error_type": "context_length_exceeded"}),
     "reasoning is mandatory": _refusal(400, "Reasoning is mandatory for this endpoint"),
     "provider rejects the request": _refusal(
@@ -189,6 +190,8 @@ _FAILURES: dict[str, ScriptedReply] = {
     "stream: error after text": midstream_error(["Hel"], 502, "Provider disconnected"),
     "stream: error with a word as code": midstream_error(["Hel"], "server_error", "It broke"),
     "stream: error without finish_reason": midstream_error(["Hel"], 503, "No", finish_reason=None),
+    "stream: context length without a status": events({"error": {"message": _TOO_LONG}}),
+    "stream: throttled without a status": events({"error": {"message": "ThrottlingException: Too many tokens"}}),
     "stream: error without choices": events(_HEL, {"error": {"code": 500, "message": "It broke"}}),
     "stream: error without its key": events(_HEL, {"object": "error", "message": "It broke", "code": 500}),
     "stream: error without a data field": events(

@@ -16,6 +16,7 @@ OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
 OF_THEIR_OWN = {
     errors.ContextWindowExceededError: {
         "estimated_tokens": 40_000,
+        "prompt_tokens": 45_000,
         "requested_tokens": 50_000,
         "context_length": 32_768,
     },

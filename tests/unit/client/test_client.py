@@ -345,6 +345,23 @@ class TestLimits:
         assert [request.body["max_tokens"] for request in server.requests] == [20_000, 10_000]
         assert (reply.token_limits.max_tokens, reply.token_limits.clamped_from) == (10_000, 20_000)
 
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            "input length and `max_tokens` exceed context limit: 22768 + 20000 > 32768",
+            "`inputs` + `max_new_tokens` must be <= 32768. Given: 22768 `inputs` tokens and 20000 `max_new_tokens`",
+            "It exceeds the model's maximum context length of 32768 tokens. You requested a total of 42768 tokens.",
+            "'max_tokens' is too large: 20000. The maximum context length is 32768 and it has 22768 input tokens.",
+            "You passed 22768 input tokens and requested 20000 output tokens, but the context length is only 32768.",
+            "Please reduce the length of the messages or completion. Current length is 42768 while limit is 32768",
+            "Your request exceeded model token limit: 32768 (requested: 42768)",
+        ],
+    )
+    def test_ask_for_what_is_left_by_each_servers_words(self, make, server, refusal):
+        server.add(error(400, refusal), completion())
+        make(server).chat("Hi", max_tokens=20_000)
+        assert [request.body["max_tokens"] for request in server.requests] == [20_000, 10_000]
+
     @pytest.mark.parametrize("requested", ["60,000", "20,000"])
     def test_are_told_where_less_of_an_answer_is_no_help(self, make, server, requested):
         server.add(error(400, TOO_MUCH.format(requested=requested)))

@@ -447,7 +447,7 @@ ELSEWHERE: list[tuple[dict[str, Any], type[errors.APIError], int | None, str]] =
     ({"success": False, "errors": [{"code": 7000, "message": "No route"}]}, errors.ServerError, None, "No route"),
     ({"error_msg": "Broken", "error_code": 500}, errors.ServerError, 500, "Broken"),
     ({"title": "Forbidden", "status": 403}, errors.PermissionDeniedError, 403, "Forbidden"),
-    ({"object": "error", "message": "maximum context length is 4096 tokens"}, errors.ContextWindowExceededError, None,
+    ({"object": "error", "message": "maximum context length is 4096 tokens"}, errors.ContextWindowExceededError, 400,
      "4096"),
 ]  # fmt: skip
 

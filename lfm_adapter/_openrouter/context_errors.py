@@ -1,0 +1,132 @@
+"""Tells prompts that are too long from other refusals, and reads the limit and the counts from their words.
+
+OpenRouter passes on what providers and servers say. The wordings are those of OpenAI, Azure, Anthropic, Bedrock,
+Gemini, xAI, Moonshot, Z.ai (GLM), Alibaba, Mistral, Cerebras, Groq, Cohere, MiniMax, GitHub Copilot, Fireworks,
+DeepInfra, SiliconFlow and Poolside, and of vLLM, SGLang, TGI, llama.cpp, Ollama and LM Studio.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["TokenCounts", "is_context_overflow", "token_counts"]
+
+_CODES = {
+    "context_length_exceeded", "token_limit_exceeded", "exceed_context_size_error", "model_context_window_exceeded",
+}  # fmt: skip
+
+_OVERFLOW = re.compile(
+    r"""(?ix)
+      (?:maximum|max\.?|configured) \s (?:allowed \s)? (?:context|prompt|model|input) \s (?:length|window|size)
+    | context [ _] (?:window|size|length|limit) s? \b .{0,80} \b (?:exceed|too \s small|overflow|reached)
+    | context \s length \s (?:is|of) \s only | context \s (?:is \s)? too \s (?:long|large)
+    | (?:exceed|larger|longer|greater|too \s (?:long|large|big)) .{0,60} \b context \b
+    | context [ _] length [ _] exceeded
+    | prompt (?:\s is)? \s too \s (?:long|large) | prompt \s exceeds
+    | (?:^|[.:(\n"] \s*) input \s is \s too \s long | input \s is \s too \s long \s for
+    | too \s many \s (?:(?:input|prompt) \s)? tokens
+    | number \s of \s input \s tokens \s exceeds | input \s tokens? \s exceed(?:s|ed)?
+    | (?:input|prompt) \s token \s count | exceeded \s model \s token \s limit | token \s limit \s reached
+    | tokens \s in \s request \s more \s than \s max \s tokens
+    | `inputs` \s (?:tokens|must \s have) | range \s of \s input \s length
+    | length \s of \s prompt_tokens | too \s large \s for \s model
+    | reduce \s the \s length \s of \s (?:the \s|either) (?:input|prompt|messages|one)?
+    """
+)
+
+# Refusals that mention the same things: a rate limit, an unknown or a wrong parameter.
+_OTHER = re.compile(
+    r"(?i)throttl|please wait|rate.limit|per (?:minute|day)|\bT[PR]M\b|not (?:permitted|supported|allowed|a valid)"
+    r"|must be at least|must be (?:a |an )?(?:positive|integer|number|between)|unknown|unrecognized|stop sequence"
+    r"|extra (?:inputs|fields)|characters"
+)
+
+_NUMBER = r"([0-9][0-9,_]{0,14})"
+
+
+def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(f"(?i){pattern.replace('#', _NUMBER)}") for pattern in patterns)
+
+
+# `#` stands for a number. Of several that match, the first counts.
+_LIMIT = _patterns(
+    r"context length is only #",
+    r"[0-9] (?:tokens )?> #",
+    r"must be <= #",
+    r"must have less than #",
+    r"with # maximum context length",
+    r"only supports up to #",
+    r"tokens allowed \(?#",
+    r"should be \[[0-9]+, ?#\]",
+    r"max_seq_len \(#",
+    r"max input tokens: #",
+    r"(?:maximum|max\.?|available|configured) (?:allowed )?(?:context|prompt|model|input)[ _](?:length|size|window)"
+    r"(?: is| of|:)? \(?#",
+    r"context[ _](?:length|size|window|limit)(?: is| of|:)?(?: only)? \(?#",
+    r"(?:model token|configured|model|while) limit(?: of| is|:) #",
+    r"limit (?:of|for this model is) #",
+    r"model length of #",
+    r"greater than the context length \(?#",
+)
+_PROMPT = _patterns(
+    r"# tokens > [0-9]",
+    r"# \+ [0-9,_]+ > [0-9]",
+    r"messages resulted in #",
+    r"(?:has|have|passed|contains|with) (?:at least )?# (?:input )?tokens",
+    r"(?:prompt|input|request) \((?:length )?#",
+    r"(?:input|prompt) token count (?:of |is |\()#",
+    r"request input token count: #",
+    r"length of prompt_tokens \(#",
+    r"given: # `inputs`",
+    r"given: #",
+    r"# (?:tokens )?(?:from the input|in (?:your prompt|the messages)|of text input)",
+    r"input length \(?#",
+    r"too long: #",
+)
+_OUTPUT = _patterns(
+    r"[0-9] \+ # > [0-9]",
+    r"is too large: #",
+    r"and # `max_new_tokens`",
+    r"requested # output tokens",
+    r"# (?:tokens )?(?:for|in) the (?:completion|output)",
+)
+_TOTAL = _patterns(r"requested (?:about |a total of )?# tokens", r"\(requested: #", r"current length is #")
+
+
+class TokenCounts(NamedTuple):
+    """What a refusal says, in tokens; None where it does not.
+
+    Attributes:
+        limit: The context of the model.
+        prompt: The prompt.
+        total: The prompt and `max_tokens` together, or the prompt alone.
+    """
+
+    limit: int | None
+    prompt: int | None
+    total: int | None
+
+
+def is_context_overflow(code: str | None, message: str) -> bool:
+    """Return whether an error says that the prompt is too long for the model's context."""
+    return code in _CODES or (_OVERFLOW.search(message) is not None and _OTHER.search(message) is None)
+
+
+def token_counts(message: str) -> TokenCounts:
+    """Return the limit and the counts that a message names.
+
+    >>> token_counts("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000")
+    TokenCounts(limit=200000, prompt=188240, total=209573)
+    """
+    prompt, output, total = _first(_PROMPT, message), _first(_OUTPUT, message), _first(_TOTAL, message)
+    if total is None:
+        total = prompt if prompt is None or output is None else prompt + output
+    elif prompt is None and output is not None:
+        prompt = total - output
+    return TokenCounts(_first(_LIMIT, message), prompt, total)
+
+
+def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
+    found = next((match for pattern in patterns if (match := pattern.search(message))), None)
+    return int(re.sub(r"[,_]", "", found[1])) if found else None
