@@ -12,7 +12,6 @@ from litellm.exceptions import UnsupportedParamsError
 from litellm.types.utils import all_litellm_params
 
 from lfm_adapter._client.settings import PER_CALL, Settings
-from lfm_adapter._openrouter.address import sends_env_key
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import AuthenticationError, ConfigurationError
 from lfm_adapter.litellm._convert import to_messages
@@ -90,10 +89,13 @@ def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[st
         default_headers={name: str(value) for name, value in (call.get("headers") or {}).items()},
         **own,
     )
-    key = litellm.openrouter_key or os.environ.get("OR_API_KEY")
-    if settings.api_key is None and key and (base_url is None or sends_env_key(settings.base_url)):
-        settings = settings.with_overrides({"api_key": key})
-    return settings
+    if call.get("api_key"):
+        return settings
+    # Our own variable's key, or LiteLLM's. To an address that a call names it goes only if that is OpenRouter's: who
+    # calls may be a client of a Proxy.
+    key = settings.api_key or litellm.openrouter_key or os.environ.get("OR_API_KEY")
+    is_ours = base_url is None or settings.is_openrouter
+    return settings.with_overrides({"api_key": key if is_ours else None})
 
 
 def _attribution_from_env() -> Attribution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -18,13 +19,16 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from openai import OpenAI
 
-__all__ = ["INSTALLED", "NOT_INSTALLED", "Proxy"]
+__all__ = ["INSTALLED", "MADE_UP_KEY", "NOT_INSTALLED", "Proxy"]
 
 INSTALLED = all(map(find_spec, ("litellm", "fastapi", "prometheus_client")))
 NOT_INSTALLED = "needs the extra `proxy`, which `make test-proxy` installs"
 
+MADE_UP_KEY = "sk-or-v1-made-up-for-tests"
 BIN = Path(sys.executable).parent
 START_TIMEOUT_S = 120  # it imports for 10 s, and this machine may be busy
 
@@ -38,12 +42,14 @@ class Proxy:
         folder: Where its files go.
         options: More arguments of `lfm proxy-config`.
         config: A file that another Proxy has written, for a second machine with the same one.
+        environment: More variables of the Proxy.
     """
 
     upstream_url: str
     folder: Path
     options: tuple[str, ...] = ()
     config: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     key: str = field(default="", repr=False)
 
@@ -85,13 +91,25 @@ class Proxy:
 
     def request(self, method: str, path: str, body: bytes | None = None, *, key: str | None = None) -> tuple[int, str]:
         """Return status and text of a reply. `key=""` shows none."""
+        status, text, _ = self.answer(method, path, body, key=key)
+        return status, text
+
+    def ask(self, key: str | None = None, path: str = "/v1/chat/completions", **fields: Any) -> tuple[int, str, Any]:
+        """Ask a question as JSON; return status, text and headers."""
+        body = {"messages": [{"role": "user", "content": "Hello"}], "disable_fallbacks": True} | fields
+        return self.answer("POST", path, json.dumps(body).encode(), key=key)
+
+    def answer(
+        self, method: str, path: str, body: bytes | None = None, *, key: str | None = None
+    ) -> tuple[int, str, Any]:
+        """Return status, text and headers of a reply."""
         shown = self.key if key is None else key
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {shown}"} if shown else {})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             reply = connection.getresponse()
-            return reply.status, reply.read().decode()
+            return reply.status, reply.read().decode(), reply.headers
         finally:
             connection.close()
 
@@ -107,9 +125,10 @@ class Proxy:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "OPENROUTER_API_KEY": "sk-or-v1-made-up-for-tests",
+            "OPENROUTER_API_KEY": MADE_UP_KEY,
             "OPENROUTER_BASE_URL": self.upstream_url,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            **self.environment,
         }
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603

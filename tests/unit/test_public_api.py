@@ -35,7 +35,7 @@ MODULES = [
     if not module.name.endswith("__main__")
 ]
 # Rooms that need an extra (`pip install lfm-adapter[...]`), and what it brings.
-EXTRAS = {"litellm", "mcp", "xllamacpp"}
+EXTRAS = {"fastapi", "litellm", "mcp", "redis", "xllamacpp"}
 
 
 def loaded_by(statement: str) -> set[str]:

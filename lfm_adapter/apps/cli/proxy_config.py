@@ -36,15 +36,36 @@ def proxy_config(
     ] = False,
     redis_host: Annotated[str | None, typer.Option(help="Host of Redis. Default: 127.0.0.1.")] = None,
     redis_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of Redis. Default: 6379.")] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys", metavar="FILE", help="Take keys of people too, with limits of their own, from this file."
+        ),
+    ] = None,
+    new_key: Annotated[
+        str | None,
+        typer.Option("--new-key", metavar="NAME", help="Only add a key for somebody to the file of `--keys`."),
+    ] = None,
 ) -> None:
     """Write a config.yaml for LiteLLM's Proxy that serves Liquid's models over OpenAI's and Anthropic's APIs.
 
     The Proxy starts with it unchanged, without a database. It has limits, budgets, fallbacks, metrics and a new key.
+    Postgres would add keys and teams that are managed through LiteLLM's API, and spending that is kept for ever.
     Set OPENROUTER_APP_URL and OPENROUTER_APP_TITLE to credit your app.
     """
     from lfm_adapter._openrouter.request import Attribution
-    from lfm_adapter.apps import proxy_config as proxy
+    from lfm_adapter.apps.proxy import config as proxy
 
+    if keys is not None:
+        from lfm_adapter.apps.proxy.keys import add_key, read_people
+
+        if new_key is not None:
+            typer.echo(add_key(keys, new_key))
+            note(f"Added {new_key} to {keys}. The key is shown only here: the file has its hash. Limits go there.")
+            return
+        read_people(keys)
+    elif new_key is not None:
+        raise typer.BadParameter("`--new-key` needs `--keys`: the file that it is added to.")
     to_stdout = output == STDOUT
     options = proxy.ProxyOptions(
         # The key goes only into a file that its owner alone can read.
@@ -52,6 +73,7 @@ def proxy_config(
         rpm=rpm,
         daily_budget_usd=budget_usd,
         attribution=Attribution.from_env(),
+        keys=keys,
         redis=(redis_host or "127.0.0.1", redis_port or 6379) if redis or redis_host or redis_port else None,
     )
     text = proxy.proxy_config(options)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.testing import ScriptedOpenRouter, error
-from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
+from lfm_adapter.testing import ScriptedOpenRouter, completion, error, stream, token_usage
+from tests.support.litellm_proxy import INSTALLED, MADE_UP_KEY, NOT_INSTALLED, Proxy
 from tests.support.prompted_model import prompted_model
 from tests.support.scripted_model import openrouter_like
 
@@ -76,13 +76,14 @@ def test_requests_without_the_key_are_refused(proxy: Proxy, asked: list):
     assert asked == []
 
 
-def test_chat_has_openrouters_cost_and_id(proxy: Proxy, asked: list):
+def test_chat_has_openrouters_charge_and_id(proxy: Proxy, openrouter: ScriptedOpenRouter, asked: list):
+    openrouter.add(completion("Hello!", model="liquid/lfm-3-1.7b", usage=token_usage(9, 5, cost=0.0123)))
     raw = proxy.client.chat.completions.with_raw_response.create(model="lfm-3-1.7b", messages=HELLO)
     reply = raw.parse()
-    assert reply.choices[0].message.content == "Thank you for your message: Hello"
+    assert reply.choices[0].message.content == "Hello!"
     assert reply.id.startswith("gen-")
     assert asked[0].body["model"] == "liquid/lfm-3-1.7b"
-    assert float(raw.headers["x-litellm-response-cost"]) == reply.usage.model_dump()["cost"] > 0
+    assert float(raw.headers["x-litellm-response-cost"]) == reply.usage.model_dump()["cost"] == 0.0123
 
 
 def test_openrouters_ids_lead_to_the_same_models(proxy: Proxy, asked: list):
@@ -183,21 +184,127 @@ def test_free_models_take_20_requests_a_minute(proxy: Proxy, asked: list):
     assert 0 < len(asked) == len(replies) - 1
 
 
-def test_budget_holds_without_a_database(openrouter: ScriptedOpenRouter, tmp_path: Path):
+@pytest.mark.parametrize("streamed", [False, True])
+def test_budget_counts_what_openrouter_charged(tmp_path: Path, streamed: bool):
     """Once it is spent a free model answers, or nobody where the client wants no other."""
-    with Proxy(openrouter.base_url, tmp_path, ("--budget-usd", "0.000003")) as proxy:
-        ask = proxy.client.chat.completions.with_raw_response.create
-        first = ask(model="lfm-3-1.7b", messages=HELLO)
-        assert first.headers["x-litellm-model-id"] == "lfm-3-1.7b"
-        answered_by = ["lfm-3-1.7b"]
+    usage = token_usage(9, 5, cost=0.5)  # hundred thousand times the table's price
+    charge = stream("Hello!", usage=usage) if streamed else completion("Hello!", usage=usage)
+    with (
+        ScriptedOpenRouter(default=lambda _: charge, path="/api/v1") as openrouter,
+        Proxy(openrouter.base_url, tmp_path, ("--budget-usd", "1")) as proxy,
+    ):
+        answered_by = []
         # LiteLLM counts an answer a moment after it was given, so that some go beyond the budget.
-        while answered_by[-1] == "lfm-3-1.7b" and len(answered_by) < 50:
-            answered_by.append(ask(model="lfm-3-1.7b", messages=HELLO).headers["x-litellm-model-id"])
+        while answered_by[-1:] != ["lfm-3-1.7b:free"] and len(answered_by) < 20:
+            _, _, headers = proxy.ask(model="lfm-3-1.7b", stream=streamed, disable_fallbacks=False)
+            answered_by.append(headers["x-litellm-model-id"])
+        assert answered_by[0] == "lfm-3-1.7b"
         assert answered_by[-1] == "lfm-3-1.7b:free"
-        alone = {"model": "lfm-3-1.7b", "messages": HELLO, "disable_fallbacks": True}
-        status, text = proxy.request("POST", "/v1/chat/completions", json.dumps(alone).encode())
+        status, text, _ = proxy.ask(model="lfm-3-1.7b")
         assert status == 429
         assert "budget" in text
+
+
+def test_limit_is_told_at_once_and_when_to_try_again(openrouter: ScriptedOpenRouter, tmp_path: Path):
+    with Proxy(openrouter.base_url, tmp_path, ("--rpm", "2")) as proxy:
+        replies = [proxy.ask(model="lfm-3-1.7b") for _ in range(5)]  # two minutes of the clock allow four
+        status, text, headers = next(reply for reply in replies if reply[0] != 200)
+        assert status == 429
+        assert "RPM limit=2" in text
+        assert 0 < int(headers["retry-after"]) <= 60
+        openrouter.add(error(429, "Slow down", headers={"Retry-After": "7"}))
+        asked_before = len(openrouter.requests)
+        status, _, headers = proxy.ask(model="lfm-2.5-2.6b:free")
+        assert (status, headers["retry-after"], len(openrouter.requests) - asked_before) == (429, "7", 1)
+
+
+PATHS = {"/v1/chat/completions": {}, "/v1/messages": {"max_tokens": 100}, "/v1/responses": {}}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("path", PATHS)
+def test_prompt_that_is_too_long_is_a_400_and_cools_no_model_down(proxy: Proxy, asked: list, path: str, streamed: bool):
+    long = "word " * 300_000
+    content = {"input": long} if path == "/v1/responses" else {"messages": [{"role": "user", "content": long}]}
+    for _ in range(7):  # more than `allowed_fails`
+        status, text, _ = proxy.ask(path=path, model="lfm-3-1.7b", stream=streamed, **content, **PATHS[path])
+        assert status == 400, text
+    assert asked == []
+    assert proxy.ask(model="lfm-3-1.7b")[0] == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_reasoning_parameters_reach_a_model_that_reasons(proxy: Proxy, asked: list, path: str):
+    asks: dict[str, Any] = {
+        "/v1/chat/completions": {"reasoning_effort": "low"},
+        "/v1/messages": {"thinking": {"type": "enabled", "budget_tokens": 2_000}, "max_tokens": 4_000},
+        "/v1/responses": {"reasoning": {"effort": "low"}, "input": "Hello"},
+    }[path]
+    assert proxy.ask(path=path, model="lfm-3-1.7b", **asks)[0] == 200
+    assert {"reasoning", "reasoning_effort"} & asked[0].body.keys()
+
+
+@pytest.fixture(scope="module")
+def trap() -> Iterator[ScriptedOpenRouter]:
+    """Whom other providers' addresses lead to, and addresses that a client names."""
+    with ScriptedOpenRouter(default=lambda _: completion("Caught."), path="/v1") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def trapped(openrouter: ScriptedOpenRouter, trap: ScriptedOpenRouter, tmp_path_factory: pytest.TempPathFactory):
+    providers = ("OLLAMA", "OPENAI", "HOSTED_VLLM", "LM_STUDIO", "ANTHROPIC", "XINFERENCE", "LLAMAFILE", "DEEPSEEK")
+    variables = {
+        f"{name}_{what}": trap.base_url for name in providers for what in ("API_BASE", "BASE_URL", "API_BASE_URL")
+    }
+    with Proxy(openrouter.base_url, tmp_path_factory.mktemp("trapped"), environment=variables) as proxy:
+        yield proxy
+
+
+PROVIDERS = (
+    "ollama", "ollama_chat", "openai", "custom_openai", "text-completion-openai", "hosted_vllm", "lm_studio",
+    "anthropic", "xinference", "llamafile", "deepseek", "openrouter",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_parameter_of_a_client_takes_the_key_elsewhere(
+    trapped: Proxy, trap: ScriptedOpenRouter, openrouter: ScriptedOpenRouter, path: str
+):
+    url = trap.base_url
+    elsewhere: list[dict[str, Any]] = [{"custom_llm_provider": name} for name in PROVIDERS]
+    elsewhere += [{"custom_llm_provider": "openai", "api_base": url}, {"custom_llm_provider": "lfm", "api_base": url}]
+    elsewhere += [{name: url} for name in ("api_base", "base_url", "azure_endpoint")]
+    elsewhere += [{"extra_body": fields} for fields in ({"api_base": url}, {"base_url": url})]
+    elsewhere += [{"api_key": "sk-other"}, {"extra_headers": {"Host": "example.com"}}, {"headers": {"Host": "a"}}]
+    elsewhere += [{"litellm_params": {"api_base": url}}, {"litellm_credential_name": "x"}]
+    elsewhere += [{"user_config": {"model_list": [_deployment(f"{name}/x", url)]}} for name in ("openai", "lfm")]
+    elsewhere += [{"model_list": [_deployment("lfm/x", url)]}]
+    elsewhere += [
+        {
+            "fallbacks": [{"model": f"{name}/x", "api_base": url}],
+            "disable_fallbacks": False,
+            "mock_testing_fallbacks": True,
+        }
+        for name in ("openai", "ollama", "lfm")
+    ]
+    for fields in elsewhere:
+        content: dict[str, Any] = {"input": "Hello"} if path == "/v1/responses" else {}
+        trapped.ask(path=path, model="lfm-3-1.7b", **PATHS[path], **content, **fields)
+    assert [request for request in trap.requests if MADE_UP_KEY in str(request.headers)] == []
+    assert trapped.ask(model="lfm-3-1.7b")[0] == 200  # and no model rests for it
+    assert trap.requests == []
+
+
+def _deployment(model: str, url: str) -> dict[str, Any]:
+    return {"model_name": "lfm-3-1.7b", "litellm_params": {"model": model, "api_base": url}}
+
+
+def test_another_provider_is_refused_with_the_reason(proxy: Proxy, asked: list):
+    status, text, _ = proxy.ask(model="lfm-3-1.7b", custom_llm_provider="ollama")
+    assert status == 400
+    assert "custom_llm_provider" in text
+    assert asked == []
 
 
 def test_metrics_count_tokens_and_cost_of_each_model(proxy: Proxy):

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lfm_adapter.apps.proxy.keys import add_key
 from lfm_adapter.testing import ScriptedOpenRouter, completion, error, token_usage
 from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lfm_adapter.testing import RecordedRequest, ScriptedReply
 
@@ -49,19 +52,25 @@ def openrouter() -> Iterator[ScriptedOpenRouter]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+@contextmanager
+def redis(folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run a Redis; yield its port and process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    folder = tmp_path_factory.mktemp("redis")
     process = subprocess.Popen([str(REDIS), *arguments], cwd=folder, stdout=subprocess.DEVNULL)  # noqa: S603
     try:
         _wait_for(port)
-        yield port
+        yield port, process
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with redis(tmp_path_factory.mktemp("redis")) as (port, _):
+        yield port
 
 
 def _wait_for(port: int) -> None:
@@ -150,3 +159,42 @@ def _ask_free(proxy: Proxy, *, use_cache: bool) -> str:
         model="lfm-2.5-2.6b:free", messages=HELLO, extra_body={"cache": {"use-cache": use_cache}} | ALONE
     )
     return reply.choices[0].message.content or ""
+
+
+def test_limits_of_a_person_hold_across_both_and_readiness_says_when_redis_is_gone(tmp_path: Path):
+    keys = tmp_path / "keys.yaml"
+    ada, bob = add_key(keys, "ada"), add_key(keys, "bob")
+    with keys.open("a", encoding="utf-8") as file:  # to the entry of bob
+        file.write("    daily_budget_usd: 1\n")
+    keys.write_text(keys.read_text().replace('name: "ada"', 'name: "ada"\n    rpm: 2'))
+    usage = token_usage(9, 5, cost=0.5)
+    with (
+        redis(tmp_path) as (port, process),
+        ScriptedOpenRouter(default=lambda _: completion("Hello!", usage=usage), path="/api/v1") as openrouter,
+        Proxy(openrouter.base_url, tmp_path, _options(port, keys)) as first,
+        Proxy(openrouter.base_url, tmp_path, config=first.config) as second,
+    ):
+        both = (first, second)
+        assert [json.loads(proxy.request("GET", "/health/readiness", key="")[1])["redis"] for proxy in both] == [
+            "connected"
+        ] * 2
+        asked = [both[number % 2].ask(ada, model="lfm-3-1.7b")[0] for number in range(6)]
+        assert asked.count(200) <= 4  # two minutes of the clock allow 2 each
+        assert asked[:2] == [200, 200]
+        while first.ask(bob, model="lfm-3-1.7b")[0] == 200:
+            assert len(openrouter.requests) < 20
+        assert second.ask(bob, model="lfm-3-1.7b")[0] == 429
+
+        process.terminate()
+        process.wait()
+        for proxy in both:
+            status, text = proxy.request("GET", "/health/readiness", key="")
+            assert status == 200
+            assert json.loads(text)["status"] == "degraded"
+            assert "each Proxy alone" in json.loads(text)["redis"]
+        assert first.ask(first.key, model="lfm-3-1.7b")[0] == 200
+        assert first.ask(bob, model="lfm-3-1.7b")[0] == 429  # what it has counted itself
+
+
+def _options(port: int, keys: Path) -> tuple[str, ...]:
+    return ("--redis-port", str(port), "--keys", str(keys), "--budget-usd", "1000")

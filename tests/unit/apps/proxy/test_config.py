@@ -18,7 +18,7 @@ from lfm_adapter.apps.cli import app
 if TYPE_CHECKING:
     from typer.testing import Result
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def proxy_config(*arguments: str) -> Result:
@@ -71,14 +71,14 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch):
     assert "export LITELLM_MASTER_KEY=" in result.stderr
 
 
-def test_living_chat_models_and_lfm_3b_are_served_with_limits_and_prices():
+def test_living_chat_models_and_lfm_3b_are_served_without_a_key_or_a_price_of_their_own():
+    """LiteLLM would send the key wherever a client's request leads, and count the price instead of the charge."""
     deployments = {entry["litellm_params"]["model"]: entry for entry in printed()["model_list"]}
     live = {card.id for card in catalog.models() if card.status == "live" and card.kind == "chat"}
     assert set(deployments) == {f"lfm/{model}" for model in live | {"liquid/lfm-3b"}}
-    info = deployments["lfm/liquid/lfm-3b"]["model_info"]
-    assert (info["max_input_tokens"], info["input_cost_per_token"]) == (32768, 2e-08)
-    assert info["supports_function_calling"] is True
-    assert all(isinstance(value, float) for name, value in info.items() if name.endswith("cost_per_token"))
+    for deployment in deployments.values():
+        assert "api_key" not in deployment["litellm_params"]
+        assert deployment["model_info"] == {"id": deployment["model_name"]}
 
 
 def test_limits_and_budgets_are_as_asked():
@@ -117,6 +117,7 @@ def test_longer_prompts_go_to_larger_contexts():
 def test_redis_is_named_only_where_it_is_wanted():
     assert "redis" not in str(printed()).lower()
     config = printed("--redis", "--redis-host", "redis.internal", "--redis-port", "6380")
+    assert config["environment_variables"] == {"REDIS_HOST": "redis.internal", "REDIS_PORT": "6380"}
     assert (config["router_settings"]["redis_host"], config["router_settings"]["redis_port"]) == (
         "redis.internal",
         6380,
@@ -134,6 +135,31 @@ def test_redis_is_on_this_machine_unless_it_is_named():
     settings = printed("--redis")["router_settings"]
     assert (settings["redis_host"], settings["redis_port"]) == ("127.0.0.1", 6379)
     assert printed("--redis-host", "redis.internal")["router_settings"]["redis_host"] == "redis.internal"
+
+
+def test_rate_limits_are_not_waited_for():
+    assert printed()["router_settings"]["retry_policy"] == {"RateLimitErrorRetries": 0}
+
+
+def test_keys_of_people_are_taken_from_a_file(folder: Path):
+    assert "custom_auth" not in printed()["general_settings"]
+    assert proxy_config("--keys", "keys.yaml").exit_code == 1
+    added = proxy_config("--keys", "keys.yaml", "--new-key", "ada")
+    assert added.exit_code == 0
+    assert re.fullmatch(r"sk-[\w-]{43}\n", added.stdout)
+    assert list(folder.iterdir()) == [folder / "keys.yaml"]
+    config = printed("--keys", "keys.yaml")
+    assert config["general_settings"]["custom_auth"] == "lfm_adapter.apps.proxy.hooks.authenticate"
+    assert config["environment_variables"] == {"LFM_PROXY_KEYS": str(folder / "keys.yaml")}
+
+
+def test_new_key_needs_the_file_to_add_it_to(folder: Path):
+    assert proxy_config("--new-key", "ada").exit_code == 2
+    assert list(folder.iterdir()) == []
+
+
+def test_what_postgres_adds_is_said():
+    assert "Postgres" in proxy_config("--output", "-").stdout
 
 
 def test_app_to_credit_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):

@@ -16,17 +16,14 @@ from lfm_adapter import catalog
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.litellm._model_cost import model_cost_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from lfm_adapter.types import ModelCard
 
-__all__ = ["LITELLM_PROVIDER", "MASTER_KEY_VARIABLE", "ProxyOptions", "proxy_config", "served_models"]
-
-LITELLM_PROVIDER = {"provider": "lfm", "custom_handler": "lfm_adapter.litellm.handler"}
-"""The entry of LiteLLM's `custom_provider_map`."""
+__all__ = ["MASTER_KEY_VARIABLE", "ProxyOptions", "proxy_config"]
 
 MASTER_KEY_VARIABLE = "os.environ/LITELLM_MASTER_KEY"
 """LiteLLM replaces this by the variable's value."""
@@ -48,6 +45,7 @@ class ProxyOptions:
         daily_budget_usd: Daily budget per paid model, in US$.
         attribution: The app to credit.
         redis: Host and port of the Redis that several Proxies share; None for a single Proxy.
+        keys: The file with the keys of people (`lfm_adapter.apps.proxy.keys`); None for the master key alone.
 
     Raises:
         ConfigurationError: A number is not positive.
@@ -58,6 +56,7 @@ class ProxyOptions:
     daily_budget_usd: Decimal = Decimal(1)
     attribution: Attribution = field(default_factory=Attribution)
     redis: tuple[str, int] | None = None
+    keys: Path | None = None
 
     def __post_init__(self) -> None:
         if self.rpm < 1:
@@ -66,7 +65,7 @@ class ProxyOptions:
             raise ConfigurationError(f"The daily budget must be above 0 US$, got {self.daily_budget_usd}.")
 
 
-def served_models() -> tuple[ModelCard, ...]:
+def _served_models() -> tuple[ModelCard, ...]:
     """Return the models that the Proxy serves: LFM-3B and every live chat model."""
     return tuple(
         card for card in catalog.models() if card.kind == "chat" and (card.status == "live" or card.id == _KEPT)
@@ -75,7 +74,7 @@ def served_models() -> tuple[ModelCard, ...]:
 
 def proxy_config(options: ProxyOptions) -> str:
     """Return a `config.yaml` for `litellm --config`. The Proxy needs no database and no internet to start."""
-    cards = served_models()
+    cards = _served_models()
     parts = {
         "VERSION": __version__,
         "MODELS": "\n".join(_deployment(card, options) for card in cards),
@@ -88,10 +87,11 @@ def proxy_config(options: ProxyOptions) -> str:
             if _name(card) != card.id
         ),
         "REDIS": "" if options.redis is None else _REDIS.format(*map(_text, options.redis)),
-        "ENVIRONMENT": _environment(options.attribution),
+        "KEYS": "" if options.keys is None else _KEYS,
+        "ENVIRONMENT": _environment(options),
         "MASTER_KEY": _text(options.master_key),
     }
-    template = files("lfm_adapter.apps").joinpath("proxy_config.template.yaml").read_text(encoding="utf-8")
+    template = files("lfm_adapter.apps.proxy").joinpath("config.template.yaml").read_text(encoding="utf-8")
     return re.sub(r"@([A-Z_]+)@(\n?)", lambda found: (part := parts[found[1]]) and part + found[2], template)
 
 
@@ -111,15 +111,15 @@ _REDIS = """\
   redis_host: {}
   redis_port: {}"""
 
-_NO_ENVIRONMENT = """\
+_KEYS = """\
+  # People's keys, from the file of LFM_PROXY_KEYS above. The master key opens everything, people's keys only the APIs.
+  custom_auth: lfm_adapter.apps.proxy.hooks.authenticate"""
+
+_NO_APP = """\
 # The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution). Off unless these variables are set, here
 # or in the environment.
-# environment_variables:
 #   OPENROUTER_APP_URL: https://example.com
 #   OPENROUTER_APP_TITLE: My gateway"""
-
-# Only of use in LiteLLM's own table, or given elsewhere in the file.
-_NOT_IN_INFO = frozenset({"litellm_provider", "source", "deprecation_date"})
 
 
 def _deployment(card: ModelCard, options: ProxyOptions) -> str:
@@ -129,15 +129,11 @@ def _deployment(card: ModelCard, options: ProxyOptions) -> str:
         f"  - model_name: {_text(_name(card))}",
         "    litellm_params:",
         f"      model: {_text(f'lfm/{card.id}')}",
-        "      api_key: os.environ/OPENROUTER_API_KEY",
         f"      rpm: {min(options.rpm, FREE_RPM) if card.is_free else options.rpm}",
     ]
     if not card.is_free:
         lines += [f"      max_budget: {options.daily_budget_usd:f}", "      budget_duration: 1d"]
-    lines += ["    model_info:", f"      id: {_text(_name(card))}"]
-    row = model_cost_entries()[f"lfm/{card.id}"]
-    lines += [f"      {name}: {_value(value)}" for name, value in row.items() if name not in _NOT_IN_INFO]
-    return "\n".join(lines)
+    return "\n".join([*lines, "    model_info:", f"      id: {_text(_name(card))}"])
 
 
 def _about(card: ModelCard) -> str:
@@ -173,20 +169,22 @@ def _lists(table: Mapping[ModelCard, Iterable[ModelCard]]) -> str:
     )
 
 
-def _environment(attribution: Attribution) -> str:
-    variables = {
-        "OPENROUTER_APP_URL": attribution.url,
-        "OPENROUTER_APP_TITLE": attribution.title,
-        "OPENROUTER_APP_CATEGORIES": ",".join(attribution.categories),
+def _environment(options: ProxyOptions) -> str:
+    app = {
+        "OPENROUTER_APP_URL": options.attribution.url,
+        "OPENROUTER_APP_TITLE": options.attribution.title,
+        "OPENROUTER_APP_CATEGORIES": ",".join(options.attribution.categories),
     }
+    host, port = options.redis or (None, None)
+    keys = options.keys and str(options.keys.absolute())
+    variables = app | {"REDIS_HOST": host, "REDIS_PORT": port and str(port), "LFM_PROXY_KEYS": keys}
     lines = [f"  {name}: {_text(value)}" for name, value in variables.items() if value]
-    title = "# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution)."
-    return "\n".join([title, "environment_variables:", *lines]) if lines else _NO_ENVIRONMENT
-
-
-def _value(value: object) -> str:
-    # YAML 1.1 reads 2e-08 as a string.
-    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else _text(value)
+    about = (
+        "# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution)."
+        if any(app.values())
+        else _NO_APP
+    )
+    return "\n".join([about, *(["environment_variables:"] if lines else []), *lines])
 
 
 def _text(value: object) -> str:
