@@ -60,7 +60,11 @@ def test_error_table_names_each_class_and_the_class_of_langchain_that_it_also_is
 def test_commands_take_the_arguments_that_are_shown(command: str):
     words = shlex.split(command)
     words = words[: words.index("--")] if "--" in words else words  # what follows is another program's
-    parameters = {parameter.name: parameter for parameter in get_command(app).commands[words[0]].params}
+    shown = get_command(app).commands[words[0]]
+    if hasattr(shown, "commands"):  # a group, as `lfm keys`
+        _, *words = words
+        shown = shown.commands[words[0]]
+    parameters = {parameter.name: parameter for parameter in shown.params}
     takes_value = {
         option: not getattr(parameter, "is_flag", False)
         for parameter in parameters.values()

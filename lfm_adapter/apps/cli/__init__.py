@@ -11,6 +11,7 @@ from lfm_adapter.apps.cli.chat import chat
 from lfm_adapter.apps.cli.console import Commands
 from lfm_adapter.apps.cli.doctor import doctor
 from lfm_adapter.apps.cli.gateway import gateway
+from lfm_adapter.apps.cli.keys import keys, use_stored_key
 from lfm_adapter.apps.cli.local import local
 from lfm_adapter.apps.cli.mcp import mcp
 from lfm_adapter.apps.cli.models import models
@@ -24,13 +25,21 @@ app = typer.Typer(
     cls=Commands,
     help="Chat with Liquid AI's LFM models and connect programs to them, through OpenRouter or on your machine.",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for _command in (chat, models, local, gateway, usage, mcp, proxy_config, doctor):
     app.command()(_command)
 app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
+app.add_typer(keys, name="keys")
+
+
+@app.command("help")
+def show_help(
+    context: typer.Context, command: Annotated[list[str] | None, typer.Argument(help="The command.")] = None
+) -> None:
+    """Show the help of a command: lfm help chat"""  # noqa: D415 - a full stop would look like a part of the example
+    app([*(command or []), "--help"], prog_name=context.find_root().info_name)
 
 
 def _print_version(is_given: bool) -> None:
@@ -42,8 +51,8 @@ def _print_version(is_given: bool) -> None:
 @app.callback()
 def _lfm(
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    use_stored_key()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.screen import spinner
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,28 +18,54 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.local import LocalServer
 
 __all__ = [
-    "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "GGUFOption", "LocalOption", "ModelOption", "check_choice",
-    "has_openrouter", "serve_here",
+    "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "GGUFOption", "LocalOption", "ModelOption",
+    "check_choice", "complete_model", "has_openrouter", "model_named", "serve_here",
 ]  # fmt: skip
 
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the ids and aliases that complete what is typed, for the shell."""
+    from lfm_adapter import catalog
+
+    names = [name for card in catalog.models() if card.status != "retired" for name in (card.id, *card.aliases)]
+    return [name for name in names if name.startswith(incomplete.lower())]
+
+
+def model_named(name: str) -> str:
+    """Return the id of one of the catalogue's models, named in any case; any other name as it is."""
+    from lfm_adapter import catalog
+
+    card = catalog.get(name.strip().lower())
+    return card.id if card in catalog.models() else name
+
+
 ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", help="The model to ask; see `lfm models`. Default: LFM_MODEL.")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="The model to ask; see `lfm models`. Default: LFM_MODEL.",
+        autocompletion=complete_model,
+        parser=model_named,
+        metavar="MODEL",
+    ),
 ]
 BaseURLOption = Annotated[str | None, typer.Option(help="Another server with an OpenAI-compatible API.")]
 LocalOption = Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")]
 GGUFOption = Annotated[Path | None, typer.Option(help="Ask a GGUF file on this machine.")]
+ContextLengthOption = Annotated[
+    int | None, typer.Option(min=1, help="Context per request of a model on this machine, in tokens. Default: 8192.")
+]
 
 DEMO_MAX_TOKENS = 512
 """The demo model sometimes does not stop by itself, and would take a minute to fill its context."""
 
-_SET_KEY = "set OPENROUTER_API_KEY to a key from https://openrouter.ai/settings/keys"
+_SET_KEY = "create a key at https://openrouter.ai/settings/keys and run `lfm keys set`, or set OPENROUTER_API_KEY"
 
-NO_KEY = (
-    f"OPENROUTER_API_KEY is not set. To use Liquid's models, {_SET_KEY}. `--local` uses a small demo model instead."
-)
+NO_KEY = f"There is no key. To use Liquid's models, {_SET_KEY}. `--local` uses a small demo model instead."
 
 _DEMO_ANSWERS = (
-    "OPENROUTER_API_KEY is not set, so {model} answers, on this machine. It is small, often wrong, and not an LFM. "
+    "There is no key, so {model} answers, on this machine. It is small, often wrong, and not an LFM. "
     f"To use Liquid's models, {_SET_KEY}."
 )
 _NO_MODEL = f"No model is available. To use Liquid's models, {_SET_KEY}. {{reason}}"
@@ -56,7 +83,7 @@ def check_choice(*, on_this_machine: bool, base_url: str | None, model: str | No
 
 
 def serve_here(gguf: Path | None, *, is_requested: bool, stack: ExitStack, **options: Any) -> LocalServer:
-    """Start a model in this process and print which one it is.
+    """Start a model and print which one it is.
 
     Args:
         gguf: The model's file; None for the demo model.
@@ -73,7 +100,8 @@ def serve_here(gguf: Path | None, *, is_requested: bool, stack: ExitStack, **opt
     if is_requested:
         note(f"Starting {name} on this machine.")
     try:
-        server = local.serve(gguf, **options)
+        with spinner(f"loading {name}"):
+            server = local.serve(gguf, **options)
     except ConfigurationError as error:
         if is_requested:
             raise

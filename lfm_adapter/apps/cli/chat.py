@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-import select
+import json
 import sys
-import time
-from contextlib import ExitStack, suppress
-from decimal import Decimal
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from contextlib import ExitStack
+from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lfm_adapter.apps.cli import backend
-from lfm_adapter.apps.cli.console import answer, note, print_error
-from lfm_adapter.errors import ConfigurationError, LFMError
+from lfm_adapter.apps.cli.question import question_of, read_schema
+from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
+    from lfm_adapter.types import Reply
 
-    from lfm_adapter.langchain.chat_model import ChatLFM
-
-__all__ = ["Conversation", "chat", "summary"]
-
-STDIN = "-"
-STDIN_WAIT_S = 2.0
+__all__ = ["chat"]
 
 
 def chat(
     question: Annotated[
-        str | None,
-        typer.Argument(
-            help="The question; - reads it from stdin. Without one: stdin, or a conversation in a terminal."
-        ),
+        list[str] | None,
+        typer.Argument(help="The question; - reads stdin. Without one: stdin, or a conversation in a terminal."),
     ] = None,
     *,
     model: backend.ModelOption = None,
     system: Annotated[
         str | None, typer.Option("--system", "-s", help="The system message, such as how to answer.")
+    ] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", "-f", help="A text file to send with the question; may be repeated.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", "-t", help="A text, or a file of one, with {input} for the question.")
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="A file with a JSON Schema; the answer is JSON that it describes.")
     ] = None,
     base_url: backend.BaseURLOption = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Maximum tokens of the answer.")] = None,
@@ -47,168 +46,76 @@ def chat(
     ] = None,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
+    context_length: backend.ContextLengthOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with the answer, its usage and its cost.")
+    ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Print the text as it is, not as Markdown.")] = False,
+    reasoning: Annotated[bool, typer.Option(help="Show reasoning, on stderr.")] = True,
+    drop_oldest: Annotated[
+        bool, typer.Option("--drop-oldest", help="Forget the oldest turns when a conversation gets too long.")
+    ] = False,
 ) -> None:
-    """Ask a model: through OpenRouter if OPENROUTER_API_KEY is set, otherwise a small one on this machine.
+    """Ask a model: lfm chat What is water
 
-    Text piped to stdin is appended to the question: cat notes.txt | lfm chat "Summarise"
+    Goes through OpenRouter if there is a key (`lfm keys set`), otherwise to a small model on this machine. Text piped
+    to stdin follows the question: cat notes.txt | lfm chat Summarise
 
-    Only the answer goes to stdout, so `lfm chat "..." > answer.txt` saves the answer alone.
-    """
+    Only the answer goes to stdout, so `lfm chat ... > answer.txt` saves the answer alone.
+    """  # noqa: D415 - a full stop would look like a part of the example
     on_this_machine = on_this_machine or gguf is not None
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
-    question = _with_stdin(question)
-    if question is not None and not question.strip():
-        raise typer.BadParameter("The question is empty.")
+    asked = question_of(question or [], file or [], template)
+    if asked is None and (as_json or schema):
+        raise typer.BadParameter("`--json` and `--schema` need a question.")
     is_local = on_this_machine or not (base_url or model or backend.has_openrouter())
     if not (is_local or base_url or backend.has_openrouter()):
         raise ConfigurationError(backend.NO_KEY)
+    parameters: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+    if schema is not None:
+        parameters["response_format"] = read_schema(schema)
 
-    options = {"model": model, "base_url": base_url, "temperature": temperature, "max_tokens": max_tokens}
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter.apps.cli.conversation import Conversation
+
     with ExitStack() as stack:
         if is_local:
-            server = backend.serve_here(gguf, is_requested=on_this_machine, stack=stack, parallel=1)
-            limit = max_tokens or (None if gguf else backend.DEMO_MAX_TOKENS)
-            options |= {"model": server.model, "base_url": server.base_url, "max_tokens": limit}
-        conversation = Conversation(_chat_model(options), system, is_free=is_local)
-        if question is None:
-            conversation.run()
-        else:
-            conversation.ask(question)
+            server = backend.serve_here(
+                gguf, is_requested=on_this_machine, stack=stack, parallel=1, context_length=context_length or 8192
+            )
+            model, base_url = server.model, server.base_url
+            parameters["max_tokens"] = max_tokens or (None if gguf else backend.DEMO_MAX_TOKENS)
+        client = LFMClient(model, base_url=base_url)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        messages: list[Any] = [{"role": "system", "content": system}] if system else []
+        if as_json and asked is not None:
+            _print_json(client.chat([*messages, {"role": "user", "content": asked}], **given), is_free=is_local)
+            return
+        conversation = Conversation(
+            client,
+            system,
+            given,
+            is_free=is_local,
+            is_plain=plain or schema is not None or not sys.stdout.isatty(),
+            shows_reasoning=reasoning,
+        )
+        if asked is not None:
+            conversation.ask(asked)
+            return
+        from lfm_adapter.apps.cli.prompt import Prompt
+
+        Prompt(conversation, drops_oldest=drop_oldest).run()
 
 
-def _with_stdin(question: str | None) -> str | None:
-    """Return the question, a blank line, and the text piped to stdin. None starts a conversation."""
-    if sys.stdin is not None and sys.stdin.isatty() and question != STDIN:
-        return question
-    text = "" if sys.stdin is None else _piped(sys.stdin)  # None if it was closed, as with `<&-`
-    if question is None or question == STDIN:
-        return text
-    return f"{question}\n\n{text}" if text.strip() else question
-
-
-def _piped(stdin: TextIO) -> str:
-    if isinstance(stdin, TextIOWrapper):
-        stdin.reconfigure(errors="replace")
-    # Some programs start others with a pipe that they never close, as Node's `exec` does.
-    with suppress(OSError, ValueError):  # Windows cannot wait for a pipe
-        if not select.select([stdin], [], [], STDIN_WAIT_S)[0]:
-            note("Waiting for the end of stdin. If nothing is piped in, add: < /dev/null")
-    return stdin.read()
-
-
-def _chat_model(options: dict[str, Any]) -> ChatLFM:
-    from pydantic import ValidationError
-
-    from lfm_adapter.langchain.chat_model import ChatLFM
-
-    try:
-        return ChatLFM(**{name: value for name, value in options.items() if value is not None})
-    except ValidationError as error:
-        problems = (detail.get("ctx", {}).get("error") or detail["msg"] for detail in error.errors())
-        raise ConfigurationError("; ".join(map(str, problems))) from error
-
-
-class Conversation:
-    """A model and the messages so far.
-
-    Args:
-        model: The model to ask.
-        system: The system message.
-        is_free: Whether the model costs nothing, because it runs on this machine.
-    """
-
-    def __init__(self, model: BaseChatModel, system: str | None = None, *, is_free: bool = False) -> None:
-        self.model = model
-        self.is_free = is_free
-        self.history: list[tuple[str, str]] = [("system", system)] if system else []
-
-    def run(self) -> None:
-        """Ask typed questions until Ctrl-D or `/exit`. An error or Ctrl-C ends the answer, not the conversation."""
-        with suppress(ImportError):
-            import readline  # noqa: F401 - gives `input` line editing and the arrow keys
-        note("Ctrl-C stops an answer, Ctrl-D or /exit ends the conversation.")
-        while (question := _read_question()) is not None:
-            try:
-                self.ask(question)
-            except LFMError as error:
-                print_error(error)
-            except KeyboardInterrupt:
-                note("(stopped)")
-
-    def ask(self, question: str) -> None:
-        """Stream the answer to the terminal. What arrived of it is remembered, even if it was interrupted."""
-        asked = [*self.history, ("human", question)]
-        started_s = time.perf_counter()
-        whole: AIMessageChunk | None = None
-        try:
-            for chunk in self.model.stream(asked):
-                _show(chunk, after=whole)
-                whole = chunk if whole is None else whole + chunk
-        finally:
-            if whole is not None and whole.text:
-                answer("" if whole.text.endswith("\n") else "\n")
-                self.history = [*asked, ("ai", whole.text)]
-        if whole is not None:
-            note(summary(whole, time.perf_counter() - started_s, is_free=self.is_free))
-
-
-def summary(message: AIMessageChunk, elapsed_s: float, *, is_free: bool) -> str:
-    """Return one line about an answer: tokens, speed, cost, model and provider.
-
-    Args:
-        message: The whole answer.
-        elapsed_s: Seconds from the question to the end of the answer.
-        is_free: Whether the answer cost nothing.
-    """
-    metadata = message.response_metadata
-    facts = []
-    speed = f"{elapsed_s:.1f} s"
-    if usage := message.usage_metadata:
-        reasoning = usage.get("output_token_details", {}).get("reasoning")
-        share = f" ({reasoning} for reasoning)" if reasoning else ""
-        facts.append(f"{usage['input_tokens']} tokens in, {usage['output_tokens']} out{share}")
-        speed += f" ({usage['output_tokens'] / elapsed_s:.0f} tokens/s)"
-    facts += [speed, _cost(metadata.get("cost"), metadata.get("cost_source"), is_free=is_free)]
-    facts += [str(metadata[name]) for name in ("model_name", "provider") if metadata.get(name)]
-    if metadata.get("finish_reason") == "length":
-        facts.append("cut off at the token limit; see --max-tokens")
-    return " · ".join(facts)
-
-
-def _cost(cost_usd: float | None, source: str | None, *, is_free: bool) -> str:
-    if is_free:
-        return "no cost"
-    if cost_usd is None:
-        return "cost unknown"
-    # Three significant digits without an exponent: 4.5e-06 is hard to read.
-    exact = Decimal(f"{cost_usd:.3g}")
-    return f"US$ {exact:f}" + (" (catalogue price)" if source == "catalog" else "")
-
-
-def _show(chunk: AIMessageChunk, *, after: AIMessageChunk | None) -> None:
-    """Print a chunk: reasoning goes to stderr, dimmed, with a line break between it and the answer."""
-    reasoning = chunk.additional_kwargs.get("reasoning_content")
-    if reasoning:
-        note(reasoning, end="")
-    if chunk.text:
-        if after is not None and not after.text and after.additional_kwargs.get("reasoning_content"):
-            note("\n")
-        answer(chunk.text)
-
-
-def _read_question() -> str | None:
-    """Return the next line that is not blank, or None at the end of the conversation."""
-    while True:
-        try:
-            # Line editing needs the prompt, which `input` writes to stdout; a redirected stdout gets none.
-            line = input("> " if sys.stdout.isatty() else "").strip()
-        except EOFError:
-            note("")
-            return None
-        except KeyboardInterrupt:
-            note("")
-            continue
-        if line == "/exit":
-            return None
-        if line:
-            return line
+def _print_json(reply: Reply, *, is_free: bool) -> None:
+    facts = {
+        "text": reply.text,
+        "reasoning": reply.reasoning or None,
+        "model": reply.model,
+        "provider": reply.provider,
+        "id": reply.id,
+        "finish_reason": reply.finish_reason,
+        "usage": reply.usage,
+        "cost": 0.0 if is_free else None if reply.cost is None else float(reply.cost.total),
+    }
+    typer.echo(json.dumps(facts, ensure_ascii=False))

@@ -1,12 +1,16 @@
-"""Output of the commands: answers go to stdout, everything else to stderr."""
+"""Output of the commands: answers go to stdout, everything else to stderr. Rich is loaded only where it is needed."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from io import TextIOWrapper
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 import typer
@@ -14,36 +18,49 @@ from typer.core import TyperGroup
 
 from lfm_adapter.errors import LFMError
 
-__all__ = ["Commands", "answer", "note", "print_error", "usd", "with_option_names"]
+__all__ = ["Commands", "answer", "note", "print_error", "safe", "usd", "with_option_names"]
 
 # A model's text could otherwise move the cursor or set the title of the terminal that shows it.
 _CONTROL_CHARACTERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - set(map(ord, "\t\n")))
 
+# How a program that writes to a closed pipe ends in a shell: 128 and the number of SIGPIPE.
+BROKEN_PIPE_STATUS = 141
+
 # How the warning about a retired model ends.
 _CHOOSE_MODEL = re.compile(r"(?:Choose|Pass) [^.]*`model=.*", re.DOTALL)
-_NO_OPTION = re.compile(
-    r",? or pass `when_retired=[^`]*`|`api_key`, or the (?=`OPENROUTER_API_KEY`)| or pass `api_key`",
-)
+_SET_KEY = re.compile(r"Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`")
+_CHECK_KEY = re.compile(r"Check the API key: `api_key`, or the `OPENROUTER_API_KEY` environment variable\.")
+_NO_OPTION = re.compile(r",? or pass `when_retired=[^`]*`| or pass `(?:api_key|allow_http=True)`(?: to allow it)?")
 _ARGUMENT = re.compile(
     r"`(base_url|context_length|max_tokens|model|parallel|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
 )
 
 
+def safe(text: str) -> str:
+    """Return a text without the characters that control a terminal."""
+    return text.translate(_CONTROL_CHARACTERS)
+
+
 def answer(text: str, *, end: str = "") -> None:
     """Write a model's text to stdout at once. A terminal gets it without control characters, a file as it is."""
-    sys.stdout.write((text.translate(_CONTROL_CHARACTERS) if sys.stdout.isatty() else text) + end)
+    sys.stdout.write((safe(text) if sys.stdout.isatty() else text) + end)
     sys.stdout.flush()
 
 
-def note(text: str, *, style: str = "dim", end: str = "\n") -> None:
-    """Write something other than the answer to stderr."""
-    from rich.console import Console
+def note(text: str, *, style: str | None = None, end: str = "\n") -> None:
+    """Write something other than the answer to stderr, dimmed if it has no color as its style."""
+    text = safe(text)
+    if end == "\n" and sys.stderr.isatty():
+        width = get_terminal_size().columns
+        text = "\n".join(fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
+    typer.echo(
+        (text if os.environ.get("NO_COLOR") else typer.style(text, fg=style, dim=style is None)) + end,
+        nl=False,
+        err=True,
+    )
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(text.translate(_CONTROL_CHARACTERS), style=style, markup=False, end=end)
 
-
-def print_error(error: LFMError) -> None:
+def print_error(error: Exception) -> None:
     """Write an error to stderr, in one paragraph."""
     note(f"Error: {with_option_names(str(error))}", style="red")
 
@@ -55,7 +72,10 @@ def with_option_names(text: str) -> str:
     'Lower `--max-tokens`. Use `--model lfm-3b` instead.'
     """
     text = _CHOOSE_MODEL.sub("Choose it with `--model` or `LFM_MODEL`.", text)
+    text = _SET_KEY.sub("Run `lfm keys set` or set OPENROUTER_API_KEY", text)
+    text = _CHECK_KEY.sub("Check the key: `lfm keys show` says which one is sent.", text)
     text = _NO_OPTION.sub("", text)
+    text = text.replace("For a model on this machine, pass `base_url`.", "For a model on this machine, pass `--local`.")
     return _ARGUMENT.sub(lambda found: f"`--{found[1].replace('_', '-')}{found[2] and ' ' + found[2]}`", text)
 
 
@@ -71,7 +91,28 @@ def usd(text: str) -> Decimal:
 
 
 class Commands(TyperGroup):
-    """The commands of `lfm`. Prints errors and warnings of the library as plain lines, without a traceback."""
+    """The commands of `lfm`. What goes wrong is one line on stderr, without a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command, and leave nothing in stdout's buffer."""
+        # A character that stdout's encoding lacks must not lose the answer.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except BrokenPipeError:
+            _give_up_stdout()
+            sys.exit(BROKEN_PIPE_STATUS)
+        except OSError as error:
+            _give_up_stdout()
+            what = f"{error.filename}: " if error.filename else "Cannot write: "
+            note(f"Error: {what}{error.strerror or error}.", style="red")
+            sys.exit(1)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command.
@@ -79,15 +120,33 @@ class Commands(TyperGroup):
         Raises:
             typer.Exit: With status 1, after an `LFMError` was printed.
         """
-        # A character that stdout's encoding lacks must not lose the answer.
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = lambda message, *_args, **_kwargs: note(with_option_names(str(message)))
             try:
                 return super().invoke(ctx)
+            except BrokenPipeError:  # Click's own status for it is 1
+                _give_up_stdout()
+                raise typer.Exit(BROKEN_PIPE_STATUS) from None
             except LFMError as error:
                 print_error(error)
                 raise typer.Exit(1) from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command in any case, or suggest one."""
+        known = {name.lower(): name for name in self.list_commands(ctx)}
+        name = args[0].lower()
+        if name in known:
+            return super().resolve_command(ctx, [known[name], *args[1:]])
+        near = get_close_matches(name, known, n=1)
+        hint = f"Did you mean `lfm {near[0]}`?" if near else "`lfm --help` lists the commands."
+        raise typer.BadParameter(f"There is no command {args[0]!r}. {hint}")
+
+
+def _give_up_stdout() -> None:
+    """Let the rest go nowhere: Python would fail again to flush it at its end."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError, AttributeError):  # not a file, as in tests
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

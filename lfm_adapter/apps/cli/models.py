@@ -35,10 +35,13 @@ _CAPABILITIES = {
     "reasoning": "reasoning",
 }
 
+_COLUMNS = ("Model", "Kind", "Status", "Context", "US$/M in", "out", "Tools")
+
 
 def models(
     name: Annotated[str | None, typer.Argument(help="Show one model, by id or alias. Default: list all.")] = None,
     *,
+    kind: Annotated[str | None, typer.Option(help="List the models of one kind, such as chat.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Fetch current data from OpenRouter. Needs no key.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -48,12 +51,12 @@ def models(
         card = _find(name, cards)
         typer.echo(_json(asdict(card)) if as_json else _card(card))
         return
-    newest_first = cards[::-1]
-    listed = sorted(newest_first, key=lambda card: _ORDER.index(card.status))
-    if as_json:
-        typer.echo(_json([asdict(card) for card in listed]))
-    else:
-        _print_table(listed)
+    kinds = sorted({card.kind for card in cards})
+    if kind is not None and kind.lower() not in kinds:
+        raise ConfigurationError(f"`--kind` must be one of {', '.join(kinds)}, got {kind!r}.")
+    listed = [card for card in reversed(cards) if kind is None or card.kind == kind.lower()]
+    listed.sort(key=lambda card: _ORDER.index(card.status))
+    typer.echo(_json([asdict(card) for card in listed]) if as_json else _table(listed))
 
 
 def _live_cards() -> tuple[ModelCard, ...]:
@@ -63,38 +66,32 @@ def _live_cards() -> tuple[ModelCard, ...]:
 
 
 def _find(name: str, cards: tuple[ModelCard, ...]) -> ModelCard:
-    wanted = catalog.get(name).id
+    wanted = catalog.get(name.strip().lower()).id
     found = next((card for card in cards if card.id == wanted), None)
     if found is None:
-        near = get_close_matches(name, [known for card in cards for known in (card.id, *card.aliases)], n=1)
+        known = [known for card in cards for known in (card.id, *card.aliases)]
+        near = get_close_matches(name.lower(), known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "See `lfm models`, or `lfm models --live` for newer ones."
         raise ConfigurationError(f"The catalogue has no model {name!r}. {hint}")
     return found
 
 
-def _print_table(cards: list[ModelCard]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _table(cards: list[ModelCard]) -> str:
+    rows = [_COLUMNS, *map(_row, cards)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if 3 <= column <= 5 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(" ".join(cells).rstrip())
+    return "\n".join(lines)
 
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    for header in ("Model", "Kind", "Status"):
-        table.add_column(header, no_wrap=True)
-    for header in ("Context", "US$/M\nin", "US$/M\nout"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("Tools")
-    for card in cards:
-        table.add_row(
-            card.id,
-            card.kind,
-            card.status,
-            _count(card.context_length),
-            _per_million(card.pricing.prompt),
-            _per_million(card.pricing.completion),
-            _yes_no(card.capabilities.tools),
-            style="dim" if card.status == "retired" else None,
-        )
-    # Outside a terminal, lines do not wrap.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+def _row(card: ModelCard) -> tuple[str, ...]:
+    prices = (_per_million(card.pricing.prompt), _per_million(card.pricing.completion))
+    return (card.id, card.kind, card.status, _count(card.context_length), *prices, _yes_no(card.capabilities.tools))
 
 
 def _card(card: ModelCard) -> str:
@@ -114,17 +111,15 @@ def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
     yield "Name", card.name
     yield "Aliases", ", ".join(card.aliases) or "none"
     yield "Kind", card.kind
-    yield "Status", _status(card)
+    yield "Status", card.status + (", between {} and {}".format(*card.retired_between) if card.retired_between else "")
     if card.successors:
         yield "Ask instead", ", ".join(card.successors)
     yield "Context", f"{_count(card.context_length)} tokens"
     yield "Longest answer", f"{_count(card.max_output_tokens)} tokens"
     prices = (_per_million(card.pricing.prompt), _per_million(card.pricing.completion))
     yield "US$ per million", "{} in, {} out".format(*prices)
-    yield (
-        "Capabilities",
-        ", ".join(f"{label}: {_yes_no(getattr(card.capabilities, field))}" for field, label in _CAPABILITIES.items()),
-    )
+    can = card.capabilities
+    yield "Capabilities", ", ".join(f"{label}: {_yes_no(getattr(can, name))}" for name, label in _CAPABILITIES.items())
     yield "Parameters", ", ".join(sorted(card.supported_parameters)) if card.supported_parameters else "?"
     yield "Tool dialect", card.tool_dialect or "?"
     yield "Provider", card.provider or "?"
@@ -135,12 +130,6 @@ def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
     for source in card.sources:
         yield "Source", f"{source.url} ({source.read}): {source.says}"
     yield "Checked", str(card.checked or "?")
-
-
-def _status(card: ModelCard) -> str:
-    if card.retired_between is None:
-        return card.status
-    return "{}, between {} and {}".format(card.status, *card.retired_between)
 
 
 def _per_million(price_usd_per_token: Decimal | None) -> str:

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import typer
-from langchain_core.language_models import GenericFakeChatModel
-from langchain_core.messages import AIMessageChunk
 from typer.testing import CliRunner
 
 from lfm_adapter import catalog, local
 from lfm_adapter.apps import local as apps_local
 from lfm_adapter.apps.cli import app, console
-from lfm_adapter.apps.cli.chat import Conversation, chat, summary
-from lfm_adapter.errors import ConfigurationError, RateLimitError
+from lfm_adapter.apps.cli.conversation import Conversation
+from lfm_adapter.apps.cli.question import question_of
+from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.testing import error, json_reply, stream, token_usage
 from lfm_adapter.types import ModelCard
 
@@ -33,21 +32,6 @@ if TYPE_CHECKING:
 
 def lfm(*arguments: str, stdin: str = "") -> Result:
     return CliRunner().invoke(app, arguments, input=stdin)
-
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever runs the tests may ask for colours."""
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def openrouter(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
-    """A scripted OpenRouter with a key, both from the environment."""
-    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
-    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
-    return openrouter
 
 
 @dataclass
@@ -135,7 +119,7 @@ def test_notes_that_it_waits_for_a_silent_pipe(openrouter: ScriptedOpenRouter, m
 def test_closed_stdin_is_an_empty_one(monkeypatch: pytest.MonkeyPatch, question: str | None):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(typer.BadParameter, match="empty"):
-        chat(question)
+        question_of([question] if question else [], [], None)
 
 
 def test_successor_of_the_default_model_answers_after_one_warning(openrouter: ScriptedOpenRouter):
@@ -209,7 +193,7 @@ def test_without_a_key_the_demo_model_answers_after_a_note(server: ScriptedOpenR
     result = lfm("chat", "Hello")
     assert (result.exit_code, result.stdout) == (0, "Hello.\n")
     first, last = result.stderr.splitlines()
-    assert first.startswith("OPENROUTER_API_KEY is not set, so SmolLM2-135M-Instruct answers, on this machine")
+    assert first.startswith("There is no key, so SmolLM2-135M-Instruct answers, on this machine")
     assert "not an LFM" in first
     assert "https://openrouter.ai/settings/keys" in first
     assert "no cost · local/smollm2-135m-instruct" in last
@@ -224,7 +208,7 @@ def test_without_a_key_and_a_local_model_no_model_is_available(monkeypatch: pyte
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: No model is available.")
-    assert "set OPENROUTER_API_KEY to a key from https://openrouter.ai/settings/keys" in line
+    assert "create a key at https://openrouter.ai/settings/keys and run `lfm keys set`" in line
     assert 'pip install "lfm-adapter[local]"' in line
 
 
@@ -299,103 +283,6 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-class ScriptedChat(GenericFakeChatModel):
-    """Streams what it is given, or fails; remembers what it was asked."""
-
-    asked: list[list[str]] = []  # noqa: RUF012 - pydantic copies it for each instance
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
-        self.asked.append([message.text for message in messages])
-        turn = next(self.messages)
-        for piece in turn if isinstance(turn, list) else [turn]:
-            if isinstance(piece, BaseException):
-                raise piece
-            yield from super()._stream(messages) if piece is None else [_generation(piece)]
-
-
-def _generation(text: str):
-    from langchain_core.outputs import ChatGenerationChunk
-
-    return ChatGenerationChunk(message=AIMessageChunk(content=text))
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> list[str | type[BaseException]]:
-    """What is typed, line by line: a text, or what the terminal raises for a key."""
-    lines: list[str | type[BaseException]] = []
-
-    def read(prompt: str = "") -> str:
-        line = lines.pop(0)
-        if isinstance(line, str):
-            return line
-        raise line
-
-    monkeypatch.setattr("builtins.input", read)
-    return lines
-
-
-def conversation(*turns: object) -> Conversation:
-    return Conversation(ScriptedChat(messages=iter(turns)), "Be brief.")
-
-
-def test_conversation_remembers_what_was_said(typed: list, capsys: pytest.CaptureFixture[str]):
-    typed += ["My name is Ada.", "", "  ", "What is my name?", "/exit", "never read"]
-    talk = conversation("Hello, Ada.", "Ada.")
-    talk.run()
-    assert talk.model.asked == [
-        ["Be brief.", "My name is Ada."],
-        ["Be brief.", "My name is Ada.", "Hello, Ada.", "What is my name?"],
-    ]
-    assert capsys.readouterr().out == "Hello, Ada.\nAda.\n"
-    assert typed == ["never read"]
-
-
-def test_ctrl_d_ends_a_conversation_and_ctrl_c_at_the_prompt_does_not(typed: list):
-    typed += [KeyboardInterrupt, "Hello", EOFError]
-    talk = conversation("Hello.")
-    talk.run()
-    assert len(talk.model.asked) == 1
-
-
-def test_ctrl_c_stops_an_answer_and_keeps_what_arrived(typed: list, capsys: pytest.CaptureFixture[str]):
-    typed += ["Tell a story.", "Go on.", EOFError]
-    talk = conversation(["Once ", "upon", KeyboardInterrupt()], "a time.")
-    talk.run()
-    assert talk.model.asked[1] == ["Be brief.", "Tell a story.", "Once upon", "Go on."]
-    assert "(stopped)" in capsys.readouterr().err
-
-
-def test_failure_does_not_end_a_conversation_and_its_question_is_forgotten(
-    typed: list, capsys: pytest.CaptureFixture[str]
-):
-    typed += ["One", "Two", EOFError]
-    talk = conversation(RateLimitError("Too many requests.", status_code=429), "2")
-    talk.run()
-    assert talk.model.asked[1] == ["Be brief.", "Two"]
-    assert "Error: Too many requests. (status 429)" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("metadata", "free", "expected"),
-    [
-        ({"cost": 4.5e-09, "cost_source": "openrouter"}, False, "US$ 0.0000000045"),
-        ({"cost": 0.0, "cost_source": "openrouter"}, False, "US$ 0"),
-        ({"cost": 12.3456, "cost_source": "catalog"}, False, "US$ 12.3 (catalogue price)"),
-        ({}, False, "cost unknown"),
-        ({}, True, "no cost"),
-    ],
-)
-def test_cost_is_written_out(metadata: dict, free: bool, expected: str):
-    message = AIMessageChunk(content="Hello.", response_metadata=metadata)
-    assert summary(message, 2.0, is_free=free) == f"2.0 s · {expected}"
-
-
-def test_speed_is_output_tokens_per_total_time():
-    usage = {"input_tokens": 10, "output_tokens": 50, "total_tokens": 60}
-    message = AIMessageChunk(content="Hello.", usage_metadata=usage)
-    assert summary(message, 2.0, is_free=True) == "10 tokens in, 50 out · 2.0 s (25 tokens/s) · no cost"
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -411,7 +298,8 @@ def test_answer_cannot_control_the_terminal(screen_type: type[io.StringIO], monk
 
 def test_every_model_of_the_catalogue_is_listed_with_its_price():
     lines = lfm("models").stdout.splitlines()
-    listed = {line.split()[0]: line.split() for line in lines[2:]}
+    listed = {line.split()[0]: line.split() for line in lines[1:]}
+    assert max(map(len, lines)) <= 80
     assert set(listed) == {card.id for card in catalog.models()}
     assert listed["liquid/lfm-3-1.7b"][1:6] == ["chat", "live", "262,144", "0.08", "0.2"]
     assert "?" in listed["liquid/d1-ultra"]
@@ -421,7 +309,7 @@ def test_living_models_are_listed_first_and_the_newest_of_them_first(monkeypatch
     names = {"old": "live", "new": "live", "newer": "retired", "newest": "unknown"}
     cards = tuple(ModelCard(id=name, name=name, status=status) for name, status in names.items())
     monkeypatch.setattr(catalog, "models", lambda: cards)
-    assert [line.split()[0] for line in lfm("models").stdout.splitlines()[2:]] == ["new", "old", "newest", "newer"]
+    assert [line.split()[0] for line in lfm("models").stdout.splitlines()[1:]] == ["new", "old", "newest", "newer"]
 
 
 def test_one_model_is_shown_with_successors_and_sources():
@@ -437,7 +325,22 @@ def test_unknown_model_is_an_error_with_a_suggestion():
     result = lfm("models", "lfm-3c")
     assert result.exit_code == 1
     assert "Did you mean 'lfm-3b'?" in result.stderr
+    assert "Did you mean 'lfm-3b'?" in lfm("models", "LFM-3C").stderr
     assert "lfm models --live" in lfm("models", "gpt-5").stderr
+
+
+def test_models_are_found_in_any_case(openrouter: ScriptedOpenRouter):
+    assert lfm("models", "LFM-3B").stdout == lfm("models", "lfm-3b").stdout
+    openrouter.add(stream())
+    assert lfm("chat", "-m", "Liquid/LFM-3-1.7B", "Hello").exit_code == 0
+    assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
+
+
+def test_models_of_one_kind_are_listed():
+    lines = lfm("models", "--kind", "Embedding").stdout.splitlines()
+    assert {line.split()[1] for line in lines[1:]} == {"embedding"}
+    result = lfm("models", "--kind", "banana")
+    assert (result.exit_code, "must be one of chat, decisions, embedding" in result.stderr) == (1, True)
 
 
 def test_json_holds_the_whole_cards():

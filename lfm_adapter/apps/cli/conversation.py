@@ -1,0 +1,116 @@
+"""A model and the messages so far."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.screen import Screen, cost_text, spinner, summary
+
+if TYPE_CHECKING:
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter.types import JSONDict, Reply
+
+__all__ = ["Conversation"]
+
+
+class Conversation:
+    """Asks, shows the answers, and remembers both.
+
+    Args:
+        client: Asks the model.
+        system: The system message.
+        parameters: Fields of the requests, such as `max_tokens`.
+        is_free: Whether the model costs nothing, because it runs on this machine.
+        is_plain: Whether answers are shown as they come, rather than as Markdown.
+        shows_reasoning: Whether reasoning is shown.
+
+    Attributes:
+        model: The model to ask in place of the client's, or None.
+        turns: The messages so far, without the system message.
+        question: The last question that was asked, or None.
+    """
+
+    def __init__(
+        self,
+        client: LFMClient,
+        system: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        *,
+        is_free: bool = False,
+        is_plain: bool = True,
+        shows_reasoning: bool = True,
+    ) -> None:
+        self.client = client
+        self.system = system
+        self.model: str | None = None
+        self.turns: list[JSONDict] = []
+        self.question: str | None = None
+        self._parameters = parameters or {}
+        self._is_free = is_free
+        self._is_plain = is_plain
+        self._shows_reasoning = shows_reasoning
+        self._answers = self._tokens = 0
+        self._cost = Decimal(0)
+
+    def messages(self) -> list[JSONDict]:
+        """Return the system message, if there is one, and all turns."""
+        return [*([{"role": "system", "content": self.system}] if self.system else []), *self.turns]
+
+    def ask(self, question: str) -> Reply | None:
+        """Show the answer while it is written. What arrived of it is remembered, even if it was interrupted."""
+        self.question = question
+        asked: list[JSONDict] = [*self.messages(), {"role": "user", "content": question}]
+        screen = Screen(is_plain=self._is_plain, shows_reasoning=self._shows_reasoning)
+        started_s = time.perf_counter()
+        text = ""
+        reply: Reply | None = None
+        stream = self.client.stream(asked, model=self.model, **self._parameters)
+        try:
+            with closing(stream), spinner("waiting") as stop:
+                for delta in stream:
+                    if delta.text or delta.reasoning or delta.refusal:
+                        stop()
+                    text += delta.text or delta.refusal
+                    screen.show(delta)
+                    reply = delta.reply
+        finally:
+            screen.close()
+            if text:
+                self.turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        if reply is not None:
+            self._count(reply)
+            note(summary(reply, time.perf_counter() - started_s, is_free=self._is_free))
+        return reply
+
+    def retry(self) -> None:
+        """Ask the last question again, and forget its answer."""
+        if self.question is None:
+            note("Nothing has been asked yet.")
+            return
+        if len(self.turns) >= 2 and self.turns[-2]["content"] == self.question:
+            del self.turns[-2:]
+        self.ask(self.question)
+
+    def clear(self) -> None:
+        """Forget all turns."""
+        self.turns, self.question = [], None
+
+    def drop(self, number: int) -> int:
+        """Forget the oldest questions with their answers, and return how many were forgotten."""
+        before = len(self.turns)
+        del self.turns[: 2 * number]
+        return (before - len(self.turns)) // 2
+
+    def usage(self) -> str:
+        """Return what the answers of this conversation took and cost."""
+        cost = "no cost" if self._is_free else cost_text(self._cost)
+        return f"{self._answers} answers · {self._tokens:,} tokens · {cost}"
+
+    def _count(self, reply: Reply) -> None:
+        self._answers += 1
+        self._tokens += (reply.usage or {}).get("total_tokens") or 0
+        self._cost += reply.cost.total if reply.cost else 0

@@ -1,0 +1,137 @@
+"""`lfm keys`: keep the key for OpenRouter, in the system's keyring or a file that only the user can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lfm_adapter.apps.cli.console import note
+from lfm_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["keys", "stored_key", "use_stored_key"]
+
+SERVICE = "openrouter"
+VARIABLE = "OPENROUTER_API_KEY"
+IN_KEYRING = {"keyring": True}
+
+keys = typer.Typer(help="Keep the key for OpenRouter, out of the shell's history.", no_args_is_help=True)
+
+
+def use_stored_key() -> None:
+    """Put the stored key into the environment, which all commands and the programs they start read."""
+    if not os.environ.get(VARIABLE) and (key := stored_key()):
+        os.environ[VARIABLE] = key
+
+
+def stored_key() -> str | None:
+    """Return the stored key, or None.
+
+    Raises:
+        ConfigurationError: The file, or the keyring that it points to, cannot be read.
+    """
+    entry = _read()
+    if entry != IN_KEYRING:
+        return entry if isinstance(entry, str) else None
+    keyring = _keyring()
+    if keyring is None:
+        raise ConfigurationError(
+            f"The key is in the system's keyring, which cannot be reached. Set {VARIABLE}, or run `lfm keys delete`."
+        )
+    key: str | None = keyring.get_password("lfm-adapter", SERVICE)
+    return key
+
+
+@keys.command("set")
+def set_key(
+    *, in_file: Annotated[bool, typer.Option("--file", help="Use the file even where there is a keyring.")] = False
+) -> None:
+    """Ask for the key without showing it, or read it from a pipe, and store it."""
+    key = typer.prompt("Key for OpenRouter", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    key = key.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError("The key must be one word of ASCII characters, such as sk-or-v1-….")
+    keyring = None if in_file else _keyring()
+    if keyring is not None:
+        keyring.set_password("lfm-adapter", SERVICE, key)
+    _write(key if keyring is None else IN_KEYRING)
+    note(f"Stored {_masked(key)} in {_file() if keyring is None else 'the keyring'}.")
+    if os.environ.get(VARIABLE):
+        note(f"{VARIABLE} is set too, and wins.", style="yellow")
+
+
+@keys.command("show")
+def show_key(*, reveal: Annotated[bool, typer.Option("--reveal", help="Print the whole key.")] = False) -> None:
+    """Say which key is sent and where it comes from, with all but its last four characters hidden."""
+    key, place = stored_key(), "the keyring" if _read() == IN_KEYRING else str(_file())
+    # `use_stored_key` puts the stored key into the environment before each command.
+    if (given := os.environ.get(VARIABLE)) and given != key:
+        key, place = given, VARIABLE
+    if key is None:
+        raise ConfigurationError(f"There is no key. Run `lfm keys set` or set {VARIABLE}.")
+    typer.echo(f"{key if reveal else _masked(key)}  (from {place})")
+
+
+@keys.command("delete")
+def delete_key() -> None:
+    """Forget the stored key."""
+    entry = _read()
+    if entry is None:
+        note("There was no stored key.")
+        return
+    keyring = _keyring() if entry == IN_KEYRING else None
+    if keyring is not None:
+        keyring.delete_password("lfm-adapter", SERVICE)
+    _file().unlink()
+    note("Deleted the stored key.")
+
+
+def _masked(key: str) -> str:
+    return f"…{key[-4:]}" if len(key) >= 16 else "…"
+
+
+def _file() -> Path:
+    return Path(typer.get_app_dir("lfm-adapter")) / "keys.json"
+
+
+def _read() -> Any:
+    file = _file()
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {file}: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is damaged. Delete it, and run `lfm keys set` again.") from error
+    return entries.get(SERVICE) if isinstance(entries, dict) else None
+
+
+def _write(entry: object) -> None:
+    file = _file()
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent)  # only its owner can read it
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            json.dump({SERVICE: entry}, opened)
+        Path(temporary).replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot store the key in {file}: {error.strerror}.") from error
+
+
+def _keyring() -> ModuleType | None:
+    """Return the module `keyring` if it is installed and reaches a keyring of the system."""
+    try:
+        import keyring  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None
+    # The backends that keep nothing, or in plain text, have a priority below 1.
+    return keyring if keyring.get_keyring().priority >= 1 else None

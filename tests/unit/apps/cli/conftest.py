@@ -1,0 +1,31 @@
+"""The command in a home of its own, with a scripted OpenRouter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lfm_adapter.testing import ScriptedOpenRouter
+
+
+@pytest.fixture(autouse=True)
+def config_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command keeps what belongs to its user. Whatever runs the tests may ask for colours."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("OPENROUTER_API_KEY", "")  # so that monkeypatch takes back what `use_stored_key` sets
+    return tmp_path / "config" / "lfm-adapter"
+
+
+@pytest.fixture
+def openrouter(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch) -> ScriptedOpenRouter:
+    """A scripted OpenRouter with a key, both from the environment."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-made-up-for-tests")
+    monkeypatch.setenv("OPENROUTER_BASE_URL", openrouter.base_url)
+    return openrouter
