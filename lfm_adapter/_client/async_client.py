@@ -6,24 +6,20 @@ import asyncio
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
-from lfm_adapter._client.exchange import Exchange, Lookup
+from lfm_adapter._client.exchange import Exchange, Lookup, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request
 from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
-from lfm_adapter.types import AsyncStream, AsyncTransport
+from lfm_adapter.types import AsyncStream, AsyncTransport, ChatParameters, Delta, JSONDict, ModelCard, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from typing import Unpack
-
-    from lfm_adapter._client.exchange import Messages
-    from lfm_adapter.types import ChatParameters, Delta, JSONDict, ModelCard, Reply
 
 __all__ = ["AsyncLFMClient"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,7 +24,7 @@ from lfm_adapter.errors import (
 from lfm_adapter.types import ChatParameters, Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "Lookup", "Messages", "ToolSupport", "tool_support"]
 
-Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
+Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 
 # "No endpoints found that support tool use." https://github.com/sst/opencode/issues/1675
 _NO_TOOLS = re.compile(r"(?i)support[^.]*\btool use")

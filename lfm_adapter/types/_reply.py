@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal  # noqa: TC003  # `typing.get_type_hints` needs it
 from typing import TYPE_CHECKING, Literal, Self
+
+from lfm_adapter.types._request import JSONDict  # noqa: TC001  # `typing.get_type_hints` needs it
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
-    from decimal import Decimal
-
-    from lfm_adapter.types._request import JSONDict
 
 
 @dataclass(slots=True)

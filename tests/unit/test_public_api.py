@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
+import inspect
 import json
 import pkgutil
 import re
 import subprocess
 import sys
+import typing
 
 import pytest
 
@@ -121,6 +123,19 @@ def test_a_star_import_brings_them_all():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'ChatGPT'"):
         lfm_adapter.ChatGPT  # noqa: B018 # the look-up is what fails
+
+
+@pytest.mark.parametrize("name", ["lfm_adapter", "lfm_adapter.langchain"])
+def test_type_hints_of_public_classes_can_be_read_at_run_time(name):
+    """LangChain reads those of a model's methods: `llm.with_fallbacks([...]).bind_tools([...])`."""
+    module = imported(name)
+    for cls in [value for public in module.__all__ if inspect.isclass(value := getattr(module, public))]:
+        own = [base for base in cls.__mro__ if base.__module__.startswith("lfm_adapter")]
+        for base in own:
+            for method, member in vars(base).items():
+                function = getattr(member, "fget", None) or getattr(member, "__func__", member)
+                if inspect.isfunction(function) and not method.startswith("_"):
+                    typing.get_type_hints(function)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -374,3 +374,9 @@ def test_parser_error_triggers_fallback(server: ScriptedOpenRouter):
     server.add(reply("json_schema", text=HALF, finish_reason="length"), reply("json_schema"))
     model = native_chat(server).with_structured_output(Cat, method="json_schema")
     assert model.with_fallbacks([model], exceptions_to_handle=(OutputParserException,)).invoke("Hi").name == "Tom"
+
+
+def test_schema_is_bound_to_every_model_of_with_fallbacks(server: ScriptedOpenRouter):
+    server.add(reply("json_schema", text=HALF, finish_reason="length"), reply("json_schema"))
+    model: Any = native_chat(server).with_fallbacks([native_chat(server)])
+    assert model.with_structured_output(Cat).invoke("Hi") == Cat(name="Tom", age=3)

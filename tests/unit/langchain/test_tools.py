@@ -9,7 +9,7 @@ from langchain_core.tools import BaseTool, StructuredTool, tool
 from pydantic import BaseModel, Field
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.testing import completion, stream, tool_call
+from lfm_adapter.testing import completion, error, stream, tool_call
 from tests.support.chat_ways import ALL_WAYS, STREAMED, ask, native_chat, sent
 
 if TYPE_CHECKING:
@@ -221,3 +221,12 @@ def test_tool_result_is_sent_back(server: ScriptedOpenRouter):
     assert model.invoke([("user", "What time is it?"), asked, *results]).text == "It is noon."
     assert [message["role"] for message in sent(server)["messages"]] == ["user", "assistant", "tool"]
     assert sent(server)["messages"][2] == {"role": "tool", "content": "UTC", "tool_call_id": "call_1"}
+
+
+def test_tools_are_bound_to_every_model_of_with_fallbacks(server: ScriptedOpenRouter):
+    call = tool_call("get_time", {"zone": "UTC"})
+    server.add(error(503, "Down"), completion(None, tool_calls=[call]))
+    model: Any = native_chat(server).with_fallbacks([native_chat(server)])
+    answer = model.bind_tools([get_time]).invoke("What time is it?")
+    assert [call["name"] for call in answer.tool_calls] == ["get_time"]
+    assert [request.body["tools"][0]["function"]["name"] for request in server.requests] == ["get_time"] * 2
