@@ -6,11 +6,13 @@ and middleware that reads `is_retryable` retries the right errors.
 
 from __future__ import annotations
 
+from typing import Any
+
 from langchain_core import exceptions as lc
 
 from lfm_adapter import errors
 
-__all__ = ["to_langchain_error"]
+__all__ = ["RefusalError", "to_langchain_error"]
 
 
 # fmt: off
@@ -34,6 +36,17 @@ class ModelRetiredError(errors.ModelRetiredError, lc.ModelNotFoundError): ...
 class RateLimitError(errors.RateLimitError, lc.ModelRateLimitError): ...
 class ServerError(errors.ServerError, lc.ModelAPIError): ...
 # fmt: on
+
+
+_ModelRefusalError: Any = getattr(lc, "ModelRefusalError", lc.ModelError)  # since langchain-core 1.7.5
+
+
+class RefusalError(lc.OutputParserException, _ModelRefusalError):  # type: ignore[misc]
+    """The model refused to give the object that was asked for; `raw_message` is its answer."""
+
+    def __init__(self, message: str, *, raw_message: Any = None, llm_output: str | None = None) -> None:
+        super().__init__(message, llm_output=llm_output)
+        self.raw_message = raw_message
 
 
 _CLASSES = {

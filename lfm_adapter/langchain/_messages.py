@@ -36,7 +36,18 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[JSONDict]:
     Raises:
         ConfigurationError: A message, or a part of one, has no such form.
     """
-    return [wire for message in messages for wire in _wire_messages(message)]
+    wires: list[JSONDict] = []
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    for message in messages:
+        wires += _wire_messages(message)
+        if isinstance(message, AIMessage) and message is not messages[-1]:
+            # Some servers refuse a conversation in which a call has no result.
+            wires += [
+                {"role": "tool", "content": call["error"] or "The call is invalid.", "tool_call_id": call["id"]}
+                for call in message.invalid_tool_calls
+                if call["id"] and call["id"] not in answered
+            ]
+    return wires
 
 
 def _wire_messages(message: BaseMessage) -> Iterator[JSONDict]:
@@ -80,7 +91,7 @@ def _role(message: BaseMessage) -> str:
 
 def _add_assistant_fields(message: AIMessage, wire: JSONDict) -> None:
     calls = [_call(call["id"], call["name"], _arguments(call["args"])) for call in message.tool_calls]
-    calls += [_call(call["id"], call["name"], call["args"] or "") for call in message.invalid_tool_calls]
+    calls += [_call(call["id"], call["name"], _valid(call["args"])) for call in message.invalid_tool_calls]
     if calls:
         wire["tool_calls"] = calls
         wire["content"] = wire["content"] or None
@@ -90,12 +101,22 @@ def _add_assistant_fields(message: AIMessage, wire: JSONDict) -> None:
         wire["reasoning_details"] = details
     elif more.get("reasoning_content"):
         wire["reasoning"] = more["reasoning_content"]
-    if more.get("refusal"):
-        wire["refusal"] = more["refusal"]
+    refusals = [block.get("refusal") for block in dicts(message.content) if block.get("type") == "refusal"]
+    if refusal := more.get("refusal") or next(iter(refusals), None):
+        wire["refusal"] = refusal
 
 
 def _call(call_id: str | None, name: str | None, arguments: str) -> JSONDict:
     return {"id": call_id or "", "type": "function", "function": {"name": name or "", "arguments": arguments}}
+
+
+def _valid(arguments: str | None) -> str:
+    """Return the arguments of an invalid call; none if they are no JSON object, which some servers refuse."""
+    try:
+        parsed = json.loads(arguments or "", strict=False)
+    except (ValueError, RecursionError):
+        parsed = None
+    return _arguments(parsed) if isinstance(parsed, dict) else "{}"
 
 
 def _arguments(arguments: JSONDict) -> str:

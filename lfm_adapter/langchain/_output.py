@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,7 +11,6 @@ from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import Generation
 from langchain_core.runnables import RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import Field
@@ -18,7 +18,8 @@ from pydantic import Field
 from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.langchain._tools import to_openai_tool
+from lfm_adapter.langchain._errors import RefusalError
+from lfm_adapter.langchain._tools import is_typed_dict, to_openai_tool
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import JSONDict
 
 __all__ = ["default_method", "structured"]
 
@@ -49,7 +51,7 @@ def default_method(settings: Settings) -> str:
 
 def structured(
     model: BaseChatModel,
-    schema: dict[str, Any] | type,
+    schema: JSONDict | type,
     *,
     method: str,
     include_raw: bool,
@@ -61,23 +63,38 @@ def structured(
         raise ConfigurationError(
             f"`method` must be one of 'json_schema', 'function_calling', 'json_mode'; got {method!r}."
         )
+    if isinstance(schema, dict):
+        schema, strict = _plain_schema(schema, strict)
+    elif not (is_basemodel_subclass(schema) or is_typed_dict(schema) or is_dataclass(schema)):
+        raise ConfigurationError(
+            f"`schema` must be a Pydantic class, a TypedDict or a JSON schema, got {schema!r}. Put other types into a "
+            "field of one."
+        )
+    tool = to_openai_tool(schema, strict=strict)
+    function = tool["function"]
+    parameters = function.get("parameters") or {}
+    is_tool_call = method == "function_calling"
     kwargs["on_invalid_output"] = "return"  # so that the parser raises, and `include_raw` has the message
-    kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
-    parser = ObjectParser()
+    shown = {"title": function["name"], **parameters} if is_typed_dict(schema) else schema
+    kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": shown}
+    parser = ObjectParser(tool_name=function["name"] if is_tool_call else None)
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         parser.model_class = schema
-    llm: Runnable[LanguageModelInput, Any]
-    if method == "function_calling":
-        parser.tool_name = convert_to_openai_tool(schema)["function"]["name"]
-        llm = model.bind_tools([schema], tool_choice=parser.tool_name, strict=strict, **kwargs)
+    tools = [to_openai_tool(other, strict=strict) for other in kwargs.pop("tools", None) or ()]
+    parser.has_tools = bool(tools)
+    if is_tool_call:
+        llm = model.bind_tools([tool, *tools], tool_choice="any" if tools else parser.tool_name, **kwargs)
     else:
-        if kwargs.get("tools"):
-            kwargs["tools"] = [to_openai_tool(tool, strict=strict) for tool in kwargs["tools"]]
-        response_format: dict[str, Any] = {"type": "json_object"}
+        if tools:
+            kwargs["tools"] = tools
+        response_format: JSONDict = {"type": "json_object"}
         if method == "json_schema":
-            described = _json_schema(schema, strict)
+            parser.json_schema = parameters
+            described = {"name": function["name"], "schema": parameters}
+            # `strict` only on demand: endpoints without it refuse the request.
+            # https://github.com/OpenRouterTeam/ai-sdk-provider/issues/483
+            described |= {name: function[name] for name in ("description", "strict") if function.get(name) is not None}
             response_format = {"type": method, method: described}
-            parser.json_schema = described["schema"]
         llm = model.bind(response_format=response_format, **kwargs)
     if not include_raw:
         return cast("Runnable[LanguageModelInput, dict[str, Any] | BaseModel]", llm | parser)
@@ -86,16 +103,14 @@ def structured(
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
-def _json_schema(schema: dict[str, Any] | type, strict: bool | None) -> dict[str, Any]:
-    function = convert_to_openai_tool(schema, strict=strict)["function"]
-    described = {"name": function["name"], "schema": function["parameters"]}
-    if function.get("description"):
-        described["description"] = function["description"]
-    if strict is not None:
-        # Only on demand: endpoints without it refuse the request.
-        # https://github.com/OpenRouterTeam/ai-sdk-provider/issues/483
-        described["strict"] = strict
-    return described
+def _plain_schema(schema: JSONDict, strict: bool | None) -> tuple[JSONDict, bool | None]:
+    """Return a JSON schema and `strict` from these or from OpenAI's `response_format`, whole or its `json_schema`."""
+    format_ = schema["json_schema"] if schema.get("type") == "json_schema" else schema
+    if not isinstance(format_.get("schema"), dict):
+        return schema, strict
+    named = {"title": format_.get("name"), "description": format_.get("description")}
+    plain = {**{name: text for name, text in named.items() if text}, **format_["schema"]}
+    return plain, format_.get("strict") if strict is None else strict
 
 
 class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
@@ -109,11 +124,13 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
         json_schema: Values are converted to its types: `"36"` becomes 36. A class gets them as written first, since its
             own validators may read them.
         tool_name: The tool whose arguments are the object; None for JSON in the text.
+        has_tools: The model may call other tools instead, and then there is no object.
     """
 
     model_class: Any = None
     json_schema: dict[str, Any] = Field(default_factory=dict)
     tool_name: str | None = None
+    has_tools: bool = False
 
     def parse(self, text: str) -> Any:
         """Return the object in a text."""
@@ -123,6 +140,8 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
         """Return the object in a message; None if it is `partial` and too little has arrived."""
         message = getattr(result[0], "message", None) or AIMessage(result[0].text)
         is_whole = not partial or getattr(message, "chunk_position", None) == "last"
+        if self.has_tools and any(call["name"] != self.tool_name for call in message.tool_calls):
+            return None
         if is_whole:
             self._check(message)
         try:
@@ -142,12 +161,11 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
         """Raise for an answer without a valid object."""
         finish_reason = message.response_metadata.get("finish_reason")
         invalid = message.response_metadata.get("validation_error")
-        refusal = message.additional_kwargs.get("refusal")
+        if refusal := message.additional_kwargs.get("refusal"):
+            raise RefusalError(f"The model refused to answer: {refusal}", raw_message=message, llm_output=refusal)
         broken = next(iter(message.invalid_tool_calls if self.tool_name else []), None)
         is_half = broken if self.tool_name else parse(message.text) is None
-        if refusal:
-            problem = f"The model refused to answer: {refusal}"
-        elif finish_reason == "content_filter":
+        if finish_reason == "content_filter":
             problem = "The provider's content filter stopped the answer."
         elif finish_reason == "length" and is_half:
             problem = "The answer was cut off before the object was complete. Raise `max_tokens` or ask for less."
@@ -159,7 +177,7 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
             problem = f"The answer is invalid: {invalid}. It was: {message.text}"
         else:
             return
-        raise OutputParserException(problem, llm_output=broken["args"] if broken else refusal or message.text)
+        raise OutputParserException(problem, llm_output=broken["args"] if broken else message.text)
 
     def _value(self, message: AIMessage) -> Any:
         if self.tool_name is None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages import AIMessage, ai
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.json import parse_partial_json
 from pydantic import ConfigDict
 
 from lfm_adapter._json import as_dict, as_number, dicts
@@ -55,8 +57,22 @@ class AIMessageChunk(_Whole, ai.AIMessageChunk):
 
     def __add__(self, other: Any) -> ai.AIMessageChunk:  # type: ignore[override]  # BaseMessage adds up to a prompt
         """Return the sum; with the last chunk of the stream, a plain chunk of LangChain's."""
-        total = cast("ai.AIMessageChunk", super().__add__(other))
-        return _settled(total) if total.chunk_position == "last" else total
+        return _settled(super().__add__(other))
+
+    def __radd__(self, other: Any) -> ai.AIMessageChunk:
+        """Return the sum with a chunk of LangChain's before it."""
+        if not isinstance(other, ai.AIMessageChunk):
+            return NotImplemented  # type: ignore[no-any-return]
+        return _settled(ai.AIMessageChunk.__add__(other, self))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether a chunk, also one of LangChain's, has the same content."""
+        return isinstance(other, ai.AIMessageChunk) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # as with every message
+
+    def __reduce__(self) -> Any:
+        return _new_chunk, (), self.__getstate__()
 
     @classmethod
     def lc_id(cls) -> list[str]:
@@ -64,17 +80,43 @@ class AIMessageChunk(_Whole, ai.AIMessageChunk):
         return ai.AIMessageChunk.lc_id()
 
 
-def _settled(total: ai.AIMessageChunk) -> ai.AIMessageChunk:
+# LangGraph writes the class by this name into its checkpoints, and in strict mode loads only those it knows.
+AIMessageChunk.__module__ = ai.AIMessageChunk.__module__
+
+
+def _new_chunk() -> AIMessageChunk:
+    return AIMessageChunk.__new__(AIMessageChunk)
+
+
+def _settled(total: Any) -> ai.AIMessageChunk:
+    """Return a sum of chunks; one that has the last chunk, with the calls that are valid at the end of the stream."""
+    if total.chunk_position != "last":
+        return cast("ai.AIMessageChunk", total)
     whole = ai.AIMessageChunk(**dict(total))
     errors = as_dict(whole.response_metadata.get("tool_call_errors"))
     whole.tool_calls, whole.invalid_tool_calls = _parsed_calls(
         (call["id"], call["name"], call["args"] or "", errors.get(call["id"] or "")) for call in whole.tool_call_chunks
     )
+    broken = {call["id"] for call in whole.invalid_tool_calls}
+    for call in whole.tool_call_chunks:
+        if call["id"] in broken:  # LangChain reads the pieces again when it loads the message, as from a checkpoint
+            call["args"] = _unreadable(call["args"] or "")
     if whole.response_metadata.get("output_version") == "v1" and isinstance(whole.content, list):
         parts = [block["value"] for block in dicts(whole.content) if block["type"] == "non_standard"]
         whole.content = [whole.text, *[part for part in parts if part.get("type") != "refusal"]]
         whole.content = cast("list[str | dict[str, Any]]", message_blocks(whole))
     return whole
+
+
+def _unreadable(arguments: str) -> str:
+    """Return arguments with an end with which LangChain's lenient parser reads no object from them."""
+    for end in ("", "]", "}", '"]', '"}', '""]', '""}'):
+        try:
+            if not isinstance(parse_partial_json(arguments + end), dict):
+                return arguments + end
+        except (ValueError, RecursionError):
+            return arguments + end
+    return ""
 
 
 _MESSAGE = AIMessage(
@@ -220,6 +262,8 @@ def _counts(usage: object) -> dict[str, int]:
 # By these, LangChain joins the blocks of a stream.
 _INDICES = {"reasoning": "lc_rs_0", "text": "lc_txt_0", "refusal": "lc_rf_0"}
 
+_HAS_REFUSALS = "refusal" in KNOWN_BLOCK_TYPES  # since langchain-core 1.7.5
+
 
 def message_blocks(message: AIMessage) -> list[ContentBlock]:
     """Return the standard blocks of a whole message."""
@@ -261,12 +305,14 @@ def _blocks(message: AIMessage) -> list[JSONDict]:
         block: JSONDict = {"type": "text", "text": str(message.text)}
         blocks.append({**block, "annotations": citations} if citations else block)
     parts = [part for part in dicts(message.content) if part.get("type") != "text"]
-    if more.get("refusal"):
-        parts.append({"type": "refusal", "refusal": more["refusal"]})
     for image in dicts(more.get("images")):
         url = as_dict(image.get("image_url")).get("url")
         blocks.append({"type": "image", "url": url} if url else {"type": "non_standard", "value": image})
-    return blocks + [{"type": "non_standard", "value": part} for part in parts]
+    blocks += [{"type": "non_standard", "value": part} for part in parts]
+    if more.get("refusal"):
+        refusal = {"type": "refusal", "refusal": more["refusal"]}
+        blocks.append(refusal if _HAS_REFUSALS else {"type": "non_standard", "value": refusal})
+    return blocks
 
 
 def _citation(annotation: JSONDict) -> JSONDict:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import AIMessage
+from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 
 from lfm_adapter.langchain._replies import PROVIDER
 from lfm_adapter.testing import chunk, completion, events, stream, token_usage, tool_call
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from lfm_adapter.testing import ScriptedOpenRouter
 
 WEATHER = tool_call("get_weather", {"city": "Paris"})
+REFUSAL = {"type": "refusal", "refusal": "I cannot."}
+# A standard block since langchain-core 1.7.5.
+REFUSAL_BLOCK = REFUSAL if "refusal" in KNOWN_BLOCK_TYPES else {"type": "non_standard", "value": REFUSAL}
 WEATHER_BLOCK = {"type": "tool_call", "id": "call_1", "name": "get_weather", "args": {"city": "Paris"}}
 
 
@@ -74,7 +78,7 @@ def test_refusal_image_and_invalid_call_are_blocks(server: ScriptedOpenRouter):
     )
     assert chat(server).invoke("Hi").content_blocks == [
         {"type": "image", "url": "data:image/png;base64,AAAA"},
-        {"type": "non_standard", "value": {"type": "refusal", "refusal": "I cannot."}},
+        REFUSAL_BLOCK,
         WEATHER_BLOCK,
         {
             "type": "invalid_tool_call",
@@ -126,3 +130,10 @@ def test_empty_answer_has_no_blocks(server: ScriptedOpenRouter, answer: Any):
     server.add(answer)
     way = "stream" if "event-stream" in answer.headers["Content-Type"] else "invoke"
     assert ask(chat(server, output_version="v1"), way).content_blocks == []
+
+
+@pytest.mark.parametrize("output_version", ["v0", "v1"])
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_refusal_is_a_block(server: ScriptedOpenRouter, way: str, output_version: str):
+    server.add(stream([], refusal=["I can", "not."]) if way == "stream" else completion(None, refusal="I cannot."))
+    assert ask(chat(server, output_version=output_version), way).content_blocks == [REFUSAL_BLOCK]

@@ -16,6 +16,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.tool import invalid_tool_call
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._messages import to_wire
@@ -283,8 +284,39 @@ def test_calls_without_id_and_invalid_calls_are_replayed():
     )
     assert wire(message)["tool_calls"] == [
         {"id": "", "type": "function", "function": {"name": "f", "arguments": '{"x": "é"}'}},
-        {"id": "2", "type": "function", "function": {"name": "", "arguments": '{"x": '}},
+        {"id": "2", "type": "function", "function": {"name": "", "arguments": "{}"}},
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"city": "Par', "{}"),
+        ("[1]", "{}"),
+        ("", "{}"),
+        (None, "{}"),
+        ("[" * 100_000, "{}"),
+        ('{"city": 5}', '{"city": 5}'),
+        ('{"text": "two\nlines"}', '{"text": "two\\nlines"}'),
+    ],
+)
+def test_invalid_call_goes_back_with_valid_json(arguments: str | None, sent: str):
+    call = invalid_tool_call(name="f", args=arguments, id="call_1", error="broken")
+    assert wire(AIMessage("", invalid_tool_calls=[call]))["tool_calls"][0]["function"]["arguments"] == sent
+
+
+def test_invalid_call_without_result_gets_its_error_as_result():
+    """OpenAI refuses a conversation in which a call has no result, so that its thread would be dead."""
+    call = invalid_tool_call(name="f", args='{"a": ', id="call_1", error="It was cut off.")
+    asked = AIMessage("", invalid_tool_calls=[call])
+    result = {"role": "tool", "content": "It was cut off.", "tool_call_id": "call_1"}
+    assert to_wire([HumanMessage("Hi"), asked, HumanMessage("Go on.")])[2] == result
+    answered = to_wire([HumanMessage("Hi"), asked, ToolMessage("ok", tool_call_id="call_1"), HumanMessage("Go on.")])
+    assert [message["content"] for message in answered if message["role"] == "tool"] == ["ok"]
+
+
+def test_refusal_block_of_another_provider_is_sent_as_refusal():
+    assert wire(AIMessage([{"type": "refusal", "refusal": "I cannot."}]))["refusal"] == "I cannot."
 
 
 def test_lone_surrogate_in_arguments_is_sent_as_escape(server: ScriptedOpenRouter):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from langchain_core.messages import AIMessage, message_chunk_to_message
+from langchain_core.messages import AIMessage, HumanMessage, ai, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.prompts import ChatPromptTemplate
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from lfm_adapter.langchain._replies import AIMessageChunk, to_chunk, to_result
 from lfm_adapter.types import Choice, Delta, Reply, ToolCall
@@ -109,3 +113,75 @@ def test_chunks_share_no_mutable_values():
     assert not shared
     one.additional_kwargs["x"] = 1
     assert not to_chunk(Delta(text="c")).message.additional_kwargs
+
+
+CUT_OFF = ['{"path": "notes.txt", "te', 'xt": "half of']
+
+
+def pieces_of_cut_off_call() -> list[Any]:
+    """The chunks of a stream that ends at `max_tokens` in the middle of a call."""
+    call = ToolCall(0, "call_1", "write_file", "".join(CUT_OFF))
+    deltas = [
+        Delta(text="I write."),
+        Delta(tool_calls=[ToolCall(0, "call_1", "write_file", CUT_OFF[0])]),
+        Delta(tool_calls=[ToolCall(0, None, None, CUT_OFF[1])]),
+        Delta(reply=Reply([Choice("I write.", tool_calls=[call], finish_reason="length")], model="liquid/lfm-3b")),
+    ]
+    return [to_chunk(delta).message for delta in deltas]
+
+
+def langchain_chunk(chunk: Any = None) -> ai.AIMessageChunk:
+    """A chunk as LangChain itself would build it."""
+    return ai.AIMessageChunk(**dict(chunk)) if chunk else ai.AIMessageChunk(content="")
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        lambda chunks: reduce(add, chunks),
+        lambda chunks: reduce(add, chunks, langchain_chunk()),
+        lambda chunks: reduce(add, [*map(langchain_chunk, chunks[:-1]), chunks[-1]]),
+        lambda chunks: chunks[0] + chunks[1:],
+        lambda chunks: reduce(add, chunks) + langchain_chunk(),
+        lambda chunks: langchain_chunk() + reduce(add, chunks),
+        lambda chunks: langchain_chunk(reduce(add, chunks)),
+    ],
+    ids=["one by one", "to an empty chunk", "to plain chunks", "at once", "and an empty one", "again", "validated"],
+)
+def test_call_that_was_cut_off_stays_invalid_however_chunks_are_added(added: Any):
+    total = added(pieces_of_cut_off_call())
+    assert total.tool_calls == []
+    (call,) = total.invalid_tool_calls
+    assert (call["name"], call["args"].startswith("".join(CUT_OFF))) == ("write_file", True)
+    message = message_chunk_to_message(total)
+    assert type(message) is AIMessage
+    assert message.tool_calls == []
+
+
+@pytest.mark.parametrize("end", range(len('{"a": "x\\"y", "b": [1, {"c": null}]}')))
+def test_cut_off_call_is_still_invalid_when_its_message_is_loaded(end: int):
+    arguments = '{"a": "x\\"y", "b": [1, {"c": null}]}'[:end] or "{"
+    call = ToolCall(0, "call_1", "f", arguments)
+    last = Delta(reply=Reply([Choice(tool_calls=[call], finish_reason="length")]))
+    total = to_chunk(Delta(tool_calls=[call])).message + to_chunk(last).message
+    again = ai.AIMessageChunk.model_validate_json(total.model_dump_json())
+    assert (again.tool_calls, len(again.invalid_tool_calls)) == ([], 1)
+
+
+def test_chunk_is_added_to_other_things_as_langchain_adds_them():
+    chunk = to_chunk(Delta(text="Once ")).message
+    assert isinstance(HumanMessage("Hi") + chunk, ChatPromptTemplate)
+    with pytest.raises(TypeError):
+        1 + chunk  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_chunks_survive_the_checkpoints_of_langgraph(strict: bool, caplog: pytest.LogCaptureFixture):
+    serializer = JsonPlusSerializer(allowed_msgpack_modules=None if strict else True)
+    chunks = pieces_of_cut_off_call()
+    for chunk in [*chunks, reduce(add, chunks[:-1])]:
+        loaded = serializer.loads_typed(serializer.dumps_typed(chunk))
+        assert type(loaded) is ai.AIMessageChunk
+        assert loaded == chunk
+    assert serializer.loads_typed(serializer.dumps_typed(reduce(add, chunks))).tool_calls == []
+    assert not caplog.records
