@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+import json
+from enum import Enum
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NotRequired, Optional, TypedDict, TypeVar
 
 import pytest
+from jsonschema import Draft202012Validator
+from langchain_core import exceptions
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, v1
 
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.testing import completion, stream, tool_call
@@ -380,3 +386,210 @@ def test_schema_is_bound_to_every_model_of_with_fallbacks(server: ScriptedOpenRo
     server.add(reply("json_schema", text=HALF, finish_reason="length"), reply("json_schema"))
     model: Any = native_chat(server).with_fallbacks([native_chat(server)])
     assert model.with_structured_output(Cat).invoke("Hi") == Cat(name="Tom", age=3)
+
+
+class Book(TypedDict):
+    """A book in the shop."""
+
+    title: Annotated[str, ..., "Its title."]
+    pages: Annotated[Optional[int], None, "How many, if known."]  # noqa: UP045  # as LangChain's manual writes it
+    shelf: str | None
+    tags: NotRequired[list[str]]
+
+
+class Shop(TypedDict):
+    """A shop."""
+
+    best: Annotated[Book | None, ..., "The best one."]
+    books: list[Book]
+
+
+class OldBook(v1.BaseModel):
+    """A book of Pydantic 1."""
+
+    title: str
+    pages: Optional[int] = v1.Field(None, description="How many, if known.")  # noqa: UP045  # Pydantic 1 knows no other
+
+
+class OldShop(v1.BaseModel):
+    """A shop of Pydantic 1."""
+
+    books: list[OldBook]
+
+
+BOOK = {"title": "Emma", "pages": None, "shelf": None}
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        (Book, BOOK),
+        (Shop, {"best": None, "books": [BOOK, {**BOOK, "tags": ["old"]}]}),
+        (OldBook, {"title": "Emma", "pages": None}),
+        (OldShop, {"books": [{"title": "Emma", "pages": None}]}),
+    ],
+)
+@pytest.mark.parametrize("make", [chat, native_chat])
+def test_null_is_accepted_where_the_type_allows_it(
+    server: ScriptedOpenRouter, make: Any, case: tuple[Any, Any], method: Any, way: str
+):
+    schema, answer = case
+    text = json.dumps(answer)
+    if make is chat and method == "function_calling":
+        call = json.dumps({"name": schema.__name__, "arguments": answer})
+        server.add(reply("json_schema", text=f"<tool_call>{call}</tool_call>", streamed=way == "stream"))
+    else:
+        server.add(reply(method, schema.__name__, text, streamed=way == "stream"))
+    parsed = run(make(server).with_structured_output(schema, method=method), way)
+    assert (parsed if isinstance(parsed, dict) else parsed.dict()) == answer
+    assert len(server.requests) == 1
+
+
+def test_typed_dict_becomes_a_schema_with_its_descriptions(server: ScriptedOpenRouter):
+    server.add(reply("json_schema", text=json.dumps({"best": None, "books": []})))
+    native_chat(server).with_structured_output(Shop, method="json_schema").invoke("Hi")
+    described = sent(server)["response_format"]["json_schema"]
+    assert (described["name"], described["description"]) == ("Shop", "A shop.")
+    book = described["schema"]["properties"]["books"]["items"]
+    assert book["required"] == ["title", "shelf"]
+    assert book["properties"]["title"]["description"] == "Its title."
+    assert {"type": "null"} in book["properties"]["pages"]["anyOf"]
+    assert book["properties"]["tags"] == {"items": {"type": "string"}, "type": "array"}
+    assert described["schema"]["properties"]["best"]["description"] == "The best one."
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page."""
+
+    items: list[T]
+
+
+class Folder(BaseModel):
+    """A folder."""
+
+    name: str
+    folders: list["Folder"] = []
+
+
+class Disk(BaseModel):
+    """A disk."""
+
+    root: Folder
+
+
+@pytest.mark.parametrize("make", [chat, native_chat])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_generic_class_has_a_name_that_servers_take(server: ScriptedOpenRouter, make: Any, method: Any):
+    text = '{"items": [{"name": "Tom", "age": 3}]}'
+    if make is chat and method == "function_calling":
+        text = '<tool_call>{"name": "Page_Cat_", "arguments": ' + text + "}</tool_call>"
+        server.add(reply("json_schema", text=text))
+    else:
+        server.add(reply(method, "Page_Cat_", text))
+    assert run(make(server).with_structured_output(Page[Cat], method=method), "invoke").items[0].name == "Tom"
+
+
+@pytest.mark.parametrize("strict", [None, True])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("schema", [Folder, Disk])
+def test_recursive_class_is_described_at_every_depth(
+    server: ScriptedOpenRouter, schema: Any, method: Any, strict: bool | None
+):
+    folder = {"name": "a", "folders": [{"name": "b", "folders": [{"name": "c", "folders": []}]}]}
+    answer = folder if schema is Folder else {"root": folder}
+    server.add(reply(method, schema.__name__, json.dumps(answer)))
+    parsed = native_chat(server).with_structured_output(schema, method=method, strict=strict).invoke("Hi")
+    assert parsed.model_dump() == answer
+    body = sent(server)
+    described = (
+        body["tools"][0]["function"]["parameters"]
+        if body.get("tools")
+        else body["response_format"]["json_schema"]["schema"]
+    )
+    checker = Draft202012Validator(described)
+    assert checker.is_valid(answer)
+    folder["folders"][0]["folders"][0]["name"] = 7  # type: ignore[index]
+    assert not checker.is_valid(answer)
+    assert ("additionalProperties" in json.dumps(described)) is bool(strict)
+
+
+def test_recursive_class_is_validated_when_prompted(server: ScriptedOpenRouter):
+    server.add(
+        reply("json_schema", text='{"name": "a", "folders": [{"name": "b", "folders": 3}]}'),
+        reply("json_schema", text='{"name": "a", "folders": [{"name": "b"}]}'),
+    )
+    assert chat(server).with_structured_output(Folder).invoke("Hi").folders[0].name == "b"  # type: ignore[union-attr]
+    assert len(server.requests) == 2
+
+
+INNER = {key: SCHEMA[key] for key in ("type", "properties", "required")}
+OPENAI_FORMAT = {"name": "Cat", "description": "A cat.", "schema": INNER, "strict": True}
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("schema", [OPENAI_FORMAT, {"type": "json_schema", "json_schema": OPENAI_FORMAT}])
+def test_schema_in_the_form_of_openai_is_taken(server: ScriptedOpenRouter, schema: dict[str, Any], method: Any):
+    server.add(reply(method))
+    model = native_chat(server).with_structured_output(schema, method=method)
+    assert model.invoke("Hi") == {"name": "Tom", "age": 3}
+    body = sent(server)
+    if method == "json_schema":
+        described = body["response_format"]["json_schema"]
+        assert (described["name"], described["description"], described["strict"]) == ("Cat", "A cat.", True)
+        assert described["schema"]["required"] == ["name", "age"]
+    else:
+        function = body["tools"][0]["function"]
+        assert (function["name"], function["strict"]) == ("Cat", True)
+        assert function["parameters"]["properties"].keys() == {"name", "age"}
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize("schema", [Colour, int, list[int], Cat | None])
+def test_schema_that_is_no_object_is_refused(server: ScriptedOpenRouter, schema: Any):
+    with pytest.raises(ConfigurationError, match="must be a Pydantic class, a TypedDict or a JSON schema, got "):
+        chat(server).with_structured_output(schema)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", METHODS)
+def test_model_may_call_a_tool_that_stands_beside_the_schema(server: ScriptedOpenRouter, method: Any, way: str):
+    call = tool_call("feed", {"cat": "Tom"})
+    server.add(stream([], tool_calls=[call]) if "stream" in way else completion(None, tool_calls=[call]))
+    feed = {"title": "feed", "type": "object", "properties": {"cat": {"type": "string"}}}
+    model = native_chat(server).with_structured_output(Cat, method=method, tools=[feed], include_raw=True)
+    if "stream" in way:
+
+        async def parts() -> list[Any]:
+            return [part async for part in model.astream("Hi")]
+
+        streamed: list[Any] = list(model.stream("Hi")) if way == "stream" else asyncio.run(parts())
+        answer = reduce(add, streamed)
+    else:
+        answer = run(model, way)
+    assert [made["name"] for made in answer["raw"].tool_calls] == ["feed"]
+    assert (answer.get("parsed"), answer.get("parsing_error")) == (None, None)
+    assert {tool["function"]["name"] for tool in sent(server)["tools"]} >= {"feed"}
+
+
+def test_object_is_parsed_where_a_tool_might_have_been_called(server: ScriptedOpenRouter):
+    server.add(reply("function_calling"))
+    model = native_chat(server).with_structured_output(Cat, method="function_calling", tools=[CatDict])
+    assert model.invoke("Hi") == Cat(name="Tom", age=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_refusal_raises_the_error_of_langchain(server: ScriptedOpenRouter, method: Any):
+    server.add(completion(None, refusal="I cannot."))
+    with pytest.raises(OutputParserException, match=r"refused to answer: I cannot\.") as caught:
+        native_chat(server).with_structured_output(Cat, method=method).invoke("Hi")
+    assert isinstance(caught.value, getattr(exceptions, "ModelRefusalError", exceptions.ModelError))
+    raised: Any = caught.value
+    assert raised.raw_message.additional_kwargs["refusal"] == "I cannot."
