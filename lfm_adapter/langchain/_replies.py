@@ -55,14 +55,14 @@ class AIMessageChunk(_Whole, ai.AIMessageChunk):
 
     model_config = ConfigDict(defer_build=True)
 
-    def __add__(self, other: Any) -> ai.AIMessageChunk:  # type: ignore[override]  # BaseMessage adds up to a prompt
+    def __add__(self, other: Any) -> Any:
         """Return the sum; with the last chunk of the stream, a plain chunk of LangChain's."""
         return _settled(super().__add__(other))
 
-    def __radd__(self, other: Any) -> ai.AIMessageChunk:
+    def __radd__(self, other: Any) -> Any:
         """Return the sum with a chunk of LangChain's before it."""
         if not isinstance(other, ai.AIMessageChunk):
-            return NotImplemented  # type: ignore[no-any-return]
+            return NotImplemented
         return _settled(ai.AIMessageChunk.__add__(other, self))
 
     def __eq__(self, other: object) -> bool:
