@@ -42,6 +42,7 @@ EXPECTED = {
     errors.ModelNotFoundError: theirs.ModelNotFoundError,
     errors.ModelRetiredError: theirs.ModelNotFoundError,
     errors.RateLimitError: theirs.ModelRateLimitError,
+    errors.BudgetExceededError: theirs.ModelPermissionDeniedError,
     errors.ServerError: theirs.ModelAPIError,
 }
 
