@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lfm_adapter.catalog import estimate_tokens
-from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, LFMError
+from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
     from lfm_adapter.types import Reply
 
-__all__ = ["CONCURRENCY", "DocumentReader", "likely_tokens", "split"]
+__all__ = ["DocumentReader", "likely_tokens", "split"]
 
 _UNKNOWN_CONTEXT = 8_192  # the default of `lfm local`
 _MAX_PARTS = 200
 _MIN_PART_TOKENS = 256
-CONCURRENCY = 4
 _TEMPLATE_TOKENS = 256
 
 _BYTES_PER_TOKEN = 3
@@ -69,27 +68,7 @@ class DocumentReader:
             else:
                 self.parts = 1
                 return reply
-        return await self._combine(await self._notes(parts))
-
-    async def _notes(self, parts: list[str]) -> list[str]:
-        """Return the notes on each part, in order."""
-        slots = asyncio.Semaphore(CONCURRENCY)
-        done = 0
-
-        async def note(part: str) -> str:
-            nonlocal done
-            async with slots:
-                notes = await self._note(part)
-            done += 1
-            self.call.report(f"{done} of {len(parts)} parts read")
-            return notes
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(note(part)) for part in parts]
-        except* LFMError as errors:
-            raise _first(errors) from None
-        return [task.result() for task in tasks]
+        return await self._combine(await self.call.ask_each(parts, self._note, "parts read"))
 
     async def _note(self, part: str) -> str:
         """Return the notes on a part, or on its halves if the server finds it too long."""
@@ -105,7 +84,7 @@ class DocumentReader:
         read = self.parts
         pieces = [f"{note}\n\n" for note in notes]
         while len(groups := _packed(pieces, self._part_tokens)) > 1 and len(groups) < len(pieces):
-            pieces = [f"{note}\n\n" for note in await self._notes(groups)]
+            pieces = [f"{note}\n\n" for note in await self.call.ask_each(groups, self._note, "parts read")]
         self.parts = read
         self.call.report("Combining the notes")
         return await self._ask(f"{self.task} You are given notes on its parts, in their order.", "".join(pieces))
@@ -132,11 +111,6 @@ class DocumentReader:
     def _note_tokens(self) -> int:
         # The notes on several parts must fit into one prompt, and reasoning takes its share.
         return max(64, min(self.call.session.max_tokens, self._part_tokens // 4))
-
-
-def _first(errors: BaseExceptionGroup[LFMError]) -> LFMError:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def likely_tokens(text: str) -> int:

@@ -8,7 +8,7 @@ import logging
 import tempfile
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
@@ -20,7 +20,7 @@ from lfm_adapter.apps.mcp.session import Tally
 from lfm_adapter.apps.mcp.surrogates import join_halves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from mcp.server.context import ServerRequestContext
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from lfm_adapter.types import Reply
 
 __all__ = ["ToolInvocation"]
+
+T = TypeVar("T")
+
+CONCURRENCY = 4
 
 _log = logging.getLogger(__name__)
 
@@ -129,6 +133,30 @@ class ToolInvocation:
             raise errors.OutputValidationError(_no_answer(reply), model=self.answered_by(reply), partial=reply)
         return reply
 
+    async def ask_each(self, items: Sequence[str], ask: Callable[[str], Awaitable[T]], what: str) -> list[T]:
+        """Ask about each item, a few at a time; `what` tells in progress notifications what is done.
+
+        Raises:
+            LFMError: The first that was raised. The other questions are cancelled.
+        """
+        slots = asyncio.Semaphore(CONCURRENCY)
+        done = 0
+
+        async def ask_one(item: str) -> T:
+            nonlocal done
+            async with slots:
+                answer = await ask(item)
+            done += 1
+            self.report(f"{done} of {len(items)} {what}")
+            return answer
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(ask_one(item)) for item in items]
+        except* errors.LFMError as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
     def report(self, status: str) -> None:
         """Set what the next progress notification says."""
         self._status = status
@@ -190,13 +218,9 @@ class ToolInvocation:
         self.result.is_error = True
 
     def _set_result(self, text: str, meta: Mapping[str, Any] | None = None) -> None:
-        tally = self.tally
-        usage = {
-            "answers": tally.answers,
-            "prompt_tokens": tally.prompt_tokens,
-            "completion_tokens": tally.completion_tokens,
-            "cost_usd": None if tally.unpriced_answers else float(tally.cost_usd),
-        }
+        usage = self.tally.model_dump(exclude={"unpriced_answers"})
+        if self.tally.unpriced_answers:
+            usage["cost_usd"] = None
         texts = [join_halves(text), *self.session.problems]
         content = [TextContent(type="text", text=text) for text in texts]
         self.result = CallToolResult(content=[*content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))

@@ -1,6 +1,5 @@
 """The tools that turn a text into an object or a label, validated against a schema."""
 
-import asyncio
 import json
 from typing import Annotated, Any, ClassVar
 
@@ -8,7 +7,6 @@ from pydantic import Field
 
 from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.schema import schema_error
-from lfm_adapter.apps.mcp.documents import CONCURRENCY
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.text_tools import TextTool
 from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool
@@ -106,25 +104,19 @@ class Classify(Tool):
 
     async def _choose_all(self, call: ToolInvocation) -> list[tuple[str, str] | LFMError]:
         """Return the label of each text and the model, or the error: what was paid for must not be lost."""
-        slots = asyncio.Semaphore(CONCURRENCY)
-        done = 0
         stopped: LFMError | None = None
 
         async def choose(text: str) -> tuple[str, str] | LFMError:
-            nonlocal done, stopped
-            async with slots:
-                try:
-                    return stopped or await self._choose(call, text)
-                except (OutputValidationError, ContextWindowExceededError) as error:
-                    return error
-                except LFMError as error:  # such as a wrong key: it would be the same for the other texts
-                    stopped = error
-                    return error
-                finally:
-                    done += 1
-                    call.report(f"{done} of {len(self.texts)} texts classified")
+            nonlocal stopped
+            try:
+                return stopped or await self._choose(call, text)
+            except (OutputValidationError, ContextWindowExceededError) as error:
+                return error
+            except LFMError as error:  # such as a wrong key: it would be the same for the other texts
+                stopped = error
+                return error
 
-        return await asyncio.gather(*map(choose, self.texts))
+        return await call.ask_each(self.texts, choose, "texts classified")
 
     async def _choose(self, call: ToolInvocation, text: str) -> tuple[str, str]:
         schema = {

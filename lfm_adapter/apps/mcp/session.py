@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field, PlainSerializer
 
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.metering import Meter
@@ -18,29 +20,25 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Ledger
     from lfm_adapter.types import ModelCard, Reply
 
-__all__ = ["Session", "Tally"]
+__all__ = ["Session", "Tally", "Usd"]
 
 _MILLION = 1_000_000
 _MAX_COUNT = 10**12  # larger counts are mistakes of the server
 
 
-@dataclass
-class Tally:
-    """Counts of what was used.
+Usd = Annotated[Decimal, PlainSerializer(float)]
 
-    Attributes:
-        answers: Answers, including invalid ones that the model was asked to correct.
-        prompt_tokens: Tokens of the prompts, as far as replies have them.
-        completion_tokens: Tokens of the answers, including reasoning, as far as replies have them.
-        cost_usd: What was charged, as far as it is known.
-        unpriced_answers: Answers without a known cost.
-    """
 
-    answers: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
-    unpriced_answers: int = 0
+class Tally(BaseModel):
+    """What was used."""
+
+    answers: Annotated[
+        int, Field(description="Answers, including invalid ones that the model was asked to correct.")
+    ] = 0
+    prompt_tokens: Annotated[int, Field(description="Tokens of the prompts, as far as replies have them.")] = 0
+    completion_tokens: Annotated[int, Field(description="Tokens of the answers, including reasoning.")] = 0
+    cost_usd: Annotated[Usd, Field(description="What was charged, as far as known.")] = Decimal(0)
+    unpriced_answers: Annotated[int, Field(description="Answers without a known cost.")] = 0
 
     def add(self, reply: Reply, *, is_free: bool) -> None:
         """Add a reply, or what arrived of one."""

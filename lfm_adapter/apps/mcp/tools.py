@@ -3,18 +3,15 @@
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
 from lfm_adapter import catalog
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
-from lfm_adapter.apps.mcp.session import Session
+from lfm_adapter.apps.mcp.session import Session, Tally, Usd
 from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Result, Tool
 from lfm_adapter.types import ModelCard
 
 __all__ = ["Ask", "Models", "Usage"]
-
-
-Usd = Annotated[Decimal, PlainSerializer(float)]
 
 
 class Answer(Result):
@@ -118,25 +115,16 @@ def _per_million(price_usd: Decimal | None) -> Decimal | None:
     return None if price_usd is None else price_usd * 1_000_000
 
 
-class ModelUsage(BaseModel):
+class ModelUsage(Tally):
     """The usage of one model."""
 
     model: str
-    answers: int = Field(description="Answers, including failed ones.")
-    prompt_tokens: int
-    completion_tokens: int = Field(description="Including reasoning.")
-    cost_usd: Usd = Field(description="What was charged, as far as known.")
 
 
-class UsageReport(Result):
+class UsageReport(Tally, Result):
     """What `usage` returns: the usage since the server started."""
 
-    answers: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost_usd: Usd = Field(description="What was charged, as far as known.")
     uncertain_usd: Usd = Field(description="What calls that were interrupted may have cost, under a limit.")
-    unpriced_answers: int = Field(description="Answers without a known cost.")
     limit_usd: Usd | None = Field(description="The spending limit; null for none.")
     left_usd: Usd | None = Field(description="What is left of the limit.")
     by_model: list[ModelUsage]
@@ -155,13 +143,13 @@ class Usage(Tool):
     async def run(self, call: ToolInvocation) -> UsageReport:
         """See `Tool.run`."""
         session = call.session
-        by_model = {model: vars(tally) for model, tally in session.tallies.items()}
-        totals: dict[str, Any] = {name: sum(tally[name] for tally in by_model.values()) for name in vars(call.tally)}
+        by_model = [ModelUsage(model=model, **vars(tally)) for model, tally in session.tallies.items()]
+        totals: dict[str, Any] = {name: sum(vars(tally)[name] for tally in by_model) for name in Tally.model_fields}
         limit, spent = session.limit_usd, session.spent_usd
         return UsageReport(
             **totals,
             uncertain_usd=max(Decimal(0), spent - totals["cost_usd"]),
             limit_usd=limit,
             left_usd=None if limit is None else max(Decimal(0), limit - spent),
-            by_model=[ModelUsage(model=model, **tally) for model, tally in by_model.items()],
+            by_model=by_model,
         )
