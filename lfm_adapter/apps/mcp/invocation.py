@@ -221,7 +221,7 @@ class ToolInvocation:
         usage = self.tally.model_dump(exclude={"unpriced_answers"})
         if self.tally.unpriced_answers:
             usage["cost_usd"] = None
-        texts = [join_halves(text), *self.session.problems]
+        texts = join_halves([text, *self.session.problems])
         content = [TextContent(type="text", text=text) for text in texts]
         self.result = CallToolResult(content=[*content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))
 

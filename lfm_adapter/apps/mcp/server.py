@@ -25,6 +25,7 @@ from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.object_tools import Classify, Extract
 from lfm_adapter.apps.mcp.prompts import get_prompt, list_prompts
+from lfm_adapter.apps.mcp.surrogates import join_halves
 from lfm_adapter.apps.mcp.text_tools import CommitMessage, Summarize
 from lfm_adapter.apps.mcp.tools import Ask, Models, Usage
 
@@ -101,7 +102,7 @@ def create_server(session: Session) -> Server:
         "lfm",
         title="Liquid LFM",
         description="Hand small jobs to a fast, cheap language model of Liquid AI.",
-        instructions=_instructions(session),
+        instructions=join_halves(_instructions(session)),
         version=__version__,
         on_list_tools=list_tools,
         on_list_prompts=list_prompts,

@@ -45,7 +45,9 @@ _MAX_WAITING_LINES = 64
 async def serve_stdio(server: Server) -> None:
     """Serve until the client closes stdin or stdout."""
     output = os.dup(1)
-    os.dup2(2, 1)  # whatever else prints must not get between the messages
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # whatever else prints must not get between the messages
+    os.close(nowhere)
     try:
         to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
         to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()

@@ -160,6 +160,20 @@ def test_an_unexpected_failure_is_one_line_on_stderr(server: ScriptedOpenRouter)
     assert b"NotImplementedError at" in line
 
 
+def test_what_a_library_prints_does_not_get_between_the_messages(server: ScriptedOpenRouter):
+    noisy = (
+        "import os; from lfm_adapter.apps.mcp import tools\n"
+        "async def shout(self, call):\n"
+        "    print('from Python', flush=True)\n"
+        "    os.write(1, b'from C\\n')\n"
+        "    return tools.ModelList(default='', server='', models=[])\n"
+        "tools.Models.run = shout\n"
+    )
+    with running(server, noisy + LFM[2]) as client:
+        client.initialize()
+        assert client.call("models", b"{}")["result"]["structuredContent"]["models"] == []
+
+
 def test_closed_stdout_ends_the_server(server: ScriptedOpenRouter):
     with running(server) as client:
         client.initialize()

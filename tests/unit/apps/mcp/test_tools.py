@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from decimal import Decimal
@@ -241,6 +242,15 @@ async def test_without_a_model_the_successor_of_the_default_answers(openrouter: 
         await client.call_tool("ask", {"prompt": "Hello"})
         assert "`liquid/lfm-3-1.7b` answers" in (client.instructions or "")
     assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
+
+
+async def test_problems_with_bytes_that_are_no_text_can_be_told(server: ScriptedOpenRouter, mode: str):
+    session = session_of(server)
+    session.problems = [os.fsdecode(b"`--root caf\xe9` is ignored.")]
+    async with connect(create_server(session), mode) as client:
+        assert "`--root caf\N{REPLACEMENT CHARACTER}` is ignored." in (client.instructions or "")
+        result = await client.call_tool("usage", {})
+    assert result.content[1].text == "`--root caf\N{REPLACEMENT CHARACTER}` is ignored."
 
 
 async def test_instructions_name_the_successor_of_a_retired_model(server: ScriptedOpenRouter, mode: str):
