@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._toolcalls.call_reader import CallReader
-from lfm_adapter._toolcalls.json_answer import JSONReader, json_types, schema_problem
-from lfm_adapter.types import Delta
+from lfm_adapter._toolcalls.json_answer import JSONReader, answer_schema, json_types, read_arguments, schema_problem
+from lfm_adapter.types import Delta, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lfm_adapter._client.plan import Plan
-    from lfm_adapter.types import Choice, Reply, ToolCall
+    from lfm_adapter.types import Choice, Reply
 
 __all__ = ["OutputIssue", "OutputReader"]
 
@@ -104,7 +104,7 @@ class OutputReader:
         if plan.single_call and len(calls) > 1:
             return OutputIssue(f"{len(calls)} tools were called, where one at most may be", in_calls=True)
         if plan.response_format is not None and not calls:
-            problem = schema_problem(choice.text, plan.response_format)
+            problem = self._choices[index].json_problem or schema_problem(choice.text, plan.response_format)
             return None if problem is None else OutputIssue(problem)
         return None
 
@@ -119,10 +119,17 @@ class ChoiceReader:
         self._json_types = None if plan.response_format is None else json_types(plan.response_format)
         if self._json_types and self._json_types <= _SCALARS:
             self._json_types = None  # only brackets can be found in prose
+        self._schema = None if plan.response_format is None else answer_schema(plan.response_format)
         self._json: JSONReader | None = None
+        self._arguments: list[str] | None = [] if plan.requires_call and plan.buffers else None
         self._prose: list[str] = []  # the text in which the JSON is looked for
         self._text: list[str] = []
         self._places: dict[tuple[str, int], int] = {}
+
+    @property
+    def json_problem(self) -> str:
+        """Why the JSON in the text could not be read, or ""."""
+        return "" if self._json is None else self._json.problem
 
     @property
     def unknown_tools(self) -> list[str]:
@@ -137,6 +144,9 @@ class ChoiceReader:
         if text:
             if self._calls is not None:
                 text = self._take(self._calls.feed(text), delta)
+            if self._arguments is not None:  # the text may be the arguments alone of the tool that was asked for
+                self._arguments.append(text)
+                text = ""
             delta.text = text = self._read_json(text)
             self._text.append(text)
         if native:
@@ -148,6 +158,8 @@ class ChoiceReader:
         text = ""
         if self._calls is not None:
             text = self._take(self._calls.close(), rest)
+            if self._arguments is not None:
+                text = self._take_arguments("".join((*self._arguments, text)), rest)
         text = self._read_json(text)
         if self._json is not None:
             text += self._json.close(cut_off=choice.finish_reason in ("length", "content_filter"))
@@ -157,6 +169,19 @@ class ChoiceReader:
         rest.text, choice.text = text, whole
         self._put_calls(choice)
         return rest
+
+    def _take_arguments(self, text: str, delta: Delta) -> str:
+        """Make a text that is the arguments of the only tool a call of it, unless one was made. Return what is left."""
+        if self._calls is None or self._places or len(self._calls.tools.names) != 1:
+            return text
+        (tool,) = self._calls.tools.definitions
+        arguments = read_arguments(text, tool["parameters"])
+        if arguments is None:
+            return text
+        call = ToolCall(0, self._call_id(0), tool["name"], arguments)
+        self._calls.calls.append(call)
+        delta.tool_calls += self._numbered("text", [call])
+        return ""
 
     def _read_json(self, text: str) -> str:
         if self._json_types is None:
@@ -169,7 +194,7 @@ class ChoiceReader:
             if start == '"' and (not self._json_types or "string" in self._json_types):
                 self._json_types = None  # the answer may be a string, whose brackets are its own
                 return "".join(self._prose)
-            self._json = JSONReader(_root(self._json_types, start))
+            self._json = JSONReader(_root(self._json_types, start), self._schema)
         return self._json.feed(text)
 
     def _put_calls(self, choice: Choice) -> None:

@@ -7,27 +7,28 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from lfm_adapter._toolcalls.call_forms import read_frame
-from lfm_adapter._toolcalls.call_prefix import UNDECIDED, find_prefix
-from lfm_adapter._toolcalls.frame import Closing, Frame
+from lfm_adapter._toolcalls.calls import read_frame
+from lfm_adapter._toolcalls.frames import CALL_END, NAME, UNDECIDED, Frame, find_prefix
 from lfm_adapter.types import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lfm_adapter._toolcalls.call_forms import FramePart
+    from lfm_adapter._toolcalls.calls import FramePart
+    from lfm_adapter._toolcalls.frames import Closing
     from lfm_adapter._toolcalls.tools import Tools
 
 __all__ = ["CallReader"]
 
 _SPACE = re.compile(r"\s+")
-# Text up to the end of the line, or to what may begin a call: a "<" of the forms that `call_prefix` knows, and at the
+# Text up to the end of the line, or to what may begin a call: a "<" of the forms that `frames` knows, and at the
 # start of a line also a fence, or a bracket that has what a call would have behind it.
-_WORD = r"(?:[^<\s]+|<(?=[^|tf]))+"
+_WORD = rf"(?:[^<\s\[]+|<(?=[^|tf])|\[(?!\s{{0,9}}{NAME}{{0,64}}(?:\(|\Z)))+"
 _TEXT = re.compile(rf"{_WORD}(?:[^\S\r\n]+{_WORD})*")
 _LINE_TEXT = re.compile(
     rf"""(?!\[\s{{0,100}}(?:[^\s\[\](){{}}'",:;=]|{{|\Z)|{{\s{{0,100}}(?:["']|\Z)|```|`{{1,2}}\Z){_TEXT.pattern}"""
 )
+_NAME = re.compile(rf"{NAME}+")
 _MAX_SPACE = 100
 
 # Frames that did not close are read again, as long as all that is read stays in proportion to the text.
@@ -37,7 +38,7 @@ _READ_CHARS_A_CHAR = 2
 
 
 class CallReader:
-    r"""Finds calls in text while it is written, in the forms that `call_prefix` shows.
+    r"""Finds calls in text while it is written, in the forms that `frames` shows.
 
     Text is returned as it comes. What may begin a call is held back until that is certain: a marker at most, or as much
     as `{"name": "`, the longest name and the key behind it. From there on the text is collected until the frame closes,
@@ -51,6 +52,7 @@ class CallReader:
         make_id: Makes the id of a call, from its place.
 
     Attributes:
+        tools: The bound tools.
         calls: The calls so far, in order.
         unknown_tools: Names called between markers that no bound tool has. Such calls are text.
 
@@ -66,7 +68,7 @@ class CallReader:
     def __init__(self, tools: Tools, *, make_id: Callable[[int], str]) -> None:
         self.calls: list[ToolCall] = []
         self.unknown_tools: list[str] = []
-        self._tools = tools
+        self.tools = tools
         self._make_id = make_id
         self._text = ""
         self._place = 0  # how far `_text` was read
@@ -76,9 +78,11 @@ class CallReader:
         self._read_chars = 0  # of all frames
         self._out: list[str | ToolCall] = []
         self._space: list[str] = []
+        self._is_start = True
         self._is_line_start = True
         self._has_text = False
         self._follows_call = False
+        self._last_calls: list[tuple[str, str]] = []  # of the last frame, if a marker began it
         self._closers: tuple[str, ...] = ()  # that may follow a call
         self._keeps_space = True
         self._backticks = 0  # that end the text so far
@@ -87,7 +91,7 @@ class CallReader:
         """Take the next characters, and return the text and the calls that are complete with them."""
         if not text:
             return []
-        if not self._tools:
+        if not self.tools:
             return [text]
         if self._frame is not None:
             self._pending.append(text)
@@ -118,6 +122,7 @@ class CallReader:
             or self._space
             or self._place < len(self._text)
             or "<" in text
+            or "[" in text
             or "\n" in text
             or "\r" in text
             or text[-1] == "`"
@@ -147,11 +152,32 @@ class CallReader:
             elif space := _SPACE.match(self._text, self._place):
                 self._add_space(space[0])
                 self._place = space.end()
-            elif text := (_LINE_TEXT if self._is_line_start else _TEXT).match(self._text, self._place):
-                self._add_text(text[0])
-                self._place = text.end()
-            elif not self._open_frame(is_closed=is_closed):
+            elif not self._read_text(is_closed=is_closed):
                 return
+
+    def _read_text(self, *, is_closed: bool) -> bool:
+        """Read text, or open a frame. Return False where more must be known."""
+        if self._is_start and self._opens_at_start(is_closed=is_closed):
+            return self._frame is not None
+        if text := (_LINE_TEXT if self._is_line_start else _TEXT).match(self._text, self._place):
+            self._add_text(text[0])
+            self._place = text.end()
+            return True
+        return self._open_frame(is_closed=is_closed)
+
+    def _opens_at_start(self, *, is_closed: bool) -> bool:
+        """Tell whether the answer begins with a call that nothing frames, or may do so. Open a frame if it does."""
+        word = _NAME.match(self._text, self._place)
+        if word is None or not self.tools.may_be_called(word[0], is_whole=word.end() < len(self._text) or is_closed):
+            return False
+        prefix = find_prefix(
+            self._text, self._place, self.tools, is_start=True, is_line_start=True, is_closed=is_closed
+        )
+        if prefix is None or (prefix is not UNDECIDED and not prefix.is_last):
+            return False
+        if prefix is not UNDECIDED:
+            self._frame = Frame(self._text, self._place, prefix)
+        return True
 
     def _open_frame(self, *, is_closed: bool) -> bool:
         """Open a frame where one begins, or else take one character as text. Return False where more must be known."""
@@ -160,7 +186,9 @@ class CallReader:
         # A marker right behind one or two backticks is quoted; behind three it is in a fence.
         if self._backticks not in (1, 2) and self._may_read(self._dropped_chars + place):
             is_line_start = self._is_line_start
-            prefix = find_prefix(text, place, self._tools, is_line_start=is_line_start, is_closed=is_closed)
+            prefix = find_prefix(
+                text, place, self.tools, is_start=False, is_line_start=is_line_start, is_closed=is_closed
+            )
         if prefix is UNDECIDED:
             return False
         if prefix is None:
@@ -178,7 +206,7 @@ class CallReader:
             if frame.first and not self._may_read(self._dropped_chars + closing.end, closing.start - frame.start):
                 break
             parts = self._parts(frame, closing.start, is_answer_end=False)
-            if frame.is_whole(parts):
+            if frame.is_whole(parts, closing):
                 self._take_frame(frame, parts, closing)
                 return True
             frame.first = frame.first or (parts, closing)
@@ -191,26 +219,33 @@ class CallReader:
         if frame.first and (closing or frame.closers):
             self._take_frame(frame, *frame.first)
         else:
-            end = len(self._text)
-            self._take_frame(frame, self._parts(frame, end, is_answer_end=True), Closing(end, end))
+            self._take_frame(frame, self._parts(frame, len(self._text), is_answer_end=True), None)
         return True
 
     def _parts(self, frame: Frame, end: int, *, is_answer_end: bool) -> list[FramePart]:
         self._read_chars += end - frame.start
-        return read_frame(self._text[frame.start : end], frame.prefix, self._tools, is_answer_end=is_answer_end)
+        return read_frame(self._text[frame.start : end], frame.prefix, self.tools, is_answer_end=is_answer_end)
 
     def _may_read(self, place: int, chars: int = 0) -> bool:
         """Tell whether to read more, `place` characters into the answer."""
         return self._read_chars + chars <= _READ_CHARS_FREE + _READ_CHARS_A_CHAR * place
 
-    def _take_frame(self, frame: Frame, parts: list[FramePart], closing: Closing) -> None:
+    def _take_frame(self, frame: Frame, parts: list[FramePart], closing: Closing | None) -> None:
         self._frame = None
-        if not parts:
+        self._is_start = False
+        rest = self._text[frame.start + parts[-1].end :] if parts and frame.prefix.is_last else ""
+        if not parts or rest.strip(" \t\r\n,"):
             self._add_text(self._text[frame.start])
             self._place = frame.start + 1
             return
         self._place = frame.start + parts[-1].end
+        made = [(part.name, part.text) for part in parts if part.is_call]
+        # LFM2 may repeat a call behind its end marker: https://github.com/vllm-project/vllm/pull/39243
+        is_echo = made == self._last_calls and self._follows_call and not frame.prefix.is_marked
+        self._last_calls = made if frame.prefix.is_marked else []
         for part in parts:
+            if part.is_call and is_echo:
+                continue
             if part.is_call:
                 index = len(self.calls)
                 self.calls.append(ToolCall(index, self._make_id(index), part.name, part.text, part.error))
@@ -220,9 +255,12 @@ class CallReader:
                 self._add_text(part.text)
         if not parts[-1].is_call:
             return
-        if not self._text[self._place : closing.start].strip():
+        self._closers = () if frame.closers else (CALL_END,)
+        if frame.closers and closing:
             closer = self._text[closing.start : closing.end]
             self._closers = frame.closers[frame.closers.index(closer) + 1 if closer in frame.closers else 0 :]
+            if behind := self._text[self._place : closing.start].strip():
+                self._add_text(behind)
             self._place = closing.end
         self._backticks = 0
         self._is_line_start = True
@@ -247,6 +285,7 @@ class CallReader:
         self._is_line_start = self._is_line_start or "\n" in space or "\r" in space
 
     def _add_text(self, text: str) -> None:
+        self._is_start = False
         if self._has_text or not self._follows_call:
             self._out += self._space
         self._space.clear()

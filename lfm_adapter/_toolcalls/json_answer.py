@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, parse
-from lfm_adapter._toolcalls.coercion import Coercion
-from lfm_adapter._toolcalls.loose_json import MAX_ANSWER_DEPTH, read_answer
-from lfm_adapter._toolcalls.schema import WorkBudget
+from lfm_adapter._toolcalls.loose_json import MAX_ANSWER_DEPTH, read_answer, write_json
+from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Keys, find_strings
+from lfm_adapter._toolcalls.schema import Coercion, WorkBudget, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JSONReader", "json_types", "read_json", "schema_problem"]
+__all__ = ["JSONReader", "answer_schema", "json_types", "read_arguments", "read_json", "schema_problem"]
 
 # What may follow the bracket that begins the JSON of an answer, and what may still become it. An object begins with a
 # key or is empty, so "{name}" in prose begins none; a list begins with what a list can hold.
-_BEGINS = {
-    "{": re.compile(r"""\{\s{0,200}(?:["'}#]|//|/\*|[A-Za-z_$][\w$-]{0,100}\s{0,200}:)"""),
-    "[": re.compile(r"""\[\s{0,200}(?:["'{\[\]#\d-]|//|/\*|true|false|null)"""),
-}
+_OBJECT = r"""\{\s{0,200}(?:["'`}#]|//|/\*|[A-Za-z_$][\w$-]{0,100}\s{0,200}:)"""
+_KEYED = (
+    r"""\{\s{0,200}(?:["'`](?P<key>[^"'`\n]{0,100}+)(?:["'`]|\n|.)|[}#]|//|/\*"""
+    r"""|(?P<bare>[A-Za-z_$][\w$-]{0,100})\s{0,200}:)"""
+)
+_LIST = r"""\[\s{0,200}(?:["'{\[\]#\d-]|//|/\*|true|false|null)"""
+_BEGINS = {"{": re.compile(_OBJECT), "[": re.compile(_LIST), "key": re.compile(_KEYED)}
 _MAY_BEGIN = {
     "{": re.compile(r"\{\s{0,200}(?:/|[A-Za-z_$][\w$-]{0,100}\s{0,200})?\Z"),
     "[": re.compile(r"\[\s{0,200}(?:/|[a-z]{0,4})?\Z"),
+    "key": re.compile(r"""\{\s{0,200}(?:/|[A-Za-z_$][\w$-]{0,100}\s{0,200}|["'`][^"'`\n]{0,100})?\Z"""),
 }
+_ANY_BEGIN = re.compile(rf"{_OBJECT}|\[")
+_decoder = json.JSONDecoder()
+_MAX_OBJECTS = 20  # of which one may be the answer
 _SPACE = re.compile(r"[ \t\n\r]+")
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[,\]} \t\n\r])")
 _COMMA = {"}": re.compile(r',[ \t\n\r]{0,200}(?=")'), "]": re.compile(r',[ \t\n\r]{0,200}(?=["\[{\-0-9tfn])')}
@@ -32,23 +40,36 @@ _STRING_PART = re.compile(r'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}
 # The quote that ends a key, or a value in an object or a list, is known by what follows it.
 _END_QUOTE = {
     ":": re.compile(r'"(?=[ \t\n\r]{0,200}:)'),
-    "}": re.compile(r'"(?=[ \t\n\r]{0,200}(?:\}|,[ \t\n\r]{0,200}"))'),
-    "]": re.compile(r'"(?=[ \t\n\r]{0,200}(?:\]|,[ \t\n\r]{0,200}["\[{\-0-9tfn]))'),
+    "}": re.compile(
+        r'"(?=[ \t\n\r]{0,200}(?:\}[ \t\n\r]{0,200}[,\]}`\n]|,[ \t\n\r]{0,200}"[^"\\\n]{0,100}"[ \t\n\r]{0,200}:))'
+    ),
+    "]": re.compile(
+        r'"(?=[ \t\n\r]{0,200}(?:\][ \t\n\r]{0,200}[,\]}`\n]|,[ \t\n\r]{0,200}(?:[\[{\-0-9tfn]'
+        r'|"[^"\\\n]{0,200}(?:[\\\n]|"[ \t\n\r]{0,200}[,\]]|[^"]{200}))))'
+    ),
 }
 _WHOLE_STRING = {closer: re.compile(r'"[^"\\\x00-\x1f]*' + quote.pattern) for closer, quote in _END_QUOTE.items()}
 _SIGN = re.compile(r"[}\]]|[:{\[][ \t\n\r]*")
 # What may go on as one of these.
-_UNDECIDED = re.compile(r'[-+.\w]{0,400}|"?[ \t\n\r]{0,200}(?:,[ \t\n\r]{0,200})?|\\(?:u[0-9a-fA-F]{0,3})?')
+_UNDECIDED = re.compile(
+    r'[-+.\w]{0,400}|"?[ \t\n\r]{0,200}(?:[,}\]][ \t\n\r]{0,200}(?:"[^"\\\n]{0,400}"?[ \t\n\r]{0,200})?)?'
+    r"|\\(?:u[0-9a-fA-F]{0,3})?"
+)
 
 
 class JSONReader:
     r"""Takes the text of an answer while it is written, and returns the JSON in it.
 
-    Text before the first bracket that can begin the JSON, and behind its end, is dropped. Strict JSON comes out byte
-    for byte while it is written. From the first irregularity on, the rest waits for the end and is read loosely.
+    Text before the first bracket that can begin the JSON, and behind its end, is dropped. Strict JSON whose first key
+    is one of the schema's comes out byte for byte while it is written. From the first irregularity on, the rest waits
+    for the end and is read loosely. Of several objects that waited, the first counts that fits the schema.
 
     Args:
         root: "{" where an object is wanted, "[" where a list is.
+        schema: What the JSON should fit; None for any.
+
+    Attributes:
+        problem: Why the JSON could not be read, or "".
 
     >>> reader = JSONReader()
     >>> reader.feed('Sure!\n```json\n{"name": "To') + reader.feed('m", "age": 3}\n``` Bye')
@@ -58,8 +79,12 @@ class JSONReader:
     '{"name": "Tom" }'
     """
 
-    def __init__(self, root: str = "{") -> None:
-        self._root = root
+    def __init__(self, root: str = "{", schema: Any = None) -> None:
+        self.problem = ""
+        self._coercion = Coercion(schema) if isinstance(schema, dict) else None
+        self._keys = keys_of([schema]) if self._coercion else Keys()
+        self._first_keys = frozenset(self._coercion.properties if self._coercion else ())
+        self._root = "key" if root == "{" and len(self._first_keys) > 1 else root
         self._json: list[str] = []  # what has come from the root on
         self._sent_chars = 0  # how much of it was returned
         self._held = ""  # the rest of it; before the root, what may begin it
@@ -78,12 +103,18 @@ class JSONReader:
         data, place = self._held + text, 0
         if self._wants == "start":
             root = _BEGINS[self._root].search(data) or _MAY_BEGIN[self._root].search(data)
+            if self._root == "key" and (list_at := data.find("[")) >= 0 and (root is None or list_at < root.start()):
+                self._wants = "rest"  # a list may be what the object should hold
+                self._json.append(data[list_at:])
+                return ""
             text = data = self._held = data[root.start() :] if root else ""
             if root is None or root.re is _MAY_BEGIN[self._root]:
                 return ""
-            self._wants = "value"
+            # An object that begins with another key may be an example, or the schema.
+            is_other = self._root == "key" and (root["key"] or root["bare"]) not in self._first_keys
+            self._wants = "rest" if is_other else "value"
         self._json.append(text)
-        while self._wants != "nothing":
+        while self._wants not in ("nothing", "rest"):
             end = self._token(data, place)
             if end is None:
                 is_control = self._string and data[place : place + 1] not in ("", '"', "\\")
@@ -104,8 +135,38 @@ class JSONReader:
         if self._wants in ("start", "nothing"):
             return ""
         self._wants = "nothing"
-        found = read_answer("".join(self._json), strict_until=self._sent_chars, closes=not cut_off)
-        return found[self._sent_chars :]
+        text = "".join(self._json)
+        found, end = self._read(text, cut_off=cut_off)
+        coercion = self._coercion
+        if self._sent_chars or cut_off or coercion is None:
+            return text[self._sent_chars :] if found is None else found[self._sent_chars :]
+        first, problem = text if found is None else found, self.problem
+        for _ in range(_MAX_OBJECTS):
+            self.problem = ""
+            if found is not None and (fitting := _fitting(found, coercion)) is not None:
+                return fitting
+            begin = _ANY_BEGIN.search(text, max(1, end))
+            if begin is None:
+                break
+            text = text[begin.start() :]
+            found, end = self._read(text, cut_off=False)
+        self.problem = problem
+        return first
+
+    def _read(self, text: str, *, cut_off: bool) -> tuple[str | None, int]:
+        """Return as JSON what begins a text, or None where its strings are ambiguous, and the place behind it."""
+        try:
+            _, end = _decoder.raw_decode(text)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if text[end : end + 1] not in ('"', "'"):
+                return text[:end], end
+        strings = find_strings(text, 0, self._keys, strict_until=self._sent_chars)
+        if strings.is_ambiguous and not cut_off:
+            self.problem = f"the answer is not JSON: {AMBIGUOUS}"
+            return None, 1
+        return read_answer(text, strings, closes=not cut_off)
 
     def _token(self, data: str, place: int) -> int | None:
         """Return the place behind the next part of strict JSON, or None where no such part is certain."""
@@ -146,14 +207,38 @@ class JSONReader:
         return None if sign is None else sign.end()
 
 
-def read_json(text: str, *, root: str = "{", cut_off: bool = False) -> str | None:
+def _fitting(found: str, coercion: Coercion) -> str | None:
+    """Return JSON that fits the schema, or None. What is only of another type stays as it was written."""
+    value = parse(found)
+    fitting, budget = coercion.coerced(value, coercion.schema), WorkBudget()
+    if coercion.checker.problem(fitting, budget) is not None:
+        return None
+    is_same = isinstance(value, dict) and value.keys() == fitting.keys()
+    return found if is_same or value == fitting else write_json(fitting)
+
+
+def read_json(text: str, *, root: str = "{", cut_off: bool = False, schema: Any = None) -> str | None:
     """Return the JSON in an answer, as `JSONReader` finds and repairs it, or None.
 
     >>> read_json('The cat: {"name": "Tom", "age": 3')
     '{"name": "Tom", "age": 3}'
     """
-    reader = JSONReader(root)
+    reader = JSONReader(root, schema)
     return (reader.feed(text) + reader.close(cut_off=cut_off)) or None
+
+
+def read_arguments(text: str, schema: Any) -> str | None:
+    """Return the arguments of a tool as JSON, where a text holds them and they fit its schema.
+
+    >>> read_arguments('Sure: {"age": "3"}', {"type": "object", "properties": {"age": {"type": "integer"}}})
+    '{"age": 3}'
+    """
+    value = parse(read_json(text, schema=schema) or "")
+    coercion, budget = Coercion(schema), WorkBudget()
+    if not isinstance(value, dict) or (value and coercion.properties.keys().isdisjoint(value)):
+        return None
+    arguments = coercion.coerced(value, schema, budget)
+    return write_json(arguments) if coercion.checker.problem(arguments, budget) is None else None
 
 
 def json_types(response_format: Mapping[str, Any]) -> frozenset[str]:
@@ -164,7 +249,7 @@ def json_types(response_format: Mapping[str, Any]) -> frozenset[str]:
     """
     if response_format.get("type") == "json_object":
         return frozenset({"object"})
-    schema = _schema(response_format)
+    schema = answer_schema(response_format)
     return Coercion(schema).types(schema)
 
 
@@ -181,11 +266,12 @@ def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
         return "the answer is not JSON"
     if response_format.get("type") == "json_object":
         return None if isinstance(value, dict) else "the answer is not a JSON object"
-    schema = _schema(response_format)
+    schema = answer_schema(response_format)
     coercion, budget = Coercion(schema), WorkBudget()
     problem = coercion.checker.problem(coercion.coerced(value, schema, budget), budget)
     return None if problem is None else f"the JSON does not fit the schema: {problem}"
 
 
-def _schema(response_format: Mapping[str, Any]) -> Any:
+def answer_schema(response_format: Mapping[str, Any]) -> Any:
+    """Return the JSON schema that an answer must fit, or None."""
     return as_dict(response_format.get("json_schema")).get("schema")

@@ -1,8 +1,8 @@
 """Reads JSON and Python values as models write them, and rewrites them as JSON. Nothing is evaluated.
 
-One reader serves tool calls and answers. It takes either kind of quotes, unescaped quotes and line breaks in strings,
-Python's constants, tuples and sets, comments, missing and extra commas, and brackets that were left open. Strict JSON
-comes out byte for byte.
+One reader serves tool calls and answers. It takes either kind of quotes, line breaks in strings, Python's constants,
+tuples and sets, comments, missing and extra commas, and brackets that were left open. Where strings end, `quotes` says.
+Strict JSON comes out byte for byte.
 """
 
 from __future__ import annotations
@@ -11,15 +11,95 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lfm_adapter._toolcalls.loose_tokens import SPACE, Style, after, read_bare, read_string
+if TYPE_CHECKING:
+    from lfm_adapter._toolcalls.quotes import Strings
 
-__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "UNREADABLE", "LooseValue", "read_answer", "read_value"]
+__all__ = [
+    "MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "after", "read_answer", "read_string",
+    "read_value", "write_json",
+]  # fmt: skip
 
 MAX_DEPTH = 64  # of lists and objects in an argument
 MAX_ANSWER_DEPTH = 500  # in an answer; what is deeper is dropped, as no parser would take it
 UNREADABLE: Final = object()
+SPACE = re.compile(r"\s*")
+
+
+def after(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Return the place behind a match of `pattern`, or `place` where it does not match."""
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def write_json(value: Any) -> str:
+    """Return a value as JSON in which surrogates are escaped, for UTF-8 has none."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _encode(value))
+
+
+class LooseString(NamedTuple):
+    """A string: its characters as JSON has them between quotes, the place behind it, and whether it was closed."""
+
+    json: str
+    end: int
+    is_closed: bool
+
+
+_UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
+_IRREGULAR = re.compile(
+    r"""\\(?:(?P<json>["\\/bfnrt]|u[0-9a-fA-F]{4})|x(?P<two>HH)|(?P<same>['`])|(?P<none>\n)
+        |(?P<python>U(?P<eight>HHHHHHHH)|(?P<octal>[0-7]{1,3})|[av]))|["\\\x00-\x1f]""".replace("H", "[0-9a-fA-F]"),
+    re.VERBOSE,
+)
+# A path of Windows whose backslashes are not escaped. One of a share has some that no escape has.
+_PART = r"""[^\\/:*?"'<>|\r\n]"""
+_WINDOWS_PATH = re.compile(
+    rf"""(?!.*\\u[0-9a-fA-F]{{4}})(?:[A-Za-z]:|(?=.*[^\\]\\[^\\"/bfnrtux0-9])\\\\{_PART}+)(?:\\{_PART}+)+\\?"""
+)
+
+
+def read_string(text: str, place: int, strings: Strings, *, is_answer: bool = False) -> LooseString:
+    """Read the string whose first quote is at `place`."""
+    quote = text[place]
+    end = strings.ends.get(place)
+    if end is None:
+        match = _UP_TO_QUOTE[quote].match(text, place + 1)
+        end = place + 1 if match is None else match.end()
+    length = 3 if end >= place + 3 and text.startswith(quote * 3, place) and text.startswith(quote * 3, end) else 1
+    written = text[place + length : end]
+    if quote == '"' == written[:1] and written.count('"') == 1:  # the first quote was doubled
+        written = written[1:]
+    is_closed = end < len(text)
+    if not is_answer and _WINDOWS_PATH.fullmatch(written):
+        found = _encode(written)[1:-1]
+    elif is_answer:
+        found = _IRREGULAR.sub(_mended_in_answer, written)
+    else:
+        found = _IRREGULAR.sub(_mended, written)
+    return LooseString(found, end + length * is_closed, is_closed)
+
+
+def _mended(match: re.Match[str]) -> str:
+    """Return as JSON an escape, or what has to be one. A backslash that escapes nothing is kept."""
+    if match["json"]:
+        return match[0]
+    if digits := match["two"] or match["eight"]:
+        number = int(digits, 16)
+        return write_json(chr(number) if number < 0x110000 else match[0])[1:-1]
+    if match["octal"]:
+        return write_json(chr(int(match["octal"], 8)))[1:-1]
+    if match["same"] or match["none"]:
+        return match["same"] or ""
+    return _encode({"\\a": "\a", "\\v": "\v"}.get(match[0], match[0]))[1:-1]
+
+
+def _mended_in_answer(match: re.Match[str]) -> str:
+    return _encode(match[0])[1:-1] if match["python"] else _mended(match)
 
 
 class LooseValue(NamedTuple):
@@ -27,14 +107,14 @@ class LooseValue(NamedTuple):
 
     json: str
     end: int  # the place behind it
-    is_whole: bool = True  # all of it is part of one value, and nothing was left open
+    is_whole: bool = True  # all of it is part of one value, and no bracket was left open
     is_in_string: bool = False  # the text ends within a string
 
     @property
     def value(self) -> Any:
         """What it says, or `UNREADABLE`."""
         try:
-            return _decoder.decode(self.json) if self.is_whole else UNREADABLE
+            return _decoder.decode(f'{self.json}"' if self.is_in_string else self.json) if self.is_whole else UNREADABLE
         except (ValueError, RecursionError):
             return UNREADABLE
 
@@ -48,8 +128,38 @@ def _finite(written: str) -> float:
 
 _decoder = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 _SPACE = re.compile(r"\s+")
-_COMMENT = re.compile(r"(?:#|//)[^\n]*|/\*(?:(?!\*/).)*(?:\*/)?", re.DOTALL)
+_COMMENT = re.compile(r"#[^\n]*")
+_ANSWER_COMMENT = re.compile(r"(?:#|//)[^\n]*|/\*(?:(?!\*/).)*(?:\*/)?", re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
+_CONSTANTS = {"true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null"}
+_ANSWER_CONSTANTS = _CONSTANTS | {"undefined": "null", "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
+_WORD = re.compile(r"[\w$-]+")
+_WORDS = re.compile(r"""[\w$-][^\s,{}\[\]()"':]*(?:[^\S\n]+[^\s,{}\[\]()"':]+(?!\s*:))*""")
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,64})|(?P<whole>[0-9][0-9_]*)?(?P<fraction>\.[0-9]*)?"
+    r"(?P<exponent>[eE][+-]?[0-9]+)?)(?![\w$.+-])"
+)
+# Where a key must follow a comma: 1,500.50
+_GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3}){1,6}(?:\.[0-9]+)?(?=\s{0,100}[,}])")
+
+
+def _read_number(text: str, place: int) -> tuple[str, int]:
+    """Return a number as JSON writes it, or "", and the place behind it.
+
+    Python also has "+1", ".5", "5.", "1_000" and "0x1f", and LFMs write "007".
+    """
+    match = _NUMBER.match(text, place)
+    if match is None:
+        return "", place
+    sign = match["sign"].strip("+")
+    if match["hex"]:
+        return f"{sign}{int(match['hex'], 16)}", match.end()
+    whole, fraction = match["whole"] or "", match["fraction"] or ""
+    if not whole and len(fraction) < 2:
+        return "", place
+    digits = whole.replace("_", "").lstrip("0") or "0"
+    written = f"{sign}{digits}{f'{fraction}0' if fraction == '.' else fraction}{match['exponent'] or ''}"
+    return written, match.end()
 
 
 @dataclass(slots=True)
@@ -67,13 +177,13 @@ _UNREAD_RUN = re.compile(r"""[^"'()\[\]{},]+|,""")
 class _Reader:
     """Rewrites one value token by token."""
 
-    def __init__(self, text: str, place: int, style: Style, *, ends: str = "", strict_until: int = 0) -> None:
+    def __init__(self, text: str, place: int, strings: Strings, *, ends: str = "", is_answer: bool = False) -> None:
         self._text = text
         self._place = place
-        self._style = style
-        self._is_answer = style is Style.ANSWER
+        self._strings = strings
+        self._is_answer = is_answer
+        self._quotes = "\"'`" if is_answer else "\"'"
         self._ends = ends
-        self._strict_until = strict_until
         self._out: list[str] = []
         self._comma: list[str] = []  # a comma and the white space behind it, until something follows
         self._open: list[_OpenBracket] = []
@@ -95,8 +205,7 @@ class _Reader:
                 self._token(char)
             else:
                 self._skip_token(char)
-        is_whole = self._is_clean and not self._open and not self._is_in_string
-        return LooseValue("".join(self._out), self._place, is_whole, self._is_in_string)
+        return LooseValue("".join(self._out), self._place, self._is_clean and not self._open, self._is_in_string)
 
     def close(self) -> str:
         """Close what was left open, and return the JSON."""
@@ -109,7 +218,7 @@ class _Reader:
         if space := _SPACE.match(self._text, self._place):
             (self._comma or self._out).append(space[0])
             self._place = space.end()
-        elif char in "\"'":
+        elif char in self._quotes:
             self._string()
         elif char in "{[(":
             self._opener(char)
@@ -123,7 +232,7 @@ class _Reader:
     def _skip_token(self, char: str) -> None:
         """Take a part of a value that cannot be read, of which only the end matters."""
         if char in "\"'":
-            found = read_string(self._text, self._place, self._style)
+            found = read_string(self._text, self._place, self._strings)
             self._place, self._is_in_string = found.end, not found.is_closed
         elif run := _UNREAD_RUN.match(self._text, self._place):
             self._place = run.end()
@@ -143,8 +252,7 @@ class _Reader:
         self._is_clean = self._is_answer
 
     def _string(self) -> None:
-        strict_until = len(self._text) if self._is_at_answer_key() else self._strict_until
-        found = read_string(self._text, self._place, self._style, strict_until=strict_until)
+        found = read_string(self._text, self._place, self._strings, is_answer=self._is_answer)
         if not self._joins(found.json):
             self._put(f'"{found.json}"' if found.is_closed else f'"{found.json}')
         self._place = found.end
@@ -152,7 +260,7 @@ class _Reader:
 
     def _joins(self, string: str) -> bool:
         """Join a string to the one before it, as Python does."""
-        if self._style is not Style.PYTHON or self._wants not in ("comma", "nothing"):
+        if self._is_answer or self._wants not in ("comma", "nothing"):
             return False
         while self._out and self._out[-1].isspace():
             self._out.pop()
@@ -163,7 +271,7 @@ class _Reader:
 
     def _opener(self, char: str) -> None:
         self._place += 1
-        if self._is_answer and (self._is_at_answer_key() or char == "("):
+        if self._is_answer and self._is_at_answer_key():
             return  # as the second in "{{"
         if self._is_answer and len(self._open) >= MAX_ANSWER_DEPTH:
             self._place = len(self._text)
@@ -225,17 +333,31 @@ class _Reader:
 
     def _bare(self) -> None:
         """Take what has no quotes: numbers, words, comments. All else is dropped."""
-        if comment := _COMMENT.match(self._text, self._place):
-            # In Python, "//" divides.
-            if self._style is Style.PYTHON and comment[0][0] != "#":
-                self._spoil()
+        if comment := (_ANSWER_COMMENT if self._is_answer else _COMMENT).match(self._text, self._place):
             self._place = comment.end()
             return
-        written, self._place = read_bare(self._text, self._place, self._style, is_key=self._is_at_answer_key())
+        written, self._place = self._read_bare(self._text, self._place)
         if written:
             self._put(written)
         else:
             self._spoil()
+
+    def _read_bare(self, text: str, place: int) -> tuple[str, int]:
+        """Return as JSON what has no quotes, "" where it says nothing, and the place behind it."""
+        is_key = self._is_at_answer_key()
+        number, end = _read_number(text, place)
+        is_member = self._is_answer and not is_key and self._open and self._open[-1].is_object
+        if is_member and (grouped := _GROUPED.match(text, place)):
+            number, end = grouped[0].replace(",", ""), grouped.end()
+        if number:
+            return f'"{number}"' if is_key else number, end
+        word = _WORD.match(text, place) if is_key or not self._is_answer else _WORDS.match(text, place)
+        if word is None:
+            return "", place + 1
+        constant = (_ANSWER_CONSTANTS if self._is_answer else _CONSTANTS).get(word[0])
+        if constant and not is_key:
+            return constant, word.end()
+        return write_json(word[0]) if self._is_answer else "", word.end()
 
     def _put(self, written: str) -> None:
         """Write a key or a value, and before it what is missing."""
@@ -260,7 +382,7 @@ class _Reader:
     def _to_list(self) -> None:
         """Take the innermost object for a set, which becomes a list."""
         last = self._open[-1]
-        if last.has_colon or self._style is not Style.PYTHON:
+        if last.has_colon:
             self._spoil()
         last.is_object = False
         self._out[last.start] = "["
@@ -274,10 +396,10 @@ class _Reader:
         return "key" if self._open[-1].is_object else "value"
 
 
-def read_value(text: str, place: int, ends: str, style: Style) -> LooseValue:
+def read_value(text: str, place: int, ends: str, strings: Strings) -> LooseValue:
     """Read a value of a call, up to the end of the text or one of `ends` outside of quotes and brackets."""
     # What is strict JSON anyway is read in C.
-    if text[place : place + 1] in ("[", "{"):
+    if not strings.ends and text[place : place + 1] in ("[", "{"):
         try:
             _, end = _decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
@@ -285,16 +407,17 @@ def read_value(text: str, place: int, ends: str, style: Style) -> LooseValue:
         else:
             behind = after(SPACE, text, end)
             is_shallow = text.count("[", place, end) + text.count("{", place, end) <= MAX_DEPTH
-            if is_shallow and (behind == len(text) or text[behind] in ends):
+            has_escape = text.find("\\", place, end) >= 0  # it may be one of a path
+            if is_shallow and not has_escape and (behind == len(text) or text[behind] in ends):
                 return LooseValue(text[place:end], behind)
-    return _Reader(text, place, style, ends=ends).read()
+    return _Reader(text, place, strings, ends=ends).read()
 
 
-def read_answer(text: str, *, strict_until: int = 0, closes: bool = True) -> str:
-    """Return as JSON all that can be read of the object or list with which a text begins, closed if `closes`.
+def read_answer(text: str, strings: Strings, *, closes: bool = True) -> tuple[str, int]:
+    """Return as JSON all that can be read of the object or list with which a text begins, and the place behind it.
 
-    Before `strict_until`, any quote that is not escaped closes a string.
+    What was left open is closed if `closes`.
     """
-    reader = _Reader(text, 0, Style.ANSWER, strict_until=strict_until)
+    reader = _Reader(text, 0, strings, is_answer=True)
     read = reader.read()
-    return reader.close() if closes else read.json
+    return reader.close() if closes else read.json, read.end

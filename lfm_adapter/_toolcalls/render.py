@@ -1,23 +1,148 @@
-"""Writes tools, calls, results and schemas as text, for models without a native form for them."""
+"""Writes tools, calls, results and schemas as text, for models without a native form for them.
+
+LFM2 and LFM2.5: https://docs.liquid.ai/lfm/key-concepts/tool-use. LFM3 writes XML. What LFM-3B and the other first LFMs
+were trained on was never published; they are shown calls in JSON between tags, which many models know.
+"""
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from lfm_adapter._json import as_dict, as_text, dicts, parse
-from lfm_adapter._toolcalls.dialects import dialect_of, escaped
 from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
-from lfm_adapter._toolcalls.loose_tokens import write_json
+from lfm_adapter._toolcalls.loose_json import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from lfm_adapter._toolcalls.dialects import Dialect
     from lfm_adapter._toolcalls.tools import Tools
     from lfm_adapter.types import JSONDict, ToolDialect
 
 __all__ = ["repair_calls", "repair_schema", "with_schema", "with_tools"]
+
+
+# The arguments of a call, or their text where they are not a JSON object.
+_Arguments: TypeAlias = "dict[str, Any] | str"
+
+_KEYWORD = re.compile(r"[^\W\d]\w*")
+_TAG_NAME = re.compile(r"[\w.-]+")
+_PLAIN_TEXT = re.compile(r"""(?!".*"\Z)[^<\n](?:[^<]*[^<\n])?""", re.DOTALL)
+_PLAIN_WORD = re.compile(r"[^\W\d](?:[^<]*[^<\s])?")
+_LITERALS = frozenset({"true", "false", "null", "none", "nan", "infinity", "inf"})
+
+
+def _escaped(text: str) -> str:
+    r"""Return JSON without markers: "<" is written `\u003c`."""
+    return text.replace("<", "\\u003c")
+
+
+def _json_call(name: str, arguments: _Arguments, _tools: Tools) -> str:
+    return _escaped(f'{{"name": {write_json(name)}, "arguments": {write_json(arguments)}}}')
+
+
+def _python_call(name: str, arguments: _Arguments, tools: Tools) -> str:
+    return _lfm2_call(name, arguments, tools, _python)
+
+
+def _template_call(name: str, arguments: _Arguments, tools: Tools) -> str:
+    return _lfm2_call(name, arguments, tools, _python_or_json)
+
+
+def _lfm2_call(name: str, arguments: _Arguments, tools: Tools, write: Callable[[Any], str]) -> str:
+    if isinstance(arguments, str) or not _TAG_NAME.fullmatch(name) or not all(map(_KEYWORD.fullmatch, arguments)):
+        return _json_call(name, arguments, tools)
+    given = ", ".join(f"{key}={write(value)}" for key, value in arguments.items())
+    return f"{name}({given})"
+
+
+def _python(value: Any) -> str:
+    """Return a JSON value as Python writes it."""
+    match value:
+        case str():
+            return write_json(value).replace("<", "\\x3c")
+        case list():
+            return f"[{', '.join(map(_python, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{_python(key)}: {_python(member)}' for key, member in value.items())}}}"
+    return repr(value)
+
+
+def _python_or_json(value: Any) -> str:
+    return _escaped(write_json(value)) if isinstance(value, dict | list) else _python(value)
+
+
+def _xml_call(name: str, arguments: _Arguments, tools: Tools) -> str:
+    if isinstance(arguments, str) or not all(map(_TAG_NAME.fullmatch, (name, *arguments))):
+        return _json_call(name, arguments, tools)
+    parameters = (
+        f"<parameter={key}>{_xml(value, is_text=tools.argument_types(name, key) == {'string'})}</parameter>"
+        for key, value in arguments.items()
+    )
+    return f"<function={name}>{''.join(parameters)}</function>"
+
+
+def _xml(value: Any, *, is_text: bool) -> str:
+    """Return a value for a tag: a string as it is, where it can be nothing else, all else as JSON."""
+    if isinstance(value, str):
+        is_plain = _PLAIN_WORD.fullmatch(value) and value.lower() not in _LITERALS
+        if is_plain or (is_text and _PLAIN_TEXT.fullmatch(value)):
+            return value
+    return _escaped(write_json(value))
+
+
+class _Dialect(NamedTuple):
+    """One way to write tools, calls and results: what comes before, between and behind them."""
+
+    manual: str  # says how to write a call
+    call: Callable[[str, _Arguments, Tools], str]
+    tools: tuple[str, str, str] = ("You have these tools, one on each line:\n<tools>\n", "\n", "\n</tools>")
+    calls: tuple[str, str, str] = ("<tool_call>", "</tool_call>\n<tool_call>", "</tool_call>")
+    result: tuple[str, str] = ("<tool_response>", "</tool_response>")
+
+    def write_tools(self, definitions: Sequence[JSONDict]) -> str:
+        """Return the definitions of tools as text."""
+        start, between, end = self.tools
+        return f"{start}{between.join(_escaped(write_json(definition)) for definition in definitions)}{end}"
+
+    def write_calls(self, calls: Iterable[tuple[str, _Arguments]], tools: Tools) -> str:
+        """Return calls as text, each given by the tool's name and the arguments."""
+        start, between, end = self.calls
+        return f"{start}{between.join(self.call(name, arguments, tools) for name, arguments in calls)}{end}"
+
+
+_LFM2_MANUAL = (
+    'To call a tool, write <|tool_call_start|>[name(argument="value")]<|tool_call_end|>. '
+    "Results follow in <|tool_response_start|><|tool_response_end|>."
+)
+_DIALECTS = {
+    "lfm2": _Dialect(
+        _LFM2_MANUAL,
+        _python_call,
+        tools=("List of tools: <|tool_list_start|>[", ", ", "]<|tool_list_end|>"),
+        calls=("<|tool_call_start|>[", ", ", "]<|tool_call_end|>"),
+        result=("<|tool_response_start|>", "<|tool_response_end|>"),
+    ),
+    # Its template shows no markers around the list: https://huggingface.co/LiquidAI/LFM2.5-1.2B-Instruct
+    "lfm2.5": _Dialect(
+        _LFM2_MANUAL,
+        _template_call,
+        tools=("List of tools: [", ", ", "]"),
+        calls=("<|tool_call_start|>[", ", ", "]<|tool_call_end|>"),
+        result=("<|tool_response_start|>", "<|tool_response_end|>"),
+    ),
+    "lfm3": _Dialect(
+        "To call a tool, write <tool_call><function=name><parameter=argument>value</parameter></function></tool_call>, "
+        "with a parameter for each argument. Results follow in <tool_response></tool_response>.",
+        _xml_call,
+    ),
+    "none": _Dialect(
+        'To call a tool, write <tool_call>{"name": "name", "arguments": {"argument": "value"}}</tool_call>. '
+        "Results follow in <tool_response></tool_response>.",
+        _json_call,
+    ),
+}
 
 
 def with_tools(
@@ -42,8 +167,8 @@ def with_tools(
         parallel: Whether several calls may be made at once.
         plain_text: Whether an answer without a call is to be plain text, and not what `with_schema` asks for.
     """
-    spoken = dialect_of(dialect)
-    rewritten = list(_history(list(escape_messages(messages)), spoken))
+    spoken = _DIALECTS[dialect or "none"]
+    rewritten = list(_history(list(escape_messages(messages)), spoken, tools))
     if not tools:
         return rewritten
     demand = _demand(choice, parallel=parallel, plain_text=plain_text)
@@ -67,7 +192,7 @@ def with_schema(
         demand = f"{demand} It must be one JSON object."
     else:
         purpose = f" ({described['description']})" if described.get("description") else ""
-        demand = f"{demand} It must fit this JSON schema{purpose}:\n{escaped(write_json(described['schema']))}"
+        demand = f"{demand} It must fit this JSON schema{purpose}:\n{_escaped(write_json(described['schema']))}"
     return _with_system_text(list(escape_messages(messages, turns_only=True)), demand)
 
 
@@ -99,7 +224,7 @@ def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
     return f"You must {verb} {count} {wanted} now. Write nothing else."
 
 
-def _history(messages: Sequence[Mapping[str, Any]], spoken: Dialect) -> Iterator[JSONDict]:
+def _history(messages: Sequence[Mapping[str, Any]], spoken: _Dialect, tools: Tools) -> Iterator[JSONDict]:
     """Yield messages in which calls and results are text.
 
     Results that follow each other share a message. They come in the order of the calls: a name alone would not show
@@ -113,12 +238,12 @@ def _history(messages: Sequence[Mapping[str, Any]], spoken: Dialect) -> Iterator
         for message in group:
             if message.get("tool_calls"):
                 names.clear()
-                yield _with_calls(message, names, spoken)
+                yield _with_calls(message, names, spoken, tools)
             else:
                 yield dict(message)
 
 
-def _results(messages: list[Mapping[str, Any]], names: dict[str, str], spoken: Dialect) -> JSONDict:
+def _results(messages: list[Mapping[str, Any]], names: dict[str, str], spoken: _Dialect) -> JSONDict:
     order = {call_id: place for place, call_id in enumerate(names)}
     ordered = sorted(messages, key=lambda message: order.get(str(message.get("tool_call_id")), len(order)))
     content, *others = (_result(message, names, spoken) for message in ordered)
@@ -127,7 +252,7 @@ def _results(messages: list[Mapping[str, Any]], names: dict[str, str], spoken: D
     return {"role": "user", "content": content}
 
 
-def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: Dialect) -> JSONDict:
+def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: _Dialect, tools: Tools) -> JSONDict:
     calls = []
     for call in dicts(message["tool_calls"]):
         function = as_dict(call.get("function"))
@@ -137,10 +262,10 @@ def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: Diale
         arguments = parse(written) if isinstance(written, str) and written.strip() else (written or {})
         calls.append((name, arguments if isinstance(arguments, dict) else as_text(written)))
     plain = {key: value for key, value in message.items() if key != "tool_calls"}
-    return {**plain, "content": _appended(message.get("content"), spoken.write_calls(calls), "\n")}
+    return {**plain, "content": _appended(message.get("content"), spoken.write_calls(calls, tools), "\n")}
 
 
-def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialect) -> Any:
+def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: _Dialect) -> Any:
     """Return the content of a message that tells a result: text, or parts where it has images."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [content]
@@ -151,7 +276,7 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: Dialec
     result = text if isinstance(parse(text), dict | list) else write_json(text)
     named = f'"name": {write_json(name)}, ' if name else ""
     start, end = spoken.result
-    rendered = start + escaped(f'{{{named}"result": {result}}}') + end
+    rendered = start + _escaped(f'{{{named}"result": {result}}}') + end
     images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
     return [{"type": "text", "text": rendered}, *images] if images else rendered
 

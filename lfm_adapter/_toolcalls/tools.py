@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict
-from lfm_adapter._toolcalls.coercion import Coercion
-from lfm_adapter._toolcalls.schema import schema_error
+from lfm_adapter._toolcalls.quotes import Keys
+from lfm_adapter._toolcalls.schema import Coercion, keys_of, schema_error
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tools"]
 
+_CALL_KEYS = ("name", "function", "tool", "arguments", "parameters", "args", "id", "type")
 _NOT_IN_AN_IDENTIFIER = re.compile(r"\W")
 
 
@@ -81,13 +83,32 @@ class Tools:
         """Return the tool that a name in Python's form means, or None."""
         return written if written in self.names else self._identifiers.get(written)
 
+    @cached_property
+    def keys(self) -> Keys:
+        """What the objects in the calls may have as keys."""
+        return keys_of([tool["parameters"] for tool in self.definitions], _CALL_KEYS)
+
+    def call_keys(self, written: str) -> Keys | None:
+        """Return the names of the arguments of the tool that a name in Python's form means, or None."""
+        name = self.called(written)
+        if name is None:
+            return None
+        properties = self._coercions[name].properties
+        return Keys(frozenset(filter(None, properties)), is_open=len(properties) == 1 or bool(properties[None][0]))
+
+    def may_be_called(self, written: str, *, is_whole: bool) -> bool:
+        """Tell whether a tool has this name in Python's form, or one that begins so."""
+        if is_whole:
+            return self.called(written) is not None
+        return any(name.startswith(written) for name in (*self.names, *self._identifiers))
+
     def has_argument(self, name: str, key: str) -> bool:
         """Tell whether the schema of a tool names an argument."""
         return key in self._coercions[name].properties
 
     def argument_types(self, name: str, key: str) -> frozenset[str]:
-        """Return the JSON types that an argument may have; none where the schema does not say."""
-        return self._argument(name, key)[1]
+        """Return the JSON types that an argument may have; none where no schema says."""
+        return self._argument(name, key)[1] if name in self.names else frozenset()
 
     def coerced(self, name: str, key: str, value: Any, budget: WorkBudget) -> Any:
         """Return the value of one argument in a type that the schema admits, where nothing is lost by it."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["chat", "embedding", "decisions"]
 Status: TypeAlias = Literal["live", "retired", "preview", "unknown"]
-ToolDialect: TypeAlias = Literal["none", "lfm2", "lfm3"]
+ToolDialect: TypeAlias = Literal["none", "lfm2", "lfm2.5", "lfm3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,9 @@ class ModelCard:
             (https://openrouter.ai/docs/api-reference/parameters).
         default_parameters: Sampling parameters that OpenRouter applies by default.
         capabilities: What it supports natively.
-        tool_dialect: The form of its tool calls in text: "lfm2" is a Pythonic list between `<|tool_call_start|>` and
-            `<|tool_call_end|>`, "lfm3" is XML, "none" means it has none; None if unknown.
+        tool_dialect: The form of its tool calls in text: "lfm2" and "lfm2.5" are Pythonic lists between
+            `<|tool_call_start|>` and `<|tool_call_end|>`, "lfm2.5" with objects as JSON, "lfm3" is XML, "none" means it
+            has none; None if unknown.
         license: The license of the weights.
         provider: The provider that serves it, if there is exactly one.
         quantization: Its quantization, if there is exactly one.

@@ -364,7 +364,7 @@ OTHER_FORMS = _cases(
         "XML with a string in quotes",
         {
             "text": '<tool_call><function=get_weather><parameter=city>"Paris"</parameter></function></tool_call>',
-            "calls": (PARIS,),
+            "calls": (weather('"Paris"'),),
         },
     ),
     ("XML without arguments", {"text": "<tool_call><function=ping></function></tool_call>", "calls": (("ping", {}),)}),
@@ -565,6 +565,155 @@ OTHER_FORMS = _cases(
 )
 
 
+UNESCAPED = _cases(
+    (
+        "two calls in a string",
+        lfm2("[run(code='show('a'), hide('b')')]", calls=(run(code="show('a'), hide('b')"),), source=LLAMA_ESCAPES),
+    ),
+    ("named arguments in a string", lfm2("[run(code='g(p='a', q='b')')]", calls=(run(code="g(p='a', q='b')"),))),
+    (
+        "named arguments in a string, the last empty",
+        lfm2("[run(code='axis(x, title='', grid='')')]", calls=(run(code="axis(x, title='', grid='')"),)),
+    ),
+    (
+        "names of the tool's own arguments in a string",
+        lfm2("[run(code='run(code='a', command='b')')]", calls=(run(code="run(code='a', command='b')"),)),
+    ),
+    (
+        "two lines in a string",
+        lfm2(r"[run(code='show('a')\nhide('b')')]", calls=(run(code="show('a')\nhide('b')"),)),
+    ),
+    (
+        "quoted words in a command",
+        lfm2("[run(command='tr 'x' 'y z' < f', timeout=2)]", calls=(run(command="tr 'x' 'y z' < f", timeout=2),)),
+    ),
+    (
+        "quotes in both of two calls",
+        lfm2(
+            "[run(code='show('a')'), run(code='show('b')', timeout=1)]",
+            calls=(run(code="show('a')"), run(code="show('b')", timeout=1)),
+        ),
+    ),
+    (
+        "one quote in both of two calls",
+        lfm2("[run(code='a 'b'), run(command='c 'd')]", calls=(run(code="a 'b"), run(command="c 'd"))),
+    ),
+    (
+        "double quotes in an object",
+        lfm2(
+            """[get_weather(city='x', options={"a": "say "hi"", "b": [1, "c"]})]""",
+            calls=(weather("x", options={"a": 'say "hi"', "b": [1, "c"]}),),
+        ),
+    ),
+    (
+        "quotes in a list",
+        lfm2(
+            """[get_weather(city='x', units=["the "big" one", "b"])]""",
+            calls=(weather(units=['the "big" one', "b"], city="x"),),
+        ),
+    ),
+    ("brackets in quotes in a string", lfm2("[run(code='f('[')')]", calls=(run(code="f('[')"),))),
+    (
+        "an attribute of HTML in JSON",
+        {
+            "text": '<tool_call>{"name": "run", "arguments": {"code": "<b id="x">y</b>", "timeout": 3}}</tool_call>',
+            "calls": (run(code='<b id="x">y</b>', timeout=3),),
+        },
+    ),
+    (
+        "JSON in a string of JSON",
+        {
+            "text": '{"name": "run", "arguments": {"code": "{"a": "b", "c": [1]}", "command": "d"}}',
+            "calls": (run(code='{"a": "b", "c": [1]}', command="d"),),
+        },
+    ),
+    (
+        "a quote doubled before a string of JSON",
+        {
+            "text": '<tool_call>{"name": "run", "arguments": {"command": ""ls", "code": "b"}}</tool_call>',
+            "calls": (run(command="ls", code="b"),),
+        },
+    ),
+    (
+        "a string that could end in two places",
+        lfm2(
+            "[get_weather(city='x', units=['paste -d ',' '{x}' f', 'b'])]",
+            calls=(weather("x"),),
+            errors={0: "unclear where the string ends"},
+        ),
+    ),
+    (
+        "text behind a call in its frame",
+        lfm2("[run(command='a')] and then", calls=(run(command="a"),), left="and then", errors={0: "text follows"}),
+    ),
+    ("an expression of strings", lfm2("[run(command='a' + 'b')]", calls=(run(),), errors={0: "command"})),
+    ("a method of a string", lfm2("[run(command='{}'.format('b'))]", calls=(run(),), errors={0: "command"})),
+    ("a string without its quotes", lfm2("[run(command=ls -la ./x)]", calls=(run(command="ls -la ./x"),))),
+    ("an expression of names", lfm2("[run(command=a + b)]", calls=(run(),), errors={0: "command"})),
+    ("strings with prefixes", lfm2(r"[run(command=f'ls', code=r'\d\n')]", calls=(run(command="ls", code=r"\d\n"),))),
+    ("a template of a string", lfm2("[run(command=f'ls {x}')]", calls=(run(),), errors={0: "command"})),
+    ("unpacked arguments", lfm2("[run(**{'command': 'a'}, timeout=2)]", calls=(run(command="a", timeout=2),))),
+    ("quoted names of arguments", lfm2('[run("command": "a", "code": "b")]', calls=(run(command="a", code="b"),))),
+    (
+        "calls behind each other in lists",
+        lfm2("[run(command='a')][run(command='b')]", calls=(run(command="a"), run(command="b"))),
+    ),
+    ("calls with a semicolon between", lfm2("[ping(); run(command='b')]", calls=(("ping", {}), run(command="b")))),
+    ("a name alone", lfm2("ping", calls=(("ping", {}),))),
+    (
+        "a path of Windows",
+        lfm2(r"[run(command='C:\new\tools\x.txt')]", calls=(run(command=r"C:\new\tools\x.txt"),)),
+    ),
+    (
+        "a path of Windows that is escaped",
+        lfm2(r"[run(command='C:\\new\\tools')]", calls=(run(command=r"C:\new\tools"),)),
+    ),
+    (
+        "a path of a share on Windows",
+        lfm2(r"[run(command='\\files\share\new')]", calls=(run(command=r"\\files\share\new"),)),
+    ),
+    (
+        "an echo behind the end marker",
+        {"text": f"{START}[run(command='a')]{END}[run(command='a')]{END}", "calls": (run(command="a"),)},
+    ),
+    (
+        "another call behind the end marker",
+        {
+            "text": f"{START}[run(command='a')]{END}[run(command='b')]{END}",
+            "calls": (run(command="a"), run(command="b")),
+        },
+    ),
+    ("an end marker alone", {"text": f"[run(command='a')]{END}", "calls": (run(command="a"),)}),
+    ("a call as the whole answer", {"text": "run(command='a', timeout=3)\n", "calls": (run(command="a", timeout=3),)}),
+    (
+        "a call at the end of a line",
+        {"text": "I look. [run(command='a')]", "calls": (run(command="a"),), "left": "I look."},
+    ),
+    (
+        "XML without the end of a parameter",
+        {
+            "text": "<tool_call><function=run><parameter=command>\nls\n<parameter=timeout>\n5\n</parameter></function>"
+            "</tool_call>",
+            "calls": (run(command="ls", timeout=5),),
+        },
+    ),
+    (
+        "XML with an end tag in a value",
+        {
+            "text": "<tool_call><function=run><parameter=code>s = '</tool_call>'</parameter></function></tool_call>",
+            "calls": (run(code="s = '</tool_call>'"),),
+        },
+    ),
+    (
+        "XML with a parameter of another tool in a value",
+        {
+            "text": "<tool_call><function=run><parameter=code><parameter=x>1</parameter></function></tool_call>",
+            "calls": (run(code="<parameter=x>1"),),
+        },
+    ),
+)
+
+
 def _text(name: str, text: str) -> tuple[str, dict[str, Any]]:
     return name, {"text": text, "left": text}
 
@@ -592,10 +741,15 @@ NO_CALLS = _cases(
     _text("a tag at the start of a line", "<function=run> is how it begins."),
     _text("a tag with a parameter within a line", "Use <function=run><parameter=code>1</parameter></function>."),
     _text("markers in backticks", f"Write `<tool_call>{JSON}</tool_call>` or `{START}[ping()]{END}` to call."),
+    _text("a call before text in its line", "run(command='a') lists the files."),
+    _text("a call before text in its list", "[run(command='a'), and so on]"),
+    _text("a call in the middle of a line", "Write [run(command='a')] for that."),
+    _text("a call of a tool that is not bound as the whole answer", "shutdown(now='a')"),
+    _text("a definition as the whole answer", "run(command, timeout=3)"),
     _text("markers in two backticks", f"Write ``<tool_call>{JSON}</tool_call>`` to call."),
 )
 
-CALL_TEXTS = [*LFM2, *OTHER_FORMS, *NO_CALLS]
+CALL_TEXTS = [*LFM2, *OTHER_FORMS, *UNESCAPED, *NO_CALLS]
 
 
 def read_calls(text: str, tools: Tools, *, make_id: Callable[[int], str]) -> tuple[str, list[ToolCall]]:

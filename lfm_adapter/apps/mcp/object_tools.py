@@ -5,8 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from lfm_adapter._toolcalls.coercion import coerced
-from lfm_adapter._toolcalls.schema import schema_error
+from lfm_adapter._toolcalls.schema import coerced, schema_error
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.text_tools import TextTool
 from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool

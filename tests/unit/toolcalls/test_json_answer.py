@@ -83,7 +83,7 @@ def test_strict_json_comes_while_it_is_written():
     reader = JSONReader()
     texts = ("Well: ", "{", '"na', 'me": "T', "om", '"', ", ", '"a', 'ge": ', "12", "3", "}", " Bye")
     assert [reader.feed(text) for text in texts] == [
-        "", "", '{"na', 'me": "T', "om", "", "", '", "a', 'ge": ', "", "", "123}", "",
+        "", "", '{"na', 'me": "T', "om", "", "", "", '", "age": ', "", "", "123}", "",
     ]  # fmt: skip
 
 

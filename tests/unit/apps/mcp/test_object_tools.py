@@ -95,7 +95,7 @@ class TestClassify:
         assert result.content[0].text == result.structured_content["label"]
 
     async def test_classify_retries_a_label_that_was_not_given(self, server: ScriptedOpenRouter):
-        server.add(completion('{"label": "Bug!"}'), completion('{"label": "bug"}'))
+        server.add(completion('{"label": "defect"}'), completion('{"label": "bug"}'))
         result = await call(mcp_server(server, "acme/one"), "classify", text="Broken!", labels=["bug", "wish"])
         assert result.structured_content["label"] == "bug"
         assert len(server.requests) == 2

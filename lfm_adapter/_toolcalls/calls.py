@@ -1,0 +1,386 @@
+"""Reads the calls in a frame that is complete, in each of the forms that LFMs write."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lfm_adapter._json import as_dict
+from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, FUNCTION_START, NAME_KEYS
+from lfm_adapter._toolcalls.loose_json import (
+    MAX_DEPTH,
+    SPACE,
+    UNREADABLE,
+    after,
+    read_value,
+    write_json,
+)  # fmt: skip
+from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings
+from lfm_adapter._toolcalls.schema import WorkBudget, is_of
+
+if TYPE_CHECKING:
+    from lfm_adapter._toolcalls.frames import CallPrefix
+    from lfm_adapter._toolcalls.tools import Tools
+
+__all__ = ["FramePart", "read_frame"]
+
+_CUT_OFF = "it was cut off"
+_MAX_ARGUMENTS = 10_000
+_STRICT = Strings({})
+_ABOUT_THE_CALL = ("id", "type")
+# What the `parameters` of a tool's definition begin with.
+_SCHEMA_KEYS = frozenset({"$defs", "$schema", "additionalProperties", "properties", "required"})
+
+_SEPARATOR = re.compile(r"\s*(?:[,;]|\]\s*,?\s*\[)?\s*")
+_PYTHON_CALL = re.compile(r"""(?:[^\W\d]\w{0,63}\s{0,9}=\s{0,9})?([^\s()\[\]{}<>"'=,:;`]+)\s{0,100}\(\s*""")
+_KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[^\s()\[\]{}<>"'=,:\\]{1,128})(?P=quote)\s*[=:](?!=)""")
+_UNPACKED = re.compile(r"\*\*\s*(?=\{)")
+_PREFIXED = re.compile(r"([fFrRuU])(?=[\"'])")
+_BARE_STRING = re.compile(r"[\w./~@:-]*\w[\w./~@:-]*(?:[^\S\n]+[\w./~@:-]*\w[\w./~@:-]*)*|“[^“”]*”")
+_XML_CALL = re.compile(r"<function=([^<>\n]+)>")
+_PARAMETER = re.compile(r"""<parameter=([^\s()\[\]{}<>"'=,:]{1,128})>\n?""")
+_PARAMETER_END = re.compile(
+    r"\n?(?:</parameter>|(?=</function>\s*(?:</?tool_call>|<function=|\Z)|</tool_call>\s*(?:<|\Z)|<function=[^<>\n]+>\s*<)"
+    r"|(?=<parameter=(?P<key>[^<>\s]{1,128})>))"
+)
+_FUNCTION_END = re.compile(r"</function>|(?=</?tool_call>|<function=)|\Z")
+_STRAY_END = re.compile(r"(?=<parameter=|</function>|</?tool_call>|<function=)|\Z")
+_UNKNOWN_XML_END = re.compile(r"</function>|(?=<function=)|\Z")
+
+
+class FramePart(NamedTuple):
+    """A call in a frame, or the text before it."""
+
+    name: str  # the tool; for text, the unknown tool that it calls, or ""
+    text: str  # the arguments as JSON, or as written where they cannot be read; or the text
+    end: int  # the place behind it
+    is_call: bool = False
+    error: str | None = None
+    open: str = ""  # within what the frame ends: a "string", a "bracket", or ""
+
+
+def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bool) -> list[FramePart]:
+    """Return what a frame holds, up to the last call in it and what closes that; nothing if no call begins it.
+
+    Args:
+        text: The frame, without what closes it.
+        prefix: How it begins, with the place of the first call in `text`.
+        tools: The tools that are bound.
+        is_answer_end: Whether the answer ended before the frame was closed.
+    """
+    name = text[prefix.place :].strip()
+    if prefix.is_marked and name in tools.names:
+        error = tools.problem(name, {}, WorkBudget())
+        return [FramePart(name, "{}", len(text), is_call=True, error=error)]
+    forms = _CallForms(text, tools, prefix, is_answer_end=is_answer_end)
+    parts: list[FramePart] = []
+    place, done = prefix.place, 0
+    while part := forms.read(place):
+        parts.append(part if part.is_call else part._replace(text=text[done : part.end]))
+        done = part.end
+        place = after(_SEPARATOR, text, done)
+        if not prefix.closers:
+            break
+    if not parts or not parts[-1].is_call:
+        return parts
+    for closer in prefix.closers:
+        behind = after(_SEPARATOR if closer == "]" else SPACE, text, done)
+        done = behind + len(closer) if text.startswith(closer, behind) else done
+    last = parts[-1]._replace(end=done)
+    if text[done:].strip() and not last.open and not is_answer_end:
+        if not prefix.is_marked and prefix.closers[:1] == ("]",):
+            return []  # a list of something else
+        last = last._replace(error=last.error or "text follows it")
+    return [*parts[:-1], last]
+
+
+def _search(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.search(text, place)
+    return len(text) if match is None else match.end()
+
+
+class _Member(NamedTuple):
+    """A member of an object, or an argument."""
+
+    key: str
+    value: Any
+    raw: str  # what was written
+
+
+class _Members(NamedTuple):
+    """The members between two brackets, and the place behind the second."""
+
+    members: list[_Member]
+    end: int
+    open: str = ""  # within what the text ends: a "string", a "bracket", or ""
+    error: str = ""
+    rest: str = ""  # what was written from the error on
+
+
+def _read_members(text: str, place: int, closer: str, strings: Strings) -> _Members:
+    """Read members up to the closing bracket. The opening one is right before `place`."""
+    members: list[_Member] = []
+    error = ""
+    while not error:
+        place = after(SPACE, text, place)
+        char = text[place : place + 1]
+        if not char:
+            return _Members(members, place, "bracket", _CUT_OFF)
+        if char == closer:
+            return _Members(members, place + 1)
+        if char == ",":
+            place += 1
+            continue
+        if unpacked := _UNPACKED.match(text, place):
+            inner = _read_members(text, unpacked.end() + 1, "}", strings)
+            members += inner.members
+            place, error = inner.end, inner.error
+            continue
+        key, start = _read_key(text, place, strings)
+        if key is None:
+            error = "it is not a JSON object" if closer == "}" else "an argument has no name"
+        elif len(members) == _MAX_ARGUMENTS:
+            error = f"it has more than {_MAX_ARGUMENTS:,} arguments"
+        else:
+            value, place, is_in_string = _read_argument(text, start, closer, strings)
+            members.append(_Member(key, value, text[start:place].rstrip()))
+            if is_in_string:
+                return _Members(members, place, "string", _CUT_OFF)
+            if text[place : place + 1] not in ("", ",", closer):
+                error = f"the value of `{key}` is followed by no comma"
+    rest = read_value(text, place, closer, strings)
+    end = rest.end + text.startswith(closer, rest.end)
+    return _Members(members, end, "string" if rest.is_in_string else "", error, text[place : rest.end].rstrip())
+
+
+def _read_key(text: str, place: int, strings: Strings) -> tuple[str | None, int]:
+    if found := _KEY.match(text, place):
+        return found["key"], after(SPACE, text, found.end())
+    if text[place] not in "\"'":
+        return None, place
+    key = read_value(text, place, ":", strings)
+    said = key.value if isinstance(key.value, str) and text.startswith(":", key.end) else None
+    return said, after(SPACE, text, key.end + 1)
+
+
+def _read_argument(text: str, place: int, closer: str, strings: Strings) -> tuple[Any, int, bool]:
+    """Return a value, the place behind it, and whether the text ends within a string."""
+    prefixed = _PREFIXED.match(text, place)
+    value = read_value(text, place + bool(prefixed), f",{closer}", strings)
+    if prefixed and not value.is_in_string:
+        written = text[place + 2 : value.end].rstrip()[:-1]
+        is_template = prefixed[1] in "fF" and "{" in written.replace("{{", "")
+        said = written if prefixed[1] in "rR" else value.value
+        return UNREADABLE if is_template or value.value is UNREADABLE else said, value.end, False
+    return value.value, value.end, value.is_in_string
+
+
+class _Arguments:
+    """Collects the arguments of a call to the tool `name`.
+
+    Attributes:
+        error: What is wrong with the call.
+        open: Within what the text of the call ends: a "string", a "bracket", or "".
+    """
+
+    def __init__(self, name: str, tools: Tools, *, is_answer_end: bool) -> None:
+        self.name = name
+        self.error: str | None = None
+        self.open = ""
+        self._tools = tools
+        self._is_answer_end = is_answer_end
+        self._given: dict[str, Any] = {}
+        self._written: list[str] = []
+        self._is_broken = False
+        self._budget = WorkBudget()
+
+    def fail(self, reason: str, written: str = "", *, open_: str = "") -> None:
+        """Note what is wrong with the call, and keep what was `written` and cannot be read."""
+        self.open = self.open or open_
+        if open_:
+            reason = "a quote is not closed" if open_ == "string" and not self._is_answer_end else _CUT_OFF
+        self.error = self.error or reason
+        self._is_broken = True
+        self._written.append(written)
+
+    def add_members(self, text: str, place: int, closer: str, strings: Strings) -> int:
+        """Add the arguments from `place` on, behind their opening bracket. Return the place behind them."""
+        read = _read_members(text, place, closer, strings)
+        if read.open and not read.rest:
+            self.fail(_CUT_OFF, open_=read.open)
+        for member in read.members:
+            self.add(*member)
+        if read.error:
+            self.fail(read.error, read.rest)
+            self.open = self.open or read.open
+        return read.end
+
+    def add(self, key: str, value: Any, raw: str) -> None:
+        """Add an argument: its name, what it says or `UNREADABLE`, and what was written."""
+        if key in self._given:
+            self.error = self.error or f"`{key}` is given twice"
+        self._written.append(f"{', ' if self._given else '{'}{write_json(key)}: ")
+        self._given[key] = None
+        types = self._tools.argument_types(self.name, key)
+        if value is UNREADABLE and types == {"string"} and _BARE_STRING.fullmatch(raw):
+            value = raw.strip("“”")
+        if value is UNREADABLE:
+            self.fail(f"the value of `{key}` cannot be read: it must be JSON, at most {MAX_DEPTH} levels deep", raw)
+            return
+        if isinstance(value, int | float) and not isinstance(value, bool) and types == {"string"}:
+            value = raw  # "1.10" may be a version, "007" an agent
+        self._given[key] = value = self._tools.coerced(self.name, key, value, self._budget)
+        self._written.append(write_json(value))
+
+    def part(self, end: int) -> FramePart:
+        """Close the arguments, hold them against the tool's schema, and return the call."""
+        if not self._is_broken:
+            self._written.append("}" if self._given else "{}")
+            if not (self.error or self.open):
+                self.error = self._tools.problem(self.name, self._given, self._budget)
+        return FramePart(self.name, "".join(self._written), end, True, self.error, self.open)
+
+
+class _CallForms:
+    """Reads one call at a time out of the text of a frame."""
+
+    def __init__(self, text: str, tools: Tools, prefix: CallPrefix, *, is_answer_end: bool) -> None:
+        self._text = text
+        self._tools = tools
+        self._is_marked = prefix.is_marked
+        self._may_be_python = prefix.closers != (FENCE,)
+        self._is_answer_end = is_answer_end
+        self._strings = _STRICT
+        if not text.startswith(FUNCTION_START, prefix.place):
+            self._strings = find_strings(text, prefix.place, tools.keys, call_keys=tools.call_keys)
+
+    def read(self, place: int) -> FramePart | None:
+        """Read the call that begins at `place`, or return None where none does."""
+        text = self._text
+        if text.startswith("{", place):
+            return self._json(place)
+        if text.startswith(FUNCTION_START, place):
+            start = _XML_CALL.match(text, place)
+            if start and start[1] in self._tools.names:
+                return self._xml(start[1], start.end())
+            return self._other(start[1], place, _search(_UNKNOWN_XML_END, text, place + 1)) if start else None
+        start = _PYTHON_CALL.match(text, place) if self._may_be_python else None
+        if start is None:
+            return None
+        name = self._tools.called(start[1])
+        if name is None:
+            return self._other(start[1], place, read_value(text, place, ",)]}", self._strings).end)
+        return self._python(name, start.end())
+
+    def _other(self, name: str, place: int, end: int) -> FramePart | None:
+        return FramePart(name, self._text[place:end], end) if self._is_marked else None
+
+    def _arguments(self, name: str) -> _Arguments:
+        given = _Arguments(name, self._tools, is_answer_end=self._is_answer_end)
+        if self._strings.is_ambiguous:
+            given.error = AMBIGUOUS
+        return given
+
+    def _python(self, name: str, place: int) -> FramePart:
+        text, given = self._text, self._arguments(name)
+        if not text.startswith("{", place):
+            return given.part(given.add_members(text, place, ")", self._strings))
+        end = after(SPACE, text, given.add_members(text, place + 1, "}", self._strings))  # f({"a": 1})
+        if text.startswith(")", end):
+            return given.part(end + 1)
+        rest = read_value(text, end, ")", self._strings)
+        given.fail(_CUT_OFF, text[end : rest.end].rstrip())
+        return given.part(rest.end + text.startswith(")", rest.end))
+
+    def _json(self, place: int) -> FramePart | None:
+        text = self._text
+        read = _read_members(text, place + 1, "}", self._strings)
+        members = read.members
+        nested = next((one for one in members if one.key == "function" and one.raw[:1] == "{"), None)
+        if nested is not None:
+            inner = _read_members(nested.raw, 1, "}", self._strings_of(nested.raw)).members
+            members = [one for one in members if one is not nested] + inner
+        keys = [one.key for one in members if one.key not in _ABOUT_THE_CALL]
+        names = (one.value for key in NAME_KEYS[: 1 if nested else None] for one in members if one.key == key)
+        name = next((value for value in names if isinstance(value, str)), "")
+        if name not in self._tools.names or not (self._is_marked or self._is_bare_call(members, keys, name)):
+            is_late = not self._is_marked and keys[:1] == ["arguments"]
+            return FramePart("", text[place : read.end], read.end) if is_late else self._other(name, place, read.end)
+        given = self._arguments(name)
+        for member in members:
+            if member.key in ARGUMENT_KEYS:
+                self._add_json(given, member)
+        # A bracket too few, behind arguments that are whole, does no harm.
+        if read.error and not given.open and (read.open != "bracket" or self._is_answer_end):
+            given.fail("it is not JSON", read.rest, open_=read.open)
+        others = [one for one in members if one.key in {*keys} - ARGUMENT_KEYS - {*NAME_KEYS}]
+        if others and ARGUMENT_KEYS.isdisjoint(keys):
+            written = ", ".join(f"{write_json(one.key)}: {one.raw}" for one in others)
+            given.fail(f"{', '.join(f'`{one.key}`' for one in others)} must be in `arguments`", written)
+        return given.part(read.end)._replace(open=read.open)
+
+    def _strings_of(self, text: str) -> Strings:
+        """Return where the strings of a part end that is read on its own."""
+        return find_strings(text, 0, self._tools.keys)
+
+    def _add_json(self, given: _Arguments, member: _Member) -> None:
+        """Add the arguments in a member, which may also be the text of an object, as in OpenAI's own replies."""
+        written = member.value if isinstance(member.value, str) else member.raw
+        if (stripped := written.strip())[:1] == "{":
+            given.add_members(stripped, 1, "}", self._strings_of(stripped))
+        elif not member.raw:
+            given.fail(_CUT_OFF, open_="bracket")
+        elif member.value is not None:
+            given.fail("`arguments` is not a JSON object", written)
+
+    def _is_bare_call(self, members: list[_Member], keys: list[str], name: str) -> bool:
+        """Tell whether an object that no marker frames is a call: it has arguments, or nothing but a name."""
+        if keys[0] != "arguments" and (keys[0] not in NAME_KEYS or not ARGUMENT_KEYS.issuperset(keys[1:2])):
+            return False
+        if len(keys) == 1:
+            return all(member.key != "id" for member in members)
+        return not any(member.key == "parameters" and self._is_schema(member.value, name) for member in members)
+
+    def _is_schema(self, value: Any, name: str) -> bool:
+        first = next(iter(as_dict(value)), "")
+        if self._tools.has_argument(name, first):
+            return False
+        return first in _SCHEMA_KEYS or (first == "type" and value["type"] == "object")
+
+    def _xml(self, name: str, place: int) -> FramePart:
+        text, given = self._text, self._arguments(name)
+        while True:
+            place = after(SPACE, text, place)
+            if parameter := _PARAMETER.match(text, place):
+                place = self._parameter(parameter, given)
+            elif end := _FUNCTION_END.match(text, place):
+                return given.part(end.end())
+            else:
+                behind = _search(_STRAY_END, text, place + 1)
+                given.fail("it contains something other than parameters", text[place:behind].rstrip())
+                place = behind
+
+    def _parameter(self, parameter: re.Match[str], given: _Arguments) -> int:
+        """Take the value of a parameter: text where the tool takes nothing else, or JSON, or text."""
+        key, start = parameter[1], parameter.end()
+        closing = next(
+            (
+                one
+                for one in _PARAMETER_END.finditer(self._text, start)
+                if not one["key"] or self._tools.has_argument(given.name, one["key"])
+            ),
+            None,
+        )
+        written = self._text[start : closing.start() if closing else len(self._text)]
+        types = self._tools.argument_types(given.name, key)
+        value = UNREADABLE
+        if types != {"string"} or (written[:1] == '"' and "\\" in written):
+            stripped = written.strip()
+            value = read_value(stripped, 0, "", self._strings_of(stripped)).value
+        is_text = value is UNREADABLE or (types and "string" in types and not is_of(value, types))
+        given.add(key, written if is_text else value, written)
+        if closing is None:
+            given.open = "parameter"
+            if self._is_answer_end:
+                given.fail(_CUT_OFF, open_="bracket")
+        return closing.end() if closing else len(self._text)
