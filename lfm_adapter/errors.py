@@ -27,8 +27,9 @@ in an event of a stream (https://openrouter.ai/docs/api-reference/errors).
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from lfm_adapter._masking import MAX_MESSAGE_CHARS, redact
 
 if TYPE_CHECKING:
     from lfm_adapter.types import Reply
@@ -40,26 +41,6 @@ __all__ = [
     "PaymentRequiredError", "PermissionDeniedError", "RateLimitError", "ResponseError", "RetiredModelWarning",
     "ServerError", "StreamInterruptedError", "redact",
 ]  # fmt: skip
-
-MAX_MESSAGE_CHARS = 1_000
-
-_REDACTED = "[redacted]"
-
-# A shorter "key", such as "x" for a local server, is part of many words.
-_MIN_SECRET_CHARS = 8
-
-# Keys, bearer tokens and account ids: providers repeat them in their messages. Compiled on first use.
-_SECRETS = r"(?i)\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})"
-
-
-def redact(text: str) -> str:
-    """Return `text` with keys and account ids masked, cut to `MAX_MESSAGE_CHARS`.
-
-    >>> redact("key sk-or-v1-0123456789abcdef of user_2wT5abcdefgh")
-    'key [redacted] of [redacted]'
-    """
-    clean = re.sub(_SECRETS, _REDACTED, text)
-    return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
 
 
 class LFMError(Exception):
@@ -75,7 +56,7 @@ class LFMError(Exception):
 
     def mask_secret(self, secret: str | None) -> None:
         """Mask `secret`, which a server may have repeated, in the message: not every key looks like one."""
-        self.message = _mask(self.message, secret)
+        self.message = redact(self.message, secret)
         self.args = (self.message,)
 
 
@@ -127,7 +108,7 @@ class APIError(LFMError):
         super().mask_secret(secret)
         for name in ("code", "provider", "generation_id"):
             fact = getattr(self, name)
-            setattr(self, name, fact and _mask(redact(fact), secret))
+            setattr(self, name, fact and redact(fact, secret))
 
     def __str__(self) -> str:
         facts = {
@@ -260,7 +241,3 @@ class ServerError(APIError):
 
 class RetiredModelWarning(UserWarning):
     """A retired model was replaced by its successor, whose price may differ (`when_retired`)."""
-
-
-def _mask(text: str, secret: str | None) -> str:
-    return text.replace(secret, _REDACTED) if secret and len(secret) >= _MIN_SECRET_CHARS else text

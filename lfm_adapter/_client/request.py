@@ -70,7 +70,7 @@ class ApiRequest:
 
     @property
     def _context(self) -> RequestContext:
-        return RequestContext(self.model, time.time())
+        return RequestContext(self.model, time.time(), self.key)
 
 
 def endpoints_request(settings: Settings, model: str) -> ApiRequest:

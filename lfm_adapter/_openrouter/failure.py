@@ -8,12 +8,13 @@ recordings, and of local servers (llama.cpp, vLLM, Ollama).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
 from lfm_adapter._json import as_dict, as_number, as_str, parse
+from lfm_adapter._masking import mask
 from lfm_adapter._openrouter.context_errors import is_context_overflow, token_counts
 from lfm_adapter._openrouter.error_text import describe_body, error_message, join_sentences
 from lfm_adapter.catalog import get, models
@@ -85,10 +86,12 @@ class RequestContext:
     Attributes:
         model: The requested model, or None if the request concerns no model.
         now_epoch_s: Unix time in seconds, to compute waits from reset times.
+        key: The key that was sent, to be masked in what the server says.
     """
 
     model: str | None
     now_epoch_s: float
+    key: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, context: Req
             status_code=status,
             model=context.model,
         )
+    body = mask(body, context.key)
     parsed = parse(body)
     data = as_dict(parsed)
     error: object = describe_body(body, status) if parsed is None else parsed
@@ -132,7 +136,10 @@ def from_error(
     partial: Reply | None = None,
 ) -> errors.APIError:
     """Return the exception for an error object, or for a text in place of one."""
-    facts = _facts(error, status_code, headers or {})
+    # Before anything is cut or masked by its form: what would be left of the key could not be found.
+    key = context.key
+    error, provider, generation_id = mask(error, key), mask(provider, key), mask(generation_id, key)
+    facts = _facts(error, status_code, mask(dict(headers or {}), key))
     common: dict[str, Any] = {
         "status_code": facts.status,
         "code": facts.code,

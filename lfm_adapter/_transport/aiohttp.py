@@ -78,8 +78,8 @@ class AiohttpTransport:
             failure.__cause__ = failures.origin(error)
         else:
             response = AiohttpResponse(reply, route.peer)
-            encoding = response.headers.get("content-encoding", "identity").strip()
-            if encoding.lower() in {"", "identity"}:
+            encoding = response.headers.get("content-encoding", "identity").strip().lower()
+            if encoding in {"", "identity"}:
                 return response
             response.close()
             failure = failures.compressed(encoding, route.peer)

@@ -33,6 +33,7 @@ __all__ = [
     "timed_out",
 ]
 
+_ENCODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
@@ -91,7 +92,8 @@ def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
 
 def compressed(encoding: str, peer: str) -> ResponseError:
     """Return what to raise for a compressed body: every request asks for `identity`."""
-    return ResponseError(f"{peer} sent a response with the content encoding {encoding!r}, which was not requested.")
+    named = f"the content encoding {encoding!r}" if encoding in _ENCODINGS else "an unknown content encoding"
+    return ResponseError(f"{peer} sent a response with {named}, which was not requested.")
 
 
 def timed_out(peer: str, timeout: float) -> APITimeoutError:

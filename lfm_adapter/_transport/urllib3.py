@@ -60,9 +60,9 @@ class Urllib3Transport:
             failure = _before_response(error, route.peer, request.timeout)
             failure.__cause__ = failures.origin(error)
         else:
-            encoding = response.headers.get("content-encoding", "identity").strip()
+            encoding = response.headers.get("content-encoding", "identity").strip().lower()
             is_interim = response.status_code < 200
-            if encoding.lower() in {"", "identity"} and not is_interim:
+            if encoding in {"", "identity"} and not is_interim:
                 return response
             # After an interim response (103 Early Hints) urllib3 would reuse the connection, and the response itself,
             # which is still to come, would answer the next request.

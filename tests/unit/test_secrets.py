@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 import traceback
+import urllib.parse
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +18,7 @@ from langchain_core.tracers.langchain import LangChainTracer, wait_for_all_trace
 from langsmith import Client
 
 from lfm_adapter import ChatLFM, LFMClient, errors
+from lfm_adapter._openrouter.failure import RequestContext, from_body, from_error
 from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing._reply import html
 from lfm_adapter.testing._wire import midstream_error
@@ -126,6 +130,50 @@ def test_the_watch_over_all_tests_sees_what_comes_out():
     assert not SECRET.search("the test-keyboard of user_42")
 
 
+KEYS = [
+    KEY,
+    "sk-abcdefgh12345678.SECRETpartBehindTheDot",
+    "team-user_0123456789abcdef-SECRETpart",
+    "part-one,part;two'three\"four",
+    "sk-or-v1-0123456789abcdef0123456789abcdef",
+    "päss/wörd+with=signs",
+]
+
+
+def written(key: str) -> dict[str, tuple[str, str]]:
+    """The ways in which a server may repeat a key: what stands before it, and how it is written."""
+    forms = {f"base64 behind {user!r}": ("Basic ", b64encode(f"{user}{key}".encode()).decode()) for user in USERS}
+    return forms | {
+        "plain": ("", key),
+        "behind Bearer": ("Bearer ", key),
+        "glued": ("x", f"{key}x"),
+        "at the cut": ("." * 970, key),
+        "at the first cut": ("." * 3_980, key),
+        "in a URL": ("https://a.example/?key=", urllib.parse.quote(key, safe="")),
+        "in JSON": ('{"key": ', json.dumps(key)),
+        "in hexadecimal": ("", key.encode().hex()),
+    }
+
+
+USERS = ("", ":", "me:", "you:")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("form", written(""))
+def test_key_is_masked_whole_in_whatever_form_a_server_repeats_it(form: str, key: str):
+    before, secret = written(key)[form]
+    told = before + secret
+    metadata = {"provider_name": told, "error_type": told, "raw": f"upstream says: {told}"}
+    context = RequestContext("liquid/lfm-3-1.7b", 0, key)
+    failures = [
+        from_error({"message": told, "metadata": metadata}, context, status_code=400, provider=told),
+        from_error(told, context, headers={"x-generation-id": told}),
+        from_body(502, {}, f"<html><title>{'.' * 40}{told}</title></html>".encode(), context),
+    ]
+    pieces = {secret[at : at + 6] for at in range(4, len(secret) - 10)}
+    assert not [piece for piece in pieces for failure in failures if piece in repr(vars(failure))], failures
+
+
 def test_no_pickle_of_a_reply_or_an_error_tells_a_key(server: ScriptedOpenRouter):
     server.add(completion(user_id=ACCOUNT), error(400, f"{KEY} of {ACCOUNT}", user_id=ACCOUNT))
     client = LFMClient(base_url=server.base_url, api_key=KEY)
@@ -152,7 +200,9 @@ def variables(error: BaseException) -> Iterator[tuple[str, str]]:
     for one in seen:
         for frame in traceback.TracebackException.from_exception(one, capture_locals=True).stack:
             if "/tests/" not in frame.filename:
-                yield from ((f"{frame.filename}:{frame.lineno} {name}", text) for name, text in frame.locals.items())
+                yield from (
+                    (f"{frame.filename}:{frame.lineno} {name}", text) for name, text in (frame.locals or {}).items()
+                )
         seen += [link for link in (one.__cause__, one.__context__) if link is not None and link not in seen]
 
 

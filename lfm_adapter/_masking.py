@@ -1,0 +1,83 @@
+"""Masks keys and account ids in what errors say. Servers and providers repeat them in their messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+__all__ = ["MAX_MESSAGE_CHARS", "mask", "redact"]
+
+T = TypeVar("T")
+
+MAX_MESSAGE_CHARS = 1_000
+
+_REDACTED = "[redacted]"
+
+# A shorter "key", such as "x" for a local server, is part of many words.
+_MIN_SECRET_CHARS = 8
+
+# Keys, bearer tokens and account ids by their form. Compiled on first use.
+_SECRETS = (
+    r"(?i)sk-or-v1-[a-z0-9]{8,}|\b(?:sk-[a-z0-9-]*[a-z0-9_-]{8,}|bearer\s+[^\s\"',;]+|(?:user|org|liquid)_[a-z0-9]{8,})"
+)
+
+
+def redact(text: str, secret: str | None = None) -> str:
+    """Return `text` with keys and account ids masked, and then cut to `MAX_MESSAGE_CHARS`.
+
+    Args:
+        text: What a server said.
+        secret: A key to look for whatever its form, before all others.
+
+    >>> redact("key sk-or-v1-0123456789abcdef of user_2wT5abcdefgh")
+    'key [redacted] of [redacted]'
+    >>> redact("you sent a,key;of my own", "a,key;of my own")
+    'you sent [redacted]'
+    """
+    clean = re.sub(_SECRETS, _REDACTED, mask(text, secret))
+    return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
+
+
+def mask(value: T, secret: str | None) -> T:
+    """Return `value` without `secret`, in text, in bytes, or anywhere in an object of JSON."""
+    if not secret or len(secret) < _MIN_SECRET_CHARS:
+        return value
+    masked: T = _mask(value, _forms(secret))
+    return masked
+
+
+def _mask(value: Any, forms: list[str]) -> Any:
+    match value:
+        case str():
+            for form in forms:
+                value = value.replace(form, _REDACTED)
+        case bytes():
+            for form in forms:
+                value = value.replace(form.encode(), _REDACTED.encode())
+        case dict():
+            return {_mask(key, forms): _mask(member, forms) for key, member in value.items()}
+        case list():
+            return [_mask(item, forms) for item in value]
+    return value
+
+
+def _forms(secret: str) -> list[str]:
+    """Return the ways in which a server may write `secret`: as it is, escaped, in hexadecimal, or within base64."""
+    data = secret.encode(errors="surrogatepass")
+    forms = [
+        secret,
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret, safe=""),
+        data.hex(),
+        data.hex().upper(),
+    ]
+    for skipped in range(3):  # behind a user name, for example
+        # The first characters hold bits of what comes before, and the last of what comes behind.
+        whole = slice(-(-skipped * 8 // 6), (skipped + len(data)) * 8 // 6)
+        padded = b"\0" * skipped + data
+        forms += [encode(padded).decode()[whole] for encode in (b64encode, urlsafe_b64encode)]
+    return sorted(set(forms), key=len, reverse=True)
