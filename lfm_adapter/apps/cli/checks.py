@@ -75,10 +75,11 @@ def _litellm() -> Iterator[CheckResult]:
         yield CheckResult("warn", f"litellm {found} is older than 1.81.10, the oldest version tested with lfm-adapter")
     else:
         yield CheckResult("ok", f"litellm {found}")
-    if (1, 106) <= release[:2] <= (1, 108) and _installed("mcp") is None:
-        yield CheckResult(
-            "warn", 'mcp is not installed, but LiteLLM 1.106 to 1.108 needs it for tools: pip install "mcp>=2,<3"'
-        )
+    mcp = _installed("mcp")
+    if (1, 106) <= release[:2] <= (1, 109) and (mcp is None or _release(mcp) < (2,)):
+        there = "mcp is not installed" if mcp is None else f"mcp {mcp} is too old"
+        need = 'releases of LiteLLM 1.106 to 1.109 need it for tools: pip install "mcp>=2,<3"'
+        yield CheckResult("warn", f"{there}, and {need}")
     if _installed("tenacity") is None:
         yield CheckResult("warn", "tenacity is not installed, but LiteLLM needs it to retry: pip install tenacity")
 

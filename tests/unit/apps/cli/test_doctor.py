@@ -91,12 +91,15 @@ def test_other_releases_pass(openrouter: ScriptedOpenRouter, packages: dict[str,
     assert (code, line(text, "litellm ").split()[0]) == (0, level)
 
 
-@pytest.mark.parametrize("version", ["1.105.3", "1.106.0", "1.108.7", "1.109.1"])
-def test_mcp_is_missed_where_litellm_needs_it(openrouter: ScriptedOpenRouter, packages: dict[str, str], version: str):
+@pytest.mark.parametrize("version", ["1.105.3", "1.106.0", "1.108.7", "1.109.1", "1.110.2"])
+def test_mcp_2_is_missed_where_litellm_needs_it(openrouter: ScriptedOpenRouter, packages: dict[str, str], version: str):
     packages["litellm"] = version
-    assert ("warn  mcp is not installed" in doctor()[1]) == version.startswith(("1.106", "1.108"))
+    needs_it = version.startswith(("1.106", "1.108", "1.109"))
+    assert ("warn  mcp is not installed" in doctor()[1]) == needs_it
+    packages["mcp"] = "1.30.0"
+    assert ("warn  mcp 1.30.0 is too old" in doctor()[1]) == needs_it
     packages["mcp"] = "2.3.0"
-    assert "mcp is not installed" not in doctor()[1]
+    assert "warn  mcp" not in doctor()[1]
 
 
 def test_tenacity_is_missed(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
