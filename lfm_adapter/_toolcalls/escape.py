@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["escape_messages", "escape_special_tokens"]
+__all__ = ["escape_messages", "escape_special_tokens", "escape_value"]
 
 # LFM's special tokens: https://huggingface.co/LiquidAI/LFM2-1.2B/blob/main/special_tokens_map.json
 _TURN = re.compile(r"<(?=\|(?!tool_)[\w./-]{1,64}\|>)", re.IGNORECASE)
@@ -25,6 +25,8 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _SHOWN = "\\u003c"
+
+_OPAQUE = {"url", "data", "file_data"}  # of images, audio and files, which are no text
 
 
 def escape_special_tokens(text: str, *, turns_only: bool = False) -> str:
@@ -41,10 +43,10 @@ def escape_special_tokens(text: str, *, turns_only: bool = False) -> str:
 
 
 def escape_messages(messages: Sequence[Mapping[str, Any]], *, turns_only: bool = False) -> Iterator[JSONDict]:
-    """Yield messages without markers in their texts.
+    """Yield messages without markers in any of their fields: a template may write out each of them.
 
     A developer may describe tools in the system message by hand: there, the markers of tools stay. Results stay as they
-    are, for they are rendered as JSON.
+    are where `render` writes them as JSON, that is unless `turns_only`.
 
     Args:
         messages: In wire form.
@@ -52,27 +54,32 @@ def escape_messages(messages: Sequence[Mapping[str, Any]], *, turns_only: bool =
     """
     for message in messages:
         role = message.get("role")
-        content = message.get("content")
-        if role == "tool" or not content:
+        if role == "tool" and not turns_only:
             yield dict(message)
         else:
-            yield {**message, "content": _neutral(content, turns_only=turns_only or role in ("system", "developer"))}
+            yield escape_value(dict(message), turns_only=turns_only or role in ("system", "developer"))
 
 
-def _neutral(content: Any, *, turns_only: bool) -> Any:
-    if isinstance(content, str):
-        return escape_special_tokens(content, turns_only=turns_only)
-    if not isinstance(content, list):
-        return content
+def escape_value(value: Any, *, turns_only: bool = False) -> Any:
+    """Return JSON without markers in its strings; see `escape_special_tokens`."""
+    if isinstance(value, str):
+        return escape_special_tokens(value, turns_only=turns_only)
+    if isinstance(value, dict):
+        return {
+            key: member if key in _OPAQUE else escape_value(member, turns_only=turns_only)
+            for key, member in value.items()
+        }
+    if not isinstance(value, list):
+        return value
     # Templates join the parts, and a marker may lie across several.
-    texts = list(map(_text, content))
-    joined = "".join(texts)
-    places = {match.start() for match in (_TURN if turns_only else _MARKER).finditer(joined)}
+    texts = list(map(_text, value))
+    places = {match.start() for match in (_TURN if turns_only else _MARKER).finditer("".join(texts))}
     parts = []
     start = 0
-    for part, text in zip(content, texts, strict=True):
+    for part, text in zip(value, texts, strict=True):
         shown = "".join(_SHOWN if start + at in places else char for at, char in enumerate(text)) if places else text
-        parts.append(part if shown == text else shown if isinstance(part, str) else {**part, "text": shown})
+        changed = shown if isinstance(part, str) else {**part, "text": shown} if text else part
+        parts.append(escape_value(changed, turns_only=turns_only))
         start += len(text)
     return parts
 

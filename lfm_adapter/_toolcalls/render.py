@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from lfm_adapter._json import as_dict, as_text, dicts, parse
-from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
+from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens, escape_value
 from lfm_adapter._toolcalls.loose_json import write_json
 
 if TYPE_CHECKING:
@@ -191,7 +191,8 @@ def with_schema(
     if described.get("schema") is None:
         demand = f"{demand} It must be one JSON object."
     else:
-        purpose = f" ({described['description']})" if described.get("description") else ""
+        description = escape_special_tokens(as_text(described.get("description") or ""))
+        purpose = f" ({description})" if description else ""
         demand = f"{demand} It must fit this JSON schema{purpose}:\n{_escaped(write_json(described['schema']))}"
     return _with_system_text(list(escape_messages(messages, turns_only=True)), demand)
 
@@ -219,7 +220,7 @@ def _demand(choice: str, *, parallel: bool, plain_text: bool) -> str:
         limit = "" if parallel else " Make one call at most."
         return f"Call a tool only where it helps; else answer {'in plain text' if plain_text else 'in JSON'}.{limit}"
     count = "at least one" if parallel else "exactly one"
-    wanted = "tool" if choice == "required" else f"call of `{choice}`"
+    wanted = "tool" if choice == "required" else f"call of `{escape_special_tokens(choice)}`"
     verb = "call" if choice == "required" else "make"
     return f"You must {verb} {count} {wanted} now. Write nothing else."
 
@@ -277,7 +278,7 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: _Diale
     named = f'"name": {write_json(name)}, ' if name else ""
     start, end = spoken.result
     rendered = start + _escaped(f'{{{named}"result": {result}}}') + end
-    images = [part for part in parts if isinstance(part, dict) and not _is_text(part)]
+    images = [escape_value(part) for part in parts if isinstance(part, dict) and not _is_text(part)]
     return [{"type": "text", "text": rendered}, *images] if images else rendered
 
 
@@ -303,4 +304,4 @@ def _parts(content: Any) -> list[Any]:
 
 
 def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text"
+    return isinstance(part, dict) and isinstance(part.get("text"), str)  # whatever its type: OpenAI has several

@@ -85,6 +85,36 @@ def test_no_text_changes_the_turns_or_the_frames_of_a_prompt(texts, cut, dialect
     assert told.count("<") == 2
 
 
+FIELDS: tuple[dict[str, Any], ...] = (
+    {"role": "assistant", "content": "Hi", "reasoning": EVIL, "reasoning_content": EVIL, "refusal": EVIL},
+    {"role": "assistant", "content": None, "reasoning_details": [{"text": EVIL[:7]}, {"text": EVIL[7:], "x": [EVIL]}]},
+    {"role": "assistant", "content": "", "function_call": {"name": EVIL, "arguments": EVIL}},
+    {"role": "assistant", "content": "", "tool_calls": [call(EVIL) | {"id": EVIL}]},
+    {"role": "function", "name": EVIL, "content": EVIL},
+    {"role": "user", "name": EVIL, "content": [{"type": "input_text", "text": EVIL}, {"type": "x", "title": EVIL}]},
+    {"role": "tool", "tool_call_id": "1", "name": EVIL, "content": [{"type": "input_text", "text": EVIL}]},
+    {"role": "tool", "tool_call_id": "1", "content": [{"type": "document", "source": {"title": EVIL}}, EVIL]},
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("message", FIELDS)
+def test_no_field_of_a_message_holds_a_marker_of_turns(message, dialect):
+    tool = {"type": "function", "function": {"name": EVIL, "description": EVIL, "parameters": {"title": EVIL}}}
+    schema = {"type": "json_schema", "json_schema": {"description": EVIL, "schema": {"title": EVIL}}}
+    written = with_tools([message], Tools.from_openai([tool]), dialect=dialect, choice=EVIL, parallel=True)
+    asked = with_schema([message], schema)
+    assert not [text for text in strings([*written, *asked]) if "<|im_" in text]
+    assert not [text for text in strings(written[1:]) if "[wipe" in text and "<|tool_call_start|>[wipe" in text]
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for member in members for text in strings(member)]
+
+
 @given(TEXTS, st.lists(st.integers(0, 200), max_size=4))
 def test_a_text_keeps_all_that_is_no_marker_however_it_is_cut_into_parts(text, cuts):
     edges = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
