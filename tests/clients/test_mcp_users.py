@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.testing import completion, stream, tool_call
+from lfm_adapter.testing import ScriptedOpenRouter, completion, stream, tool_call
 from tests.support.client_programs import ROOT, output_of
 from tests.support.scripted_anthropic import ScriptedAnthropic
 
 if TYPE_CHECKING:
-    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
+    from lfm_adapter.testing import RecordedRequest, ScriptedReply
 
 LANGCHAIN = ROOT / ".venv-mcp-clients" / "bin" / "python"
 OPENCODE = ROOT / ".venv-opencode" / "node_modules" / ".bin" / "opencode"
@@ -68,6 +68,7 @@ def environment(server: ScriptedOpenRouter, home: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "OPENROUTER_API_KEY": "sk-or-v1-made-up-for-tests",
         "OPENROUTER_BASE_URL": server.base_url,
+        "LFM_LEDGER": str(home / "ledger.db"),
     }
 
 
@@ -84,7 +85,7 @@ def test_a_langchain_agent_uses_the_tools(server: ScriptedOpenRouter, tmp_path: 
     told = json.loads(out.splitlines()[-1])
     assert told["tools"] == ["ask", "classify", "commit_message", "extract", "models", "summarize", "usage"]
     assert told["results"] == ["bug"]
-    assert told["structured"] == [{"label": "bug", "model": "liquid/lfm-3-1.7b"}]
+    assert [result["label"] for result in told["structured"]] == ["bug"]
     assert told["answer"].startswith("The tool says:")
     assert "It crashes!" in upstream.asked[0]["messages"][-1]["content"]
 
@@ -140,14 +141,16 @@ def test_opencode_has_a_file_of_its_project_summarized(opencode: Any, server: Sc
 
 
 @needs_claude_code
-def test_claude_code_uses_the_tools_with_the_example_as_its_configuration(server: ScriptedOpenRouter, tmp_path: Path):
-    server.add(stream(["Release on Friday."]))
+def test_claude_code_uses_the_tools_with_the_example_as_its_configuration(tmp_path: Path):
     (tmp_path / "notes.md").write_text("The release is on Friday.\n")
     example = ROOT / "examples" / "mcp" / "claude-code.mcp.json"
-    env = environment(server, tmp_path)
-    with ScriptedAnthropic("mcp__lfm__summarize", {"paths": ["notes.md"]}) as anthropic:
-        env |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",  # where the command lfm is
+    with (
+        ScriptedOpenRouter() as openrouter,
+        ScriptedAnthropic("mcp__lfm__summarize", {"paths": ["notes.md"]}) as anthropic,
+    ):
+        openrouter.add(stream(["Release on Friday."]))
+        env = environment(openrouter, tmp_path) | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # where the command lfm is
             "ANTHROPIC_BASE_URL": anthropic.base_url,
             "ANTHROPIC_AUTH_TOKEN": "made-up",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -160,4 +163,4 @@ def test_claude_code_uses_the_tools_with_the_example_as_its_configuration(server
         )  # fmt: skip
     assert "Release on Friday." in json.loads(out)["result"]
     assert {"mcp__lfm__ask", "mcp__lfm__classify", "mcp__lfm__usage"} <= anthropic.tools
-    assert "The release is on Friday." in server.requests[0].body["messages"][-1]["content"]
+    assert "The release is on Friday." in openrouter.requests[0].body["messages"][-1]["content"]
