@@ -35,4 +35,6 @@ def repair_json(text: bytes) -> bytes:
     >>> repair_json(rb'["cut \ud83d", "\ud83d\ude00", "C:\\ud83d"]')
     b'["cut \\ufffd", "\\ud83d\\ude00", "C:\\\\ud83d"]'
     """
+    if rb"\ud" not in text and rb"\uD" not in text:
+        return text
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
