@@ -23,7 +23,7 @@ __all__ = ["CallReader"]
 _SPACE = re.compile(r"\s+")
 # Text up to the end of the line, or to what may begin a call: a "<" of the forms that `frames` knows, and at the
 # start of a line also a fence, or a bracket that has what a call would have behind it.
-_WORD = rf"(?:[^<\s\[]+|<(?=[^|tf])|\[(?!\s{{0,9}}{NAME}{{0,64}}(?:\(|\Z)))+"
+_WORD = rf"(?:[^<\s\[]+|<(?=[^|tf\uff5c])|\[(?!\s{{0,9}}{NAME}{{0,64}}(?:\(|\Z)))+"
 _TEXT = re.compile(rf"{_WORD}(?:[^\S\r\n]+{_WORD})*")
 _LINE_TEXT = re.compile(
     rf"""(?!\[\s{{0,100}}(?:[^\s\[\](){{}}'",:;=]|{{|\Z)|{{\s{{0,100}}(?:["']|\Z)|```|`{{1,2}}\Z){_TEXT.pattern}"""

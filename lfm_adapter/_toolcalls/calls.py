@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict
-from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, FUNCTION_START, NAME_KEYS
+from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, NAME, NAME_KEYS, XML_CALL
 from lfm_adapter._toolcalls.loose_json import (
     MAX_DEPTH,
     SPACE,
@@ -32,20 +32,24 @@ _ABOUT_THE_CALL = ("id", "type")
 _SCHEMA_KEYS = frozenset({"$defs", "$schema", "additionalProperties", "properties", "required"})
 
 _SEPARATOR = re.compile(r"\s*(?:[,;]|\]\s*,?\s*\[)?\s*")
-_PYTHON_CALL = re.compile(r"""(?:[^\W\d]\w{0,63}\s{0,9}=\s{0,9})?([^\s()\[\]{}<>"'=,:;`]+)\s{0,100}\(\s*""")
+_PYTHON_CALL = re.compile(rf"""(?:[^\W\d]\w{{0,63}}\s{{0,9}}=\s{{0,9}})?({NAME}+)\s{{0,100}}\(\s*""")
 _KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[^\s()\[\]{}<>"'=,:\\]{1,128})(?P=quote)\s*[=:](?!=)""")
 _UNPACKED = re.compile(r"\*\*\s*(?=\{)")
 _PREFIXED = re.compile(r"([fFrRuU])(?=[\"'])")
 _BARE_STRING = re.compile(r"[\w./~@:-]*\w[\w./~@:-]*(?:[^\S\n]+[\w./~@:-]*\w[\w./~@:-]*)*|“[^“”]*”")
-_XML_CALL = re.compile(r"<function=([^<>\n]+)>")
-_PARAMETER = re.compile(r"""<parameter=([^\s()\[\]{}<>"'=,:]{1,128})>\n?""")
-_PARAMETER_END = re.compile(
-    r"\n?(?:</parameter>|(?=</function>\s*(?:</?tool_call>|<function=|\Z)|</tool_call>\s*(?:<|\Z)|<function=[^<>\n]+>\s*<)"
-    r"|(?=<parameter=(?P<key>[^<>\s]{1,128})>))"
+_PARAMETER = re.compile(
+    r"""<(?:\uff5cDSML\uff5c)?param(?:eter)?(?:=|\sname=)"?(?P<key>[^\s()\[\]{}<>"'=,:]{1,128})"?[^<>\n]{0,40}>\n?"""
 )
-_FUNCTION_END = re.compile(r"</function>|(?=</?tool_call>|<function=)|\Z")
-_STRAY_END = re.compile(r"(?=<parameter=|</function>|</?tool_call>|<function=)|\Z")
-_UNKNOWN_XML_END = re.compile(r"</function>|(?=<function=)|\Z")
+_END = r"</(?:\uff5cDSML\uff5c)?(?:function|invoke)>"
+_NEXT = r"</?tool_call>|<(?:\uff5cDSML\uff5c)?(?:function|invoke)[=\s]"
+_PARAMETER_END = re.compile(
+    rf"""\n?(?:</(?:\uff5cDSML\uff5c)?param(?:eter)?>|(?={_END}\s*(?:{_NEXT}|\Z)|</tool_call>\s*(?:<|\Z)|{XML_CALL.pattern}\s*<)
+        |(?={_PARAMETER.pattern}))""".replace("(?P<name>", "(?:"),
+    re.VERBOSE,
+)
+_FUNCTION_END = re.compile(rf"{_END}|(?={_NEXT})|\Z")
+_STRAY_END = re.compile(rf"(?=<(?:\uff5cDSML\uff5c)?param|{_END}|{_NEXT})|\Z")
+_UNKNOWN_XML_END = re.compile(rf"{_END}|(?=<(?:\uff5cDSML\uff5c)?(?:function|invoke)[=\s])|\Z")
 
 
 class FramePart(NamedTuple):
@@ -84,10 +88,11 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
     if not parts or not parts[-1].is_call:
         return parts
     for closer in prefix.closers:
-        behind = after(_SEPARATOR if closer == "]" else SPACE, text, done)
-        done = behind + len(closer) if text.startswith(closer, behind) else done
+        at = after(_SEPARATOR if closer == "]" else SPACE, text, done)
+        done = at + len(closer) if text.startswith(closer, at) else done
     last = parts[-1]._replace(end=done)
-    if text[done:].strip() and not last.open and not is_answer_end:
+    behind = text[done:].strip()
+    if behind and behind[0] != "#" and not last.open and not is_answer_end:
         if not prefix.is_marked and prefix.closers[:1] == ("]",):
             return []  # a list of something else
         last = last._replace(error=last.error or "text follows it")
@@ -179,6 +184,7 @@ class _Arguments:
     """Collects the arguments of a call to the tool `name`.
 
     Attributes:
+        values: The arguments so far.
         error: What is wrong with the call.
         open: Within what the text of the call ends: a "string", a "bracket", or "".
     """
@@ -189,7 +195,7 @@ class _Arguments:
         self.open = ""
         self._tools = tools
         self._is_answer_end = is_answer_end
-        self._given: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self._written: list[str] = []
         self._is_broken = False
         self._budget = WorkBudget()
@@ -217,10 +223,10 @@ class _Arguments:
 
     def add(self, key: str, value: Any, raw: str) -> None:
         """Add an argument: its name, what it says or `UNREADABLE`, and what was written."""
-        if key in self._given:
+        if key in self.values:
             self.error = self.error or f"`{key}` is given twice"
-        self._written.append(f"{', ' if self._given else '{'}{write_json(key)}: ")
-        self._given[key] = None
+        self._written.append(f"{', ' if self.values else '{'}{write_json(key)}: ")
+        self.values[key] = None
         types = self._tools.argument_types(self.name, key)
         if value is UNREADABLE and types == {"string"} and _BARE_STRING.fullmatch(raw):
             value = raw.strip("“”")
@@ -229,15 +235,22 @@ class _Arguments:
             return
         if isinstance(value, int | float) and not isinstance(value, bool) and types == {"string"}:
             value = raw  # "1.10" may be a version, "007" an agent
-        self._given[key] = value = self._tools.coerced(self.name, key, value, self._budget)
+        self.values[key] = value = self._tools.coerced(self.name, key, value, self._budget)
         self._written.append(write_json(value))
+
+    def are_wrapped(self) -> bool:
+        """Tell whether all there is is `arguments` or the like, which the tool has not."""
+        has_others = self._tools.knows_others(self.name, self.values)
+        return bool(self.values) and ARGUMENT_KEYS.issuperset(self.values) and has_others
 
     def part(self, end: int) -> FramePart:
         """Close the arguments, hold them against the tool's schema, and return the call."""
         if not self._is_broken:
-            self._written.append("}" if self._given else "{}")
+            self._written.append("}" if self.values else "{}")
+            if self.are_wrapped():
+                self.error = self.error or f"{', '.join(map('`{}`'.format, self.values))} is none of its arguments"
             if not (self.error or self.open):
-                self.error = self._tools.problem(self.name, self._given, self._budget)
+                self.error = self._tools.problem(self.name, self.values, self._budget)
         return FramePart(self.name, "".join(self._written), end, True, self.error, self.open)
 
 
@@ -251,7 +264,7 @@ class _CallForms:
         self._may_be_python = prefix.closers != (FENCE,)
         self._is_answer_end = is_answer_end
         self._strings = _STRICT
-        if not text.startswith(FUNCTION_START, prefix.place):
+        if not text.startswith("<", prefix.place):
             self._strings = find_strings(text, prefix.place, tools.keys, call_keys=tools.call_keys)
 
     def read(self, place: int) -> FramePart | None:
@@ -259,11 +272,10 @@ class _CallForms:
         text = self._text
         if text.startswith("{", place):
             return self._json(place)
-        if text.startswith(FUNCTION_START, place):
-            start = _XML_CALL.match(text, place)
-            if start and start[1] in self._tools.names:
-                return self._xml(start[1], start.end())
-            return self._other(start[1], place, _search(_UNKNOWN_XML_END, text, place + 1)) if start else None
+        if start := XML_CALL.match(text, place):
+            if start["name"] in self._tools.names:
+                return self._xml(start["name"], start.end())
+            return self._other(start["name"], place, _search(_UNKNOWN_XML_END, text, place + 1))
         start = _PYTHON_CALL.match(text, place) if self._may_be_python else None
         if start is None:
             return None
@@ -284,13 +296,24 @@ class _CallForms:
     def _python(self, name: str, place: int) -> FramePart:
         text, given = self._text, self._arguments(name)
         if not text.startswith("{", place):
-            return given.part(given.add_members(text, place, ")", self._strings))
+            end = given.add_members(text, place, ")", self._strings)
+            return (self._unwrapped(given) or given).part(end)
         end = after(SPACE, text, given.add_members(text, place + 1, "}", self._strings))  # f({"a": 1})
         if text.startswith(")", end):
             return given.part(end + 1)
         rest = read_value(text, end, ")", self._strings)
         given.fail(_CUT_OFF, text[end : rest.end].rstrip())
         return given.part(rest.end + text.startswith(")", rest.end))
+
+    def _unwrapped(self, given: _Arguments) -> _Arguments | None:
+        """Return the arguments within `f(arguments={…})`, where the tool has none of this name."""
+        inner = next(iter(given.values.values()), None)
+        if given.error or not (isinstance(inner, dict) and given.are_wrapped()):
+            return None
+        unwrapped = self._arguments(given.name)
+        for key, value in inner.items():
+            unwrapped.add(key, value, write_json(value))
+        return unwrapped
 
     def _json(self, place: int) -> FramePart | None:
         text = self._text
@@ -303,6 +326,9 @@ class _CallForms:
         keys = [one.key for one in members if one.key not in _ABOUT_THE_CALL]
         names = (one.value for key in NAME_KEYS[: 1 if nested else None] for one in members if one.key == key)
         name = next((value for value in names if isinstance(value, str)), "")
+        if self._is_marked and len(members) == 1 and members[0].key in self._tools.names:  # {"f": {"a": 1}}
+            name, members = members[0].key, [members[0]._replace(key="arguments")]
+            keys = ["arguments"]
         if name not in self._tools.names or not (self._is_marked or self._is_bare_call(members, keys, name)):
             is_late = not self._is_marked and keys[:1] == ["arguments"]
             return FramePart("", text[place : read.end], read.end) if is_late else self._other(name, place, read.end)
@@ -349,6 +375,9 @@ class _CallForms:
 
     def _xml(self, name: str, place: int) -> FramePart:
         text, given = self._text, self._arguments(name)
+        place = after(SPACE, text, place)
+        if text.startswith("{", place):
+            place = given.add_members(text, place + 1, "}", self._strings_of(text[place:]))
         while True:
             place = after(SPACE, text, place)
             if parameter := _PARAMETER.match(text, place):
@@ -362,7 +391,7 @@ class _CallForms:
 
     def _parameter(self, parameter: re.Match[str], given: _Arguments) -> int:
         """Take the value of a parameter: text where the tool takes nothing else, or JSON, or text."""
-        key, start = parameter[1], parameter.end()
+        key, start = parameter["key"], parameter.end()
         closing = next(
             (
                 one

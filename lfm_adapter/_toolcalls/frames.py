@@ -27,16 +27,24 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.tools import Tools
 
 __all__ = [
-    "ARGUMENT_KEYS", "CALL_END", "FENCE", "FUNCTION_START", "NAME", "NAME_KEYS", "UNDECIDED", "CallPrefix", "Closing",
+    "ARGUMENT_KEYS", "CALL_END", "FENCE", "NAME", "NAME_KEYS", "UNDECIDED", "XML_CALL", "CallPrefix", "Closing",
     "Frame", "find_prefix",
 ]  # fmt: skip
 
-CALL_START = "<|tool_call_start|>"
-CALL_END = "<|tool_call_end|>"
-TAG_START = "<tool_call>"
-TAG_END = "</tool_call>"
-FUNCTION_START = "<function="
-FUNCTION_END = "</function>"
+CALL_START, CALL_END = "<|tool_call_start|>", "<|tool_call_end|>"
+TAG_START, TAG_END = "<tool_call>", "</tool_call>"
+# Models of other families keep to what they were trained on, whatever the prompt says.
+_MARKERS = {
+    CALL_START: CALL_END,
+    TAG_START: TAG_END,
+    "<function_call>": "</function_call>",
+    "<|python_start|>": "<|python_end|>",
+    "<\uff5cDSML\uff5cfunction_calls>": "</\uff5cDSML\uff5cfunction_calls>",
+}
+_ENDS = frozenset(_MARKERS.values())
+XML_CALL = re.compile(r"""<(?:\uff5cDSML\uff5c)?(?:function|invoke)(?:=|\sname=)"?(?P<name>[^<>"\n]{1,500})"?>""")
+_XML_START = re.compile(r"<(?:\uff5cDSML\uff5c)?(?:function|invoke)(?:=|\s)")
+_XML_STARTS = ("<function=", "<function ", "<\uff5cDSML\uff5cinvoke ")
 FENCE = "```"
 NAME_KEYS = ("name", "function", "tool", "tool_name")
 ARGUMENT_KEYS = frozenset({"arguments", "parameters", "args", "tool_input"})
@@ -44,8 +52,9 @@ NAME = r"""[^\s()\[\]{}<>"'=,:;`]"""  # a character of a tool's name as Python h
 
 # What may still become a marker, "" included.
 _MARKER_STARTS = frozenset(
-    marker[:length] for marker in (CALL_START, TAG_START, FUNCTION_START, FENCE) for length in range(len(marker))
+    marker[:length] for marker in (*_MARKERS, *_XML_STARTS, FENCE) for length in range(len(marker))
 )
+_LONGEST_MARKER = max(map(len, _MARKERS))
 _MAX_SPACE = 100
 _SPACE = re.compile(rf"\s{{0,{_MAX_SPACE}}}")
 _FENCE = re.compile(rf"```[\w+-]{{0,20}}\s{{0,{_MAX_SPACE}}}")
@@ -58,7 +67,8 @@ _TOKEN = re.compile(
     rf"""|(?P<word>{NAME}+)|(?P<sign>\S))""",
     re.DOTALL,
 )
-_XML = re.compile(r"<function=(?P<name>[^<>]{0,500})(?:>\s{0,100}(?P<tag>\{|<[^<>=]{0,20}[>=]?)?)?")
+_XML_TAG = re.compile(r"\s{0,100}(?:\{|<(?:\uff5cDSML\uff5c)?(?:param(?:eter)?[=\s]|/(?:function|invoke)>))")
+_XML_PART = re.compile(r"<[^<>]{0,500}(?:>\s{0,100}(?:<[^<>=\s]{0,20})?)?\Z")
 _LONGEST_UNKNOWN_NAME = 64
 
 
@@ -72,7 +82,7 @@ class CallPrefix(NamedTuple):
     @property
     def is_marked(self) -> bool:
         """Whether a marker begins the frame."""
-        return CALL_END in self.closers or TAG_END in self.closers
+        return not _ENDS.isdisjoint(self.closers)
 
 
 UNDECIDED: Final = CallPrefix(-1)  # the next characters decide
@@ -125,12 +135,12 @@ def find_prefix(
     prefix = None
     if is_start:
         prefix = CallPrefix(place, is_last=True)
-    elif is_line_start or text.startswith((CALL_START, TAG_START), place):
+    elif is_line_start or text.startswith((*_MARKERS,), place):
         prefix = _step_in(text, place)
     elif text[place] == "[":
         prefix = _step_in(text, place)._replace(is_last=True)
     at = place if prefix is None else prefix.place
-    if not is_closed and text[at : at + len(CALL_START)] in _MARKER_STARTS:
+    if not is_closed and text[at : at + _LONGEST_MARKER] in _MARKER_STARTS:
         return UNDECIDED
     if prefix is None:
         return None
@@ -147,7 +157,7 @@ def _step_in(text: str, place: int) -> CallPrefix:
     closers: tuple[str, ...] = ()
     if fence := _FENCE.match(text, place):
         closers, place = (FENCE,), fence.end()
-    for start, end in ((CALL_START, CALL_END), (TAG_START, TAG_END)):
+    for start, end in _MARKERS.items():
         if text.startswith(start, place):
             closers, place = (end, *closers), after(_SPACE, text, place + len(start))
             break
@@ -159,7 +169,7 @@ def _step_in(text: str, place: int) -> CallPrefix:
 
 
 def _begins_call(text: str, prefix: CallPrefix, tools: Tools, tokens: Iterator[_Token]) -> bool:
-    if text.startswith(FUNCTION_START, prefix.place):
+    if _XML_START.match(text, prefix.place):
         return prefix.is_marked or _begins_xml(text, prefix.place, tools, tokens)
     name = next(tokens).text
     if name == "{":
@@ -173,10 +183,9 @@ def _begins_call(text: str, prefix: CallPrefix, tools: Tools, tokens: Iterator[_
 
 
 def _begins_xml(text: str, place: int, tools: Tools, tokens: Iterator[_Token]) -> bool:
-    found = _XML.match(text, place)
-    if found and found["tag"] in ("{", "<parameter=", FUNCTION_END):
+    if (found := XML_CALL.match(text, place)) and _XML_TAG.match(text, found.end()):
         return found["name"] in tools.names
-    while found and found.end() == len(text):  # up to where the tokens end too
+    while _XML_PART.match(text, place):  # up to where the tokens end too
         next(tokens)
     return False
 
@@ -237,15 +246,15 @@ def _unquote(token: str) -> str:
 
 # What may close a frame, by its innermost closer and the marker around a fence. LFM2's markers are tokens of their own,
 # which are part of no string. The others may be text within a string.
-_CLOSING = {
-    (CALL_END,): re.compile(r"<\|tool_call_(?:end|start)\|>"),
-    (TAG_END,): re.compile(r"</?tool_call>"),
+_OPENERS = (*_MARKERS, *_XML_STARTS)
+_BARE_XML = "<"
+_CLOSING: dict[tuple[str, ...], re.Pattern[str]] = {
     (FENCE,): re.compile(FENCE),
-    (FENCE, CALL_END): re.compile(rf"{FENCE}|<\|tool_call_(?:end|start)\|>"),
-    (FENCE, TAG_END): re.compile(rf"{FENCE}|</?tool_call>"),
-    (FUNCTION_START,): re.compile(r"</function>|</?tool_call>|<function="),
+    (_BARE_XML,): re.compile(rf"</(?:\uff5cDSML\uff5c)?(?:function|invoke)>|</?tool_call>|{_XML_START.pattern}"),
 }
-_OPENERS = (CALL_START, TAG_START, FUNCTION_START)
+for _start, _end in _MARKERS.items():
+    _CLOSING[(_end,)] = re.compile(f"{re.escape(_end)}|{re.escape(_start)}")
+    _CLOSING[FENCE, _end] = re.compile(f"{FENCE}|{re.escape(_end)}|{re.escape(_start)}")
 _BRACKETS = re.compile(r"""["'()\[\]{}]""")
 _QUOTED = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*", re.DOTALL) for quote in "\"'"}
 
@@ -273,17 +282,17 @@ class Frame:
 
     def __init__(self, text: str, start: int, prefix: CallPrefix) -> None:
         self.closers = tuple(closer for closer in prefix.closers if closer != "]")
-        is_bare_xml = not self.closers and text.startswith(FUNCTION_START, prefix.place)
+        is_bare_xml = not self.closers and _XML_START.match(text, prefix.place) is not None
         if is_bare_xml:
             self.closers = (TAG_END,)
-        kind = (FUNCTION_START,) if is_bare_xml else self.closers[: 2 if FENCE in self.closers[:1] else 1]
+        kind = (_BARE_XML,) if is_bare_xml else self.closers[: 2 if FENCE in self.closers[:1] else 1]
         self.start = start
         self.prefix = prefix._replace(place=prefix.place - start)
         self.readings = 0
         self.first: tuple[list[FramePart], Closing] | None = None
         self._closing = _CLOSING[kind] if kind else None
         self._end = len(text)
-        self._unread = text[prefix.place + len(FUNCTION_START) * is_bare_xml if kind else start :]  # not searched yet
+        self._unread = text[prefix.place + is_bare_xml if kind else start :]  # not searched yet
         self._at = 0  # how far that was, where brackets close it
         self._depth = 0
         self._is_matched = False  # where the next character decides
@@ -303,11 +312,12 @@ class Frame:
         unread = self._unread + piece
         match = self._closing.search(unread)
         if match is None:
-            self._unread = unread[-len(CALL_START) :]
+            self._unread = unread[-_LONGEST_MARKER:]
             return None
         self._unread = unread[match.end() :]
         end = self._end - len(self._unread)
-        start = end - (0 if match[0] == FUNCTION_END else len(match[0]))
+        is_function_end = match[0].startswith("</") and match[0] not in _ENDS
+        start = end - (0 if is_function_end else len(match[0]))
         return Closing(start, start if match[0] in _OPENERS else end)
 
     def _next_bracket(self, piece: str, *, is_closed: bool) -> Closing | None:

@@ -7,9 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, parse
+from lfm_adapter._toolcalls.call_reader import CallReader
 from lfm_adapter._toolcalls.loose_json import MAX_ANSWER_DEPTH, read_answer, write_json
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Keys, find_strings
 from lfm_adapter._toolcalls.schema import Coercion, WorkBudget, keys_of
+from lfm_adapter._toolcalls.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,8 @@ _MAY_BEGIN = {
     "key": re.compile(r"""\{\s{0,200}(?:/|[A-Za-z_$][\w$-]{0,100}\s{0,200}|["'`][^"'`\n]{0,100})?\Z"""),
 }
 _ANY_BEGIN = re.compile(rf"{_OBJECT}|\[")
+_MEMBER = re.compile(r"""["'](?P<key>[^"'\n]{1,100})["']\s{0,9}:""")
+_CLASS_CALL = re.compile(r"[A-Z]\w{0,63}\(.*\)\Z", re.DOTALL)
 _decoder = json.JSONDecoder()
 _MAX_OBJECTS = 20  # of which one may be the answer
 _SPACE = re.compile(r"[ \t\n\r]+")
@@ -85,6 +89,7 @@ class JSONReader:
         self._keys = keys_of([schema]) if self._coercion else Keys()
         self._first_keys = frozenset(self._coercion.properties if self._coercion else ())
         self._root = "key" if root == "{" and len(self._first_keys) > 1 else root
+        self._before: list[str] = []
         self._json: list[str] = []  # what has come from the root on
         self._sent_chars = 0  # how much of it was returned
         self._held = ""  # the rest of it; before the root, what may begin it
@@ -102,6 +107,7 @@ class JSONReader:
             return ""
         data, place = self._held + text, 0
         if self._wants == "start":
+            self._before.append(text)
             root = _BEGINS[self._root].search(data) or _MAY_BEGIN[self._root].search(data)
             if self._root == "key" and (list_at := data.find("[")) >= 0 and (root is None or list_at < root.start()):
                 self._wants = "rest"  # a list may be what the object should hold
@@ -126,13 +132,30 @@ class JSONReader:
         self._sent_chars += place
         return data[:place]
 
+    def _finds_other_form(self) -> bool:
+        """Take an answer without a bracket that is an object's members, or the call of the schema's class."""
+        text = "".join(self._before).strip()
+        member = _MEMBER.match(text)
+        if self._coercion is None or not text:
+            return False
+        if member and member["key"] in self._first_keys:
+            self._json.append(f"{{{text}")
+        elif _CLASS_CALL.match(text):
+            schema = self._coercion.schema
+            tools = Tools([{"name": text.partition("(")[0], "parameters": schema}])
+            reader = CallReader(tools, make_id=str)
+            reader.feed(text)
+            reader.close()
+            self._json += [call.arguments for call in reader.calls if not call.error]
+        return bool(self._json)
+
     def close(self, *, cut_off: bool) -> str:
         """Return what is left at the end of the answer.
 
         Args:
             cut_off: The answer was broken off, so it must not look whole: nothing is closed that was left open.
         """
-        if self._wants in ("start", "nothing"):
+        if self._wants == "nothing" or (self._wants == "start" and not self._finds_other_form()):
             return ""
         self._wants = "nothing"
         text = "".join(self._json)

@@ -12,7 +12,7 @@ from lfm_adapter._toolcalls.schema import Coercion, keys_of, schema_error
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lfm_adapter._toolcalls.schema import WorkBudget
     from lfm_adapter.types import JSONDict
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Tools"]
 
 _CALL_KEYS = ("name", "function", "tool", "arguments", "parameters", "args", "id", "type")
+_NAMESPACE = re.compile(r"^(?:functions|default_api|tools|api)\.")
 _NOT_IN_AN_IDENTIFIER = re.compile(r"\W")
 
 
@@ -44,7 +45,8 @@ class Tools:
         self._identifiers: dict[str, str | None] = {}
         for name in self.names:
             identifier = _NOT_IN_AN_IDENTIFIER.sub("_", name)
-            self._identifiers[identifier] = None if identifier in self._identifiers else name
+            for written in {identifier, identifier.casefold(), name.casefold()}:
+                self._identifiers[written] = None if written in self._identifiers else name
 
     @classmethod
     def from_openai(cls, tools: Sequence[Mapping[str, Any]], *, check_schemas: bool = True) -> Tools:
@@ -81,7 +83,8 @@ class Tools:
 
     def called(self, written: str) -> str | None:
         """Return the tool that a name in Python's form means, or None."""
-        return written if written in self.names else self._identifiers.get(written)
+        name = _NAMESPACE.sub("", written)
+        return name if name in self.names else self._identifiers.get(name) or self._identifiers.get(name.casefold())
 
     @cached_property
     def keys(self) -> Keys:
@@ -105,6 +108,11 @@ class Tools:
     def has_argument(self, name: str, key: str) -> bool:
         """Tell whether the schema of a tool names an argument."""
         return key in self._coercions[name].properties
+
+    def knows_others(self, name: str, keys: Iterable[str]) -> bool:
+        """Tell whether the schema of a tool names arguments, but none of `keys`."""
+        properties = self._coercions[name].properties
+        return len(properties) > 1 and properties.keys().isdisjoint(keys)
 
     def argument_types(self, name: str, key: str) -> frozenset[str]:
         """Return the JSON types that an argument may have; none where no schema says."""

@@ -341,6 +341,50 @@ LFM2 = _cases(
     ),
 )
 
+FOREIGN = _cases(
+    ("a namespace before the name", lfm2("[functions.run(command='a')]", calls=(run(command="a"),))),
+    ("a name in another case", lfm2("[Run(command='a')]", calls=(run(command="a"),))),
+    ("an assignment", lfm2("[found = run(command='a')]", calls=(run(command="a"),))),
+    ("arguments within arguments", lfm2("[run(arguments={'command': 'a'})]", calls=(run(command="a"),))),
+    (
+        "arguments within arguments in JSON",
+        {
+            "text": '<tool_call>{"name": "run", "arguments": {"arguments": {"command": "a"}}}</tool_call>',
+            "calls": (run(),),
+            "errors": {0: "`arguments` is none of its arguments"},
+        },
+    ),
+    ("a comment behind the calls", lfm2("[ping()]  # now", calls=(("ping", {}),), left="# now")),
+    ("curly quotes", lfm2("[run(command=“ls -l”)]", calls=(run(command="ls -l"),))),
+    (
+        "the name as the key",
+        {"text": '<tool_call>{"run": {"command": "a"}}</tool_call>', "calls": (run(command="a"),)},
+    ),
+    (
+        "other keys for name and arguments",
+        {"text": '<tool_call>{"tool_name": "ping", "tool_input": {}}</tool_call>', "calls": (("ping", {}),)},
+    ),
+    ("JSON in XML", {"text": '<function=run>{"command": "a"}</function>', "calls": (run(command="a"),)}),
+    ("another tag", {"text": f"<function_call>{JSON}</function_call>", "calls": (PARIS,)}),
+    ("another marker", {"text": "<|python_start|>[ping()]<|python_end|>", "calls": (("ping", {}),)}),
+    (
+        "names in attributes",
+        {
+            "text": '<function name="run"><param name="code">f(1)</param></function>\n<function name="ping"></function>',
+            "calls": (run(code="f(1)"), ("ping", {})),
+        },
+    ),
+    (
+        "tags with a prefix",
+        {
+            "text": '<\uff5cDSML\uff5cfunction_calls>\n<\uff5cDSML\uff5cinvoke name="run">\n<\uff5cDSML\uff5cparameter '
+            'name="timeout" string="false">2.5</\uff5cDSML\uff5cparameter>\n</\uff5cDSML\uff5cinvoke>\n'
+            "</\uff5cDSML\uff5cfunction_calls>",
+            "calls": (run(timeout=2.5),),
+        },
+    ),
+)
+
 OTHER_FORMS = _cases(
     ("XML", {"text": XML, "calls": (PARIS,)}),
     ("XML on one line", {"text": XML.replace("\n", ""), "calls": (PARIS,)}),
@@ -749,7 +793,7 @@ NO_CALLS = _cases(
     _text("markers in two backticks", f"Write ``<tool_call>{JSON}</tool_call>`` to call."),
 )
 
-CALL_TEXTS = [*LFM2, *OTHER_FORMS, *UNESCAPED, *NO_CALLS]
+CALL_TEXTS = [*LFM2, *FOREIGN, *OTHER_FORMS, *UNESCAPED, *NO_CALLS]
 
 
 def read_calls(text: str, tools: Tools, *, make_id: Callable[[int], str]) -> tuple[str, list[ToolCall]]:

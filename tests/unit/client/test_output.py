@@ -248,3 +248,34 @@ class TestNativeCalls:
         tools = [{"type": "openrouter:web_search"}, WEATHER]
         reply = ask(make(server, model=NATIVE), way, tools=tools, tool_choice="required")
         assert (reply.text, reply.validation_error) == ("It rains.", None)
+
+
+class TestArgumentsAlone:
+    FORCED = {"tools": [WEATHER, TIME], "tool_choice": BY_NAME}  # noqa: RUF012 - a constant
+
+    @pytest.mark.parametrize(
+        "written", ['{"city": "Oslo", "days": "2"}', "Sure:\n```json\n{'city': 'Oslo', 'days': 2,}\n```"]
+    )
+    def test_arguments_of_forced_tool_are_its_call(self, make, server, way, written):
+        server.add(says(way, written))
+        reply = ask(make(server, model=PROMPTED), way, **self.FORCED)
+        assert (called(reply), reply.text) == ([("get_weather", {"city": "Oslo", "days": 2})], "")
+
+    def test_arguments_without_a_forced_tool_are_text(self, make, server, way):
+        server.add(says(way, '{"city": "Oslo"}'))
+        reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER])
+        assert (reply.tool_calls, reply.text) == ([], '{"city": "Oslo"}')
+
+    def test_arguments_that_do_not_fit_forced_tool_are_retried(self, make, server):
+        server.add(says("plain", '{"town": "Oslo"}'), says("plain", '{"city": "Oslo"}'))
+        reply = ask(make(server, model=PROMPTED), "plain", **self.FORCED)
+        assert (called(reply), reply.output_retries) == ([("get_weather", {"city": "Oslo"})], 1)
+
+
+class TestAmbiguousQuotes:
+    def test_ambiguous_string_of_json_is_retried_with_the_reason(self, make, server):
+        tags = schema({"type": "object", "properties": {"tags": {"type": "array", "items": {"type": "string"}}}})
+        server.add(says("plain", '{"tags": ["paste -d "," "{x}" f", "y"]}'), says("plain", '{"tags": ["x"]}'))
+        reply = ask(make(server, model=PROMPTED), "plain", response_format=tags)
+        assert (json.loads(reply.text), reply.output_retries) == ({"tags": ["x"]}, 1)
+        assert "unclear where the string ends" in server.requests[1].body["messages"][-1]["content"]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from lfm_adapter._toolcalls.json_answer import JSONReader, json_types, read_json, schema_problem
+from lfm_adapter._toolcalls.json_answer import JSONReader, json_types, read_arguments, read_json, schema_problem
+from lfm_adapter._toolcalls.quotes import AMBIGUOUS
+from lfm_adapter._toolcalls.schema import coerced
 
 CAT = {"name": "Tom", "age": 3}
 
@@ -105,6 +107,88 @@ def test_from_the_first_irregularity_on_json_waits_for_the_end(before: str, afte
     assert isinstance(json.loads(at_once + reader.close(cut_off=False)), dict)
 
 
+NOTE = {
+    "type": "object",
+    "title": "Note",
+    "properties": {
+        "kind": {"enum": ["praise", "blame"]},
+        "text": {"type": "string"},
+        "stars": {"type": "number"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["text"],
+}
+LIST = {
+    "type": "object",
+    "properties": {"names": {"type": "array", "items": {"type": "string"}}},
+    "required": ["names"],
+}
+
+BY_SCHEMA: dict[str, tuple[Any, str, Any]] = {
+    "quotes in a string": (NOTE, '{"text": "the "big" one", "stars": 2}', {"text": 'the "big" one', "stars": 2}),
+    "a quotation at the end": (NOTE, '{"text": "he said "no""}', {"text": 'he said "no"'}),
+    "quotes before a comma": (NOTE, '{"text": "say "a", then "b"", "kind": "praise"}',
+                              {"text": 'say "a", then "b"', "kind": "praise"}),
+    "an apostrophe in single quotes": (NOTE, "{'text': 'it's here', 'stars': 1}", {"text": "it's here", "stars": 1}),
+    "an attribute": (NOTE, '{"text": "<i id="x">y</i>"}', {"text": '<i id="x">y</i>'}),
+    "an object in a string": (NOTE, '{"text": "{"a": "b", "c": 1}", "stars": 3}',
+                              {"text": '{"a": "b", "c": 1}', "stars": 3}),
+    "an object like it in a string": (NOTE, '{"text": "{"text": "b", "stars": 1}", "stars": 3}',
+                                      {"text": '{"text": "b", "stars": 1}', "stars": 3}),
+    "quotes in a list": (NOTE, '{"text": "a", "tags": ["f("x")", "y"]}', {"text": "a", "tags": ['f("x")', "y"]}),
+    "three quotes": (NOTE, '{"text": """a "b" c""", "stars": 1}', {"text": 'a "b" c', "stars": 1}),
+    "a quote doubled": (NOTE, '{"text": ""a", "stars": 1}', {"text": "a", "stars": 1}),
+    "words without quotes": (NOTE, "{text: one word more, kind: praise}", {"text": "one word more", "kind": "praise"}),
+    "grouped digits": (NOTE, '{"text": "a", "stars": 1_250, "tags": []}', {"text": "a", "stars": 1250, "tags": []}),
+    "digits grouped by commas": (NOTE, '{"text": "a", "stars": 1,250.5}', {"text": "a", "stars": 1250.5}),
+    "hexadecimal digits": (NOTE, '{"text": "a", "stars": 0x1f}', {"text": "a", "stars": 31}),
+    "backticks": (NOTE, "{`text`: `a`}", {"text": "a"}),
+    "a tuple": (NOTE, "{'text': 'a', 'tags': ('b', 'c')}", {"text": "a", "tags": ["b", "c"]}),
+    "an option in another case": (NOTE, '{"text": "a", "kind": "Praise"}', {"text": "a", "kind": "praise"}),
+    "an option with a full stop": (NOTE, '{"text": "a", "kind": "blame."}', {"text": "a", "kind": "blame"}),
+    "an option in bold": (NOTE, '{"text": "a", "kind": "**blame**"}', {"text": "a", "kind": "blame"}),
+    "an option in a list": (NOTE, '{"text": "a", "kind": ["blame"]}', {"text": "a", "kind": "blame"}),
+    "the schema before the answer": (NOTE, 'By {"type": "object", "properties": {}}: {"text": "a"}', {"text": "a"}),
+    "an example before the answer": (NOTE, 'In the form {"key": 1}:\n{"text": "a"}', {"text": "a"}),
+    "one that does not fit before the answer": (NOTE, 'Not {"stars": 1}, but {"text": "a"}', None),
+    "wrapped in its name": (NOTE, '{"Note": {"text": "a"}}', {"text": "a"}),
+    "the schema filled in": (NOTE, '{"type": "object", "properties": {"text": "a", "stars": 2}}',
+                             {"text": "a", "stars": 2}),
+    "in a list": (NOTE, '[{"text": "a"}]', {"text": "a"}),
+    "without its bracket": (NOTE, '"text": "a", "stars": 2}', {"text": "a", "stars": 2}),
+    "as a call of its class": (NOTE, "Note(text='a', stars=2)", {"text": "a", "stars": 2}),
+    "a bare list": (LIST, 'Here: ["a", "b"]', {"names": ["a", "b"]}),
+    "pairs of keys and values": (
+        {"type": "object", "properties": {"m": {"type": "object"}}},
+        '{"m": [{"key": "a", "value": 1}]}',
+        {"m": {"a": 1}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_SCHEMA)
+def test_answer_is_read_as_what_fits_the_schema(name: str):
+    schema, text, expected = BY_SCHEMA[name]
+    found = read_json(text, schema=schema)
+    problem = schema_problem(found or text, json_schema(schema))
+    if expected is None:
+        assert problem is not None
+    else:
+        assert problem is None
+        assert coerced(json.loads(found or ""), schema) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ['{"text": "a", "tags": ["paste -d "," "{x}" f", "y"]}', "{'text': 'a', 'tags': ['paste -d ',' '{x}' f']}"]
+)
+def test_string_that_could_end_in_two_places_is_a_problem_that_names_the_reason(text: str):
+    reader = JSONReader("{", NOTE)
+    found = reader.feed(text) + reader.close(cut_off=False)
+    assert reader.problem == f"the answer is not JSON: {AMBIGUOUS}"
+    with pytest.raises(ValueError, match=r"."):
+        json.loads(found)
+
+
 def json_schema(schema: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "Cat", "schema": schema}}
 
@@ -162,3 +246,18 @@ def test_root_is_what_the_schema_says():
     assert json_types(json_schema({"type": "array"})) == {"array"}
     assert json_types(json_schema(SCHEMA)) == {"object"}
     assert json_types({"type": "json_object"}) == {"object"}
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ('{"text": "a", "stars": "2"}', {"text": "a", "stars": 2}),
+        ("Sure: {'text': 'it's so'}", {"text": "it's so"}),
+        ('{"stars": 2}', None),
+        ('{"other": "a"}', None),
+        ("I cannot.", None),
+    ],
+)
+def test_arguments_alone_are_those_that_fit_the_tool(text: str, arguments: Any):
+    found = read_arguments(text, NOTE)
+    assert (json.loads(found) if found else None) == arguments
