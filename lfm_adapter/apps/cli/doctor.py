@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -11,6 +14,7 @@ from lfm_adapter.apps.cli.console import with_option_names
 
 __all__ = ["doctor"]
 
+INDENT = 6
 COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
 
@@ -29,7 +33,14 @@ def doctor(
     has_failed = False
     for result in (*check_installation(), *check_connection(model=model, base_url=base_url, live=live)):
         has_failed |= result.level == "fail"
-        typer.secho(f"{result.level:6}", fg=COLORS[result.level], nl=False)
-        typer.echo(with_option_names(result.text))
+        typer.secho(f"{result.level:{INDENT}}", fg=COLORS[result.level], nl=False)
+        typer.echo(_wrapped(with_option_names(result.text)))
     if has_failed:
         raise typer.Exit(1)
+
+
+def _wrapped(text: str) -> str:
+    if not sys.stdout.isatty():
+        return text
+    width = get_terminal_size().columns - INDENT
+    return fill(text, width, break_long_words=False, break_on_hyphens=False).replace("\n", "\n" + " " * INDENT)

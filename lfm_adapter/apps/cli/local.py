@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path  # noqa: TC003 - typer evaluates the annotation
 from typing import Annotated
@@ -12,13 +13,18 @@ from lfm_adapter.apps.cli.console import note
 
 __all__ = ["local"]
 
+FIRST_PORT = 8080  # llama-server's own
+PORTS_TRIED = 50
+
 
 def local(
     gguf: Annotated[
         Path | None, typer.Argument(help="The model's file. Default: a demo model, which is not an LFM.")
     ] = None,
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")] = 0,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on. Default: 8080 or the next free port.")
+    ] = None,
     context_length: Annotated[int, typer.Option(min=1, help="Context per request, in tokens.")] = 8192,
     parallel: Annotated[int, typer.Option(min=1, help="Number of requests to answer at the same time.")] = 2,
     threads: Annotated[
@@ -28,6 +34,9 @@ def local(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Jinja file that replaces the model's chat template."),
     ] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Serve /v1/embeddings too, for an embedding model.")
+    ] = False,
     verbose: Annotated[bool, typer.Option(help="Show llama.cpp's log on stderr.")] = False,
 ) -> None:
     """Serve a model on this machine over an OpenAI-compatible API, until Ctrl-C."""
@@ -38,8 +47,9 @@ def local(
         context_length=context_length,
         parallel=parallel,
         threads=threads,
-        port=port,
+        port=_free_port() if port is None else port,
         chat_template=None if chat_template is None else chat_template.read_text(encoding="utf-8"),
+        embeddings=embeddings,
         verbose=verbose,
     )
     with server as base_url:
@@ -53,3 +63,15 @@ def local(
                 time.sleep(3600)
         except KeyboardInterrupt:
             note("Stopped.")
+
+
+def _free_port() -> int:
+    """Return the first free port, so that the address stays the same from day to day; 0 if there is none."""
+    for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    return 0

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
+from lfm_adapter._extras import EXTRAS
 from lfm_adapter.apps.cli import app, checks
 from lfm_adapter.testing import error, json_reply
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lfm_adapter.testing import ScriptedOpenRouter
 
 KEY = "sk-or-v1-made-up-for-tests"
@@ -24,7 +25,8 @@ KEY = "sk-or-v1-made-up-for-tests"
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The packages that seem to be installed, with their versions."""
-    known = {"langchain-core": "1.8.3", "litellm": "1.110.2", "tenacity": "9.2.1"}
+    known = dict.fromkeys(["leather", "llm", "mcp", "prisma", "xllamacpp"], "2026.10")
+    known |= {"langchain-core": "1.8.3", "litellm": "1.110.2", "tenacity": "9.2.1"}
 
     def version(name: str) -> str:
         if name not in known:
@@ -32,6 +34,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         return known[name]
 
     monkeypatch.setattr(checks, "version", version)
+    monkeypatch.setattr(checks, "demo_model", lambda: Path("model.gguf"))
     return known
 
 
@@ -61,7 +64,7 @@ def line(text: str, start: str) -> str:
 def test_healthy_installation_ends_with_0(openrouter: ScriptedOpenRouter):
     code, text = doctor()
     assert code == 0
-    assert [found.split()[0] for found in text.splitlines()] == ["ok", "ok", "ok", "ok", "ok", "skip", "ok"]
+    assert [found.split()[0] for found in text.splitlines()] == ["ok", "ok", "ok", "ok", "ok", "ok", "skip", "ok"]
     assert line(text, "key") == "ok    key: no limit, 50 requests to free models left today"
     assert line(text, "model").startswith("ok    model: liquid/lfm-3-1.7b is live, according to the catalogue of 2026-")
 
@@ -94,6 +97,7 @@ def test_other_releases_pass(openrouter: ScriptedOpenRouter, packages: dict[str,
 @pytest.mark.parametrize("version", ["1.105.3", "1.106.0", "1.108.7", "1.109.1", "1.110.2"])
 def test_mcp_2_is_missed_where_litellm_needs_it(openrouter: ScriptedOpenRouter, packages: dict[str, str], version: str):
     packages["litellm"] = version
+    del packages["mcp"]
     needs_it = version.startswith(("1.106", "1.108", "1.109"))
     assert ("warn  mcp is not installed" in doctor()[1]) == needs_it
     packages["mcp"] = "1.30.0"
@@ -111,8 +115,39 @@ def test_tenacity_is_missed(openrouter: ScriptedOpenRouter, packages: dict[str, 
 def test_litellm_need_not_be_there(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
     del packages["litellm"], packages["tenacity"]
     code, text = doctor()
-    assert (code, line(text, "LiteLLM is not installed")[:5]) == (0, "skip ")
+    assert (code, line(text, "not installed: litellm: ")[:5]) == (0, "skip ")
     assert "tenacity" not in text
+
+
+def test_all_that_is_missing_is_said_at_once_with_what_it_is_for(
+    openrouter: ScriptedOpenRouter, packages: dict[str, str]
+):
+    for name in ("litellm", "tenacity", "llm", "mcp", "prisma", "xllamacpp"):
+        del packages[name]
+    missing = line(doctor()[1], "not installed")
+    for purpose in (
+        "litellm: models named lfm/",
+        "local: models on this machine",
+        "mcp: `lfm mcp`",
+        "proxy: LiteLLM's",
+    ):
+        assert purpose in missing
+    assert missing.endswith('pip install "lfm-adapter[litellm,llm,local,mcp,proxy]"')
+
+
+def test_extras_are_those_of_the_package():
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(EXTRAS) == set(project["optional-dependencies"]) - {"all"}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [(None, "skip  local model: any GGUF"), ("x.gguf", "ok    local model")]
+)
+def test_local_model_is_known(
+    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, found: str | None, expected: str
+):
+    monkeypatch.setattr(checks, "demo_model", lambda: found and Path(found))
+    assert line(doctor()[1], "local model").startswith(expected)
 
 
 def test_file_that_runs_at_each_start_is_found(
@@ -138,7 +173,7 @@ def test_no_key_fails_where_openrouter_is_meant(packages: dict[str, str], monkey
     monkeypatch.setattr("lfm_adapter._client.sync_client.LFMClient.list_models", lambda _: [])
     code, text = doctor()
     assert code == 1
-    assert "https://openrouter.ai/settings/keys" in line(text, "key: OPENROUTER_API_KEY is not set")
+    assert "https://openrouter.ai/settings/keys" in line(text, "key: there is none")
 
 
 def test_another_server_may_need_no_key(server: ScriptedOpenRouter, packages: dict[str, str]):
@@ -221,11 +256,15 @@ def test_named_model_that_is_retired_fails_and_the_default_is_its_successor(
 ):
     code, text = doctor("--model", "liquid/lfm-3b")
     assert code == 1
-    assert line(text, "model") == "fail  model: liquid/lfm-3b is retired. export LFM_MODEL=liquid/lfm-3-1.7b"
+    assert (
+        line(text, "model")
+        == "fail  model: liquid/lfm-3b is retired. Ask liquid/lfm-3-1.7b: export LFM_MODEL=liquid/lfm-3-1.7b"
+    )
     monkeypatch.delenv("LFM_MODEL")
     code, text = doctor()
     assert code == 0
-    assert line(text, "model").startswith("ok    model: liquid/lfm-3-1.7b is live")
+    successor = "ok    model: liquid/lfm-3b, the default, is retired; liquid/lfm-3-1.7b answers for it"
+    assert line(text, "model") == successor
 
 
 @pytest.mark.parametrize(
