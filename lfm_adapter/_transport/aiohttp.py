@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import os
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import (
@@ -23,6 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from lfm_adapter._transport import failures, tls
 from lfm_adapter._transport.proxy import ProxyConfig, resolve_proxy
+from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -41,6 +43,9 @@ _IDLE_S = 60.0
 # http.client's limit, in place of aiohttp's 8,190 bytes.
 _HEADER_LINE_BYTES = 65_536
 
+# How often a read that waits looks whether there still is a connection.
+_WATCH_S = 0.25
+
 _ERRORS = (ClientError, HttpProcessingError, OSError)
 
 
@@ -55,11 +60,15 @@ class AiohttpTransport:
         """See `AsyncTransport.send`.
 
         Raises:
-            ConfigurationError: The URL, a proxy setting or a certificate file is invalid.
+            ConfigurationError: The URL, a proxy setting or a certificate file is invalid, or asyncio does not run.
             ResponseError: The response is compressed.
         """
         route = resolve_proxy(request.url)
-        failure: LFMError
+        failure: LFMError | None
+        if not _is_in_loop():
+            raise ConfigurationError(
+                "Asynchronous calls need asyncio. With trio, call `LFMClient` in a thread instead."
+            )
         if route.tls and not tls.is_built():
             await asyncio.to_thread(tls.context)  # reads files
         session = await _current_session()
@@ -78,11 +87,10 @@ class AiohttpTransport:
             failure.__cause__ = failures.origin(error)
         else:
             response = AiohttpResponse(reply, route.peer)
-            encoding = response.headers.get("content-encoding", "identity").strip().lower()
-            if encoding in {"", "identity"}:
+            failure = failures.unreadable(response.status_code, response.headers, route.peer)
+            if failure is None:
                 return response
             response.close()
-            failure = failures.compressed(encoding, route.peer)
         # Raised above, it would have aiohttp's exception as its context: one that holds the headers of the request.
         raise failure
 
@@ -111,11 +119,13 @@ class AiohttpResponse:
             data = self._stream.read_nowait()
             if not data and not self._stream.at_eof():
                 # Not `asyncio.timeout`, which costs 2 µs more an event.
-                timer = asyncio.get_running_loop().call_later(timeout, self._on_timeout)
+                loop = asyncio.get_running_loop()
+                self._deadline = loop.time() + timeout
+                self._timer = loop.call_later(min(timeout, _WATCH_S), self._watch, loop)
                 try:
                     data = await self._stream.readany()
                 finally:
-                    timer.cancel()
+                    self._timer.cancel()
         except (*_ERRORS, RuntimeError) as error:  # RuntimeError: aiohttp has closed the connection
             if unread := self._unread():
                 return unread
@@ -126,8 +136,17 @@ class AiohttpResponse:
             return data
         raise failure  # see `send`
 
-    def _on_timeout(self) -> None:
-        self._stream.set_exception(TimeoutError())
+    def _watch(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool = False) -> None:
+        """End a read that waits for too long, or on a connection that aiohttp has closed without a word."""
+        left_s = self._deadline - loop.time()
+        connection = self._response.connection
+        is_lost = connection is not None and (connection.transport is None or connection.transport.is_closing())
+        if left_s <= 0:
+            self._stream.set_exception(TimeoutError())
+        elif is_lost and was_lost:  # not only now: its end may be on its way to the reader
+            self._stream.set_exception(ConnectionAbortedError())
+        else:
+            self._timer = loop.call_later(min(left_s, _WATCH_S), partial(self._watch, loop, was_lost=is_lost))
 
     def _unread(self) -> bytes:
         """Return what arrived before the connection broke. It often says why."""
@@ -169,6 +188,12 @@ async def aclose_pools() -> None:
     held = _sessions.get((os.getpid(), asyncio.get_running_loop()))
     if held is not None:
         await held.lifetime.aclose()
+
+
+def _is_in_loop() -> bool:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop().is_running()
+    return False
 
 
 async def _current_session() -> ClientSession:

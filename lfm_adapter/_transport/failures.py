@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import sys
+from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import (
     APIConnectionError,
@@ -21,16 +22,19 @@ from lfm_adapter.errors import (
     StreamInterruptedError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
     "already_closed",
     "before_response",
-    "compressed",
     "in_body",
     "invalid_url",
     "not_http",
     "origin",
     "proxy_refused",
     "timed_out",
+    "unreadable",
 ]
 
 _ENCODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
@@ -90,10 +94,23 @@ def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
     return StreamInterruptedError(f"{peer} closed the connection before the end of its response.")
 
 
-def compressed(encoding: str, peer: str) -> ResponseError:
-    """Return what to raise for a compressed body: every request asks for `identity`."""
-    named = f"the content encoding {encoding!r}" if encoding in _ENCODINGS else "an unknown content encoding"
-    return ResponseError(f"{peer} sent a response with {named}, which was not requested.")
+def unreadable(status: int, headers: Mapping[str, str], peer: str) -> APIError | None:
+    """Return what to raise for a response whose body cannot be told from what comes behind it, or is compressed.
+
+    The libraries differ in what they let pass.
+    """
+    length, transfer = headers.get("content-length"), headers.get("transfer-encoding")
+    is_measured = length is None or (transfer is None and length.isascii() and length.isdigit())
+    # http.client takes 103 Early Hints for the response itself, which is still to come.
+    if status < 200 or not is_measured:
+        return not_http(peer)
+    # Every request asks for `identity`.
+    for encoding in (headers.get("content-encoding") or "", (transfer or "").lower().removesuffix("chunked")):
+        name = encoding.strip(" ,").lower()
+        if name not in {"", "identity"}:
+            known = f"the content encoding {name!r}" if _ENCODINGS.issuperset(re.split(", *", name)) else "an encoding"
+            return ResponseError(f"{peer} sent a response with {known}, which was not requested.")
+    return None
 
 
 def timed_out(peer: str, timeout: float) -> APITimeoutError:

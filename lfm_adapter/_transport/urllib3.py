@@ -53,21 +53,17 @@ class Urllib3Transport:
             ResponseError: The response is compressed.
         """
         route = resolve_proxy(request.url)
-        failure: LFMError
+        failure: LFMError | None
         try:
             response = Urllib3Response(_open(request, route), route.peer)
         except _ERRORS as error:
             failure = _before_response(error, route.peer, request.timeout)
             failure.__cause__ = failures.origin(error)
         else:
-            encoding = response.headers.get("content-encoding", "identity").strip().lower()
-            is_interim = response.status_code < 200
-            if encoding in {"", "identity"} and not is_interim:
+            failure = failures.unreadable(response.status_code, response.headers, route.peer)
+            if failure is None:
                 return response
-            # After an interim response (103 Early Hints) urllib3 would reuse the connection, and the response itself,
-            # which is still to come, would answer the next request.
             response.close()
-            failure = failures.not_http(route.peer) if is_interim else failures.compressed(encoding, route.peer)
         # Raised above, it would have urllib3's exception as its context, which keeps the connection and the headers.
         raise failure
 

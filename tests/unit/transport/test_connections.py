@@ -20,7 +20,7 @@ from lfm_adapter._transport import aiohttp as aiohttp_transport
 from lfm_adapter._transport import urllib3 as urllib3_transport
 from lfm_adapter._transport.aiohttp import AiohttpTransport, aclose_pools
 from lfm_adapter._transport.urllib3 import Urllib3Transport, close_pools
-from lfm_adapter.errors import StreamInterruptedError
+from lfm_adapter.errors import ConfigurationError, StreamInterruptedError
 from tests.support.both_transports import KINDS, client_of, request_to
 from tests.support.loopback import CUT, PATIENCE_S, UNTIL_CLOSED, Loopback, chunked, reply
 
@@ -201,6 +201,12 @@ class TestAiohttpTransport:
             await asyncio.to_thread(server.wait_for_requests, 120)
             all_came.set()
             assert set(await fetching) == {b"x"}
+
+
+def test_call_outside_of_asyncio_says_what_to_do():
+    """As in trio: its coroutines are driven without an event loop of asyncio."""
+    with pytest.raises(ConfigurationError, match="With trio, call `LFMClient` in a thread"):
+        AiohttpTransport().send(request_to("http://127.0.0.1:9/")).send(None)
 
 
 # Run with every warning an error; aiohttp's and asyncio's own complaints would stand in stderr too.
