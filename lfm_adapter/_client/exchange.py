@@ -14,6 +14,7 @@ from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, resolve_model
 from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
+from lfm_adapter._client.telemetry import start_span
 from lfm_adapter.errors import (
     APIError,
     ConfigurationError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.plan import Plan
     from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._client.settings import Settings
+    from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter.types import JSONDict, Reply
 
 __all__ = ["Exchange", "Lookup", "Messages", "ToolSupport", "tool_support"]
@@ -139,6 +141,7 @@ class Exchange(Lookup):
         self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         self._fields = fields
         self._stream = stream
+        self._span: CallSpan | None = None
         self._output_retries = 0
         self._max_output_tokens: int | None = None
         self._previous: Reply | None = None
@@ -151,6 +154,8 @@ class Exchange(Lookup):
             return ()
         if self._meter is not None:
             self._meter.on_token()
+        if self._span is not None:
+            self._span.on_token()
         if self._reads_text:
             read = self._reader.on_delta(delta)
             if read is None:
@@ -165,8 +170,14 @@ class Exchange(Lookup):
         self._has_streamed = True
         return (delta,)
 
+    def __enter__(self) -> None:
+        """See `Lookup`."""
+        self._span = start_span(self._settings, self._model, self._fields, stream=self._stream)
+
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """See `Lookup`."""
+        if self._span is not None:
+            self._span.end(self.result, error)
         if self._meter is not None:
             self._meter.end(self.result, error)
 
@@ -175,9 +186,13 @@ class Exchange(Lookup):
         if isinstance(error, OutputValidationError):
             raise error
         try:
-            return self.attempts.retry_delay(error)
+            delay = self.attempts.retry_delay(error)
         except APIError as final:
             error = final
+        else:
+            if self._span is not None:
+                self._span.on_retry(error, delay)
+            return delay
         if (
             isinstance(error, NoEndpointsError)
             and error.partial is None
@@ -187,11 +202,13 @@ class Exchange(Lookup):
         ):
             if not _NARROWING & self._plan.fields.keys():
                 self._tool_support().refused_at = time.monotonic()
+            self._trace("fallback", reason="no_native_tools")
             self._begin(self._make_plan(refuses_tools=True), self.attempts.deadline)
             return None
         tokens_left = self._tokens_left(error)
         if tokens_left is not None:
             self._max_output_tokens = tokens_left
+            self._trace("fallback", reason="max_tokens_reduced")
             self._begin(self._plan, self.attempts.deadline)
             return None
         if error.partial is None:
@@ -215,6 +232,10 @@ class Exchange(Lookup):
         prompt = error.requested_tokens - asked if error.prompt_tokens is None else error.prompt_tokens
         left = error.context_length - prompt
         return left if 0 < left < asked else None
+
+    def _trace(self, event: str, *, reason: str) -> None:
+        if self._span is not None:
+            self._span.add_event(event, **{"lfm_adapter.reason": reason})
 
     def _tool_support(self) -> ToolSupport:
         return tool_support(self._settings.base_url, self._model)
@@ -311,6 +332,7 @@ class Exchange(Lookup):
             return False
         self._output_retries += 1
         self._previous = reply
+        self._trace("output_retry", reason="invalid_call" if issue.in_calls else "invalid_answer")
         return True
 
     def _invalid_output(self, reply: Reply, issue: OutputIssue) -> OutputValidationError:

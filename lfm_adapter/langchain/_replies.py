@@ -84,7 +84,7 @@ class AIMessageChunk(_Whole, ai.AIMessageChunk):
 AIMessageChunk.__module__ = ai.AIMessageChunk.__module__
 
 
-def _new_chunk() -> AIMessageChunk:
+def _new_chunk() -> Any:
     return AIMessageChunk.__new__(AIMessageChunk)
 
 

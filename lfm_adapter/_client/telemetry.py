@@ -1,0 +1,122 @@
+"""OpenTelemetry spans of calls, by the semantic conventions for generative AI. They hold no prompt, answer or key.
+
+See https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. What these have no name for begins with
+`lfm_adapter.`, except the cost, for which tracing backends read `gen_ai.usage.cost`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lfm_adapter._json import as_dict, as_number
+from lfm_adapter._version import __version__
+from lfm_adapter.errors import APIError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.trace import Span
+
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import JSONDict, Reply
+
+__all__ = ["CallSpan", "start_span"]
+
+_REQUEST = ("max_tokens", "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
+_USAGE = {
+    "input_tokens": ("prompt_tokens",),
+    "output_tokens": ("completion_tokens",),
+    "cache_read.input_tokens": ("prompt_tokens_details", "cached_tokens"),
+    "cache_creation.input_tokens": ("prompt_tokens_details", "cache_write_tokens"),
+    "reasoning.output_tokens": ("completion_tokens_details", "reasoning_tokens"),
+}
+
+
+def start_span(settings: Settings, model: str, fields: Mapping[str, Any], *, stream: bool) -> CallSpan | None:
+    """Start the span of a call; None if the program records none."""
+    # Whoever sets a tracer provider has loaded this, so that it need not be loaded here.
+    trace = sys.modules.get("opentelemetry.trace")
+    provider = trace.get_tracer_provider() if trace else None
+    if trace is None or provider is None or isinstance(provider, trace.ProxyTracerProvider):
+        return None
+    url = urlsplit(settings.base_url)
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openrouter" if settings.is_openrouter else "openai_compatible",
+        "gen_ai.request.model": model,
+        "gen_ai.request.stream": stream,
+        "server.address": url.hostname,
+        "server.port": url.port or (443 if url.scheme == "https" else 80),
+        **{f"gen_ai.request.{name}": as_number(fields.get(name)) for name in _REQUEST},
+    }
+    if (count := as_number(fields.get("n"))) not in (None, 1):
+        attributes["gen_ai.request.choice.count"] = count
+    span = provider.get_tracer("lfm_adapter", __version__).start_span(
+        f"chat {model}",
+        kind=trace.SpanKind.CLIENT,
+        attributes={name: value for name, value in attributes.items() if value is not None},
+    )
+    return CallSpan(span) if span.is_recording() else None
+
+
+class CallSpan:
+    """The span of one call."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._began = time.monotonic()
+        self._has_token = False
+
+    def on_token(self) -> None:
+        """Note when the first delta of a stream came."""
+        if not self._has_token:
+            self._has_token = True
+            self._span.set_attribute("gen_ai.response.time_to_first_chunk", time.monotonic() - self._began)
+
+    def on_retry(self, error: APIError, delay: float) -> None:
+        """Add an event for an attempt that failed and is followed by another."""
+        self.add_event("retry", **{"lfm_adapter.retry_delay": delay, **_error_attributes(error)})
+
+    def add_event(self, name: str, **attributes: Any) -> None:
+        """Add what happened in the call."""
+        self._span.add_event(f"lfm_adapter.{name}", attributes)
+
+    def end(self, reply: Reply | None, error: BaseException | None) -> None:
+        """End the span with what the reply, or what had arrived of it, tells."""
+        answered = reply or (error.partial if isinstance(error, APIError) else None)
+        attributes: JSONDict = {} if answered is None else _reply_attributes(answered)
+        if isinstance(error, Exception):
+            attributes |= _error_attributes(error)
+            trace = sys.modules["opentelemetry.trace"]
+            self._span.set_status(trace.StatusCode.ERROR)  # no text: it may quote the answer
+        elif error is not None:  # the stream was closed, or its task cancelled
+            attributes["lfm_adapter.is_cancelled"] = True
+        self._span.set_attributes({name: value for name, value in attributes.items() if value is not None})
+        self._span.end()
+
+
+def _reply_attributes(reply: Reply) -> JSONDict:
+    usage: JSONDict = {}
+    for name, path in _USAGE.items():
+        value: Any = reply.usage
+        for key in path:
+            value = as_dict(value).get(key)
+        usage[f"gen_ai.usage.{name}"] = as_number(value)
+    return {
+        **usage,
+        "gen_ai.response.id": reply.id,
+        "gen_ai.response.model": reply.model,
+        "gen_ai.response.finish_reasons": [choice.finish_reason for choice in reply.choices if choice.finish_reason],
+        "gen_ai.usage.cost": float(reply.cost.total) if reply.cost else None,
+        "lfm_adapter.cost_source": reply.cost.source if reply.cost else None,
+        "lfm_adapter.provider": reply.provider,
+        "lfm_adapter.output_retries": reply.output_retries or None,
+    }
+
+
+def _error_attributes(error: BaseException) -> JSONDict:
+    status = getattr(error, "status_code", None)
+    return {"error.type": type(error).__name__} | ({"http.response.status_code": status} if status else {})
