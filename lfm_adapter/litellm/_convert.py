@@ -77,7 +77,12 @@ def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
         message.thinking_blocks = thinking
     if citations := _citations(choice):
         message.annotations = citations
-    return Choices(index=index, finish_reason=choice.finish_reason, logprobs=choice.logprobs, message=message)
+    fields = {"index": index, "finish_reason": choice.finish_reason, "message": message}
+    try:
+        return Choices(logprobs=choice.logprobs, **fields)
+    except ValueError:  # older releases refuse log probabilities with an unexpected field
+        message.provider_specific_fields = {**(message.provider_specific_fields or {}), "logprobs": choice.logprobs}
+        return Choices(**fields)
 
 
 class Chunk(dict[str, Any]):

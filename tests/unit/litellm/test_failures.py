@@ -60,6 +60,7 @@ CLASSES = {
     errors.ContextWindowExceededError: theirs.ContextWindowExceededError,
     errors.AuthenticationError: theirs.AuthenticationError,
     errors.PaymentRequiredError: NO_CREDIT,
+    errors.BudgetExceededError: NO_CREDIT,
     errors.PermissionDeniedError: theirs.PermissionDeniedError,
     errors.NotFoundError: theirs.NotFoundError,
     errors.NoEndpointsError: theirs.NotFoundError,
