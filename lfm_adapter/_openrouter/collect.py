@@ -25,6 +25,7 @@ _MESSAGE_FIELDS = {
     "role", "tool_calls",
 }  # fmt: skip
 _PLAIN = {"content", "role"}
+_TEXT_TYPES = {"text", "output_text", None}  # None for a type that is left out, or is none
 
 
 class Collector:
@@ -169,11 +170,12 @@ class _ChoiceCollector:
         if isinstance(content, str):
             delta.text = content
         else:
-            for part in content if isinstance(content, list) else ():
-                text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else part
+            for part in content if isinstance(content, list) else [content]:
+                kind = as_str(part.get("type")) if isinstance(part, dict) else None
+                text = part.get("text") if isinstance(part, dict) and kind in _TEXT_TYPES else part
                 if isinstance(text, str):
                     delta.text += text
-                elif isinstance(part, dict):
+                elif isinstance(part, dict) and kind:
                     self.choice.parts.append(part)
         if delta.text:
             self._text.append(delta.text)

@@ -108,6 +108,10 @@ ANSWERS: dict[str, tuple[ScriptedReply, ScriptedReply]] = {
         completion(message={"content": [{"type": "text", "text": "Hello."}, IMAGE]}),
         events(chunk({"content": "Hello."}), chunk({"content": [IMAGE]}), _finish()),
     ),
+    "parts without a type": (
+        completion(message={"content": [{"text": "Hello."}, {"type": None, "text": None}]}),
+        events(chunk({"content": [{"type": None, "text": "Hello."}]}), chunk({"content": [{"type": None}]}), _finish()),
+    ),
 }  # fmt: skip
 
 

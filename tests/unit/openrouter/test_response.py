@@ -86,6 +86,14 @@ class TestWholeReply:
         assert read({"content": content}).text == ""
         assert read({"content": content, "reasoning": "Hm"}).reasoning == "Hm"
 
+    @pytest.mark.parametrize(
+        "content",
+        [{"type": "text", "text": "Hi"}, [{"text": "Hi"}, {"type": None, "text": None}], [{"type": 5, "text": "Hi"}]],
+    )
+    def test_text_of_parts_without_a_usable_type_is_kept(self, content):
+        reply = read({"content": content})
+        assert (reply.text, reply.choices[0].parts) == ("Hi", [])
+
     def test_whole_reply_may_have_content_parts(self):
         image = {"type": "image_url", "image_url": {"url": "data:"}}
         reply = read({"content": [{"type": "text", "text": "A"}, image, "B", {"type": "text", "text": "C"}, 7]})
