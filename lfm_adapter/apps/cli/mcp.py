@@ -33,7 +33,6 @@ LOCAL_CONTEXT_LENGTH = 8192
 # A CPU may take minutes to read a prompt. Users who do not want to wait cancel the call.
 LOCAL_TIMEOUT_S = 3600.0
 
-
 _VARIABLES = ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL", "LFM_MCP_TOKEN")
 
 # As assistants' configurations and their examples write it: ${X}, {env:X}, $X, %X%, <X>, and a key of dots.
@@ -47,12 +46,10 @@ def mcp(
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
     root: Annotated[
-        list[Path] | None,
-        typer.Option(help="A folder with files to read, besides the client's own roots."),
+        list[Path] | None, typer.Option(help="A folder with files to read, besides the client's own roots.")
     ] = None,
     save_results: Annotated[
-        Path | None,
-        typer.Option(help="A folder for results that are too large for an assistant."),
+        Path | None, typer.Option(help="A folder for results that are too large for an assistant.")
     ] = None,
     max_cost_usd: Annotated[
         Decimal | None,
@@ -138,12 +135,12 @@ def _remote_session(model: str | None, base_url: str | None) -> Session:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 
-    if not (base_url or backend.has_openrouter()):
-        return _session_without_model(backend.NO_KEY)
     try:
-        return Session(AsyncLFMClient(model, base_url=base_url))
+        client = AsyncLFMClient(model, base_url=base_url)
     except ConfigurationError as error:
         return _session_without_model(error.message)
+    needs_key = client._settings.is_openrouter and not client._settings.api_key
+    return _session_without_model(backend.NO_KEY) if needs_key else Session(client)
 
 
 def _session_without_model(problem: str) -> Session:

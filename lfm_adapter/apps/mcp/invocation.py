@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
 
 from lfm_adapter import errors
+from lfm_adapter.apps.mcp.advice import advice_on, facts_of, no_answer
 from lfm_adapter.apps.mcp.documents import likely_tokens, split
 from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.session import Tally
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 CONCURRENCY = 4
 
+_MAX_APP_CHARS = 64
+
 _log = logging.getLogger(__name__)
 
 # The keys under which `_meta` of a result has tokens and cost, and the kind of an error.
@@ -54,31 +57,6 @@ QUIET_S = 0.15
 MAX_RESULT_TOKENS = 20_000
 
 _CUT_OFF = "[The answer was cut off. Ask for less, or raise `max_tokens` if the tool has it.]"
-
-_ASK_THE_USER = "Only the user can fix this: tell them, and do not call again."
-_CHANGE_LIMIT = (
-    "Shorten the text, lower `max_tokens`, or ask a free model (see `models`). Only the user can change the limit "
-    "(`--max-cost-usd`, or `--allow-unknown-price` for models without a known price)."
-)
-_ADVICE: tuple[tuple[type[errors.LFMError], str], ...] = (
-    (
-        errors.ContextWindowExceededError,
-        "Pass less text, or use `summarize`, which reads texts of any length in parts.",
-    ),
-    (
-        errors.AuthenticationError,
-        f"{_ASK_THE_USER} OPENROUTER_API_KEY in the server's environment is missing or wrong.",
-    ),
-    (
-        errors.BudgetExceededError,
-        _CHANGE_LIMIT,
-    ),
-    (errors.PaymentRequiredError, "Ask a free model (see `models`), or tell the user that the credit is used up."),
-    (errors.PermissionDeniedError, _ASK_THE_USER),
-    (errors.NoEndpointsError, "Ask another model; the tool `models` lists them."),
-    (errors.ModelNotFoundError, "The tool `models` lists the available models."),
-    (errors.OutputValidationError, "Ask for something simpler, or ask another model; the tool `models` lists them."),
-)
 
 
 class ToolInvocation:
@@ -108,7 +86,7 @@ class ToolInvocation:
     @property
     def _app(self) -> str:
         client = self._context.session.client_params
-        return client.client_info.name if client else "mcp"
+        return client.client_info.name[:_MAX_APP_CHARS] if client else "mcp"
 
     async def ask(self, messages: Sequence[Mapping[str, Any]], *, max_tokens: int = 0, **parameters: Any) -> Reply:
         """Ask the model, reporting progress while it writes.
@@ -130,7 +108,7 @@ class ToolInvocation:
             **parameters,
         )
         if reply.choices[0].refusal or not reply.text.strip():
-            raise errors.OutputValidationError(_no_answer(reply), model=self.answered_by(reply), partial=reply)
+            raise errors.OutputValidationError(no_answer(reply), model=self.answered_by(reply), partial=reply)
         return reply
 
     async def ask_each(self, items: Sequence[str], ask: Callable[[str], Awaitable[T]], what: str) -> list[T]:
@@ -189,7 +167,7 @@ class ToolInvocation:
         if error is None or isinstance(error, Exception):
             await asyncio.wait([self._reporter])  # which may be sending
         if isinstance(error, errors.LFMError):
-            self._fail(f"{error} {_advice(error)}".strip(), _facts(error))
+            self._fail(f"{error} {advice_on(error)}".strip(), facts_of(error))
         elif isinstance(error, Exception) and not isinstance(error, MCPError):
             _log.error("A call failed unexpectedly", exc_info=error)
             name = type(error).__name__
@@ -241,35 +219,3 @@ class ToolInvocation:
 
     def _on_chunk(self) -> None:
         self._chunks += 1
-
-
-def _no_answer(reply: Reply) -> str:
-    if reply.choices[0].refusal:
-        return f"The model refused: {reply.choices[0].refusal}."
-    if reply.finish_reason == "content_filter":
-        return "The provider's content filter stopped the answer. Word the question differently."
-    if reply.finish_reason == "length":
-        return "The model wrote no answer: its reasoning took all of `max_tokens`. Raise it."
-    return "The model wrote no answer."
-
-
-def _advice(error: errors.LFMError) -> str:
-    """Return what an agent can do about an error."""
-    if isinstance(error, errors.ModelRetiredError) and error.successors:
-        named = " or ".join(f'model="{successor}"' for successor in error.successors)
-        return f"Call again with {named}."
-    advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "")
-    if not advice and isinstance(error, errors.APIError) and error.is_retryable:
-        wait = "" if error.retry_after is None else f" after {error.retry_after:g} s"
-        return f"All retries failed. The same call may succeed later{wait}."
-    return advice
-
-
-def _facts(error: errors.LFMError) -> dict[str, Any]:
-    """Return the facts about an error for the client's program."""
-    facts: dict[str, Any] = {"type": type(error).__name__}
-    if isinstance(error, errors.APIError):
-        facts |= {"retryable": error.is_retryable, "status": error.status_code, "retry_after": error.retry_after}
-    if isinstance(error, errors.ModelRetiredError) and error.successors:
-        facts["successors"] = list(error.successors)
-    return facts

@@ -72,9 +72,10 @@ class CallParams(RequestParams):
 
 def create_server(session: Session) -> Server:
     """Return a server with all tools and prompts, to be run over stdio or HTTP."""
+    tools = ListToolsResult(tools=[tool.definition(name) for name, tool in _TOOLS.items()])
 
     async def list_tools(_context: object, _params: object) -> ListToolsResult:
-        return ListToolsResult(tools=[tool.definition(name) for name, tool in _TOOLS.items()])
+        return tools
 
     async def call_tool(
         context: ServerRequestContext[Any, Any], params: CallParams
@@ -121,8 +122,8 @@ async def _client_roots(context: ServerRequestContext[Any, Any], params: CallPar
     if capabilities is None or capabilities.roots is None:
         return ClientRoots()
     try:
-        if params.input_responses and "roots" in params.input_responses:
-            return ClientRoots.model_validate(params.input_responses["roots"])
+        if params.input_responses is not None:
+            return ClientRoots.model_validate(params.input_responses.get("roots", {}))
         if not context.session.can_send_request:
             return None
         return await context.session.send_request(

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import threading
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -108,10 +109,10 @@ def _read_lines(lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventL
     def put(line: bytes | None) -> None:
         asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
 
-    with os.fdopen(os.dup(0), "rb") as stdin:
+    with os.fdopen(os.dup(0), "rb") as stdin, suppress(RuntimeError, CancelledError):  # the loop has ended
         for line in stdin:
             put(line)
-    put(None)
+        put(None)
 
 
 def parse(text: bytes) -> JSONRPCMessage | ErrorData:

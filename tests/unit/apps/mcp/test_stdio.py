@@ -157,6 +157,7 @@ def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any
     session = session_for("--model", MODEL)
     assert not session.has_model
     assert "OPENROUTER_API_KEY is not set" in session.problems[0]
+    assert not session_for(OPENROUTER_BASE_URL="https://openrouter.ai/api/v1").has_model
     assert session_for("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1").has_model
 
 
