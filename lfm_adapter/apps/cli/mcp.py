@@ -18,6 +18,7 @@ from lfm_adapter._extras import how_to_install
 from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note, usd, with_option_names
+from lfm_adapter.apps.cli.keys import use_stored_key
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import Budget, ledger_from_env
 
@@ -109,11 +110,18 @@ def _unset_placeholders() -> list[str]:
 
     Assistants pass a placeholder on as it is if they do not know the variable or the notation.
     """
-    found = [name for name in _VARIABLES if _PLACEHOLDER.fullmatch(os.environ.get(name, ""))]
-    return [
-        f"{name} is not set in the environment of the program that started this: it has the placeholder "
-        f"`{os.environ.pop(name)}`."
-        for name in found
+    found = {name: value for name in _VARIABLES if _PLACEHOLDER.fullmatch(value := os.environ.get(name, ""))}
+    for name in found:
+        del os.environ[name]
+    problems = []
+    try:
+        use_stored_key()
+    except ConfigurationError as error:
+        problems.append(error.message)
+    return problems + [
+        f"{name} is not set in the environment of the program that started this: it has the placeholder `{value}`."
+        for name, value in found.items()
+        if name not in os.environ
     ]
 
 

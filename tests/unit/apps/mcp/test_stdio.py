@@ -137,7 +137,17 @@ def test_a_placeholder_is_no_key(session_for: Any, key: str):
     session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
     assert not session.has_model
     assert f"it has the placeholder `{key}`" in session.problems[0]
-    assert "set OPENROUTER_API_KEY to a key" in session.problems[1]
+    assert "set OPENROUTER_API_KEY" in session.problems[1]
+
+
+def test_a_stored_key_takes_the_place_of_a_placeholder(
+    session_for: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert CliRunner().invoke(app, ["keys", "set", "--file"], input=KEY).exit_code == 0
+    session = session_for("--model", MODEL, OPENROUTER_API_KEY="${OPENROUTER_API_KEY}")
+    assert session.problems == []
+    assert session.settings.api_key == KEY
 
 
 @pytest.mark.parametrize("key", [KEY, "sk-or-v1-x", "sk-or-v1-0123456789abcdef", "any$thing", "50%-off%"])
@@ -156,7 +166,7 @@ def test_other_placeholders_are_told_and_ignored(session_for: Any):
 def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any):
     session = session_for("--model", MODEL)
     assert not session.has_model
-    assert "OPENROUTER_API_KEY is not set" in session.problems[0]
+    assert "set OPENROUTER_API_KEY" in session.problems[0]
     assert not session_for(OPENROUTER_BASE_URL="https://openrouter.ai/api/v1").has_model
     assert session_for("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1").has_model
 
@@ -201,11 +211,11 @@ NO_LOCAL_MODEL = "import sys; sys.modules['xllamacpp'] = None; "
 async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(start: Any):
     environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
     async with start(env=environment, program=NO_LOCAL_MODEL) as client:
-        assert "set OPENROUTER_API_KEY to a key" in client.instructions
+        assert "set OPENROUTER_API_KEY" in client.instructions
         for tool, arguments in (("ask", {"prompt": "Hi"}), ("models", {}), ("usage", {}), ("ask", {})):
             result = await client.call_tool(tool, arguments)
             assert result.is_error == (tool == "ask")
-            assert "set OPENROUTER_API_KEY to a key" in " ".join(block.text for block in result.content)
+            assert "set OPENROUTER_API_KEY" in " ".join(block.text for block in result.content)
 
 
 def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
