@@ -15,6 +15,6 @@ from __future__ import annotations
 
 from lfm_adapter.ledger._budget import Budget, Reservation
 from lfm_adapter.ledger._ledger import Ledger, ledger_from_env
-from lfm_adapter.ledger._record import CallRecord, UsageRow
+from lfm_adapter.ledger._record import CallRecord, ModelStats, UsageRow
 
-__all__ = ["Budget", "CallRecord", "Ledger", "Reservation", "UsageRow", "ledger_from_env"]
+__all__ = ["Budget", "CallRecord", "Ledger", "ModelStats", "Reservation", "UsageRow", "ledger_from_env"]

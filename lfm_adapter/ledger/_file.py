@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lfm_adapter.ledger._budget import Budget
-    from lfm_adapter.ledger._record import CallRecord, UsageRow
+    from lfm_adapter.ledger._record import CallRecord, ModelStats, UsageRow
 
 __all__ = ["LedgerFile", "ledger_file"]
 
@@ -109,6 +109,12 @@ class LedgerFile:
         self.flush(FLUSH_TIMEOUT_S)
         with closing(connect(self._path, timeout=WRITE_TIMEOUT_S)) as connection:
             return _queries.usage(connection, by, since)
+
+    def model_stats(self, since: float) -> list[ModelStats]:
+        """See `Ledger.model_stats`."""
+        self.flush(FLUSH_TIMEOUT_S)
+        with closing(connect(self._path, timeout=WRITE_TIMEOUT_S)) as connection:
+            return _queries.model_stats(connection, since)
 
     def calls(self, limit: int, since: float) -> list[CallRecord]:
         """See `Ledger.calls`."""

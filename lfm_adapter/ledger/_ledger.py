@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.ledger._budget import Budget, Reservation
     from lfm_adapter.ledger._file import LedgerFile
-    from lfm_adapter.ledger._record import CallRecord, UsageRow
+    from lfm_adapter.ledger._record import CallRecord, ModelStats, UsageRow
 
 __all__ = ["Ledger", "ledger_from_env"]
 
@@ -86,6 +86,14 @@ class Ledger:
             since: Only calls from this time on, in Unix seconds.
         """
         return self._open().usage(by, since)
+
+    def model_stats(self, *, since: float = 0.0) -> list[ModelStats]:
+        """Return how each model did, the most used first.
+
+        Args:
+            since: Only calls from this time on, in Unix seconds.
+        """
+        return self._open().model_stats(since)
 
     def calls(self, limit: int = 100, *, since: float = 0.0) -> list[CallRecord]:
         """Return the last calls, the newest first."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from decimal import Decimal
 
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-__all__ = ["CallRecord", "UsageRow"]
+__all__ = ["CallRecord", "ModelStats", "UsageRow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +76,30 @@ class UsageRow:
     completion_tokens: int
     cost: Decimal
     unknown_costs: int
+
+
+@dataclass(slots=True)
+class ModelStats:
+    """How a model did.
+
+    Attributes:
+        model: The model that was asked.
+        calls: How many calls there were.
+        answered: How many were answered.
+        errors: How many failed, by kind.
+        prompt_tokens: Tokens of the prompts.
+        completion_tokens: Tokens of the answers.
+        cost: US$; calls of unknown cost count as 0.
+        first_token_s: Seconds until the first token of a stream: the median and the 95th percentile, or None.
+        tokens_per_second: Tokens of an answer by second: the median, and what 95 of 100 answers reach, or None.
+    """
+
+    model: str
+    calls: int = 0
+    answered: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    first_token_s: tuple[float, float] | None = None
+    tokens_per_second: tuple[float, float] | None = None

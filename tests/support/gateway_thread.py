@@ -15,6 +15,7 @@ from lfm_adapter._client.settings import Settings
 from lfm_adapter.apps.gateway.access import Access
 from lfm_adapter.apps.gateway.call import Gateway
 from lfm_adapter.apps.gateway.models import CatalogModels
+from lfm_adapter.apps.gateway.page import Sessions
 from lfm_adapter.apps.gateway.server import listen, serve_until
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ class GatewayThread:
         self._gateway = Gateway(settings=settings, models=models, access=access, default_model="lfm-3-1.7b", **options)
 
     def __enter__(self) -> Self:
+        self.sessions = Sessions()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         ready = threading.Event()
         listener = listen("127.0.0.1", 0)
         self.port: int = listener.getsockname()[1]
         self._thread = threading.Thread(
-            target=self._run, args=(serve_until(self._stopped, self._gateway, listener, ready.set),)
+            target=self._run, args=(serve_until(self._stopped, self._gateway, self.sessions, listener, ready.set),)
         )
         self._thread.start()
         assert ready.wait(TIMEOUT_S)

@@ -75,6 +75,7 @@ def gateway(
     """
     from lfm_adapter.apps.gateway.call import Gateway
     from lfm_adapter.apps.gateway.limits import parse_limits
+    from lfm_adapter.apps.gateway.page import Sessions
     from lfm_adapter.apps.gateway.server import listen, serve
     from lfm_adapter.ledger import ledger_from_env
 
@@ -100,8 +101,10 @@ def gateway(
         address = "127.0.0.1" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
         base_url = f"http://{address}:{bound}/v1"
 
+        sessions = Sessions()
+
         def introduce() -> None:
-            _introduce(base_url, access, models.names(), name)
+            _introduce(base_url, access, models.names(), name, sessions.token)
             if address != host:
                 note("Other machines can connect: anyone who has the key can spend your credit.", style="yellow")
             note("Ctrl-C stops it.")
@@ -109,7 +112,7 @@ def gateway(
         shared = Gateway(
             settings=settings, models=models, access=access, default_model=name, ledger=ledger, limits=limits, **options
         )
-        serve(shared, listener, introduce)
+        serve(shared, sessions, listener, introduce)
     note("Stopped.")
 
 
@@ -160,13 +163,14 @@ def _on_this_machine(gguf: Path | None, *, is_requested: bool, stack: ExitStack)
     return settings, LocalModel(server.model, LOCAL_CONTEXT_LENGTH, max_tokens)
 
 
-def _introduce(base_url: str, access: Access, models: list[str], model: str) -> None:
+def _introduce(base_url: str, access: Access, models: list[str], model: str, token: str | None) -> None:
     from lfm_adapter.apps.gateway.client_setups import client_setups
 
     key = access.key
     typer.echo(f"Base URL  {base_url}")
     typer.echo(f"Key       {key}")
     typer.echo(f"Models    {', '.join(models)}")
+    typer.echo(f"Page      {base_url.removesuffix('v1')}?token={token} (your use and its cost; this link works once)")
     # LiteLLM, and so aider, reads OPENAI_API_BASE.
     typer.echo(f"Shell     export OPENAI_BASE_URL={base_url} OPENAI_API_BASE={base_url} OPENAI_API_KEY={key}")
     typer.echo("\nIn that shell, or in the settings of the program:")

@@ -12,6 +12,7 @@ from lfm_adapter.apps.gateway.call import GATEWAY, Gateway
 from lfm_adapter.apps.gateway.chat import chat_completions, json_response
 from lfm_adapter.apps.gateway.completions import completions
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
+from lfm_adapter.apps.gateway.page import PAGE_PATHS, Sessions, add_page
 from lfm_adapter.apps.gateway.translated import anthropic_error, count_tokens, messages, responses
 from lfm_adapter.errors import LFMError
 
@@ -27,13 +28,13 @@ MAX_BODY_BYTES = 64 * 1024 * 1024  # images go out as text
 # As OpenAI's clients build addresses, as clients of OpenRouter do, and as those do that are given no version.
 _PREFIXES = ("/v1", "", "/api/v1")
 
-_OPEN_PATHS = frozenset({"/health"})
+_OPEN_PATHS = PAGE_PATHS | {"/health"}  # the page has its own way in
 
 logger = logging.getLogger("lfm_adapter.gateway")
 
 
-def create_app(gateway: Gateway) -> web.Application:
-    """Return the server's application."""
+def create_app(gateway: Gateway, sessions: Sessions) -> web.Application:
+    """Return the server's application. `sessions` tells which browsers may see the page."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=MAX_BODY_BYTES)
     app[GATEWAY] = gateway
     app.on_response_prepare.append(_add_cors_headers)
@@ -49,6 +50,7 @@ def create_app(gateway: Gateway) -> web.Application:
     _add(app, "GET", "/credits", _credits)
     app.router.add_get("/health", _health)
     app.router.add_get("/metrics", _metrics)
+    add_page(app, sessions)
     app.router.add_route("*", "/{path:.*}", _not_found)
     return app
 

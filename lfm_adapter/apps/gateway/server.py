@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lfm_adapter.apps.gateway.call import Gateway
+    from lfm_adapter.apps.gateway.page import Sessions
 
 __all__ = ["FIRST_PORT", "PORTS_TRIED", "listen", "serve", "serve_until"]
 
@@ -48,11 +49,12 @@ def listen(host: str, port: int | None) -> socket.socket:
     raise ConfigurationError(f"Cannot listen on {tried}: {reason}. Choose another with `--host` and `--port`.")
 
 
-def serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def serve(gateway: Gateway, sessions: Sessions, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         gateway: What to serve.
+        sessions: Which browsers may see the page.
         listener: A socket that listens.
         on_ready: Is called once requests are answered.
     """
@@ -62,18 +64,18 @@ def serve(gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None
         if os.name != "nt":  # there, KeyboardInterrupt ends `asyncio.run`
             for kind in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
-        await serve_until(stopped, gateway, listener, on_ready)
+        await serve_until(stopped, gateway, sessions, listener, on_ready)
 
     asyncio.run(until_a_signal())
 
 
 async def serve_until(
-    stopped: asyncio.Event, gateway: Gateway, listener: socket.socket, on_ready: Callable[[], None]
+    stopped: asyncio.Event, gateway: Gateway, sessions: Sessions, listener: socket.socket, on_ready: Callable[[], None]
 ) -> None:
     """Serve in the running loop until `stopped` is set: see `serve`."""
     # A client that hangs up cancels its handler, and with it the request upstream.
     runner = web.AppRunner(
-        create_app(gateway), handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
+        create_app(gateway, sessions), handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
     )
     await runner.setup()
     try:

@@ -1,0 +1,161 @@
+"""The page at `/`: what a model's page on OpenRouter shows, from this user's own calls."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import web
+
+from lfm_adapter._extras import how_to_install
+from lfm_adapter.apps.gateway.call import GATEWAY
+from lfm_adapter.apps.gateway.errors import GatewayError
+from lfm_adapter.apps.gateway.page_facts import PERIODS, last_calls, page_facts
+
+__all__ = ["PAGE_PATHS", "SESSIONS", "Sessions", "add_page"]
+
+# https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CSP
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+PAGE_PATHS = frozenset({"/", "/calls", "/login", "/page.css", "/page.js"})
+
+
+@dataclass
+class Sessions:
+    """Who may see the page: a browser that had the link of the start, or that was given the key.
+
+    Attributes:
+        token: What the link has; it works once.
+        cookies: The browsers' cookies.
+    """
+
+    token: str | None = field(default_factory=lambda: secrets.token_urlsafe(24))
+    cookies: set[str] = field(default_factory=set)
+
+    def open(self, request: web.Request) -> web.Response:
+        """Give the browser a cookie, and send it to the page."""
+        value = secrets.token_urlsafe(24)
+        self.cookies.add(value)
+        response = web.Response(status=303, headers={"Location": "/"})
+        response.set_cookie(_cookie_name(request), value, httponly=True, samesite="Strict", path="/")
+        return response
+
+    def takes_token(self, token: str) -> bool:
+        """Return whether a link's token is right, and let it work no more."""
+        if self.token is None or not hmac.compare_digest(token.encode(), self.token.encode()):
+            return False
+        self.token = None
+        return True
+
+    def knows(self, request: web.Request) -> bool:
+        """Return whether the browser has a cookie."""
+        return request.cookies.get(_cookie_name(request)) in self.cookies
+
+
+SESSIONS = web.AppKey("sessions", Sessions)
+
+
+def _cookie_name(request: web.Request) -> str:
+    # Cookies do not tell ports apart, and gateways on several have one each.
+    return f"lfm_gateway_{(request.host.rpartition(':')[2])}"
+
+
+def add_page(app: web.Application, sessions: Sessions) -> None:
+    """Add the page's addresses."""
+    app[SESSIONS] = sessions
+    app.router.add_get("/", _page)
+    app.router.add_get("/calls", _calls)
+    app.router.add_post("/login", _login)
+    app.router.add_get("/page.css", _file)
+    app.router.add_get("/page.js", _file)
+
+
+async def _page(request: web.Request) -> web.Response:
+    sessions = request.app[SESSIONS]
+    token = request.query.get("token")
+    if token is not None and sessions.takes_token(token):
+        return sessions.open(request)
+    if not _may_see(request):
+        problem = "This link was used already." if token is not None else "You are not signed in."
+        return _html("login.html", status=401, problem=problem, base_url=f"{request.scheme}://{request.host}/v1")
+    gateway = request.app[GATEWAY]
+    days = int(request.query.get("days", "30")) if request.query.get("days", "30").isdecimal() else 30
+    facts = await asyncio.to_thread(page_facts, gateway, days if days in PERIODS else 30)
+    return _html("page.html", **facts)
+
+
+async def _calls(request: web.Request) -> web.Response:
+    if not _may_see(request):
+        raise GatewayError(401, "You are not signed in.")
+    ledger = request.app[GATEWAY].ledger
+    return _html("calls.html", calls=await asyncio.to_thread(last_calls, ledger))
+
+
+async def _login(request: web.Request) -> web.Response:
+    form = await request.post()
+    key = str(form.get("key", "")).strip()
+    if hmac.compare_digest(key.encode("utf-8", "replace"), request.app[GATEWAY].access.key.encode()):
+        return request.app[SESSIONS].open(request)
+    return _html(
+        "login.html",
+        status=401,
+        problem="This is not the gateway's key.",
+        base_url=f"{request.scheme}://{request.host}/v1",
+    )
+
+
+async def _file(request: web.Request) -> web.Response:
+    kind = {"css": "text/css", "js": "text/javascript"}[request.path.rpartition(".")[2]]
+    return web.Response(text=_text(request.path[1:]), content_type=kind, headers=_HEADERS)
+
+
+def _may_see(request: web.Request) -> bool:
+    access = request.app[GATEWAY].access
+    if request.app[SESSIONS].knows(request):
+        return True
+    try:
+        access.check(request)
+    except GatewayError:
+        if access.is_open:
+            raise
+        return False
+    return True
+
+
+def _html(template: str, *, status: int = 200, **facts: Any) -> web.Response:
+    page = _templates().get_template(template).render(facts)
+    return web.Response(text=page, status=status, content_type="text/html", headers=_HEADERS)
+
+
+def _text(name: str) -> str:
+    return files("lfm_adapter.apps.gateway").joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Any:
+    """Return Jinja's environment, which escapes all that it is given.
+
+    Raises:
+        GatewayError: The extra `gateway` is not installed.
+    """
+    try:
+        import jinja2
+        import leather  # noqa: F401
+    except ImportError as error:
+        raise GatewayError(
+            501, f"The page needs more: run `{how_to_install('gateway')}` and restart `lfm gateway`."
+        ) from error
+    return jinja2.Environment(loader=jinja2.FunctionLoader(_text), autoescape=True, trim_blocks=True)

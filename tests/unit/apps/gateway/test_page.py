@@ -1,0 +1,145 @@
+"""The page of the user's own calls."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lfm_adapter.apps.gateway.access import Access
+from lfm_adapter.apps.gateway.limits import Limits
+from lfm_adapter.ledger import Budget, CallRecord, Ledger
+from tests.support.gateway_thread import KEY, GatewayThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytest.importorskip("jinja2", reason="needs the extra `gateway`")
+pytest.importorskip("leather", reason="needs the extra `gateway`")
+
+NOWHERE = "http://127.0.0.1:9/openrouter.ai/api/v1"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db")
+
+
+@contextmanager
+def started(ledger: Ledger | None = None, *, is_open: bool = False) -> Iterator[GatewayThread]:
+    limits = Limits(Budget(1, per="day", name="gateway", ledger=ledger))
+    access = Access(KEY, "it is in this test", is_open=is_open)
+    with GatewayThread(NOWHERE, ledger=ledger, limits=limits, access=access) as gateway:
+        yield gateway
+
+
+def cookie(gateway: GatewayThread) -> dict[str, str]:
+    answer = gateway.request("GET", f"/?token={gateway.sessions.token}", key="")
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+
+
+class TestAccess:
+    def test_link_of_the_start_works_once(self):
+        with started() as gateway:
+            link = f"/?token={gateway.sessions.token}"
+            answer = gateway.request("GET", link, key="")
+            assert answer.status == 303
+            assert "HttpOnly" in answer.headers["Set-Cookie"]
+            assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+            again = gateway.request("GET", link, key="")
+            assert (again.status, "used already" in again.text) == (401, True)
+            seen = gateway.request(
+                "GET", "/", key="", headers={"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+            )
+            assert seen.status == 200
+
+    @pytest.mark.parametrize("path", ["/", "/?token=guess", "/calls"])
+    def test_others_see_nothing(self, path: str):
+        with started() as gateway:
+            answer = gateway.request("GET", path, key="", headers={"Cookie": f"lfm_gateway_{gateway.port}=guess"})
+            assert answer.status == 401
+            assert "Last 100 calls" not in answer.text
+
+    def test_key_signs_in(self):
+        with started() as gateway:
+            assert gateway.request("POST", "/login", b"key=wrong", key="", headers=FORM).status == 401
+            assert gateway.request("POST", "/login", f"key={KEY}".encode(), key="", headers=FORM).status == 303
+
+    def test_cookie_opens_no_api(self):
+        with started() as gateway:
+            assert gateway.request("GET", "/v1/models", key="", headers=cookie(gateway)).status == 401
+
+    def test_open_gateway_shows_it_to_this_machine_alone(self):
+        with started(is_open=True) as gateway:
+            assert gateway.request("GET", "/", key="").status == 200
+            assert gateway.request("GET", "/", key="", headers={"Host": "rebind.example.com"}).status == 403
+
+
+def test_content_security_policy_allows_only_its_own_files(ledger: Ledger):
+    with started(ledger) as gateway:
+        page = gateway.request("GET", "/", headers=cookie(gateway))
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert " style=" not in page.text
+        assert "<style" not in page.text
+        assert "http" not in page.text.replace("http://www.w3.org/2000/svg", "")
+        for file in ("/page.css", "/page.js"):
+            assert gateway.request("GET", file, key="").status == 200
+
+
+def test_shows_what_the_ledger_knows(ledger: Ledger):
+    now = time.time()
+    for number in range(20):
+        ledger.record(
+            CallRecord(
+                time=now - 1, source="gateway", app="Mantella <b>", model="liquid/lfm-3-1.7b", provider="Liquid",
+                is_stream=True, prompt_tokens=1000, completion_tokens=100, cost=Decimal("0.01"),
+                first_token_s=0.1 + number / 100, duration_s=1.1 + number / 100,
+            )
+        )  # fmt: skip
+    for status in ("rate_limit", "cancelled"):
+        ledger.record(CallRecord(time=now - 1, source="gateway", app="Roo", model="liquid/lfm-3-1.7b", status=status))
+    with started(ledger) as gateway:
+        page = gateway.request("GET", "/?days=7").text
+    assert "Mantella &lt;b&gt;" in page
+    assert "<dd>US$ 0.2</dd>" in page
+    assert "US$ 0 of 1 spent" in page
+    assert "262,144" in page
+    assert "US$ 0.08" in page
+    assert "0.20 s / 0.28 s" in page
+    assert "100 / 100" in page
+    assert "95.2 %" in page
+    assert "rate_limit 1" in page
+    assert 'aria-label="Tokens of LiquidAI: LFM3-1.7B a day' in page
+    assert page.count("<svg") == 1
+    assert "retired; liquid/lfm-3-1.7b answers" in page
+
+
+def test_new_calls_come_without_a_reload(ledger: Ledger):
+    with started(ledger) as gateway:
+        assert "No calls yet" in gateway.request("GET", "/calls").text
+        ledger.record(CallRecord(time=time.time(), source="gateway", app="Roo", model="liquid/lfm-3-1.7b"))
+        assert "<td>Roo</td>" in gateway.request("GET", "/calls").text
+
+
+def test_100_000_calls_load_in_seconds(ledger: Ledger):
+    now = time.time()
+    for number in range(100_000):
+        ledger.record(
+            CallRecord(
+                time=now - number * 20, source="gateway", app=f"app {number % 30}", model="liquid/lfm-3-1.7b",
+                prompt_tokens=900, completion_tokens=90, cost=Decimal("0.0001"), first_token_s=0.2, duration_s=2.0,
+            )
+        )  # fmt: skip
+    assert ledger.flush(60)
+    with started(ledger) as gateway:
+        began = time.monotonic()
+        assert gateway.request("GET", "/").status == 200
+        assert time.monotonic() - began < 10  # some 0.6 s; a busy machine takes longer
