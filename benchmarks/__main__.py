@@ -1,6 +1,6 @@
 """Measures and writes `benchmarks/RESULTS.md`.
 
-python -m benchmarks            what a call, an event, an instance and an import cost; growth; live streams
+python -m benchmarks            what a call, an event, an instance and an import cost; growth; live streams; texts
 python -m benchmarks --quick    one round of each, to see that it works
 """
 
@@ -13,6 +13,7 @@ from benchmarks.growth import measure_growth
 from benchmarks.load import measure_load
 from benchmarks.results import RESULTS, Results, written
 from benchmarks.startup import measure_imports
+from benchmarks.texts import measure_texts
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     calls, memory = measure_calls(rounds=1 if quick else ROUNDS)
     imports = measure_imports(rounds=1) if quick else measure_imports()
     load = measure_load(quick=quick)
-    results = Results(calls, memory, imports, measure_growth(), load)
+    results = Results(calls, memory, imports, measure_growth(), load, measure_texts(share=50 if quick else 1))
     RESULTS.write_text(written(results), encoding="utf-8")
     print(RESULTS.read_text(encoding="utf-8"))
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmarks.calls import MEASURES
 from benchmarks.load import HELD_BACK
 from benchmarks.subjects import SUBJECTS
+from benchmarks.texts import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from benchmarks.calls import Measured
     from benchmarks.growth import Growth
+    from benchmarks.texts import TextRow
 
 __all__ = ["RESULTS", "Results", "written"]
 
@@ -40,6 +42,11 @@ The exponents are those of the last step: 1 is linear. Measured without Python's
 collections look through all that is kept, and with them events of `ChatLFM.stream`, which LangChain keeps to the end,
 and calls at once came to 1.12 each (2026-11-26)."""
 
+TEXTS_NOTE = """\
+Calls and objects with strings whose quotes are not escaped, in every form and position (`tests/support/unescaped.py`).
+What is refused costs one more turn, in which the model is told the reason. vLLM and SGLang, which need a GPU to be
+installed, read calls by `ast.parse`, which stands for them."""
+
 
 class Results(NamedTuple):
     """What one run measured.
@@ -50,6 +57,7 @@ class Results(NamedTuple):
         imports: Milliseconds of CPU by import, compiled and not.
         growth: How cost grows.
         load: By subject and number of streams; see `benchmarks.load`.
+        texts: How many texts with quotes that are not escaped each reader reads right.
     """
 
     calls: Measured
@@ -57,11 +65,13 @@ class Results(NamedTuple):
     imports: dict[str, dict[str, float]]
     growth: list[Growth]
     load: dict[str, dict[int, dict[str, Any]]]
+    texts: list[TextRow]
 
 
 def written(results: Results) -> str:
     """Return the results as Markdown."""
     parts = [_head(), _targets(results), _calls(results), _imports(results), _load(results), _growth(results)]
+    parts += ["## Quotes that are not escaped", TEXTS_NOTE, table(results.texts)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -57,7 +57,8 @@ _AFTER_MEMBER = re.compile(
 )
 _AFTER_ITEM = re.compile(
     r"""\s{0,100}(?: (?P<closer>[\])}]) | \Z | (?P<comment>(?:,\s{0,100})?(?://|/\*|\#)) | \n\s{0,100}["'`]
-        | ,\s{0,100}(?: ["'`\[{(\])\d+.-] | [tT]rue\b | [fF]alse\b | null\b | None\b | \Z ))""",
+        | ,\s{0,100}(?: [fFrRbBuU]?["'`] | [\[{(\])\d+.-] | [A-Za-z_]\w{0,60}\(
+            | [tT]rue\b | [fF]alse\b | null\b | None\b | \Z ))""",
     re.VERBOSE,
 )
 _AFTER_CALL = re.compile(
@@ -67,7 +68,7 @@ _AFTER_CALL = re.compile(
 _OTHER_STRING = {'"': re.compile(r"\s{1,100}'"), "'": re.compile(r'\s{1,100}"'), "`": re.compile(r"(?!)")}
 _OPENING = "([{=,:;|<>&!+-*/%$~^?\"'\\"
 _CLOSING = ")]},:;.!?|<>&=+-*/%\\\"'"
-_EXPRESSION = re.compile(r"\s{0,20}(?:[+*%]|\.\w{1,30}\()")
+_EXPRESSION = re.compile(r"""\s{0,20}(?:[+*%]|\.\w{1,30}\(|,\s{0,20}["'`])""")
 _BEFORE_STRING = ("", *"=:,([{\"'`")
 _AFTER_JSON = re.compile(r"\s{0,100}(?:[,)\]}]|\Z)")
 _decoder = json.JSONDecoder()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections import Counter
 from typing import Any
 
@@ -64,6 +65,6 @@ def test_texts_are_read_right_or_refused(suite: str, openrouter: ScriptedOpenRou
     right = counts["right", False] + counts["right", True]
     silent = counts["silently wrong", False] + counts["silently wrong", True]
     report = f"{suite}: {right} of {total} right, {silent} silently wrong, {total - right - silent} refused or left"
-    print(report)
+    sys.stdout.write(f"{report}\n")
     assert counts["right", False] >= AIMS[suite] * firm, "\n".join([report, *wrong])
     assert silent <= MAX_SILENTLY_WRONG, "\n".join([report, *wrong])
