@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import select
 import sys
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 from mcp.shared.message import SessionMessage
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     PARSE_ERROR,
     ErrorData,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from mcp.server import Server
 
 __all__ = ["serve_stdio"]
+
+_log = logging.getLogger(__name__)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_WAITING_LINES = 64
@@ -135,8 +139,16 @@ def parse(text: bytes) -> JSONRPCMessage | ErrorData:
 async def _write_messages(from_server: MemoryObjectReceiveStream[SessionMessage], output: int) -> None:
     async with from_server:
         async for sent in from_server:
-            line = sent.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-            await anyio.to_thread.run_sync(_write, output, line)
+            await anyio.to_thread.run_sync(_write, output, _line(sent.message))
+
+
+def _line(message: JSONRPCMessage) -> bytes:
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    except ValueError as error:  # one message that cannot be written must not end the others
+        _log.error("A message cannot be written as JSON", exc_info=error)
+        failure = ErrorData(code=INTERNAL_ERROR, message="The result cannot be written as JSON.")
+        return _line(JSONRPCError(jsonrpc="2.0", id=getattr(message, "id", None), error=failure))
 
 
 def _write(output: int, data: bytes) -> None:

@@ -129,6 +129,15 @@ def test_halves_of_characters_from_the_model_are_joined_or_replaced(client: RawC
     assert found["structuredContent"]["data"] == {"a": "cut �"}
 
 
+def test_a_result_that_cannot_be_written_is_an_error_of_its_call_alone(client: RawClient, server: ScriptedOpenRouter):
+    schema = b'{"type": "object", "properties": {"a": {"type": "array"}}}'
+    for number, depth in enumerate((250, 260, 2000), 20):
+        server.add(completion('{"a": ' + "[" * depth + "]" * depth + "}"))
+        answer = client.call("extract", b'{"text": "x", "schema": ' + schema + b"}", number)
+        assert answer["id"] == number
+    assert client.exchange(b'{"jsonrpc": "2.0", "id": 30, "method": "ping"}')["id"] == 30
+
+
 def test_unread_stderr_does_not_stop_the_server(server: ScriptedOpenRouter):
     flood = (
         "import logging; from lfm_adapter.apps.mcp import tools\n"
