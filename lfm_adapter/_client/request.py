@@ -149,11 +149,11 @@ class CompletionRequest(ApiRequest):
         )
 
     def complete(self, reply: Reply) -> Reply:
-        """Add the token limits and the cost to a reply."""
+        """Add the token limits, the cost and, if it names none, the model to a reply."""
         reply.token_limits = self._limits
+        reply.model = reply.model or self.model
         if reply.usage is not None:
-            served = reply.model or self.model or ""
-            card = self._card if served == self.model else self.settings.card(served)
+            card = self._card if reply.model == self.model else self.settings.card(reply.model or "")
             cost = compute_cost(reply.usage, card)
             # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
             if cost is not None and not (cost.source == "catalog" and self.settings.is_local):

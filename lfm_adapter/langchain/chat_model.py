@@ -15,7 +15,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
 from langchain_core.runnables import Runnable
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
@@ -444,6 +444,18 @@ class ChatLFM(BaseChatModel, ClientOptions):
         fields["model"] = settings.resolve_model(fields.get("model"))
         options = {name: getattr(settings, name) for name in ("base_url", *PER_CALL)}
         return json.dumps([options, self.output_version, fields], sort_keys=True, default=repr)
+
+    def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
+        # LangChain's hook for answers of its caches, which were paid for before.
+        generations = super()._convert_cached_generations(cache_val)
+        for generation in generations:
+            facts = generation.message.response_metadata
+            if facts.get("cost"):
+                unpaid = {name: fact for name, fact in facts.items() if name not in ("cost_details", "cost_source")}
+                generation.message = generation.message.model_copy(
+                    update={"response_metadata": {**unpaid, "cost": 0.0}}
+                )
+        return generations
 
     @property
     def _llm_type(self) -> str:

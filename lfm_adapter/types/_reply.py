@@ -81,7 +81,8 @@ class Reply:
     Attributes:
         choices: The answers, at least one. `text`, `reasoning` and `tool_calls` are those of the first.
         id: OpenRouter's generation id ("gen-…").
-        model: The model that served: possibly another than the requested one, or its dated slug.
+        model: The model that served: possibly another than the requested one, or its dated slug. The requested one if
+            the server names none.
         provider: The provider that served ("Liquid").
         created: Unix time in seconds.
         system_fingerprint: The provider's build, if reported.

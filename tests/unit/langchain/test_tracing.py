@@ -13,7 +13,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from lfm_adapter import ChatLFM
 from lfm_adapter.errors import APIError
-from lfm_adapter.testing import completion, stream, token_usage
+from lfm_adapter.testing import completion, events, json_reply, stream, token_usage
 from lfm_adapter.testing._wire import midstream_error
 from tests.support.chat_ways import MODEL, ask, chat
 
@@ -108,6 +108,21 @@ def test_usage_callback_sums_usage(server: ScriptedOpenRouter, way: str):
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_usage_is_counted_under_the_model_asked_if_the_reply_names_none(server: ScriptedOpenRouter, way: str):
+    finished = {"finish_reason": "stop", "index": 0}
+    usage = {"prompt_tokens": 9, "completion_tokens": 5}
+    server.add(
+        events({"id": "1", "choices": [{"delta": {"content": "Hi."}, **finished}], "usage": usage})
+        if way == "stream"
+        else json_reply({"id": "1", "choices": [{"message": {"content": "Hi."}, **finished}], "usage": usage})
+    )
+    handler = UsageMetadataCallbackHandler()
+    answer = ask(chat(server), way, config={"callbacks": [handler]})
+    assert answer.response_metadata["model_name"] == MODEL
+    assert handler.usage_metadata[MODEL]["total_tokens"] == 14
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
 def test_langsmith_gets_request_parameters(server: ScriptedOpenRouter, way: str):
     heard = Heard()
     server.add(stream() if way == "stream" else completion())
@@ -161,6 +176,16 @@ def test_cache_returns_the_same_message(server: ScriptedOpenRouter, way: str):
     assert second.content_blocks == first.content_blocks
     assert second.additional_kwargs == first.additional_kwargs
     assert second.response_metadata["id"] == first.response_metadata["id"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+def test_answer_from_cache_costs_nothing(server: ScriptedOpenRouter, way: str):
+    server.add(completion("Hello.", usage=token_usage(cost=0.5)))
+    model = chat(server, cache=InMemoryCache())
+    answers = [ask(model, way) for _ in range(3)]
+    assert [answer.response_metadata["cost"] for answer in answers] == [0.5, 0.0, 0.0]
+    assert [answer.response_metadata.get("cost_source") for answer in answers] == ["openrouter", None, None]
+    assert answers[1].usage_metadata["total_tokens"] == answers[0].usage_metadata["total_tokens"]
 
 
 @pytest.mark.parametrize(
