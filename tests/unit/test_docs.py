@@ -61,7 +61,7 @@ def test_commands_take_the_arguments_that_are_shown(command: str):
     words = shlex.split(command)
     words = words[: words.index("--")] if "--" in words else words  # what follows is another program's
     shown = get_command(app).commands[words[0]]
-    if hasattr(shown, "commands"):  # a group, as `lfm keys`
+    if hasattr(shown, "commands") and words[1:]:  # a group, as `lfm keys`
         _, *words = words
         shown = shown.commands[words[0]]
     parameters = {parameter.name: parameter for parameter in shown.params}

@@ -8,11 +8,13 @@ import typer
 
 from lfm_adapter._version import __version__
 from lfm_adapter.apps.cli.chat import chat
+from lfm_adapter.apps.cli.config import config, use_configured_model
 from lfm_adapter.apps.cli.console import Commands
 from lfm_adapter.apps.cli.doctor import doctor
 from lfm_adapter.apps.cli.gateway import gateway
 from lfm_adapter.apps.cli.keys import keys, use_stored_key
 from lfm_adapter.apps.cli.local import local
+from lfm_adapter.apps.cli.log import log
 from lfm_adapter.apps.cli.mcp import mcp
 from lfm_adapter.apps.cli.models import models
 from lfm_adapter.apps.cli.proxy_config import proxy_config
@@ -28,10 +30,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for _command in (chat, models, local, gateway, usage, mcp, proxy_config, doctor):
+for _command in (chat, models, local, gateway, usage, mcp, proxy_config, doctor, config):
     app.command()(_command)
 app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
 app.add_typer(keys, name="keys")
+app.add_typer(log, name="log")
 
 
 @app.command("help")
@@ -50,9 +53,12 @@ def _print_version(is_given: bool) -> None:
 
 @app.callback()
 def _lfm(
+    context: typer.Context,
     *,
     version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    use_stored_key()
+    if context.invoked_subcommand not in ("config", "help", "keys"):  # these must work where a file is damaged
+        use_configured_model()
+        use_stored_key()

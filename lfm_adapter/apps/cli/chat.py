@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lfm_adapter.apps.cli import backend
+from lfm_adapter.apps.cli.config import keeps_conversations
 from lfm_adapter.apps.cli.question import question_of, read_schema
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import ledger_from_env
 
 if TYPE_CHECKING:
+    from lfm_adapter.apps.cli.store import ConversationStore
     from lfm_adapter.types import Reply
 
 __all__ = ["chat"]
@@ -30,6 +33,9 @@ def chat(
     system: Annotated[
         str | None, typer.Option("--system", "-s", help="The system message, such as how to answer.")
     ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the last conversation that was kept.")
+    ] = False,
     file: Annotated[
         list[Path] | None, typer.Option("--file", "-f", help="A text file to send with the question; may be repeated.")
     ] = None,
@@ -79,7 +85,6 @@ def chat(
     from lfm_adapter._client.settings import Settings
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter.apps.cli.conversation import Conversation
-    from lfm_adapter.ledger import ledger_from_env
 
     with ExitStack() as stack:
         if is_local:
@@ -91,10 +96,10 @@ def chat(
         meter = Meter(ledger_from_env(default=True), app="lfm chat", source="chat", is_free=is_local)
         client = LFMClient.from_settings(Settings.from_env(model=model, base_url=base_url, meter=meter))
         given = {name: value for name, value in parameters.items() if value is not None}
-        messages: list[Any] = [{"role": "system", "content": system}] if system else []
-        if as_json and asked is not None:
-            _print_json(client.chat([*messages, {"role": "user", "content": asked}], **given), is_free=is_local)
-            return
+        store = _store(is_needed=go_on)
+        kept = next(iter(store.find(limit=1)), None) if store is not None and go_on else None
+        if go_on and kept is None:
+            raise ConfigurationError("There is no conversation to go on with: none has been kept.")
         conversation = Conversation(
             client,
             system,
@@ -102,13 +107,32 @@ def chat(
             is_free=is_local,
             is_plain=plain or schema is not None or not sys.stdout.isatty(),
             shows_reasoning=reasoning,
+            store=store,
+            kept=kept,
         )
+        if as_json and asked is not None:
+            _print_json(conversation.ask_quietly(asked), is_free=is_local)
+            return
         if asked is not None:
             conversation.ask(asked)
             return
         from lfm_adapter.apps.cli.prompt import Prompt
 
         Prompt(conversation, drops_oldest=drop_oldest).run()
+
+
+def _store(*, is_needed: bool) -> ConversationStore | None:
+    """Return where conversations are kept; None if they are not."""
+    if ledger_from_env(default=True) is None or not keeps_conversations():
+        if is_needed:
+            raise ConfigurationError(
+                "Conversations are not kept. `lfm config keep-conversations on` keeps them from now on, unless "
+                "LFM_LEDGER is 0."
+            )
+        return None
+    from lfm_adapter.apps.cli.store import ConversationStore
+
+    return ConversationStore()
 
 
 def _print_json(reply: Reply, *, is_free: bool) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.apps.cli.console import note
 from lfm_adapter.apps.cli.screen import Screen, cost_text, spinner, summary
+from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter.apps.cli.store import ConversationStore, KeptConversation
     from lfm_adapter.types import JSONDict, Reply
 
 __all__ = ["Conversation"]
@@ -27,6 +29,8 @@ class Conversation:
         is_free: Whether the model costs nothing, because it runs on this machine.
         is_plain: Whether answers are shown as they come, rather than as Markdown.
         shows_reasoning: Whether reasoning is shown.
+        store: Keeps the conversation, if it is wanted.
+        kept: The conversation that goes on.
 
     Attributes:
         model: The model to ask in place of the client's, or None.
@@ -43,11 +47,19 @@ class Conversation:
         is_free: bool = False,
         is_plain: bool = True,
         shows_reasoning: bool = True,
+        store: ConversationStore | None = None,
+        kept: KeptConversation | None = None,
     ) -> None:
         self.client = client
         self.system = system
         self.model: str | None = None
         self.turns: list[JSONDict] = []
+        self._store = store
+        self._number: int | None = None
+        if kept is not None:
+            self._number = kept.id
+            self.turns = [message for message in kept.messages if message["role"] != "system"]
+            self.system = system or next((str(m["content"]) for m in kept.messages if m["role"] == "system"), None)
         self.question: str | None = None
         self._parameters = parameters or {}
         self._is_free = is_free
@@ -80,11 +92,29 @@ class Conversation:
         finally:
             screen.close()
             if text:
-                self.turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+                self._remember(question, text, reply)
         if reply is not None:
             self._count(reply)
             note(summary(reply, time.perf_counter() - started_s, is_free=self._is_free))
         return reply
+
+    def ask_quietly(self, question: str) -> Reply:
+        """Return the whole answer, and show nothing."""
+        self.question = question
+        asked: list[JSONDict] = [*self.messages(), {"role": "user", "content": question}]
+        reply = self.client.chat(asked, model=self.model, **self._parameters)
+        self._remember(question, reply.text, reply)
+        return reply
+
+    def _remember(self, question: str, text: str, reply: Reply | None) -> None:
+        self.turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        if self._store is None:
+            return
+        model = (reply and reply.model) or self.model or self.client.model or ""
+        try:
+            self._number = self._store.save(self._number, model, self.messages())
+        except ConfigurationError as error:
+            note(f"The conversation is not kept: {error}", style="yellow")
 
     def retry(self) -> None:
         """Ask the last question again, and forget its answer."""
@@ -97,7 +127,7 @@ class Conversation:
 
     def clear(self) -> None:
         """Forget all turns."""
-        self.turns, self.question = [], None
+        self.turns, self.question, self._number = [], None, None
 
     def drop(self, number: int) -> int:
         """Forget the oldest questions with their answers, and return how many were forgotten."""

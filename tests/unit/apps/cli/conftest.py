@@ -19,7 +19,8 @@ def config_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("OPENROUTER_API_KEY", "")  # so that monkeypatch takes back what `use_stored_key` sets
+    for name in ("LFM_MODEL", "OPENROUTER_API_KEY"):  # so that monkeypatch takes back what the command sets
+        monkeypatch.setenv(name, "")
     return tmp_path / "config" / "lfm-adapter"
 
 

@@ -1,0 +1,104 @@
+"""`lfm config`: what the command remembers about its user's wishes."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lfm_adapter.apps.cli.console import note
+from lfm_adapter.errors import ConfigurationError
+
+__all__ = ["config", "keeps_conversations", "use_configured_model"]
+
+KEEP, MODEL = "keep-conversations", "model"
+SETTINGS = {
+    KEEP: "on or off: whether `lfm chat` keeps conversations, for `lfm log` and `lfm chat -c`. Default: off.",
+    MODEL: "the model to ask where neither `--model` nor LFM_MODEL names one",
+}
+_SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
+
+
+def config(
+    name: Annotated[str | None, typer.Argument(help=f"{KEEP} or {MODEL}. Default: show all.")] = None,
+    value: Annotated[str | None, typer.Argument(help="Its new value. Default: show it.")] = None,
+    *,
+    unset: Annotated[bool, typer.Option("--unset", help="Go back to the default.")] = False,
+) -> None:
+    """Show or change settings of the command: lfm config keep-conversations on"""  # noqa: D415 - an example
+    settings = _read()
+    if name is None:
+        for known, what in SETTINGS.items():
+            typer.echo(f"{known:20}{_shown(settings.get(known))}")
+            note(f"  {what}")
+        return
+    name = name.lower()
+    if name not in SETTINGS:
+        raise ConfigurationError(f"There is no setting {name!r}. There are {' and '.join(SETTINGS)}.")
+    if value is None and not unset:
+        typer.echo(_shown(settings.get(name)))
+        return
+    settings.pop(name, None)
+    if value is not None:
+        settings[name] = _checked(name, value)
+    _write(settings)
+
+
+def keeps_conversations() -> bool:
+    """Return whether the user wants conversations to be kept."""
+    return _read().get(KEEP) is True
+
+
+def use_configured_model() -> None:
+    """Put the configured model into the environment, unless that names one."""
+    if not os.environ.get("LFM_MODEL") and (model := _read().get(MODEL)):
+        os.environ["LFM_MODEL"] = str(model)
+
+
+def _checked(name: str, value: str) -> bool | str:
+    if name == MODEL:
+        if not value.isprintable() or '"' in value or "\\" in value or not value.strip():
+            raise ConfigurationError(f"{value!r} is no name of a model.")
+        return value.strip()
+    if value.lower() not in _SWITCH:
+        raise ConfigurationError(f"`{name}` is on or off, got {value!r}.")
+    return _SWITCH[value.lower()]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "not set" if value is None else str(value)
+
+
+def _file() -> Path:
+    return Path(typer.get_app_dir("lfm-adapter")) / "config.toml"
+
+
+def _read() -> dict[str, Any]:
+    file = _file()
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {file}: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is not valid TOML: {error}. Correct it, or delete it.") from error
+
+
+def _write(settings: dict[str, Any]) -> None:
+    file = _file()
+    lines = [
+        f"{name} = {str(value).lower()}" if isinstance(value, bool) else f'{name} = "{value}"'
+        for name, value in settings.items()
+        if isinstance(value, bool | str)
+    ]
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write {file}: {error.strerror}.") from error
