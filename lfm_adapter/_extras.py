@@ -10,6 +10,7 @@ EXTRAS = {
     "llm": ("llm", "Liquid's models in Simon Willison's `llm`"),
     "local": ("xllamacpp", "models on this machine: `lfm local`, `lfm chat --local`"),
     "mcp": ("mcp", "`lfm mcp`"),
+    "otel": ("opentelemetry-api", "spans of each call, for OpenTelemetry"),
     "proxy": ("prisma", "LiteLLM's Proxy, for `lfm proxy-config`"),
 }
 """The extras of pyproject.toml: for each a package that it brings, and what it is for."""

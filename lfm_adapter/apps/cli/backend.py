@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.local import LocalServer
 
 __all__ = [
-    "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "GGUFOption", "LocalOption", "ModelOption",
-    "check_choice", "complete_model", "has_openrouter", "model_named", "serve_here",
+    "CONTEXT_LENGTH", "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "GGUFOption", "LocalOption",
+    "ModelOption", "check_choice", "complete_model", "has_openrouter", "model_named", "serve_here",
 ]  # fmt: skip
 
 
@@ -54,8 +54,11 @@ BaseURLOption = Annotated[str | None, typer.Option(help="Another server with an 
 LocalOption = Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")]
 GGUFOption = Annotated[Path | None, typer.Option(help="Ask a GGUF file on this machine.")]
 ContextLengthOption = Annotated[
-    int | None, typer.Option(min=1, help="Context per request of a model on this machine, in tokens. Default: 8192.")
+    int, typer.Option(min=1, help="Context per request of a model on this machine, in tokens.")
 ]
+
+CONTEXT_LENGTH = 8192
+"""The default of `--context-length`."""
 
 DEMO_MAX_TOKENS = 512
 """The demo model sometimes does not stop by itself, and would take a minute to fill its context."""

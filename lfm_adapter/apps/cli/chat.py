@@ -52,7 +52,7 @@ def chat(
     ] = None,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
-    context_length: backend.ContextLengthOption = None,
+    context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with the answer, its usage and its cost.")
     ] = False,
@@ -89,7 +89,7 @@ def chat(
     with ExitStack() as stack:
         if is_local:
             server = backend.serve_here(
-                gguf, is_requested=on_this_machine, stack=stack, parallel=1, context_length=context_length or 8192
+                gguf, is_requested=on_this_machine, stack=stack, parallel=1, context_length=context_length
             )
             model, base_url = server.model, server.base_url
             parameters["max_tokens"] = max_tokens or (None if gguf else backend.DEMO_MAX_TOKENS)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["gateway"]
 
 DAILY_BUDGET_USD = "1"
-LOCAL_CONTEXT_LENGTH = 8192
 LOCAL_WAIT_S = 600.0  # a laptop may take minutes to read a long prompt
 
 
@@ -67,6 +66,7 @@ def gateway(
     any_model: Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")] = False,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
+    context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
 ) -> None:
     """Serve Liquid's models over OpenAI's and Anthropic's APIs on this machine, until Ctrl-C or SIGTERM.
 
@@ -84,7 +84,7 @@ def gateway(
     with _stopped_by_signals(), ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
         if on_this_machine or not backend.has_openrouter():
-            settings, models = _on_this_machine(gguf, is_requested=on_this_machine, stack=stack)
+            settings, models = _on_this_machine(gguf, context_length, is_requested=on_this_machine, stack=stack)
             options: dict[str, Any] = {"wait_s": LOCAL_WAIT_S}
         else:
             settings, models = _at_openrouter(model, any_model=any_model)
@@ -142,12 +142,14 @@ def _at_openrouter(model: str | None, *, any_model: bool) -> tuple[Settings, Mod
     return settings, CatalogModels(is_openrouter=settings.is_openrouter, any_model=any_model)
 
 
-def _on_this_machine(gguf: Path | None, *, is_requested: bool, stack: ExitStack) -> tuple[Settings, Models]:
+def _on_this_machine(
+    gguf: Path | None, context_length: int, *, is_requested: bool, stack: ExitStack
+) -> tuple[Settings, Models]:
     """Start a model on this machine."""
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.models import LocalModel
 
-    server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)
+    server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=context_length)
     settings = Settings.from_env(
         model=server.model,
         base_url=server.base_url,
@@ -160,7 +162,7 @@ def _on_this_machine(gguf: Path | None, *, is_requested: bool, stack: ExitStack)
         keeps_empty_fields=True,
     )
     max_tokens = backend.DEMO_MAX_TOKENS if gguf is None else None
-    return settings, LocalModel(server.model, LOCAL_CONTEXT_LENGTH, max_tokens)
+    return settings, LocalModel(server.model, context_length, max_tokens)
 
 
 def _introduce(base_url: str, access: Access, models: list[str], model: str, token: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
 
 __all__ = ["local"]
@@ -25,7 +26,7 @@ def local(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port to listen on. Default: 8080 or the next free port.")
     ] = None,
-    context_length: Annotated[int, typer.Option(min=1, help="Context per request, in tokens.")] = 8192,
+    context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
     parallel: Annotated[int, typer.Option(min=1, help="Number of requests to answer at the same time.")] = 2,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads for generation. Default: half of the CPUs.")

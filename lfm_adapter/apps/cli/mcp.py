@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["mcp"]
 
-LOCAL_CONTEXT_LENGTH = 8192
 
 # A CPU may take minutes to read a prompt. Users who do not want to wait cancel the call.
 LOCAL_TIMEOUT_S = 3600.0
@@ -59,6 +58,7 @@ def mcp(
     allow_unknown_price: Annotated[
         bool, typer.Option("--allow-unknown-price", help="Under a limit, also ask models without a known price.")
     ] = False,
+    context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
     http: Annotated[bool, typer.Option("--http", help="Serve over streamable HTTP, on this machine only.")] = False,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on with --http; 0 for any free port.")
@@ -85,7 +85,7 @@ def mcp(
             problems.append(f"`{option} {folder}` is ignored: there is no such folder.")
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or backend.has_openrouter()):
-            session = _local_session(gguf, is_requested=on_this_machine, stack=stack)
+            session = _local_session(gguf, context_length, is_requested=on_this_machine, stack=stack)
         else:
             session = _remote_session(model, base_url)
         session.ledger = ledger_from_env(default=True)
@@ -159,16 +159,16 @@ def _session_without_model(problem: str) -> Session:
     return Session(AsyncLFMClient(base_url=OPENROUTER_URL), problems=[with_option_names(problem)], has_model=False)
 
 
-def _local_session(gguf: Path | None, *, is_requested: bool, stack: ExitStack) -> Session:
+def _local_session(gguf: Path | None, context_length: int, *, is_requested: bool, stack: ExitStack) -> Session:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 
     try:
-        server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=LOCAL_CONTEXT_LENGTH)
+        server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=context_length)
     except ConfigurationError as error:
         return _session_without_model(error.message)
     client = AsyncLFMClient(server.model, base_url=server.base_url, timeout=LOCAL_TIMEOUT_S, stream_chunk_timeout=None)
-    session = Session(client, is_local=True, context_length=LOCAL_CONTEXT_LENGTH)
+    session = Session(client, is_local=True, context_length=context_length)
     if gguf is None:
         session.max_tokens = backend.DEMO_MAX_TOKENS
         session.notice = "It is very small, often wrong, and not an LFM: check its answers."

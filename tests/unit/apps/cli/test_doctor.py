@@ -25,7 +25,7 @@ KEY = "sk-or-v1-made-up-for-tests"
 @pytest.fixture
 def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The packages that seem to be installed, with their versions."""
-    known = dict.fromkeys(["leather", "llm", "mcp", "prisma", "xllamacpp"], "2026.10")
+    known = dict.fromkeys(["leather", "llm", "mcp", "opentelemetry-api", "prisma", "xllamacpp"], "2026.10")
     known |= {"langchain-core": "1.8.3", "litellm": "1.110.2", "tenacity": "9.2.1"}
 
     def version(name: str) -> str:
