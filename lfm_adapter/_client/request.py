@@ -146,6 +146,7 @@ class CompletionRequest(ApiRequest):
             max_bytes=limits.max_reply_bytes,
             max_event_bytes=limits.max_event_bytes,
             is_single=self._is_single,
+            is_streamed=self._stream,
         )
 
     def complete(self, reply: Reply) -> Reply:

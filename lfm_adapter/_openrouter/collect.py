@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_number, as_str, dicts
 from lfm_adapter._openrouter.error_text import error_elsewhere
+from lfm_adapter._openrouter.thinking import ThinkingSplitter, split_thinking
 from lfm_adapter._openrouter.tool_calls import ToolCallPieces
 from lfm_adapter.types import Choice, Delta, Reply
 
@@ -26,6 +27,7 @@ _MESSAGE_FIELDS = {
 }  # fmt: skip
 _PLAIN = {"content", "role"}
 _TEXT_TYPES = {"text", "output_text", None}  # None for a type that is left out, or is none
+_CUT_OFF = {"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "error"}
 
 
 class Collector:
@@ -77,9 +79,10 @@ class Collector:
         usage = chunk.get("usage")
         if usage and isinstance(usage, dict):
             self.usage = usage
-        self.error = chunk.get("error") or (None if chunk.get("choices") else error_elsewhere(chunk))
+        choices = chunk.get("choices")
+        self.error = chunk.get("error") or (None if choices else error_elsewhere(chunk))
         deltas: list[Delta] = []
-        for position, choice in enumerate(dicts(chunk.get("choices"))):
+        for position, choice in enumerate(dicts(choices)):
             index = choice.get("index")
             if not isinstance(index, int):
                 index = position
@@ -121,6 +124,8 @@ class _ChoiceCollector:
     def __init__(self, index: int) -> None:
         self.index = index
         self.choice = Choice()
+        self._thinking: ThinkingSplitter | None = None
+        self._may_think = True  # until the answer has begun otherwise
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
@@ -145,17 +150,24 @@ class _ChoiceCollector:
         content = message.get("content")
         if content:
             self._add_content(content, delta)
+            if self._may_think and delta.text:
+                self._split_thinking(delta, message, whole=whole)
+            if delta.text:
+                self._text.append(delta.text)
         # Most events have only text; most whole messages have only nulls beside it.
         if not message.keys() <= _PLAIN and any(message[key] is not None for key in message.keys() - _PLAIN):
             self._add_rest(message, delta, generation_id, whole=whole)
         logprobs = data.get("logprobs")
         if logprobs and isinstance(logprobs, dict):
             self._add_logprobs(logprobs, delta)
-        if data.get("finish_reason"):
-            self.choice.finish_reason = as_str(data["finish_reason"]) or self.choice.finish_reason
         if data.get("native_finish_reason"):
             native = as_str(data["native_finish_reason"])
             self.choice.native_finish_reason = native or self.choice.native_finish_reason
+        if data.get("finish_reason"):
+            self.choice.finish_reason = as_str(data["finish_reason"]) or self.choice.finish_reason
+            self._close(delta)
+        elif whole and message:
+            self._close(delta)
         adds = (
             delta.text
             or delta.reasoning
@@ -172,27 +184,57 @@ class _ChoiceCollector:
         else:
             for part in content if isinstance(content, list) else [content]:
                 kind = as_str(part.get("type")) if isinstance(part, dict) else None
-                text = part.get("text") if isinstance(part, dict) and kind in _TEXT_TYPES else part
-                if isinstance(text, str):
+                text = part
+                if isinstance(part, dict) and (kind in _TEXT_TYPES or kind == "refusal"):
+                    text = part.get("refusal" if kind == "refusal" else "text")
+                if isinstance(text, str) and kind == "refusal":
+                    delta.refusal += text
+                    self._refusal.append(text)
+                elif isinstance(text, str):
                     delta.text += text
                 elif isinstance(part, dict) and kind:
                     self.choice.parts.append(part)
-        if delta.text:
-            self._text.append(delta.text)
+
+    def _split_thinking(self, delta: Delta, message: JSONDict, *, whole: bool) -> None:
+        """Take reasoning out of the text, as long as more of it can follow."""
+        if whole:
+            self._may_think = False
+            if "think>" in delta.text:
+                delta.reasoning, delta.text = split_thinking(delta.text, is_separate=bool(_native_reasoning(message)))
+        else:
+            self._thinking = self._thinking or ThinkingSplitter()
+            delta.reasoning, delta.text = self._thinking.add(delta.text)
+            self._may_think = not self._thinking.is_over
+        if delta.reasoning:
+            self._reasoning.append(delta.reasoning)
+
+    def _close(self, delta: Delta) -> None:
+        """Add what was held back until the choice has its finish reason."""
+        if self._thinking is not None:
+            reasoning, text = self._thinking.close()
+            self._thinking = None
+            self._may_think = False
+            delta.reasoning += reasoning
+            delta.text += text
+            self._reasoning += [reasoning] if reasoning else []
+            self._text += [text] if text else []
+        if self._calls:
+            is_cut_off = not _CUT_OFF.isdisjoint((self.choice.finish_reason, self.choice.native_finish_reason))
+            delta.tool_calls = [*delta.tool_calls, *self._calls.close(is_cut_off=is_cut_off)]
 
     def _add_rest(self, message: JSONDict, delta: Delta, generation_id: str | None, *, whole: bool) -> None:
         finished = bool(self.choice.finish_reason)
         details = list(dicts(message.get("reasoning_details")))
         self._details.add(details, whole=whole)
         delta.reasoning_details = details
-        delta.reasoning = (
-            as_str(message.get("reasoning")) or as_str(message.get("reasoning_content")) or _detail_text(details)
-        )
-        if delta.reasoning:
-            self._reasoning.append(delta.reasoning)
-        delta.refusal = as_str(message.get("refusal")) or ""
-        if delta.refusal:
-            self._refusal.append(delta.refusal)
+        reasoning = _native_reasoning(message)
+        if reasoning:
+            delta.reasoning += reasoning
+            self._reasoning.append(reasoning)
+        refusal = as_str(message.get("refusal"))
+        if refusal:
+            delta.refusal += refusal
+            self._refusal.append(refusal)
         if message.get("tool_calls"):
             self._calls = self._calls or ToolCallPieces()
             delta.tool_calls = self._calls.add(message["tool_calls"], generation_id, whole=whole, finished=finished)
@@ -224,9 +266,13 @@ class _ChoiceCollector:
         return choice
 
 
-def _detail_text(details: list[JSONDict]) -> str:
-    return "".join(
-        text for detail in details for key in ("text", "summary") if isinstance(text := detail.get(key), str)
+def _native_reasoning(message: JSONDict) -> str:
+    """Return the reasoning that the server sent apart from the answer."""
+    details = dicts(message.get("reasoning_details"))
+    return (
+        as_str(message.get("reasoning"))
+        or as_str(message.get("reasoning_content"))
+        or "".join(text for detail in details for key in ("text", "summary") if (text := as_str(detail.get(key))))
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, parse
+from lfm_adapter._openrouter.surrogates import joined_halves
 from lfm_adapter.errors import MAX_MESSAGE_CHARS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def error_message(error: JSONDict, metadata: JSONDict, availability: JSONDict) -
     for sentence in more:
         if sentence not in text:
             text = join_sentences(text, sentence)
-    return text[:_MAX_TEXT_CHARS]
+    return joined_halves(text[:_MAX_TEXT_CHARS])
 
 
 def join_sentences(*sentences: str) -> str:

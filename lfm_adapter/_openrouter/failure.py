@@ -13,10 +13,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
-from lfm_adapter._json import as_dict, as_number, as_str, parse
+from lfm_adapter._json import as_dict, as_number, as_str
 from lfm_adapter._masking import mask
 from lfm_adapter._openrouter.context_errors import is_context_overflow, token_counts
 from lfm_adapter._openrouter.error_text import describe_body, error_message, join_sentences
+from lfm_adapter._openrouter.surrogates import parse_whole
 from lfm_adapter.catalog import get, models
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, context: Req
             model=context.model,
         )
     body = mask(body, context.key)
-    parsed = parse(body)
+    parsed = parse_whole(body)
     data = as_dict(parsed)
     error: object = describe_body(body, status) if parsed is None else parsed
     if data:

@@ -17,6 +17,7 @@ from lfm_adapter._json import as_number, as_str, parse
 from lfm_adapter._openrouter.collect import Collector
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
+from lfm_adapter._openrouter.surrogates import HalfJoiner, has_halves, parse_whole
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
 from lfm_adapter.types import Delta
 
@@ -62,7 +63,9 @@ class BodyReader:
         Raises:
             APIError: The status or the body reports a failure, or the body is not a JSON object.
         """
-        self._count(chunk)
+        self._bytes += len(chunk)
+        if self._bytes > self._max_bytes:
+            raise self._too_large()
         self._body.append(chunk)
         if not chunk:
             data = self._json()
@@ -86,19 +89,16 @@ class BodyReader:
         error.model = error.model or self._context.model
         error.generation_id = error.generation_id or self._headers.get("x-generation-id")
 
-    def _count(self, chunk: bytes) -> None:
-        self._bytes += len(chunk)
-        if self._bytes > self._max_bytes:
-            raise ResponseError(
-                f"The response is larger than {self._max_bytes:,} bytes (`max_reply_bytes`).", status_code=self._status
-            )
+    def _too_large(self) -> ResponseError:
+        limit = f"{self._max_bytes:,} bytes (`max_reply_bytes`)"
+        return ResponseError(f"The response is larger than {limit}.", status_code=self._status)
 
     def _json(self) -> JSONDict:
         """Return the JSON object in the body of a success."""
         body = b"".join(self._body)
         if not 200 <= self._status < 300:
             raise from_body(self._status, self._headers, body, self._context)
-        data = parse(body)
+        data = parse_whole(body)
         if isinstance(data, dict):
             return data
         problem = "not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually .../v1)"
@@ -113,7 +113,10 @@ class BodyReader:
 
 
 class ReplyReader(BodyReader):
-    """Reads the response to a chat completion, streamed or not; `result` becomes a `Reply`."""
+    """Reads the response to a chat completion, in whatever form it comes; `result` becomes a `Reply`.
+
+    `is_single` says that one choice was asked for, `is_streamed` that deltas are wanted of a whole body, too.
+    """
 
     def __init__(
         self,
@@ -124,14 +127,18 @@ class ReplyReader(BodyReader):
         max_bytes: float = math.inf,
         max_event_bytes: int = MAX_EVENT_BYTES,
         is_single: bool = True,
+        is_streamed: bool = True,
     ) -> None:
         super().__init__(status, headers, context, max_bytes=max_bytes)
         self._is_single = is_single
+        self._is_streamed = is_streamed
         self._collector = Collector(is_single=is_single)
         self._max_event_bytes = max_event_bytes
         self._decoder: EventDecoder | None = None
         self._head = b""  # the first bytes behind white space, which OpenRouter sends until there is a reply
-        self._is_ended = self._has_event = self._is_odd_error = False
+        self._halves = HalfJoiner()
+        self._is_ended = self._is_odd_error = False
+        self._error_events = 0
         if 200 <= status < 300 and headers.get("content-type", "").lower().startswith("text/event-stream"):
             self._begin_stream()
 
@@ -143,7 +150,7 @@ class ReplyReader(BodyReader):
             return True
         if self._decoder is None:
             return 200 <= self._status < 300 and self._head != b"" and not self._is_ended
-        return self._has_event or self._decoder.is_within_event or self._decoder.stray != []
+        return (self.events or 0) > self._error_events or self._decoder.is_within_event or self._decoder.stray != []
 
     def end(self, error: StreamInterruptedError) -> bytes:
         """See `BodyReader`: behind the finish reason and the usage nothing but `[DONE]` comes."""
@@ -157,7 +164,9 @@ class ReplyReader(BodyReader):
         Raises:
             APIError: The response reports an error, has no answer, or ended too early. `partial` holds what arrived.
         """
-        self._count(chunk)
+        self._bytes += len(chunk)
+        if self._bytes > self._max_bytes:
+            raise self._too_large()
         if self._decoder is None:
             self._body.append(chunk)
             if len(self._head) < _HEAD_BYTES and chunk:
@@ -190,6 +199,8 @@ class ReplyReader(BodyReader):
         if not self._collector.has_content and not self._collector.finished:
             raise self._empty()
         reply = self.result = self._collector.reply()
+        if not self._is_streamed:
+            return []
         return [
             Delta(
                 text=choice.text,
@@ -205,19 +216,19 @@ class ReplyReader(BodyReader):
         ]
 
     def _read_events(self, decoder: EventDecoder, chunk: bytes) -> Iterator[Delta]:
+        collector, halves, events = self._collector, self._halves, self.events or 0
         for data in decoder.feed(chunk) if chunk else decoder.close():
             if data == DONE:
                 yield from self._end(decoder, is_done=True)
                 return
-            if not data.strip():  # sent to keep the connection open
-                continue
-            self.events = (self.events or 0) + 1
-            event = parse(data)
+            event = halves.join(data) if halves.held or (b"\\u" in data and has_halves(data)) else parse(data)
             if isinstance(event, dict):
-                yield from self._collector.add(event)
-                if self._collector.error is not None:
+                self.events = events = events + 1
+                yield from collector.add(event)
+                if collector.error is not None:
                     raise self._reported_error(event)
-                self._has_event = True
+            elif not data.strip():  # sent to keep the connection open
+                continue
             elif chunk:
                 raise ResponseError("An event of the stream is not a JSON object.")
             else:
@@ -226,7 +237,9 @@ class ReplyReader(BodyReader):
             yield from self._end(decoder, is_done=False)
 
     def _end(self, decoder: EventDecoder, *, is_done: bool) -> Iterator[Delta]:
-        body = parse(b"\n".join(decoder.stray)) if decoder.stray else None
+        for half in self._halves.rest():
+            yield from self._collector.add(half)
+        body = parse_whole(b"\n".join(decoder.stray)) if decoder.stray else None
         if isinstance(body, dict):  # some proxies put JSON into the stream as it is
             yield from self._collector.add(body)
             if self._collector.error is not None:
@@ -245,6 +258,7 @@ class ReplyReader(BodyReader):
     def _reported_error(self, body: JSONDict) -> APIError:
         collector = self._collector
         self._is_odd_error = collector.error is body
+        self._error_events = 1
         return from_error(
             collector.error or {"message": "The provider stopped the answer without a reason."},
             self._context,

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from lfm_adapter import ChatLFM
 from lfm_adapter._openrouter.request import encode
+from lfm_adapter._openrouter.tool_calls import as_object
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.types import Delta
@@ -70,11 +71,17 @@ def test_a_message_goes_back_as_it_came(said, ending, output_version):
         assert goes.get("refusal") == came.get("refusal")
         assert goes.get("reasoning_details", []) == came.get("reasoning_details", [])
         # LangChain keeps the calls that cannot be made apart from the others.
-        calls = sorted(came.get("tool_calls", []), key=lambda call: not _is_object(call["function"]["arguments"]))
+        cut_off = choice["finish_reason"] in ("length", "content_filter")
+        calls = sorted(
+            came.get("tool_calls", []),
+            key=lambda call: (
+                not _is_object(call["function"]["arguments"] if cut_off else as_object(call["function"]["arguments"]))
+            ),
+        )
         assert len(goes.get("tool_calls", [])) == len(calls)
         for call, before in zip(goes.get("tool_calls", []), calls, strict=True):
             assert (call["id"], call["function"]["name"]) == (before["id"], before["function"]["name"])
-            value = _value(before["function"]["arguments"])
+            value = _value(as_object(before["function"]["arguments"]))
             assert _value(call["function"]["arguments"]) == (value if isinstance(value, dict) else {})
         encode({"messages": [goes]})
 

@@ -302,6 +302,35 @@ class TestRepair:
         assert len(pieces) > 4
 
 
+DRAFT = f"<think>{ROME} Or rather not. {LEAK}</think>"
+
+
+@pytest.mark.parametrize("model", [PROMPTED, NATIVE])
+class TestReasoningInText:
+    @pytest.mark.parametrize("draft", [DRAFT, "\n<think>Never closes. " + ROME])
+    def test_call_in_reasoning_is_no_call(self, make, server, way, model, draft):
+        server.add(says(way, draft))
+        reply = ask(make(server, model=model), way, tools=[WEATHER])
+        assert (called(reply), reply.text) == ([], "")
+        assert "get_weather" in reply.reasoning
+
+    def test_only_the_call_behind_reasoning_counts(self, make, server, way, model):
+        server.add(says(way, f"{DRAFT}\n{LEAK}"))
+        reply = ask(make(server, model=model), way, tools=[WEATHER])
+        assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
+        assert reply.reasoning == DRAFT.removeprefix("<think>").removesuffix("</think>")
+
+    def test_json_in_reasoning_is_not_the_answer(self, make, server, way, model):
+        server.add(says(way, '<think>{"name": "X", "age": 1}? No.</think>{"name": "Tom", "age": 3}'))
+        reply = ask(make(server, model=model), way, response_format=RESPONSE_FORMAT)
+        assert json.loads(reply.text) == {"name": "Tom", "age": 3}
+
+    def test_call_before_a_lone_closing_tag_is_no_call(self, make, server, model):
+        server.add(completion(f"Maybe {LEAK}? No, dangerous.\n</think>\nI will not."))
+        reply = make(server, model=model).chat("Hi", tools=[WEATHER])
+        assert (called(reply), reply.text) == ([], "I will not.")
+
+
 class TestNativeTools:
     def test_any_of_them_is_asked_for_in_the_words_of_openai(self, make, server, way):
         calls = [tool_call("get_weather", {"city": "Oslo"})]

@@ -319,12 +319,12 @@ def test_refusal_block_of_another_provider_is_sent_as_refusal():
     assert wire(AIMessage([{"type": "refusal", "refusal": "I cannot."}]))["refusal"] == "I cannot."
 
 
-def test_lone_surrogate_in_arguments_is_sent_as_escape(server: ScriptedOpenRouter):
+def test_lone_surrogate_in_arguments_is_replaced(server: ScriptedOpenRouter):
     server.add(completion(None, tool_calls=[tool_call("say", '{"text": "\\ud83d"}')]), completion())
     model = native_chat(server)
     answer = model.invoke("Hi")
     model.invoke([HumanMessage("Hi"), answer, ToolMessage("ok", tool_call_id="call_1")])
-    assert sent(server)["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"text": "\\ud83d"}'
+    assert sent(server)["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"text": "�"}'
 
 
 DETAILS = [

@@ -298,6 +298,25 @@ class TestStream:
         assert [(delta.index, delta.text) for delta in reader.feed(event(choices=[streamed]) + DONE)] == [(0, "Hi")]
         assert [choice.text for choice in reader.result.choices] == ["Hi"]
 
+    @pytest.mark.parametrize("as_part", [True, False])
+    def test_refusal_in_pieces_is_joined(self, as_part):
+        def refuse(text: str) -> dict[str, Any]:
+            return {"content": [{"type": "refusal", "refusal": text}]} if as_part else {"refusal": text}
+
+        reading = read_stream([event(refuse("I can")), event(refuse("not.")), event({}, "stop"), DONE])
+        assert [delta.refusal for delta in reading.deltas] == ["I can", "not."]
+        assert (reading.whole.choices[0].refusal, reading.whole.choices[0].parts) == ("I cannot.", [])
+        assert read(refuse("I cannot.")).choices[0].refusal == "I cannot."
+
+    @pytest.mark.parametrize(("finish_reason", "arguments"), [("tool_calls", "{}"), ("length", "")])
+    def test_call_without_arguments_has_an_object_unless_cut_off(self, finish_reason, arguments):
+        call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}}
+        reading = read_stream([event({"tool_calls": [call]}), event({}, finish_reason), DONE])
+        assert reading.whole.tool_calls == [ToolCall(0, "c1", "f", arguments)]
+        assert "".join(piece.arguments for delta in reading.deltas for piece in delta.tool_calls) == arguments
+        choice = {"message": {"tool_calls": [call]}, "finish_reason": finish_reason}
+        assert read(choices=[choice]).tool_calls == [ToolCall(0, "c1", "f", arguments)]
+
     def test_repeated_citation_is_added_once(self):
         citation = [{"type": "url_citation", "url_citation": {"url": "https://example.org"}}]
         finish = {"content": "", "annotations": citation}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, ClassVar
 
 import pytest
 
@@ -305,3 +306,68 @@ class TestWholeReply:
         for nothing in (None, [], "call", {"id": "x"}, [None, "x"]):
             assert pieces.add(nothing, "gen-7", whole=True, finished=False) == []
         assert pieces.joined() == []
+
+
+class TestCallsWithOneIdAndIndex:
+    SAME: ClassVar[dict[str, Any]] = {"call_id": "call_1", "index": 0}
+
+    def test_two_names_are_two_calls(self):
+        calls = join([piece('{"city": "Oslo"}', name="weather", **self.SAME)], [piece("{}", name="clock", **self.SAME)])
+        assert [(name, arguments) for _, name, arguments in calls] == [("weather", '{"city": "Oslo"}'), ("clock", "{}")]
+
+    def test_pieces_go_to_the_call_of_their_name(self):
+        calls = join(
+            [piece('{"city":', name="weather", **self.SAME), piece("{", name="clock", **self.SAME)],
+            [piece(' "Oslo"}', name="weather", **self.SAME), piece("}", name="clock", **self.SAME)],
+        )
+        assert [(name, arguments) for _, name, arguments in calls] == [("weather", '{"city": "Oslo"}'), ("clock", "{}")]
+
+
+NO_ARGUMENTS = [None, "", " ", "null", {}, "{}", '""', '"null"', '"{}"']
+TWICE = json.dumps('{"city": "Oslo"}')
+
+
+def closed(events: list[Any], *, whole: bool, is_cut_off: bool = False) -> str:
+    """Return the arguments of one call, after checking that what was yielded adds up to it."""
+    pieces = ToolCallPieces()
+    added = []
+    for number, arguments in enumerate(events):
+        sent = [piece(arguments, name="weather" if number == 0 else MISSING, call_id="call_1", index=0)]
+        added += pieces.add(sent, "gen-7", whole=whole, finished=False)
+    added += pieces.close(is_cut_off=is_cut_off)
+    assert pieces.close(is_cut_off=is_cut_off) == []
+    (call,) = pieces.joined()
+    assert "".join(one.arguments for one in added) == call.arguments
+    return call.arguments
+
+
+class TestArgumentsThatAreNone:
+    @pytest.mark.parametrize("whole", [True, False])
+    @pytest.mark.parametrize("sent", NO_ARGUMENTS)
+    def test_no_arguments_are_an_empty_object(self, sent, whole):
+        assert closed([sent], whole=whole) == "{}"
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_arguments_encoded_twice_are_the_object(self, whole):
+        assert closed([TWICE], whole=whole) == '{"city": "Oslo"}'
+
+    @pytest.mark.parametrize("size", [1, 3])
+    @pytest.mark.parametrize(("sent", "meant"), [("null", "{}"), (TWICE, '{"city": "Oslo"}'), ('{"a": "null"}', None)])
+    def test_arguments_in_pieces_mean_the_same(self, sent, meant, size):
+        pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+        assert closed(pieces, whole=False) == (meant or sent)
+
+    @pytest.mark.parametrize("sent", ['"Oslo"', "not json", "[1]", "5", '"{"', "nul"])
+    def test_other_arguments_are_unchanged(self, sent):
+        assert closed([sent], whole=False) == sent
+
+    @pytest.mark.parametrize("sent", ["", "nul", '"{', '{"city": "Os'])
+    def test_arguments_that_were_cut_off_are_unchanged(self, sent):
+        assert closed([sent], whole=False, is_cut_off=True) == sent
+
+    def test_repeated_finish_without_arguments_adds_nothing(self):
+        pieces = ToolCallPieces()
+        sent = [piece("null", name="clock", call_id="call_1", index=0)]
+        pieces.add(sent, "gen-7", whole=False, finished=False)
+        pieces.close(is_cut_off=False)
+        assert pieces.add(sent, "gen-7", whole=False, finished=True) == []
