@@ -86,9 +86,9 @@ class Urllib3Response:
 
     def read(self, timeout: float) -> bytes:
         """See `HTTPResponse.read`. Returns at most 64 KiB."""
-        failure: LFMError = failures.already_closed(self._peer)
         if self._closed:
-            raise failure
+            raise failures.already_closed(self._peer)
+        failure: LFMError | None = None
         try:
             if self._socket is not None and self._response.connection is not None:
                 self._socket.settimeout(timeout)
@@ -105,7 +105,7 @@ class Urllib3Response:
                 failure = failures.in_body(error, self._peer, timeout)
                 failure.__cause__ = failures.origin(error)
         # Or another thread closed the response, and whatever was read or raised here comes of that.
-        raise failure
+        raise failure or failures.already_closed(self._peer)
 
     def close(self) -> None:
         """See `HTTPResponse.close`. Another thread may call it while this one waits in `read`."""
