@@ -15,6 +15,7 @@ LITELLM_VERSIONS ?= 1.81.10 1.105.3 1.106.2
 LITELLM_VENVS := .venv-litellm
 MCP := "mcp>=2,<3"
 OPENCODE := opencode-ai@1.18.33
+PORTKEY := @portkey-ai/gateway@1.15.2
 CLAUDE_CODE := @anthropic-ai/claude-code@2.1.332
 QUESTION ?= Explain in one sentence what water is.
 
@@ -72,8 +73,9 @@ test-newest: .venv-newest/ready ## Run the tests on the newest dependencies that
 test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
 
-bench: .venv-bench/ready ## Measure this package beside its peers, and write benchmarks/RESULTS.md: some twenty minutes
+bench: .venv-bench/ready .npm-bench/ready ## Measure this package beside its peers, and write benchmarks/*.md: some twenty minutes (needs npm)
 	.venv-bench/bin/python -m benchmarks
+	.venv-bench/bin/python -m benchmarks.gateway
 
 # npm installs opencode and Claude Code, 700 MB together.
 test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
@@ -137,7 +139,7 @@ constraints: ## Find the newest versions that go together, and write constraints
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) .venv-* .npm-clients dist build .site .benchmarks .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-* .npm-* dist build .site .benchmarks .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 all: check test wheel ## Run what decides whether a change lands
@@ -195,7 +197,11 @@ $(VENV)/lint: $(VENV)/test
 	@touch $@
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
-	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
+	$(call install_in,.venv-bench) --editable ".[gateway,litellm,proxy]" --requirement benchmarks/requirements.txt
+	@touch $@
+
+.npm-bench/ready:
+	npm install --silent --no-audit --no-fund --prefix $(@D) $(PORTKEY)
 	@touch $@
 
 .venv-oldest/ready: pyproject.toml | .venv-oldest/bin/python
