@@ -36,17 +36,28 @@ class DeadlineSocket:
         self._sock = sock
         self._deadline = deadline
         self._timeout_s = -1.0  # what `sock` itself has
+        self._held: list[bytes] | None = None
         self.fileno, self.shutdown, self.close = sock.fileno, sock.shutdown, sock.close
 
     def settimeout(self, timeout_s: float) -> None:
         self._deadline = monotonic() + timeout_s
 
+    def hold(self) -> None:
+        """Keep what is sent until `release`: http.client sends the headers and the body apart, in two packets."""
+        self._held = []
+
+    def release(self) -> None:
+        data, self._held = b"".join(self._held or ()), None
+        self.sendall(data)
+
     def sendall(self, data: bytes) -> None:
-        self.set_time_left()
-        sent = self._sock.send(data)
-        while sent < len(data):
+        if self._held is not None:
+            self._held.append(data)
+            return
+        unsent = memoryview(data)
+        while unsent:
             self.set_time_left()
-            sent += self._sock.send(memoryview(data)[sent:])
+            unsent = unsent[self._sock.send(unsent) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_DeadlineReader(self, self._sock.makefile("rb", buffering=0)))
@@ -127,7 +138,10 @@ class _DeadlineHTTPConnection(HTTPConnection):
         elif not self._is_new:  # with a new one, the time to connect counts too
             self.sock.settimeout(self.timeout)
         self._is_new = False
+        sock: Any = self.sock
+        sock.hold()
         super().request(*arguments, **options)
+        sock.release()
 
 
 class _DeadlineHTTPSConnection(_DeadlineHTTPConnection, HTTPSConnection):

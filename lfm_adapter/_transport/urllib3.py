@@ -104,8 +104,8 @@ class Urllib3Response:
                     raise
                 failure = failures.in_body(error, self._peer, timeout)
                 failure.__cause__ = failures.origin(error)
-        # Or another thread closed the response, and whatever was read or raised here comes of that.
-        raise failure or failures.already_closed(self._peer)
+        # If none, another thread closed the response, and whatever was read or raised here comes of that.
+        raise failures.already_closed(self._peer) if failure is None else failure
 
     def close(self) -> None:
         """See `HTTPResponse.close`. Another thread may call it while this one waits in `read`."""

@@ -69,11 +69,13 @@ class Received:
         head: The request line and the headers, with the empty line.
         body: As many bytes as `Content-Length` says.
         connection: Which connection it came over, counted from 0.
+        packets: In how many pieces it came.
     """
 
     head: bytes
     body: bytes
     connection: int
+    packets: int
 
     @property
     def lines(self) -> list[bytes]:
@@ -194,19 +196,21 @@ class Loopback:
 
     def _receive(self, connection: socket.socket, number: int) -> bool:
         """Read one request; return whether there was one."""
-        data = b""
+        data, packets = b"", 0
         while b"\r\n\r\n" not in data:
             received = connection.recv(65_536)
             if not received:
                 self.was_closed.set()
                 return False
             data += received
+            packets += 1
         head, _, body = data.partition(b"\r\n\r\n")
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         length = int(lengths[0].split(b":")[1]) if lengths else 0
         while len(body) < length:
             body += connection.recv(65_536)
-        self.requests.append(Received(head + b"\r\n\r\n", body, number))
+            packets += 1
+        self.requests.append(Received(head + b"\r\n\r\n", body, number, packets))
         return True
 
 

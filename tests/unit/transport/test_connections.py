@@ -150,6 +150,12 @@ class TestUrllib3Transport:
             with pytest.raises(StreamInterruptedError, match="was closed"):
                 answer.read(10)
 
+    def test_headers_and_body_go_out_in_one_packet(self) -> None:
+        with client_of("urllib3") as client, Loopback(reply(b"x")) as server:
+            for _ in range(10):
+                client.fetch(server.url)
+        assert {request.packets for request in server.requests} == {1}
+
     def test_unexpected_exception_closes_the_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with Loopback([chunked()[0], UNTIL_CLOSED]) as server:
             answer = Urllib3Transport().send(request_to(server.url))
