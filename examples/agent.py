@@ -1,6 +1,7 @@
 """An agent with two tools, on a model that is asked by prompt. Needs OPENROUTER_API_KEY and `pip install langchain`."""
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelCallLimitMiddleware
 
 from lfm_adapter import ChatLFM
 
@@ -16,8 +17,9 @@ def to_fahrenheit(celsius: float) -> float:
 
 
 llm = ChatLFM(model="liquid/lfm-3-1.7b", tool_calling="prompted", max_tokens=2_000)
-agent = create_agent(llm, tools=[temperature, to_fahrenheit])
+limit = ModelCallLimitMiddleware(run_limit=10)  # a small model may go on calling tools for ever
+agent = create_agent(llm, tools=[temperature, to_fahrenheit], middleware=[limit])
 for step in agent.stream({"messages": [("user", "How warm is it in Oslo, in Fahrenheit?")]}, stream_mode="updates"):
     for update in step.values():
-        for message in update["messages"]:
+        for message in (update or {}).get("messages", []):
             message.pretty_print()

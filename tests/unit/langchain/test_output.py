@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
 from operator import add
@@ -546,6 +547,19 @@ def test_schema_in_the_form_of_openai_is_taken(server: ScriptedOpenRouter, schem
         function = body["tools"][0]["function"]
         assert (function["name"], function["strict"]) == ("Cat", True)
         assert function["parameters"]["properties"].keys() == {"name", "age"}
+
+
+@dataclass
+class CatRecord:
+    """A cat."""
+
+    name: str
+    age: int
+
+
+def test_dataclass_describes_a_dict(server: ScriptedOpenRouter):
+    server.add(reply("json_schema"))
+    assert native_chat(server).with_structured_output(CatRecord).invoke("Hi") == {"name": "Tom", "age": 3}
 
 
 class Colour(Enum):
