@@ -27,6 +27,9 @@ from mcp.types import (
     JSONRPCError,
     JSONRPCMessage,
     JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
     jsonrpc_message_adapter,
 )
 from pydantic import ValidationError
@@ -46,6 +49,9 @@ _log = logging.getLogger(__name__)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_WAITING_LINES = 64
 
+# What was asked before stdin ended (`lfm mcp < requests.jsonl`) is still answered, if that is quick.
+_GRACE_S = 1.0
+
 
 async def serve_stdio(server: Server) -> None:
     """Serve until the client closes stdin or stdout."""
@@ -56,6 +62,7 @@ async def serve_stdio(server: Server) -> None:
     try:
         to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
         to_client, from_server = anyio.create_memory_object_stream[SessionMessage]()
+        unanswered: set[RequestId] = set()
         async with anyio.create_task_group() as group:
 
             async def serve() -> None:
@@ -64,21 +71,23 @@ async def serve_stdio(server: Server) -> None:
 
             async def write() -> None:
                 try:
-                    await _write_messages(from_server, output)
+                    await _write_messages(from_server, output, unanswered)
                 except OSError:  # nobody reads stdout any more
                     group.cancel_scope.cancel()
 
             group.start_soon(serve)
             group.start_soon(write)
             _start_thread(_wait_until_closed, output, asyncio.get_running_loop(), group.cancel_scope.cancel)
-            await _read_messages(to_server, to_client.clone())
+            await _read_messages(to_server, to_client.clone(), unanswered)
     finally:
         os.dup2(output, 1)
         os.close(output)
 
 
 async def _read_messages(
-    to_server: MemoryObjectSendStream[SessionMessage | Exception], to_client: MemoryObjectSendStream[SessionMessage]
+    to_server: MemoryObjectSendStream[SessionMessage | Exception],
+    to_client: MemoryObjectSendStream[SessionMessage],
+    unanswered: set[RequestId],
 ) -> None:
     """Pass the client's messages on to the server, and answer lines that are none."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_LINES)
@@ -91,8 +100,13 @@ async def _read_messages(
             message = parse(text)
             if isinstance(message, ErrorData):
                 await to_client.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=message)))
-            else:
-                await to_server.send(SessionMessage(message))
+                continue
+            if isinstance(message, JSONRPCRequest):
+                unanswered.add(message.id)
+            await to_server.send(SessionMessage(message))
+        with anyio.move_on_after(_GRACE_S):
+            while unanswered:  # noqa: ASYNC110 - for a second at most
+                await anyio.sleep(0.01)
 
 
 def _start_thread(target: Callable[..., None], *args: object) -> None:
@@ -136,10 +150,14 @@ def parse(text: bytes) -> JSONRPCMessage | ErrorData:
     return message
 
 
-async def _write_messages(from_server: MemoryObjectReceiveStream[SessionMessage], output: int) -> None:
+async def _write_messages(
+    from_server: MemoryObjectReceiveStream[SessionMessage], output: int, unanswered: set[RequestId]
+) -> None:
     async with from_server:
         async for sent in from_server:
             await anyio.to_thread.run_sync(_write, output, _line(sent.message))
+            if isinstance(sent.message, JSONRPCResponse | JSONRPCError) and sent.message.id is not None:
+                unanswered.discard(sent.message.id)
 
 
 def _line(message: JSONRPCMessage) -> bytes:

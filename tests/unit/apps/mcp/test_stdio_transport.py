@@ -193,6 +193,17 @@ def test_closed_stdout_ends_the_server(server: ScriptedOpenRouter):
         assert client.process.stderr.read() == b""
 
 
+def test_what_was_asked_before_stdin_ended_is_answered(server: ScriptedOpenRouter):
+    with running(server) as client:
+        client.initialize()
+        client.write(b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}')
+        client.write(b'{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "usage"}}')
+        assert client.process.stdin
+        client.process.stdin.close()
+        assert {client.read()["id"], client.read()["id"]} == {1, 2}
+        assert client.process.wait(30) == 0
+
+
 def test_calls_in_progress_end_with_the_client(server: ScriptedOpenRouter):
     server.add(stream(["a", "b"]).held(1, threading.Event()))
     params = '{"name": "ask", "arguments": {"prompt": "Hi"}}'
