@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -409,3 +412,96 @@ finally:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
     assert ended.stdout
     assert ended.stderr == ""
+
+
+def test_question_is_asked_without_loading_what_it_does_not_need(openrouter: ScriptedOpenRouter):
+    openrouter.add(stream("Wet."))
+    program = """
+import sys
+from lfm_adapter.apps.cli import app
+try:
+    app(["chat", "-m", "liquid/lfm-3-1.7b", "Water?"])
+finally:
+    heavy = {"aiohttp", "langchain_core", "prompt_toolkit", "rich", "xllamacpp"} & set(sys.modules)
+    print(*heavy, sep=", ", file=sys.stderr, end="")
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout == "Wet.\n"
+    assert done.stderr.endswith("Liquid\n")
+
+
+def test_refused_key_does_not_ask_to_set_one(openrouter: ScriptedOpenRouter):
+    openrouter.add(error(401, "User not found."))
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello")
+    assert "`lfm keys show`" in result.stderr
+    assert "api_key" not in result.stderr
+
+
+def test_errors_speak_of_options(openrouter: ScriptedOpenRouter):
+    openrouter.add(error(400, "This endpoint's maximum context length is 32768 tokens. You requested about 40000."))
+    result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "--max-tokens", "9000", "Hello")
+    assert result.exit_code == 1
+    assert "max_tokens" not in result.stderr
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app(prog_name='lfm')", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)  # noqa: S603
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["--help"], ["models", "--json"], ["chat", "-m", "x/y", "Hello"]])
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+def test_full_disk_is_one_line(openrouter: ScriptedOpenRouter, arguments: list[str]):
+    if arguments[0] == "chat":
+        openrouter.add(stream("Wet."))
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = run(*arguments, stdout=full, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (1, "Error: Cannot write: No space left on device.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
+def test_closed_pipe_ends_the_command_without_a_word():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run("models", "--json", stdout=writer, stdin=subprocess.DEVNULL)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_help_shows_the_help_of_a_command():
+    shown = lfm("help", "chat")
+    assert (shown.exit_code, "--schema" in shown.stdout) == (0, True)
+    assert "delete" in lfm("help", "keys").stdout
+    assert "gateway" in lfm("help").stdout
+
+
+def test_mistyped_command_is_suggested():
+    result = lfm("modles")
+    assert (result.exit_code, "Did you mean `lfm models`?" in result.stderr) == (2, True)
+    assert lfm("MODELS").stdout == lfm("models").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_models(shell: str):
+    script = run(
+        "--show-completion",
+        shell,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "SHELL": shell, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+    ).stdout
+    assert "_LFM_COMPLETE" in script
+    words = {"bash": {"COMP_WORDS": "lfm chat -m lfm-3-1", "COMP_CWORD": "3"}}.get(
+        shell, {"_TYPER_COMPLETE_ARGS": "lfm chat -m lfm-3-1", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    )
+    done = run(stdout=subprocess.PIPE, env={**os.environ, **words, "_LFM_COMPLETE": f"complete_{shell}"})
+    assert "lfm-3-1.7b" in done.stdout
+
+
+def test_lfm_local_keeps_its_port_where_it_is_free(local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("time.sleep", interrupt)
+    monkeypatch.setattr(sys.modules["lfm_adapter.apps.cli.local"], "FIRST_PORT", 18080)
+    for expected in (18080, 18081):
+        with socket.create_server(("127.0.0.1", 18080)) if expected == 18081 else nullcontext():
+            assert lfm("local").exit_code == 0
+        assert local_server.asked_for[-1]["port"] == expected
