@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-thorough cover test-litellm test-llm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
-.PHONY: picture docs docs-serve test-docs test-oldest test-newest sdist version
+.PHONY: picture screenshots docs docs-serve test-docs test-oldest test-newest sdist version
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
@@ -94,6 +94,9 @@ check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of i
 
 picture: $(VENV)/demo ## Draw the picture of a terminal in README
 	$(BIN)/python -m tests.support.terminal_picture
+
+screenshots: $(VENV)/test ## Draw the pictures of the command in docs (needs tmux)
+	$(BIN)/python -m tests.support.screenshots
 
 docs: .venv-docs/ready ## Build the documentation site in .site, strictly
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet

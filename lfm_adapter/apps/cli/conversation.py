@@ -138,7 +138,8 @@ class Conversation:
     def usage(self) -> str:
         """Return what the answers of this conversation took and cost."""
         cost = "no cost" if self._is_free else cost_text(self._cost)
-        return f"{self._answers} answers · {self._tokens:,} tokens · {cost}"
+        answers = "1 answer" if self._answers == 1 else f"{self._answers} answers"
+        return f"{answers} · {self._tokens:,} tokens · {cost}"
 
     def _count(self, reply: Reply) -> None:
         self._answers += 1

@@ -123,7 +123,7 @@ def test_commands_change_and_show_the_conversation(
     shown = capsys.readouterr().err
     for text in (
         "Cannot read nowhere",
-        "1 answers · 14 tokens · US$ 0.0000045",
+        "1 answer · 14 tokens · US$ 0.0000045",
         "File exists",
         "There is no command /nonsense",
     ):

@@ -111,7 +111,7 @@ def test_history_is_kept_across_conversations_and_commands_are_completed(
         terminal.type(f"/us{TAB}")
         terminal.expect("/usage")
         terminal.type("\r")
-        terminal.expect("1 answers")
+        terminal.expect("1 answer")
     assert last_question(openrouter) == "What is rain?"
 
 
