@@ -88,7 +88,7 @@ class Urllib3Response:
         """See `HTTPResponse.read`. Returns at most 64 KiB."""
         if self._closed:
             raise failures.already_closed(self._peer)
-        failure: LFMError | None = None
+        failure: Any = None  # mypy would think that `_closed` does not change here
         try:
             if self._socket is not None and self._response.connection is not None:
                 self._socket.settimeout(timeout)
