@@ -56,7 +56,7 @@ class Results(NamedTuple):
         memory: Bytes that each subject's process held.
         imports: Milliseconds of CPU by import, compiled and not.
         growth: How cost grows.
-        load: By subject and number of streams; see `benchmarks.load`.
+        load: By subject and number of streams; see `benchmarks.paced`.
         texts: How many texts with quotes that are not escaped each reader reads right.
     """
 

@@ -16,6 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.paced import read_streams, rss_bytes, sockets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -147,15 +149,11 @@ class Tasks:
 
     def memory(self) -> int:
         """Return the bytes that the process holds."""
-        from benchmarks.load import rss_bytes
-
         gc.collect()
         return rss_bytes()
 
     def load(self, url: str, streams: int, gc_threshold: list[int] | None) -> dict[str, Any]:
-        """Read many paced streams at once; see `benchmarks.load`."""
-        from benchmarks.load import read_streams, sockets
-
+        """Read many paced streams at once; see `benchmarks.paced`."""
         if gc_threshold:
             gc.set_threshold(*gc_threshold)
         before = sockets()

@@ -111,7 +111,10 @@ class _DeadlineHTTPConnection(HTTPConnection):
         timeout_s = self.timeout or MAX_TIMEOUT_S
         deadline = monotonic() + timeout_s
         connected: Future[None] = Future()
-        Thread(target=self._connect, args=(connected,), daemon=True).start()
+        try:
+            Thread(target=self._connect, args=(connected,), daemon=True).start()
+        except RuntimeError:  # Python is ending, or there are too many threads
+            self._connect(connected)
         try:
             connected.result(timeout_s)
         finally:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from benchmarks.growth import Growth
-from benchmarks.load import read_streams
+from benchmarks.paced import read_streams
 from benchmarks.server import running_server
 from benchmarks.subjects import SUBJECTS, subject
 from benchmarks.worker import running_worker

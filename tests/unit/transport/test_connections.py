@@ -17,6 +17,7 @@ import pytest
 from urllib3 import HTTPResponse
 
 from lfm_adapter._transport import aiohttp as aiohttp_transport
+from lfm_adapter._transport import deadline
 from lfm_adapter._transport import urllib3 as urllib3_transport
 from lfm_adapter._transport.aiohttp import AiohttpTransport, aclose_pools
 from lfm_adapter._transport.urllib3 import Urllib3Transport, close_pools
@@ -149,6 +150,15 @@ class TestUrllib3Transport:
             monkeypatch.setattr(HTTPResponse, "read1", lambda *_: answer.close() or b"")
             with pytest.raises(StreamInterruptedError, match="was closed"):
                 answer.read(10)
+
+    def test_connects_where_no_thread_can_be_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class NoThread(threading.Thread):
+            def start(self) -> None:
+                raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(deadline, "Thread", NoThread)
+        with client_of("urllib3") as client, Loopback(reply(b"x")) as server:
+            assert client.fetch(server.url) == b"x"
 
     def test_headers_and_body_go_out_in_one_packet(self) -> None:
         with client_of("urllib3") as client, Loopback(reply(b"x")) as server:
