@@ -20,9 +20,9 @@ __all__ = ["JSONReader", "answer_schema", "json_types", "read_arguments", "read_
 
 # What may follow the bracket that begins the JSON of an answer, and what may still become it. An object begins with a
 # key or is empty, so "{name}" in prose begins none; a list begins with what a list can hold.
-_OBJECT = r"""\{\s{0,200}(?:["'`}#]|//|/\*|[A-Za-z_$][\w$-]{0,100}\s{0,200}:)"""
+_OBJECT = r"""\{\s{0,200}(?:["'`“}#]|//|/\*|[A-Za-z_$][\w$-]{0,100}\s{0,200}:)"""
 _KEYED = (
-    r"""\{\s{0,200}(?:["'`](?P<key>[^"'`\n]{0,100}+)(?:["'`]|\n|.)|[}#]|//|/\*"""
+    r"""\{\s{0,200}(?:["'`](?P<key>[^"'`\n]{0,100}+)(?:["'`]|\n|.)|[}#“]|//|/\*"""
     r"""|(?P<bare>[A-Za-z_$][\w$-]{0,100})\s{0,200}:)"""
 )
 _LIST = r"""\[\s{0,200}(?:["'{\[\]#\d-]|//|/\*|true|false|null)"""
@@ -36,7 +36,8 @@ _ANY_BEGIN = re.compile(rf"{_OBJECT}|\[")
 _MEMBER = re.compile(r"""["'](?P<key>[^"'\n]{1,100})["']\s{0,9}:""")
 _CLASS_CALL = re.compile(r"[A-Z]\w{0,63}\(.*\)\Z", re.DOTALL)
 _decoder = json.JSONDecoder()
-_MAX_OBJECTS = 20  # of which one may be the answer
+# What is read to find the object that fits stays in proportion to the text.
+_READ_CHARS_FREE, _READ_CHARS_A_CHAR = 20_000, 1
 _SPACE = re.compile(r"[ \t\n\r]+")
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[,\]} \t\n\r])")
 _COMMA = {"}": re.compile(r',[ \t\n\r]{0,200}(?=")'), "]": re.compile(r',[ \t\n\r]{0,200}(?=["\[{\-0-9tfn])')}
@@ -138,7 +139,9 @@ class JSONReader:
         member = _MEMBER.match(text)
         if self._coercion is None or not text:
             return False
-        if member and member["key"] in self._first_keys:
+        if text[0] == "{" and isinstance(whole := parse(f'"{text}"'), str):  # {\"a\": 1}
+            self._json.append(whole)
+        elif member and member["key"] in self._first_keys:
             self._json.append(f"{{{text}")
         elif _CLASS_CALL.match(text):
             schema = self._coercion.schema
@@ -159,22 +162,27 @@ class JSONReader:
             return ""
         self._wants = "nothing"
         text = "".join(self._json)
-        found, end = self._read(text, cut_off=cut_off)
-        coercion = self._coercion
-        if self._sent_chars or cut_off or coercion is None:
-            return text[self._sent_chars :] if found is None else found[self._sent_chars :]
+        if not self._sent_chars and not cut_off and self._coercion is not None:
+            return self._first_that_fits(text, self._coercion)
+        found, _ = self._read(text, cut_off=cut_off)
+        return (text if found is None else found)[self._sent_chars :]
+
+    def _first_that_fits(self, text: str, coercion: Coercion) -> str:
+        """Return the first object or list in a text that fits the schema, or the first of all."""
+        found, end = self._read(text, cut_off=False)
         first, problem = text if found is None else found, self.problem
-        for _ in range(_MAX_OBJECTS):
+        left_chars = _READ_CHARS_FREE + _READ_CHARS_A_CHAR * len(text)
+        while True:
             self.problem = ""
             if found is not None and (fitting := _fitting(found, coercion)) is not None:
                 return fitting
             begin = _ANY_BEGIN.search(text, max(1, end))
-            if begin is None:
-                break
+            left_chars -= end if found is not None else len(text)
+            if begin is None or left_chars < 0:
+                self.problem = problem
+                return first
             text = text[begin.start() :]
             found, end = self._read(text, cut_off=False)
-        self.problem = problem
-        return first
 
     def _read(self, text: str, *, cut_off: bool) -> tuple[str | None, int]:
         """Return as JSON what begins a text, or None where its strings are ambiguous, and the place behind it."""
@@ -189,7 +197,12 @@ class JSONReader:
         if strings.is_ambiguous and not cut_off:
             self.problem = f"the answer is not JSON: {AMBIGUOUS}"
             return None, 1
-        return read_answer(text, strings, closes=not cut_off)
+        answer = read_answer(text, strings, closes=not cut_off)
+        stray = next((one for one in answer.strays if one not in self._keys.names), None)
+        if stray is not None and self._coercion and not cut_off:
+            self.problem = f"the answer is not JSON: {stray!r} is out of place"
+            return None, answer.end
+        return answer.json, answer.end
 
     def _token(self, data: str, place: int) -> int | None:
         """Return the place behind the next part of strict JSON, or None where no such part is certain."""

@@ -134,6 +134,7 @@ _CLOSERS = {"{": "}", "[": "]", "(": ")"}
 _CONSTANTS = {"true": "true", "True": "true", "false": "false", "False": "false", "null": "null", "None": "null"}
 _ANSWER_CONSTANTS = _CONSTANTS | {"undefined": "null", "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
 _WORD = re.compile(r"[\w$-]+")
+_CURLY = re.compile("“([^“”\n]*)”")
 _WORDS = re.compile(r"""[\w$-][^\s,{}\[\]()"':]*(?:[^\S\n]+[^\s,{}\[\]()"':]+(?!\s*:))*""")
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,64})|(?P<whole>[0-9][0-9_]*)?(?P<fraction>\.[0-9]*)?"
@@ -192,6 +193,7 @@ class _Reader:
         self._is_clean = True
         self._is_in_string = False
         self._key_at = 0
+        self.strays: list[str] = []  # what was dropped from an answer, and keys that had no colon
 
     def read(self) -> LooseValue:
         """Read the value."""
@@ -218,6 +220,8 @@ class _Reader:
         if space := _SPACE.match(self._text, self._place):
             (self._comma or self._out).append(space[0])
             self._place = space.end()
+        elif self._is_answer and self._text.startswith("```", self._place):
+            self._place = len(self._text)
         elif char in self._quotes:
             self._string()
         elif char in "{[(":
@@ -298,6 +302,7 @@ class _Reader:
         if self._wants == "colon" and not self._is_answer:
             self._to_list()
         elif self._wants == "colon":
+            self._note_key()
             self._out.append(": null")
         elif self._wants == "value" and last.is_object:
             self._out.append("null")
@@ -339,8 +344,15 @@ class _Reader:
         written, self._place = self._read_bare(self._text, self._place)
         if written:
             self._put(written)
-        else:
-            self._spoil()
+            return
+        self._spoil()
+        if self._text[self._place - 1] not in ".…":  # of an ellipsis
+            self.strays.append(self._text[self._place - 1])
+
+    def _note_key(self) -> None:
+        """Note a key that has no colon."""
+        key = self._out[self._key_at]
+        self.strays.append(str(json.loads(key)) if key[-1:] == '"' and key != '"' else key)
 
     def _read_bare(self, text: str, place: int) -> tuple[str, int]:
         """Return as JSON what has no quotes, "" where it says nothing, and the place behind it."""
@@ -351,6 +363,8 @@ class _Reader:
             number, end = grouped[0].replace(",", ""), grouped.end()
         if number:
             return f'"{number}"' if is_key else number, end
+        if self._is_answer and (curly := _CURLY.match(text, place)):
+            return write_json(curly[1]), curly.end()
         word = _WORD.match(text, place) if is_key or not self._is_answer else _WORDS.match(text, place)
         if word is None:
             return "", place + 1
@@ -363,6 +377,7 @@ class _Reader:
         """Write a key or a value, and before it what is missing."""
         if self._wants == "colon":
             self._spoil()
+            self._note_key()
             self._out.append(":")
             self._wants = "value"
         elif self._wants == "comma":
@@ -413,11 +428,16 @@ def read_value(text: str, place: int, ends: str, strings: Strings) -> LooseValue
     return _Reader(text, place, strings, ends=ends).read()
 
 
-def read_answer(text: str, strings: Strings, *, closes: bool = True) -> tuple[str, int]:
-    """Return as JSON all that can be read of the object or list with which a text begins, and the place behind it.
+class Answer(NamedTuple):
+    """The object or list with which a text begins."""
 
-    What was left open is closed if `closes`.
-    """
+    json: str
+    end: int  # the place behind it
+    strays: list[str]  # what was dropped, and keys that had no colon
+
+
+def read_answer(text: str, strings: Strings, *, closes: bool = True) -> Answer:
+    """Read all that can be read of the object or list with which a text begins. What is open is closed if `closes`."""
     reader = _Reader(text, 0, strings, is_answer=True)
     read = reader.read()
-    return reader.close() if closes else read.json, read.end
+    return Answer(reader.close() if closes else read.json, read.end, reader.strays)

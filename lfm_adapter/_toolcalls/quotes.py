@@ -56,7 +56,7 @@ _AFTER_MEMBER = re.compile(
     re.VERBOSE,
 )
 _AFTER_ITEM = re.compile(
-    r"""\s{0,100}(?: (?P<closer>[\])}]) | \Z | (?P<comment>(?:,\s{0,100})?(?://|/\*|\#)) | \n\s{0,100}["'`]
+    r"""\s{0,100}(?: (?P<closer>[\])}]) | \Z | (?P<comment>(?:,\s{0,100})?(?://|/\*|\#)) | (?P<joined>\s{1,100}["'`])
         | ,\s{0,100}(?: [fFrRbBuU]?["'`] | [\[{(\])\d+.-] | [A-Za-z_]\w{0,60}\(
             | [tT]rue\b | [fF]alse\b | null\b | None\b | \Z ))""",
     re.VERBOSE,
@@ -306,7 +306,11 @@ class _Search:
         behind = _AFTER_ITEM.match(text, end + 1)
         if behind is None:
             return None
-        is_wrong = behind["comment"] or (behind["closer"] and stack and behind["closer"] != stack[-1].closer)
+        is_wrong = (
+            behind["comment"]
+            or behind["joined"]
+            or (behind["closer"] and stack and behind["closer"] != stack[-1].closer)
+        )
         return (1.0 if is_wrong else 0.0), 0.2 if behind["closer"] else 0.5
 
     def _readings(self, node: _Node) -> Iterator[_Node]:
