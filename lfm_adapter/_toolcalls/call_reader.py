@@ -157,46 +157,40 @@ class CallReader:
 
     def _read_text(self, *, is_closed: bool) -> bool:
         """Read text, or open a frame. Return False where more must be known."""
-        if self._is_start and self._opens_at_start(is_closed=is_closed):
-            return self._frame is not None
-        if text := (_LINE_TEXT if self._is_line_start else _TEXT).match(self._text, self._place):
-            self._add_text(text[0])
-            self._place = text.end()
-            return True
-        return self._open_frame(is_closed=is_closed)
+        opened: bool | None = False
+        if self._is_start and self._may_begin_bare_call(is_closed=is_closed):
+            opened = self._open_frame(is_start=True, is_closed=is_closed)
+        text = (_LINE_TEXT if self._is_line_start else _TEXT).match(self._text, self._place)
+        if opened is False and text is None:
+            opened = self._open_frame(is_closed=is_closed)
+        if opened is False:
+            self._add_text(text[0] if text else self._text[self._place])
+            self._place += len(text[0]) if text else 1
+        return opened is not None
 
-    def _opens_at_start(self, *, is_closed: bool) -> bool:
-        """Tell whether the answer begins with a call that nothing frames, or may do so. Open a frame if it does."""
+    def _may_begin_bare_call(self, *, is_closed: bool) -> bool:
+        """Tell whether the answer begins with the name of a tool, or with what may become one."""
         word = _NAME.match(self._text, self._place)
-        if word is None or not self.tools.may_be_called(word[0], is_whole=word.end() < len(self._text) or is_closed):
+        is_whole = word is not None and (word.end() < len(self._text) or is_closed)
+        return word is not None and self.tools.may_be_called(word[0], is_whole=is_whole)
+
+    def _open_frame(self, *, is_start: bool = False, is_closed: bool) -> bool | None:
+        """Open a frame where one begins, and return whether one does; None where more must be known."""
+        # A marker right behind one or two backticks is quoted; behind three it is in a fence.
+        if self._backticks in (1, 2) or not self._may_read(self._dropped_chars + self._place):
             return False
         prefix = find_prefix(
-            self._text, self._place, self.tools, is_start=True, is_line_start=True, is_closed=is_closed
+            self._text,
+            self._place,
+            self.tools,
+            is_start=is_start,
+            is_line_start=self._is_line_start,
+            is_closed=is_closed,
         )
-        if prefix is None or (prefix is not UNDECIDED and not prefix.is_last):
-            return False
-        if prefix is not UNDECIDED:
-            self._frame = Frame(self._text, self._place, prefix)
-        return True
-
-    def _open_frame(self, *, is_closed: bool) -> bool:
-        """Open a frame where one begins, or else take one character as text. Return False where more must be known."""
-        text, place = self._text, self._place
-        prefix = None
-        # A marker right behind one or two backticks is quoted; behind three it is in a fence.
-        if self._backticks not in (1, 2) and self._may_read(self._dropped_chars + place):
-            is_line_start = self._is_line_start
-            prefix = find_prefix(
-                text, place, self.tools, is_start=False, is_line_start=is_line_start, is_closed=is_closed
-            )
         if prefix is UNDECIDED:
-            return False
-        if prefix is None:
-            self._add_text(text[place])
-            self._place += 1
-        else:
-            self._frame = Frame(text, place, prefix)
-        return True
+            return None
+        self._frame = None if prefix is None else Frame(self._text, self._place, prefix)
+        return self._frame is not None
 
     def _close_frame(self, frame: Frame, closing: Closing | None, *, is_closed: bool) -> bool:
         """Read a frame, if it is complete, and return whether it is. `closing` is where it may close."""
@@ -255,10 +249,12 @@ class CallReader:
                 self._add_text(part.text)
         if not parts[-1].is_call:
             return
-        self._closers = () if frame.closers else (CALL_END,)
+        # An end marker may come without a start marker, or twice.
+        self._closers = frame.closers[-1:] or (CALL_END,)
         if frame.closers and closing:
             closer = self._text[closing.start : closing.end]
-            self._closers = frame.closers[frame.closers.index(closer) + 1 if closer in frame.closers else 0 :]
+            outer = frame.closers[frame.closers.index(closer) + 1 if closer in frame.closers else 0 :]
+            self._closers = (*outer, *self._closers)
             if behind := self._text[self._place : closing.start].strip():
                 self._add_text(behind)
             self._place = closing.end

@@ -72,8 +72,8 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
         tools: The tools that are bound.
         is_answer_end: Whether the answer ended before the frame was closed.
     """
-    name = text[prefix.place :].strip()
-    if prefix.is_marked and name in tools.names:
+    name = tools.called(text[prefix.place :].strip())
+    if prefix.is_marked and name:
         error = tools.problem(name, {}, WorkBudget())
         return [FramePart(name, "{}", len(text), is_call=True, error=error)]
     forms = _CallForms(text, tools, prefix, is_answer_end=is_answer_end)
@@ -83,7 +83,7 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
         parts.append(part if part.is_call else part._replace(text=text[done : part.end]))
         done = part.end
         place = after(_SEPARATOR, text, done)
-        if not prefix.closers:
+        if not (prefix.closers or prefix.is_last):
             break
     if not parts or not parts[-1].is_call:
         return parts

@@ -178,7 +178,7 @@ def _begins_call(text: str, prefix: CallPrefix, tools: Tools, tokens: Iterator[_
         return False
     behind = next(tokens).text
     if prefix.is_marked:
-        return behind in ("(", "=") or (behind == "<" and name in tools.names)
+        return behind in ("(", "=") or (behind == "<" and tools.called(name) is not None)
     return behind == "(" and tools.called(name) is not None and _begins_arguments(tokens, is_last=prefix.is_last)
 
 
@@ -255,6 +255,8 @@ _CLOSING: dict[tuple[str, ...], re.Pattern[str]] = {
 for _start, _end in _MARKERS.items():
     _CLOSING[(_end,)] = re.compile(f"{re.escape(_end)}|{re.escape(_start)}")
     _CLOSING[FENCE, _end] = re.compile(f"{FENCE}|{re.escape(_end)}|{re.escape(_start)}")
+# What follows calls that are the end of an answer: more of them.
+_GOES_ON = re.compile(rf"[\s,;]{{0,100}}(?:\Z|(?P<call>\[|{NAME}{{1,128}}\()|{NAME}{{1,128}}\Z)")
 _BRACKETS = re.compile(r"""["'()\[\]{}]""")
 _QUOTED = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*", re.DOTALL) for quote in "\"'"}
 
@@ -325,13 +327,18 @@ class Frame:
         self._unread = self._unread[self._at :] + piece
         self._at = 0
         while self._is_matched or self._match_brackets():
-            rest = self._unread[self._at :]
             if self.prefix.is_last:
-                rest = rest.lstrip()
-            self._is_matched = not is_closed and (not rest or (self.prefix.is_last and rest[0] in "[,"))
+                goes_on = _GOES_ON.match(self._unread, self._at)
+                if goes_on and goes_on["call"]:
+                    self._is_matched = False
+                    self._at = goes_on.start("call")
+                    continue
+                self._is_matched = goes_on is not None and not is_closed
+            else:
+                self._is_matched = self._at == len(self._unread) and not is_closed
             if self._is_matched:
                 return None
-            if self.prefix.is_last or rest[:1] not in ("'", '"', ")"):
+            if self.prefix.is_last or not self._unread.startswith(("'", '"', ")"), self._at):
                 place = self._end - len(self._unread) + self._at
                 return Closing(place, place)
         return None

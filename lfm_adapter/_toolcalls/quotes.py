@@ -45,7 +45,8 @@ _TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*", re.DOTALL) for quote 
 # What follows a string: in a call, in an object, and in a list.
 _AFTER_ARGUMENT = re.compile(
     r"""\s{0,100}(?: \Z | (?P<closer>,?\s{0,100}\)) | ,\s{0,100}(?: \*\*\s{0,9}\{ | \Z
-        | ["']?(?P<key>[^\s()\[\]{}<>"'=,:]{1,128})["']?\s{0,100}(?P<sign>=(?!=)|:) ))""",
+        | ["']?(?P<key>[^\s()\[\]{}<>"'=,:]{1,128})["']?\s{0,100}(?P<sign>=(?!=)|:) )
+        | \s{1,100}(?P<spaced>[^\W\d]\w{0,63})=(?!=) )""",
     re.VERBOSE,
 )
 _AFTER_MEMBER = re.compile(
@@ -68,7 +69,7 @@ _AFTER_CALL = re.compile(
 _OTHER_STRING = {'"': re.compile(r"\s{1,100}'"), "'": re.compile(r'\s{1,100}"'), "`": re.compile(r"(?!)")}
 _OPENING = "([{=,:;|<>&!+-*/%$~^?\"'\\"
 _CLOSING = ")]},:;.!?|<>&=+-*/%\\\"'"
-_EXPRESSION = re.compile(r"""\s{0,20}(?:[+*%]|\.\w{1,30}\(|,\s{0,20}["'`])""")
+_EXPRESSION = re.compile(r"""\s{0,20}(?:[+*%]|if\b|\.\w{1,30}\(|,\s{0,20}["'`])""")
 _BEFORE_STRING = ("", *"=:,([{\"'`")
 _AFTER_JSON = re.compile(r"\s{0,100}(?:[,)\]}]|\Z)")
 _decoder = json.JSONDecoder()
@@ -278,40 +279,44 @@ class _Search:
 
     def _follow(self, node: _Node, end: int) -> tuple[float, float] | None:
         """Return what speaks against it that a string ends at `end`, and against that it goes on; None if it cannot."""
-        text, stack = self._text, node.stack
         kind, sign = self._site(node)
-        if kind in ("a", "{") and sign not in (":", "="):
-            kind = "["
-        keys = stack[-1].keys if stack else self._keys
-        if kind == "a":
-            behind = _AFTER_ARGUMENT.match(text, end + 1)
-            if behind is None:
-                return (0.5, 0.0) if _OTHER_STRING[text[end]].match(text, end + 1) else None
-            if behind["key"]:
-                cost = keys.cost(behind["key"])
-                return (cost, 0.5 if cost else 1.6) if behind["sign"] == sign else (cost + 2.0, 0.3)
-            if behind["closer"] and len(stack) == 1:
-                cost = self._call_end(behind.end("closer") - 1)
-                return cost, 1.0 if not cost and behind.end() < len(text) else 0.0
-            return 0.0, 0.2
-        if kind == "{":
-            behind = _AFTER_MEMBER.match(text, end + 1)
-            if behind is None:
-                return None
-            key = behind["key"] or behind["bare"]
-            if not key:
-                return (1.0 if behind["comment"] else 0.0), 0.2
-            cost = keys.cost(key)
-            return cost, 0.5 if cost else 1.6
-        behind = _AFTER_ITEM.match(text, end + 1)
+        if kind == "[" or sign not in (":", "="):
+            return self._follow_item(node, end)
+        keys = node.stack[-1].keys
+        return self._follow_member(end, keys) if kind == "{" else self._follow_argument(node, end, keys, sign)
+
+    def _follow_argument(self, node: _Node, end: int, keys: Keys, sign: str) -> tuple[float, float] | None:
+        text = self._text
+        behind = _AFTER_ARGUMENT.match(text, end + 1)
+        if behind is None:
+            return (0.5, 0.0) if _OTHER_STRING[text[end]].match(text, end + 1) else None
+        if behind["spaced"]:  # the comma is missing
+            return (0.3, 1.0) if behind["spaced"] in keys.names else None
+        if behind["key"]:
+            cost = keys.cost(behind["key"])
+            return (cost, 0.5 if cost else 1.6) if behind["sign"] == sign else (cost + 2.0, 0.3)
+        if behind["closer"] and len(node.stack) == 1:
+            cost = self._call_end(behind.end("closer") - 1)
+            return cost, 1.0 if not cost and behind.end() < len(text) else 0.0
+        return 0.0, 0.2
+
+    def _follow_member(self, end: int, keys: Keys) -> tuple[float, float] | None:
+        behind = _AFTER_MEMBER.match(self._text, end + 1)
         if behind is None:
             return None
-        is_wrong = (
-            behind["comment"]
-            or behind["joined"]
-            or (behind["closer"] and stack and behind["closer"] != stack[-1].closer)
-        )
-        return (1.0 if is_wrong else 0.0), 0.2 if behind["closer"] else 0.5
+        key = behind["key"] or behind["bare"]
+        if not key:
+            return (1.0 if behind["comment"] else 0.0), 0.2
+        cost = keys.cost(key)
+        return cost, 0.5 if cost else 1.6
+
+    def _follow_item(self, node: _Node, end: int) -> tuple[float, float] | None:
+        behind = _AFTER_ITEM.match(self._text, end + 1)
+        if behind is None:
+            return None
+        is_other_closer = behind["closer"] and node.stack and behind["closer"] != node.stack[-1].closer
+        is_odd = behind["comment"] or behind["joined"] or is_other_closer
+        return (1.0 if is_odd else 0.0), 0.2 if behind["closer"] else 0.5
 
     def _readings(self, node: _Node) -> Iterator[_Node]:
         """Yield the readings of the string at a node, each with what speaks against it."""

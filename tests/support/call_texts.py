@@ -727,6 +727,15 @@ UNESCAPED = _cases(
             "calls": (run(command="a"), run(command="b")),
         },
     ),
+    ("an end marker twice", {"text": f"{START}[ping()]{END}{END} So.", "calls": (("ping", {}),), "left": "So."}),
+    ("a name alone as an identifier", lfm2("memory.get", calls=(("memory.get", {}),))),
+    ("a comma missing between arguments", lfm2("[run(command='a' code='b')]", calls=(run(),), errors={0: "command"})),
+    ("a choice of strings", lfm2("[run(command='a' if x else 'b')]", calls=(run(),), errors={0: "command"})),
+    ("strings where arguments have names", lfm2("[run(command='a', 'b')]", calls=(run(),), errors={0: "no name"})),
+    (
+        "calls as the whole answer",
+        {"text": "run(command='a')\nrun(code='b'), ping()", "calls": (run(command="a"), run(code="b"), ("ping", {}))},
+    ),
     ("an end marker alone", {"text": f"[run(command='a')]{END}", "calls": (run(command="a"),)}),
     ("a call as the whole answer", {"text": "run(command='a', timeout=3)\n", "calls": (run(command="a", timeout=3),)}),
     (
