@@ -44,6 +44,7 @@ class Meter:
         app: The app's name.
         source: See `CallRecord.source`.
         is_free: Whether the server charges nothing: a model on this machine.
+        card: The model, with its prices, where the catalogue does not have them.
     """
 
     ledger: Recorder | None = None
@@ -51,6 +52,7 @@ class Meter:
     app: str = "python"
     source: str = "python"
     is_free: bool = False
+    card: ModelCard | None = None
 
     @property
     def keeper(self) -> Ledger | None:
@@ -67,7 +69,7 @@ class CallMeter:
         self._meter = meter
         self._keeper = meter.keeper
         self._model = model
-        self._card = card
+        self._card = meter.card or card
         self._is_stream = is_stream
         self._reserved: list[Reservation] = []
         self._time = time.time()

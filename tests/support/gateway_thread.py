@@ -16,6 +16,7 @@ from lfm_adapter.apps.gateway.access import Access
 from lfm_adapter.apps.gateway.call import Gateway
 from lfm_adapter.apps.gateway.models import CatalogModels
 from lfm_adapter.apps.gateway.page import Sessions
+from lfm_adapter.apps.gateway.prices import Prices
 from lfm_adapter.apps.gateway.server import listen, serve_until
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class GatewayThread:
         )
         models = CatalogModels(is_openrouter=settings.is_openrouter, any_model=any_model)
         access = access or Access(KEY, "it is in this test")
+        options |= {"prices": Prices(settings)} if any_model else {}
         self._gateway = Gateway(settings=settings, models=models, access=access, default_model="lfm-3-1.7b", **options)
 
     def __enter__(self) -> Self:

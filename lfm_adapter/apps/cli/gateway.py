@@ -76,6 +76,7 @@ def gateway(
     from lfm_adapter.apps.gateway.call import Gateway
     from lfm_adapter.apps.gateway.limits import parse_limits
     from lfm_adapter.apps.gateway.page import Sessions
+    from lfm_adapter.apps.gateway.prices import Prices
     from lfm_adapter.apps.gateway.server import listen, serve
     from lfm_adapter.ledger import ledger_from_env
 
@@ -88,7 +89,7 @@ def gateway(
             options: dict[str, Any] = {"wait_s": LOCAL_WAIT_S}
         else:
             settings, models = _at_openrouter(model, any_model=any_model)
-            options = {}
+            options = {"prices": Prices(settings) if any_model else None}
         name = models.default_name(settings)
         ledger = ledger_from_env(default=True)
         limits = parse_limits(

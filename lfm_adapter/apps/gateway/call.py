@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.access import Access
     from lfm_adapter.apps.gateway.models import Models, Route
+    from lfm_adapter.apps.gateway.prices import Prices
     from lfm_adapter.ledger import CallRecord, Ledger
     from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
 
@@ -72,6 +73,7 @@ class Gateway:
         metrics: Counts the calls for Prometheus.
         limits: What the clients may spend and ask.
         wait_s: Seconds until an answer, or the first token of a stream, unless a client waits longer.
+        prices: Those of models that the catalogue does not have; None if they are not served.
     """
 
     settings: Settings = field(repr=False)
@@ -82,6 +84,7 @@ class Gateway:
     metrics: Metrics = field(default_factory=Metrics)
     limits: Limits = field(default_factory=Limits)
     wait_s: float = 30.0
+    prices: Prices | None = None
 
     def record(self, call: CallRecord) -> None:
         """Record a call in the ledger and in the metrics."""
@@ -145,17 +148,20 @@ class Call:
         model, (stream, delta) = await self._first_answer(self._open)
         return model, stream, delta
 
-    def _client(self, model: str) -> AsyncLFMClient:
+    async def _client(self, model: str) -> AsyncLFMClient:
         gateway = self._gateway
         budgets = gateway.limits.budgets(self.app, model)
-        meter = Meter(gateway, budgets, self.app, "gateway", is_free=self._settings.is_local)
+        card = None
+        if budgets and gateway.prices is not None and catalog.get(model).status == "unknown":
+            card = await gateway.prices.card(model)
+        meter = Meter(gateway, budgets, self.app, "gateway", is_free=self._settings.is_local, card=card)
         return AsyncLFMClient.from_settings(self._settings.with_overrides({"meter": meter}))
 
     async def _ask(self, model: str) -> Reply:
-        return await self._client(model).chat(self._messages, model=model, extra_body=self._fields)
+        return await (await self._client(model)).chat(self._messages, model=model, extra_body=self._fields)
 
     async def _open(self, model: str) -> tuple[AsyncStream, Delta]:
-        stream = self._client(model).stream(self._messages, model=model, extra_body=self._fields)
+        stream = (await self._client(model)).stream(self._messages, model=model, extra_body=self._fields)
         return stream, await anext(stream)
 
     async def _first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:

@@ -62,8 +62,11 @@ class GatewayError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After`, which SDKs obey, if it is known."""
-        return {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        """What SDKs obey: `Retry-After`, if it is known, and not to try what cannot succeed, such as a wrong key."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        if self.status < 500 and self.status not in (408, 409, 429):
+            headers["X-Should-Retry"] = "false"
+        return headers
 
     def body(self) -> JSONDict:
         """Return the error in OpenAI's form. OpenRouter's clients look for a number in `code`."""

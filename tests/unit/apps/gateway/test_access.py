@@ -34,6 +34,7 @@ def test_wrong_key_is_401_and_says_where_the_key_is(gateway: GatewayThread, key:
     assert (answer.status, answer.error["type"]) == (401, "authentication_error")
     assert "it is in this test" in answer.error["message"]
     assert KEY not in answer.text
+    assert answer.headers["X-Should-Retry"] == "false"
 
 
 @pytest.mark.parametrize(

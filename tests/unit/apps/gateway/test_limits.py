@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.apps.gateway.limits import parse_limits
+from lfm_adapter.apps.gateway.limits import Limits, parse_limits
 from lfm_adapter.apps.gateway.models import CatalogModels
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger import Ledger
-from lfm_adapter.testing import completion, error, stream, token_usage
+from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.testing import completion, error, json_reply, stream, token_usage
 from tests.support.gateway_thread import GatewayThread
 
 if TYPE_CHECKING:
@@ -89,6 +90,19 @@ def test_too_many_requests_are_429_on_all_gateways_together(start: Start, openro
     assert (refused.status, refused.error["type"]) == (429, "rate_limit_error")
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     assert refused.error["message"] == "The limit of 2 requests a minute is reached."
+
+
+def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOpenRouter, ledger: Ledger):
+    listed = {"id": "qwen/qwen9", "pricing": {"prompt": "0.001", "completion": "0.001"}, "context_length": 1000}
+    openrouter.add(json_reply({"data": [listed]}), path="/models")
+    openrouter.add(completion(model="qwen/qwen9", usage=token_usage(cost=0.4)))
+    limits = Limits(Budget(1, per="day", name="gateway", ledger=ledger))
+    with GatewayThread(openrouter.base_url, any_model=True, ledger=ledger, limits=limits) as gateway:
+        assert gateway.chat("qwen/qwen9", max_tokens=100).status == 200
+        assert gateway.chat("qwen/qwen9", max_tokens=900).error["code"] == "budget_exceeded"
+        refused = gateway.chat("not/listed", max_tokens=100)
+    assert (refused.status, "price of `not/listed` is unknown" in refused.error["message"]) == (402, True)
+    assert ledger.spent(Budget(1, per="day", name="gateway")) == Decimal("0.4")
 
 
 @pytest.mark.parametrize(

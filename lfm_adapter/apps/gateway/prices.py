@@ -1,0 +1,45 @@
+"""Prices of models that the catalogue does not have, as OpenRouter lists them: budgets need them (`--any-model`)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from lfm_adapter._client.async_client import AsyncLFMClient
+from lfm_adapter.catalog import from_listing
+from lfm_adapter.errors import APIError
+
+if TYPE_CHECKING:
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import ModelCard
+
+__all__ = ["Prices"]
+
+MAX_AGE_S = 3600.0
+
+logger = logging.getLogger("lfm_adapter.gateway")
+
+
+class Prices:
+    """OpenRouter's list of models, read at the first need and then once an hour."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = AsyncLFMClient.from_settings(settings)
+        self._reading = asyncio.Lock()
+        self._cards: dict[str, ModelCard] = {}
+        self._read_at = float("-inf")
+
+    async def card(self, model: str) -> ModelCard | None:
+        """Return the card of a model; None if OpenRouter does not list it, or cannot be asked."""
+        async with self._reading:
+            if time.monotonic() - self._read_at > MAX_AGE_S:
+                try:
+                    listed = await self._client.list_models()
+                except APIError as error:
+                    logger.warning("The prices of OpenRouter's models could not be read: %s", error)
+                    return self._cards.get(model)
+                self._cards = {str(row.get("id")): from_listing(row, checked=None) for row in listed}
+                self._read_at = time.monotonic()
+        return self._cards.get(model)
