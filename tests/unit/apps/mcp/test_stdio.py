@@ -1,271 +1,217 @@
-"""The command `lfm mcp` as assistants start it: a process that speaks the protocol on stdin and stdout."""
+"""`lfm mcp` on stdin and stdout, byte by byte: what clients get wrong, and what they leave unread."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-from types import SimpleNamespace
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import AsyncMock, MagicMock
 
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
-from typer.testing import CliRunner
 
-from lfm_adapter import local
-from lfm_adapter.apps.cli import app
-from lfm_adapter.ledger import Ledger
-from lfm_adapter.testing import completion, stream
-from tests.support.mcp_session import KEY, MODEL, MODES, environment_of, error_of, usage_of
+from lfm_adapter.testing import ScriptedOpenRouter, completion, stream
+from tests.support.mcp_session import MODEL, environment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from lfm_adapter.apps.mcp.session import Session
-    from lfm_adapter.testing import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedReply
 
-LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()"]
-
-
-@pytest.fixture
-def start(server: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Any]:
-    """Start `lfm mcp` with options; what it writes to stderr goes to `stderr.txt`."""
-    environment = environment_of(server)
-    with (tmp_path / "stderr.txt").open("w") as errlog:
-
-        def start(
-            *options: str, mode: str = "legacy", env: dict[str, str] | None = None, program: str = "", **more: Any
-        ) -> Client:
-            command, *arguments = [LFM[0], "-c", program + LFM[2], "mcp", *options]
-            parameters = StdioServerParameters(command=command, args=arguments, env=environment if env is None else env)
-            return Client(stdio_client(parameters, errlog=errlog), mode=mode, read_timeout_seconds=60, **more)
-
-        yield start
+LFM = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app()", "mcp", "--model", MODEL]
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_an_assistant_starts_it_lists_the_tools_and_asks(
-    start: Any, server: ScriptedOpenRouter, tmp_path: Path, mode: str
-):
-    server.add(stream(["Hello."]))
-    async with start("--model", MODEL, mode=mode) as client:
-        names = [tool.name for tool in (await client.list_tools()).tools]
-        result = await client.call_tool("ask", {"prompt": "Hi"})
-    assert {"ask", "models", "usage"} <= set(names)
-    assert result.content[0].text == "Hello."
-    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    assert KEY not in (tmp_path / "stderr.txt").read_text()
+class RawClient:
+    """Writes lines to a server, and reads the messages that come back."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def write(self, line: bytes) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(line + b"\n")
+        self.process.stdin.flush()
+
+    def read(self) -> Any:
+        assert self.process.stdout
+        return json.loads(self.process.stdout.readline())
+
+    def exchange(self, line: bytes) -> Any:
+        self.write(line)
+        return self.read()
+
+    def initialize(self, prefix: bytes = b"") -> Any:
+        hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HELLO}
+        result = self.exchange(prefix + json.dumps(hello).encode())
+        self.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
+        return result
+
+    def call(self, tool: str, arguments: bytes, request_id: int = 1) -> Any:
+        head = f'{{"jsonrpc": "2.0", "id": {request_id}, "method": "tools/call", "params": {{"name": "{tool}", '
+        return self.exchange(head.encode() + b'"arguments": ' + arguments + b"}}")
 
 
-async def test_without_a_model_the_successor_of_the_default_answers(
-    start: Any, openrouter: ScriptedOpenRouter, tmp_path: Path
-):
-    openrouter.add(stream(["Hello."]))
-    environment = environment_of(openrouter)
-    async with start(env=environment) as client:
-        await client.call_tool("ask", {"prompt": "Hi"})
-        assert "`liquid/lfm-3-1.7b` answers if a call names no model." in client.instructions
-    assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
-    (warning,) = (tmp_path / "stderr.txt").read_text().splitlines()
-    assert warning.endswith("Choose it with `--model` or `LFM_MODEL`.")
-
-
-async def test_the_spending_limit_of_the_command_line_holds(start: Any, server: ScriptedOpenRouter, tmp_path: Path):
-    server.add(stream(["Hello."], model=MODEL))
-    environment = environment_of(server, LFM_LEDGER=str(tmp_path / "ledger.db"))
-    async with start("--model", MODEL, "--max-cost-usd", "0.0001", env=environment) as client:
-        assert "US$ 0.0001" in client.instructions
-        refused = await client.call_tool("ask", {"prompt": "Hi"})
-        answered = await client.call_tool("ask", {"prompt": "Hi", "max_tokens": 100})
-    assert "budget of US$ 0.0001" in error_of(refused)
-    assert answered.content[0].text == "Hello."
-    assert len(server.requests) == 1
-    assert {call.source for call in Ledger(tmp_path / "ledger.db").calls()} == {"mcp"}
+@pytest.fixture(scope="module")
+def openrouter() -> Iterator[ScriptedOpenRouter]:
+    with ScriptedOpenRouter(path="/api/v1") as server:
+        yield server
 
 
 @pytest.fixture
-def session_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Session]:
-    """Start the command with options in this process; return the session that it would serve."""
-    served: list[Session] = []
-    monkeypatch.setattr(
-        "lfm_adapter.apps.mcp.server.create_server", lambda session: served.append(session) or MagicMock()
+def server(openrouter: ScriptedOpenRouter) -> ScriptedOpenRouter:
+    openrouter.requests.clear()
+    return openrouter
+
+
+@contextmanager
+def running(server: ScriptedOpenRouter, program: str = LFM[2]) -> Iterator[RawClient]:
+    with (
+        subprocess.Popen(  # noqa: S603
+            [*LFM[:2], program, *LFM[3:]],
+            env=environment_of(server),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process
+    ):
+        yield RawClient(process)
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def client(openrouter: ScriptedOpenRouter) -> Iterator[RawClient]:
+    """A client of one server for several tests: it takes seconds to start."""
+    with running(openrouter) as client:
+        hello = client.initialize(prefix=b"\xef\xbb\xbf")  # a byte order mark, as programs on Windows write it
+        assert hello["result"]["serverInfo"]["name"] == "lfm"
+        yield client
+
+
+def test_lines_that_are_no_messages_get_an_error(client: RawClient):
+    for line, code in (
+        (b"{not json", -32700),
+        (b"[" * 20_000, -32700),
+        (b"42", -32600),
+        (b"{}", -32600),
+        (b'{"id": 5, "method": "ping"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', -32600),
+        (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', -32600),
+        (b'[{"jsonrpc": "2.0", "id": 5, "method": "ping"}]', -32600),
+    ):
+        answer = client.exchange(line)
+        assert (answer["id"], answer["error"]["code"]) == (None, code), line
+    assert client.exchange(b'\n \n{"jsonrpc": "2.0", "id": 6, "method": "ping"}\r')["id"] == 6
+
+
+def test_a_half_of_a_character_in_an_argument_becomes_a_replacement(client: RawClient, server: ScriptedOpenRouter):
+    server.add(stream(["Fine."]))
+    result = client.call("ask", rb'{"prompt": "cut \ud83d, whole \ud83d\ude00, path C:\\ud83d"}')["result"]
+    assert result["content"][0]["text"] == "Fine."
+    assert server.requests[0].body["messages"][-1]["content"] == "cut �, whole 😀, path C:\\ud83d"
+
+
+def with_halves(reply: ScriptedReply) -> ScriptedReply:
+    def escape(part: Any) -> Any:
+        return part.replace(b"HIGH", rb"\ud83d").replace(b"LOW", rb"\ude00") if isinstance(part, bytes) else part
+
+    return replace(reply, parts=tuple(map(escape, reply.parts)))
+
+
+def test_halves_of_characters_from_the_model_are_joined_or_replaced(client: RawClient, server: ScriptedOpenRouter):
+    server.add(with_halves(stream(["joined HIGH", "LOW, cut HIGH"])), completion('{"a": "cut \\ud83d"}'))
+    answered = client.call("ask", b'{"prompt": "Hi"}')["result"]
+    assert answered["content"][0]["text"] == answered["structuredContent"]["text"] == "joined 😀, cut �"
+    schema = b'{"type": "object", "properties": {"a": {"type": "string"}}}'
+    found = client.call("extract", b'{"text": "x", "schema": ' + schema + b"}", 2)["result"]
+    assert found["structuredContent"]["data"] == {"a": "cut �"}
+
+
+def test_a_result_that_cannot_be_written_is_an_error_of_its_call_alone(client: RawClient, server: ScriptedOpenRouter):
+    schema = b'{"type": "object", "properties": {"a": {"type": "array"}}}'
+    for number, depth in enumerate((250, 260, 2000), 20):
+        server.add(completion('{"a": ' + "[" * depth + "]" * depth + "}"))
+        answer = client.call("extract", b'{"text": "x", "schema": ' + schema + b"}", number)
+        assert answer["id"] == number
+    assert client.exchange(b'{"jsonrpc": "2.0", "id": 30, "method": "ping"}')["id"] == 30
+
+
+def test_unread_stderr_does_not_stop_the_server(server: ScriptedOpenRouter):
+    flood = (
+        "import logging; from lfm_adapter.apps.mcp import tools\n"
+        "async def fail(self, call):\n"
+        "    for number in range(2000): logging.error('x' * 1000)\n"
+        "    raise TypeError\n"
+        "tools.Usage.run = fail\n"
     )
-    monkeypatch.setattr("lfm_adapter.apps.mcp.stdio.serve_stdio", AsyncMock())
-    monkeypatch.setattr("lfm_adapter.apps.mcp.logs.log_short_lines", lambda *_: None)
-
-    def start(*options: str, **environment: str) -> Session:
-        for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL"):
-            monkeypatch.setenv(name, environment.get(name, ""))
-        ended = CliRunner().invoke(app, ["mcp", *options])
-        assert ended.exit_code == 0, ended.output
-        return served[-1]
-
-    return start
-
-
-def test_local_model_has_a_timeout_of_an_hour(
-    session_for: Any, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
-):
-    running = SimpleNamespace(model="local/slow", base_url=server.base_url, close=lambda: None)
-    monkeypatch.setattr(local, "serve", lambda *_, **__: running)
-    settings = session_for("--local").client._settings
-    assert settings.timeout >= 1800
-    assert settings.stream_chunk_timeout is None
+    with running(server, flood + LFM[2]) as client:
+        client.initialize()
+        for number in range(5):
+            assert client.call("usage", b"{}", number)["result"]["isError"] is True
+        assert client.exchange(b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}')["id"] == 9
+        client.process.kill()
+        assert client.process.stderr
+        stderr = client.process.stderr.read()
+    assert b"Traceback" not in stderr
+    assert max(map(len, stderr.splitlines())) < 600
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "${OPENROUTER_API_KEY}",
-        "${env:OPENROUTER_API_KEY}",
-        "${OPENROUTER_API_KEY:-}",
-        "${{ secrets.OPENROUTER_API_KEY }}",
-        "{env:OPENROUTER_API_KEY}",
-        "$OPENROUTER_API_KEY",
-        "%OPENROUTER_API_KEY%",
-        "<your key>",
-        "sk-or-v1-...",
-        "sk-or-v1-",
-    ],
-)
-def test_a_placeholder_is_no_key(session_for: Any, key: str):
-    session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
-    assert not session.has_model
-    assert f"it has the placeholder `{key}`" in session.problems[0]
-    assert "set OPENROUTER_API_KEY" in session.problems[1]
+def test_an_unexpected_failure_is_one_line_on_stderr(server: ScriptedOpenRouter):
+    with running(server, f"from lfm_adapter.apps.mcp import tools; del tools.Usage.run; {LFM[2]}") as client:
+        client.initialize()
+        result = client.call("usage", b"{}")["result"]
+        assert "failed unexpectedly (NotImplementedError)" in result["content"][0]["text"]
+        client.process.kill()
+        assert client.process.stderr
+        (line,) = client.process.stderr.read().splitlines()
+    assert b"NotImplementedError at" in line
 
 
-def test_a_stored_key_takes_the_place_of_a_placeholder(
-    session_for: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert CliRunner().invoke(app, ["keys", "set", "--file"], input=KEY).exit_code == 0
-    session = session_for("--model", MODEL, OPENROUTER_API_KEY="${OPENROUTER_API_KEY}")
-    assert session.problems == []
-    assert session.settings.api_key == KEY
-
-
-@pytest.mark.parametrize("key", [KEY, "sk-or-v1-x", "sk-or-v1-0123456789abcdef", "any$thing", "50%-off%"])
-def test_a_key_is_no_placeholder(session_for: Any, key: str):
-    session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
-    assert session.has_model
-    assert session.problems == []
-
-
-def test_other_placeholders_are_told_and_ignored(session_for: Any):
-    session = session_for(OPENROUTER_API_KEY=KEY, LFM_MODEL="${LFM_MODEL}", OPENROUTER_BASE_URL="${BASE}")
-    assert session.settings.is_openrouter
-    assert [problem.partition(" ")[0] for problem in session.problems] == ["OPENROUTER_BASE_URL", "LFM_MODEL"]
-
-
-def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any):
-    session = session_for("--model", MODEL)
-    assert not session.has_model
-    assert "set OPENROUTER_API_KEY" in session.problems[0]
-    assert not session_for(OPENROUTER_BASE_URL="https://openrouter.ai/api/v1").has_model
-    assert session_for("--model", MODEL, "--base-url", "http://127.0.0.1:9/v1").has_model
-
-
-@pytest.mark.parametrize("options", [("--base-url", "${BASE_URL}"), ("--gguf", "none.gguf")])
-def test_a_model_that_cannot_be_reached_is_told(session_for: Any, options: tuple[str, str]):
-    session = session_for(*options, OPENROUTER_API_KEY=KEY)
-    assert not session.has_model
-    (problem,) = session.problems
-    assert options[1] in problem
-
-
-def test_folders_that_do_not_exist_are_told_and_ignored(session_for: Any, tmp_path: Path):
-    options = ("--root", "${workspaceFolder}", "--root", str(tmp_path), "--save-results", str(tmp_path / "none"))
-    session = session_for(*options, OPENROUTER_API_KEY=KEY)
-    assert "`--root ${workspaceFolder}` is ignored" in session.problems[0]
-    assert f"`--save-results {tmp_path / 'none'}` is ignored" in session.problems[1]
-    assert session.results_folder is None
-    assert session_for("--save-results", str(tmp_path), OPENROUTER_API_KEY=KEY).results_folder == tmp_path.resolve()
-
-
-@pytest.mark.local_model
-async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, start: Any, tmp_path: Path):
-    # What Claude Code and Roo Code pass on where the variable that a configuration names is not set.
-    environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
-    async with start(env=environment) as client:
-        assert "not an LFM" in client.instructions
-        answer = await client.call_tool("ask", {"prompt": "What is water?"})
-        chosen = await client.call_tool("classify", {"text": "It is broken.", "labels": ["bug", "praise"]})
-        listed = (await client.call_tool("models", {})).structured_content
-    assert answer.content[0].text
-    assert usage_of(answer)["cost_usd"] == 0
-    assert chosen.structured_content["label"] in {"bug", "praise"}
-    assert listed["server"] == "this machine"
-    assert [(model["id"], model["context_length"]) for model in listed["models"]] == [(listed["default"], 8192)]
-    assert "OPENROUTER_API_KEY is not set" in (tmp_path / "stderr.txt").read_text()
-
-
-NO_LOCAL_MODEL = "import sys; sys.modules['xllamacpp'] = None; "
-
-
-async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(start: Any):
-    environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
-    async with start(env=environment, program=NO_LOCAL_MODEL) as client:
-        assert "set OPENROUTER_API_KEY" in client.instructions
-        for tool, arguments in (("ask", {"prompt": "Hi"}), ("models", {}), ("usage", {}), ("ask", {})):
-            result = await client.call_tool(tool, arguments)
-            assert result.is_error == (tool == "ask")
-            assert "set OPENROUTER_API_KEY" in " ".join(block.text for block in result.content)
-
-
-def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
-    server.add(completion())
-    environment = environment_of(server)
-    ended = subprocess.run(  # noqa: S603
-        [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=60, check=False
+def test_what_a_library_prints_does_not_get_between_the_messages(server: ScriptedOpenRouter):
+    noisy = (
+        "import os; from lfm_adapter.apps.mcp import tools\n"
+        "async def shout(self, call):\n"
+        "    print('from Python', flush=True)\n"
+        "    os.write(1, b'from C\\n')\n"
+        "    return tools.ModelList(default='', server='', models=[])\n"
+        "tools.Models.run = shout\n"
     )
-    assert (ended.returncode, ended.stdout) == (0, "")
+    with running(server, noisy + LFM[2]) as client:
+        client.initialize()
+        assert client.call("models", b"{}")["result"]["structuredContent"]["models"] == []
 
 
-def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter):
-    environment = environment_of(server)
-    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    with subprocess.Popen(  # noqa: S603
-        [*LFM, "mcp"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n")
-        process.stdin.flush()
-        assert "serverInfo" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)  # its stdin is still open
-        finally:
-            process.kill()
+def test_closed_stdout_ends_the_server(server: ScriptedOpenRouter):
+    with running(server) as client:
+        client.initialize()
+        assert client.process.stdout
+        client.process.stdout.close()
+        assert client.process.wait(30) == 0  # though its stdin is still open
+        assert client.process.stderr
+        assert client.process.stderr.read() == b""
 
 
-@pytest.mark.parametrize("options", [["--local", "--model", "x"], ["--max-cost-usd", "much", "--model", "x"]])
-def test_invalid_options_are_refused_before_it_serves(options: list[str]):
-    ended = subprocess.run(  # noqa: S603
-        [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    assert "--base-url" in ended.stderr or "--max-cost-usd" in ended.stderr
+def test_what_was_asked_before_stdin_ended_is_answered(server: ScriptedOpenRouter):
+    with running(server) as client:
+        client.initialize()
+        client.write(b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}')
+        client.write(b'{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "usage"}}')
+        assert client.process.stdin
+        client.process.stdin.close()
+        assert {client.read()["id"], client.read()["id"]} == {1, 2}
+        assert client.process.wait(30) == 0
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://llm.example/v1"])
-def test_another_server_needs_no_model(session_for: Any, url: str):
-    session = session_for("--base-url", url)
-    assert (session.model, session.has_model, session.problems) == ("liquid/lfm-3b", True, [])
-
-
-def test_without_the_sdk_it_says_how_to_install_it():
-    program = "import sys; sys.modules['mcp'] = None; from lfm_adapter.apps.cli import app; app()"
-    ended = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program, "mcp"], input="", capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.returncode == 1
-    assert 'pip install "lfm-adapter[mcp]"' in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_calls_in_progress_end_with_the_client(server: ScriptedOpenRouter):
+    server.add(stream(["a", "b"]).held(1, threading.Event()))
+    params = '{"name": "ask", "arguments": {"prompt": "Hi"}}'
+    with running(server) as client:
+        client.initialize()
+        client.write(f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {params}}}'.encode())
+        server.wait_for_requests(1)
+        assert client.process.stdin
+        client.process.stdin.close()
+        assert client.process.wait(30) == 0
+        assert server.requests[0].abandoned.wait(10)
