@@ -1,6 +1,7 @@
-"""Pictures of the command in a terminal, for the docs. `make screenshots` draws them, in tmux and against a scripted OpenRouter.
+"""Pictures of the command in a terminal, for the docs. `make screenshots` draws them.
 
-Nothing in them is made up but the answers: the screen is what tmux holds.
+It runs in tmux, against a scripted OpenRouter. Nothing in them is made up but the answers: the screen is what tmux
+holds.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ class Terminal:
 
     Attributes:
         shown: What was shown so far.
+        raw: The same with its escape sequences.
     """
 
     def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
@@ -42,7 +43,7 @@ class Terminal:
             preexec_fn=_own_terminal,  # noqa: PLW1509 - Ctrl-C goes to the program in whose terminal it is typed
         )
         os.close(slave)
-        self.shown = ""
+        self.shown = self.raw = ""
         self._seen = 0
 
     def __enter__(self) -> Self:
@@ -78,7 +79,9 @@ class Terminal:
             read = os.read(self._master, 65536)
         except OSError:  # the program has ended
             return False
-        self.shown += _ESCAPES.sub("", read.decode(errors="replace"))
+        text = read.decode(errors="replace")
+        self.raw += text
+        self.shown += _ESCAPES.sub("", text)
         return bool(read)
 
 

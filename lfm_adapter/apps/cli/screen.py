@@ -6,6 +6,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from decimal import Decimal
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.apps.cli.console import answer, note, safe
@@ -73,7 +74,8 @@ class _Markdown:
         from rich.markdown import Markdown
 
         self._render = Markdown
-        self._console = Console(highlight=False)
+        # The terminal echoes Ctrl-C as ^C. At the end of a full line it would go into the next, and this line stay.
+        self._console = Console(highlight=False, width=max(20, get_terminal_size().columns - len("^C")))
         self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._block = ""
         self._has_printed = False

@@ -33,8 +33,8 @@ def test_answer_is_shown_as_markdown_whose_words_are_whole(openrouter: ScriptedO
     with Terminal("chat", "-m", MODEL, "Rivers?") as terminal:
         assert terminal.wait() == 0
     lines = [line.strip() for line in terminal.shown.splitlines()]
-    assert "Rainwater gathers in brooks, brooks join in rivers, and rivers carry everything" in lines
-    assert "down to the sea at last. Always." in lines
+    assert "Rainwater gathers in brooks, brooks join in rivers, and rivers carry" in lines
+    assert "everything down to the sea at last. Always." in lines
 
 
 def test_spinner_turns_until_the_answer_begins(openrouter: ScriptedOpenRouter):
@@ -73,14 +73,18 @@ def test_quotes_start_a_text_of_several_lines(openrouter: ScriptedOpenRouter):
 
 def test_ctrl_c_stops_an_answer_and_twice_at_the_prompt_leaves(openrouter: ScriptedOpenRouter):
     openrouter.add(stream(["Once ", "upon ", "a time."]).held(3, threading.Event()))
-    with Terminal("chat", "-m", MODEL, "--plain") as terminal:
+    with Terminal("chat", "-m", MODEL) as terminal:
         terminal.expect("\n>")
         terminal.type("Tell a story.\r")
         terminal.expect("Once")
         terminal.type(CTRL_C)
         terminal.expect("(stopped)")
+
         terminal.expect("\n>")
         terminal.type(CTRL_C)
+        # What the terminal echoes stays in the line that is drawn anew: else an old copy of it would be left above.
+        drawn = terminal.raw.partition("^C")[0].rpartition("\x1b[2K")[2]
+        assert len(f"{drawn}^C") <= 80
         terminal.expect("Ctrl-C again")
         terminal.expect("\n>")
         terminal.type(CTRL_C)
