@@ -8,7 +8,7 @@ from base64 import b64encode, urlsafe_b64encode
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-__all__ = ["MAX_MESSAGE_CHARS", "mask", "redact"]
+__all__ = ["MAX_MESSAGE_CHARS", "mask", "redact", "redact_json"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,15 @@ def redact(text: str, secret: str | None = None) -> str:
     """
     clean = re.sub(_SECRETS, _REDACTED, mask(text, secret))
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
+
+
+def redact_json(value: Any, secret: str | None = None) -> Any:
+    """Return a value of JSON whose texts are all redacted, and in which no account is named."""
+    if isinstance(value, str):
+        return redact(value, secret)
+    if isinstance(value, dict):
+        return {redact(key, secret): redact_json(item, secret) for key, item in value.items() if key != "user_id"}
+    return [redact_json(item, secret) for item in value] if isinstance(value, list) else value
 
 
 def mask(value: T, secret: str | None) -> T:

@@ -30,8 +30,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._masking import MAX_MESSAGE_CHARS, redact
+from lfm_adapter._masking import redact_json as _redact_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lfm_adapter.types import Reply
 
 __all__ = [
@@ -75,6 +78,8 @@ class APIError(LFMError):
         generation_id: OpenRouter's id of the generation ("gen-…"), to quote to its support.
         retry_after: Seconds to wait before a retry, if the response gives them.
         is_retryable: Whether the same request may succeed later. The client's own retries are already used up.
+        metadata: The `metadata` of the error as OpenRouter sent it, keys and account ids masked; empty if it sent none.
+            Such as `reasons` and `flagged_input` of moderation, `previous_errors`, `routing_funnel`, `limit_source`.
         partial: What arrived before the failure (a `Reply`), or None.
     """
 
@@ -91,6 +96,7 @@ class APIError(LFMError):
         generation_id: str | None = None,
         retry_after: float | None = None,
         is_retryable: bool | None = None,
+        metadata: Mapping[str, Any] | None = None,
         partial: Reply | None = None,
     ) -> None:
         super().__init__(message)
@@ -101,6 +107,7 @@ class APIError(LFMError):
         self.generation_id = generation_id and redact(generation_id)
         self.retry_after = retry_after
         self.is_retryable = self._is_retryable_by_default if is_retryable is None else is_retryable
+        self.metadata: dict[str, Any] = _redact_json(dict(metadata or {}))
         self.partial = partial
 
     def mask_secret(self, secret: str | None) -> None:
@@ -109,6 +116,7 @@ class APIError(LFMError):
         for name in ("code", "provider", "generation_id"):
             fact = getattr(self, name)
             setattr(self, name, fact and redact(fact, secret))
+        self.metadata = _redact_json(self.metadata, secret)
 
     def __str__(self) -> str:
         facts = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.exchange import Exchange, Lookup, Messages
-from lfm_adapter._client.request import ApiRequest, endpoints_request
+from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
 from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
@@ -59,6 +59,10 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
     async def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""
         return as_dict(await self._get(ApiRequest(self._settings, "/key")))
+
+    async def generation(self, generation_id: str) -> JSONDict:
+        """Return what a generation cost, and how it was served: see `LFMClient.generation`."""
+        return as_dict(await self._get(generation_request(self._settings, generation_id)))
 
     async def refresh_catalog(self) -> tuple[ModelCard, ...]:
         """Return the catalogue with what OpenRouter lists today: see `LFMClient.refresh_catalog`."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import ModelCard, Reply
 
-__all__ = ["ApiRequest", "CompletionRequest", "endpoints_request", "resolve_model"]
+__all__ = ["ApiRequest", "CompletionRequest", "endpoints_request", "generation_request", "resolve_model"]
 
 logger = logging.getLogger("lfm_adapter")
 
@@ -41,13 +41,23 @@ class ApiRequest:
         model: The model that it is about, or None.
         key: The key that the last attempt sent, to be hidden in errors.
         body: The bytes to send, or None.
+        is_eventual: Whether what is not found may be found a little later.
     """
 
-    def __init__(self, settings: Settings, path: str, *, model: str | None = None, needs_key: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        path: str,
+        *,
+        model: str | None = None,
+        needs_key: bool = True,
+        is_eventual: bool = False,
+    ) -> None:
         self.settings = settings
         self.model = model
         self._url = f"{settings.base_url}{path}"
         self._needs_key = needs_key
+        self.is_eventual = is_eventual
         self.key: str | None = None
         self.body: bytes | None = None
         self._stream = False
@@ -77,6 +87,17 @@ def endpoints_request(settings: Settings, model: str) -> ApiRequest:
     """Return the request for a model's endpoints."""
     model = settings.resolve_model(model)
     return ApiRequest(settings, f"/models/{quote(model, safe='/:~')}/endpoints", model=model, needs_key=False)
+
+
+def generation_request(settings: Settings, generation_id: str) -> ApiRequest:
+    """Return the request for what a generation cost.
+
+    Raises:
+        ConfigurationError: The id is empty.
+    """
+    if not generation_id or not isinstance(generation_id, str):
+        raise ConfigurationError(f"`generation_id` must be the id of a generation ('gen-…'), got {generation_id!r}.")
+    return ApiRequest(settings, f"/generation?id={quote(generation_id, safe='')}", is_eventual=True)
 
 
 class CompletionRequest(ApiRequest):

@@ -8,7 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from lfm_adapter.errors import APIError, APITimeoutError
+from lfm_adapter.errors import APIError, APITimeoutError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +121,8 @@ class Attempts:
         else:
             self.reader.complete_error(failure)
         failure.mask_secret(self._request.key)
+        if self._request.is_eventual and isinstance(failure, NotFoundError):
+            failure.is_retryable = True
         if self._meter is not None:
             failure.__cause__ = error.__cause__
             self._meter.refuse(failure)

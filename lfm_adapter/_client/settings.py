@@ -268,18 +268,23 @@ class Settings(ClientOptions):
         return card
 
     def resolve_model(self, model: str | None = None) -> str:
-        """Return the id to send: an alias written out, or the successor of a retired model.
+        """Return the id to send: an alias written out, or the successor of a retired model, with the same suffixes.
 
         Args:
             model: The model that a call names; None for the client's.
         """
         is_named = model is not None or not self.is_default_model
-        card = self.card(model or self.model)
+        named = model or self.model
+        base, routing = named, ""
+        if ":" in named or "@" in named:
+            from lfm_adapter.catalog._cards import split_routing  # see `card`
+
+            base, routing = split_routing(named)
+        card = self.card(named)
         when_retired = self.when_retired or ("raise" if is_named or not self.is_openrouter else "successor")
         if when_retired == "successor" and card.status == "retired" and card.successors:
-            return card.successors[0]
-        named = model or self.model
-        return named if "/" in named else card.id
+            return card.successors[0] + routing
+        return named if "/" in base else card.id
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.exchange import Exchange, Lookup, Messages
-from lfm_adapter._client.request import ApiRequest, endpoints_request
+from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
 from lfm_adapter._client.retries import DRAIN_S
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
@@ -87,6 +87,23 @@ class LFMClient(BaseClient[Transport]):
     def key_info(self) -> JSONDict:
         """Return the limits of the key and its usage in US$: the cheapest way to check one."""
         return as_dict(self._get(ApiRequest(self._settings, "/key")))
+
+    def generation(self, generation_id: str) -> JSONDict:
+        """Return what a generation cost, and how it was served: also of a reply that was cancelled or broke off.
+
+        OpenRouter knows it some seconds after its end. Until then the lookup is repeated, up to `max_retries` times.
+
+        Args:
+            generation_id: The `id` of a reply, the `generation_id` of a delta or an error ("gen-…").
+
+        Returns:
+            OpenRouter's fields, `total_cost` (US$), `native_tokens_prompt`, `cancelled` and `provider_name` among them
+            (https://openrouter.ai/docs/api-reference/get-a-generation).
+
+        Raises:
+            NotFoundError: The generation is unknown, possibly only as yet.
+        """
+        return as_dict(self._get(generation_request(self._settings, generation_id)))
 
     def refresh_catalog(self) -> tuple[ModelCard, ...]:
         """Return the catalogue with what OpenRouter lists today: models, prices, limits, endpoints. Needs no key.

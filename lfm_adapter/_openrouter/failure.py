@@ -149,6 +149,7 @@ def from_error(
         "generation_id": generation_id or as_str(facts.headers.get("x-generation-id")),
         "retry_after": _retry_after_s(facts, context.now_epoch_s),
         "is_retryable": _is_retryable(facts),
+        "metadata": facts.metadata,
         "partial": partial,
     }
     if facts.status in _OVERFLOW_STATUSES and is_context_overflow(facts.code, facts.message):

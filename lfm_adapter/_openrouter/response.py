@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
     from lfm_adapter._openrouter.failure import RequestContext
     from lfm_adapter.errors import APIError
-    from lfm_adapter.types import JSONDict
+    from lfm_adapter.types import JSONDict, Reply
 
 __all__ = ["BodyReader", "ReplyReader"]
 
 # How a stream begins, with data, a comment or another field. No JSON begins so.
 _STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _HEAD_BYTES = 6
+
+_TELLING_HEADERS = ("x-generation-id", "x-openrouter-", "x-ratelimit-", "x-provider-name", "x-request-id", "request-id",
+                    "retry-after", "cf-ray", "age")  # fmt: skip
 
 
 class BodyReader:
@@ -198,7 +201,7 @@ class ReplyReader(BodyReader):
             raise self._reported_error(body)
         if not self._collector.has_content and not self._collector.finished:
             raise self._empty()
-        reply = self.result = self._collector.reply()
+        reply = self.result = self._reply()
         if not self._is_streamed:
             return []
         return [
@@ -247,13 +250,18 @@ class ReplyReader(BodyReader):
             decoder.stray.clear()
         is_whole = is_done or self._collector.usage or (self._is_single and not decoder.stray)
         if self._collector.finished and is_whole:
-            self.result = self._collector.reply()
+            self.result = self._reply()
         elif not is_done:
             raise StreamInterruptedError("The stream stopped before its end.")
         elif self._collector.has_content:
             raise StreamInterruptedError("The stream ended without a finish reason.")
         else:
             raise self._empty()
+
+    def _reply(self) -> Reply:
+        reply = self._collector.reply()
+        reply.headers = {name: value for name, value in self._headers.items() if name.startswith(_TELLING_HEADERS)}
+        return reply
 
     def _reported_error(self, body: JSONDict) -> APIError:
         collector = self._collector

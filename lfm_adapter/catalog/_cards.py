@@ -15,11 +15,12 @@ from typing import Any
 
 from lfm_adapter.types import Capabilities, ModelCard, Pricing, Source
 
-__all__ = ["get", "models"]
+__all__ = ["get", "models", "split_routing"]
 
-# They choose among a model's endpoints, or add a search, and are not part of a model's id:
-# https://openrouter.ai/docs/guides/routing/model-variants/nitro (and /floor, /exacto, /online), read 2026-11-23.
-_ROUTING_SUFFIXES = frozenset({"exacto", "floor", "nitro", "online"})
+# What chooses among a model's endpoints, adds a search, or names saved settings is not part of a model's id:
+# https://openrouter.ai/docs/guides/routing/model-variants/nitro (and /floor, /exacto, /online), and
+# https://openrouter.ai/docs/guides/features/presets, read 2026-11-23.
+_ROUTED = re.compile(r"(?s)(.+?)((?::(?:exacto|floor|nitro|online))*(?:@preset/.+)?)")
 
 _DATED_SLUG = re.compile(r"(?P<undated>.+)-20\d{6}(?P<variant>:[^:/]+)?")
 
@@ -30,8 +31,9 @@ def get(name: str) -> ModelCard:
 
     Args:
         name: An id ("liquid/lfm-3b"), an alias ("lfm-3b"), or a dated slug as in replies
-            ("liquid/lfm-2.5-2.6b-20260811:free"). A routing suffix (`:nitro`, `:floor`, `:exacto`, `:online`) stays in
-            the card's id and makes its prices unknown: it may change the provider or add a fee.
+            ("liquid/lfm-2.5-2.6b-20260811:free"). Routing suffixes (`:nitro`, `:floor`, `:exacto`, `:online`) and a
+            preset (`@preset/mine`) stay in the card's id and make its prices unknown: they may change the provider or
+            add a fee.
 
     Returns:
         The model's card, the same object for the same name.
@@ -40,16 +42,28 @@ def get(name: str) -> ModelCard:
     ('liquid/lfm-3b', 'retired')
     >>> get("liquid/lfm-2.5-2.6b-20260811:free").id
     'liquid/lfm-2.5-2.6b:free'
+    >>> get("lfm-3b:nitro@preset/mine").id
+    'liquid/lfm-3b:nitro@preset/mine'
     >>> get("liquid/lfm-9b").status
     'unknown'
     """
     known = _by_name().get(name) or _by_dated_slug(name)
     if known is not None:
         return known
-    base, _, suffix = name.rpartition(":")
-    if suffix in _ROUTING_SUFFIXES and (card := get(base)).status != "unknown":
-        return replace(card, id=f"{card.id}:{suffix}", aliases=(), pricing=Pricing())
+    base, routing = split_routing(name)
+    if routing and (card := get(base)).status != "unknown":
+        return replace(card, id=card.id + routing, aliases=(), pricing=Pricing())
     return ModelCard(id=name, name=name)
+
+
+def split_routing(name: str) -> tuple[str, str]:
+    """Return a model's name and its routing suffixes, the preset included.
+
+    >>> split_routing("liquid/lfm-3-1.7b:free:nitro@preset/mine")
+    ('liquid/lfm-3-1.7b:free', ':nitro@preset/mine')
+    """
+    found = _ROUTED.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
 
 
 @cache

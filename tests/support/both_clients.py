@@ -119,6 +119,9 @@ class Client:
     def list_endpoints(self, model: str) -> dict[str, Any]:
         return self._run(self.client.list_endpoints(model))
 
+    def generation(self, generation_id: str) -> dict[str, Any]:
+        return self._run(self.client.generation(generation_id))
+
     def key_info(self) -> dict[str, Any]:
         return self._run(self.client.key_info())
 

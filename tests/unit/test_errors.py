@@ -30,6 +30,7 @@ FACTS = {
     "generation_id": "gen-1",
     "retry_after": 2.5,
     "is_retryable": True,
+    "metadata": {"reasons": ["violence"]},
     "partial": Reply(choices=[Choice(text="Par")]),
 }
 RETRYABLE = {"APIConnectionError", "StreamInterruptedError", "APITimeoutError", "RateLimitError", "ServerError"}
@@ -76,7 +77,7 @@ class TestFacts:
         assert vars(error) == {"message": "Slow down.", **facts}
 
     def test_error_facts_are_unknown_by_default(self, kind):
-        unknown = dict.fromkeys(FACTS) | {"is_retryable": kind.__name__ in RETRYABLE}
+        unknown = dict.fromkeys(FACTS) | {"is_retryable": kind.__name__ in RETRYABLE, "metadata": {}}
         of_its_own = {name: () if name == "successors" else None for name in OF_THEIR_OWN.get(kind, {})}
         assert vars(kind("Slow down.")) == {"message": "Slow down.", **unknown, **of_its_own}
 
@@ -160,3 +161,15 @@ def test_partial_reply_has_text_and_reasoning():
     assert error.partial is not None
     assert (error.partial.text, error.partial.reasoning) == ("Par", "Hm")
     assert math.isfinite(len(str(error)))
+
+
+def test_metadata_of_error_is_masked():
+    metadata = {
+        "raw": "key sk-or-v1-0123456789abcdef",
+        "user_id": "user_2abcDEF345",
+        "previous_errors": [{"code": 429}],
+    }
+    error = APIError("No.", metadata=metadata)
+    assert error.metadata == {"raw": "key [redacted]", "previous_errors": [{"code": 429}]}
+    error.mask_secret("previous_errors")
+    assert "previous_errors" not in error.metadata

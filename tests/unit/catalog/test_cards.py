@@ -165,3 +165,23 @@ class TestGet:
 def test_exports_are_sorted_and_complete():
     assert catalog.__all__ == sorted(catalog.__all__)
     assert all(hasattr(catalog, name) for name in catalog.__all__)
+
+
+ROUTED = [":nitro", ":floor", ":exacto", ":online", "@preset/mine", ":nitro@preset/mine", "@preset/mine:online"]
+
+
+@pytest.mark.parametrize("routing", ROUTED)
+@pytest.mark.parametrize("name", ["lfm-3b", "liquid/lfm-3b", "liquid/lfm-2.5-2.6b:free", "liquid/lfm-3-1.7b-20261106"])
+def test_routing_suffixes_and_presets_keep_the_card_of_their_model(name, routing):
+    card, base = catalog.get(name + routing), catalog.get(name)
+    assert card.id == base.id + routing
+    assert (card.capabilities, card.context_length, card.successors) == (
+        base.capabilities, base.context_length, base.successors,
+    )  # fmt: skip
+    assert card.pricing == Pricing()
+
+
+@pytest.mark.parametrize("name", ["@preset/mine", "acme/model:nitro", "lfm-3b@other/x", "liquid/lfm-3b:turbo"])
+def test_other_suffixes_are_part_of_an_unknown_name(name):
+    card = catalog.get(name)
+    assert (card.id, card.status) == (name, "unknown")

@@ -108,7 +108,25 @@ class TestNamedModel:
         with pytest.warns(RetiredModelWarning, match=r"\(\$0\.0\d in / .* out per million tokens\)"):
             openrouter(make, server, model="liquid/lfm-7b", when_retired="successor").chat("Hi")
 
-    @pytest.mark.parametrize(("alias", "model"), [("lfm-3b", "liquid/lfm-3b"), ("qwen3", "qwen3")])
+    @pytest.mark.parametrize("routing", [":nitro", "@preset/mine"])
+    def test_successor_keeps_routing_suffix_and_preset(self, make, server, routing):
+        server.add(completion())
+        named = "lfm-3b" + routing
+        with pytest.warns(RetiredModelWarning):
+            openrouter(make, server, model=named, when_retired="successor").chat("Hi")
+        assert sent(server) == [SUCCESSOR + routing]
+
+    @pytest.mark.parametrize(
+        ("alias", "model"),
+        [
+            ("lfm-3b", "liquid/lfm-3b"),
+            ("lfm-3b@preset/mine", "liquid/lfm-3b@preset/mine"),
+            ("lfm-3b:floor", "liquid/lfm-3b:floor"),
+            ("liquid/lfm-3b@preset/mine", "liquid/lfm-3b@preset/mine"),
+            ("@preset/mine", "@preset/mine"),
+            ("qwen3", "qwen3"),
+        ],
+    )
     def test_alias_is_resolved_for_every_server(self, make, server, alias, model):
         server.add(completion(), completion())
         make(server, model=alias).chat("Hi")
