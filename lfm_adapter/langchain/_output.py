@@ -75,7 +75,9 @@ def structured(
     parameters = function.get("parameters") or {}
     is_tool_call = method == "function_calling"
     kwargs["on_invalid_output"] = "return"  # so that the parser raises, and `include_raw` has the message
-    shown = {"title": function["name"], **parameters} if is_typed_dict(schema) else schema
+    shown: Any = schema
+    if is_typed_dict(schema):  # LangChain converts it for tracers, and does not know every one
+        shown = {"title": function["name"], "description": function["description"], **parameters}
     kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": shown}
     parser = ObjectParser(tool_name=function["name"] if is_tool_call else None)
     if isinstance(schema, type) and is_basemodel_subclass(schema):
