@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict
 from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, NAME, NAME_KEYS, XML_CALL
-from lfm_adapter._toolcalls.loose_json import (
-    MAX_DEPTH,
-    SPACE,
-    UNREADABLE,
-    after,
-    read_value,
-    write_json,
-)  # fmt: skip
+from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, SPACE, UNREADABLE, after, read_value, write_json
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings
-from lfm_adapter._toolcalls.schema import WorkBudget, is_of
+from lfm_adapter._toolcalls.schema import WorkBudget
+from lfm_adapter._toolcalls.xml_calls import read_xml, skip_xml
 
 if TYPE_CHECKING:
     from lfm_adapter._toolcalls.frames import CallPrefix
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = ["FramePart", "read_frame"]
+__all__ = ["CUT_OFF", "CallArguments", "FramePart", "read_frame"]
 
-_CUT_OFF = "it was cut off"
+CUT_OFF = "it was cut off"
 _MAX_ARGUMENTS = 10_000
 _STRICT = Strings({})
 _ABOUT_THE_CALL = ("id", "type")
@@ -37,19 +31,6 @@ _KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[^\s()\[\]{}<>"'=,:\\]{1,128})(?P=
 _UNPACKED = re.compile(r"\*\*\s*(?=\{)")
 _PREFIXED = re.compile(r"([fFrRuU])(?=[\"'])")
 _BARE_STRING = re.compile(r"[\w./~@:-]*\w[\w./~@:-]*(?:[^\S\n]+[\w./~@:-]*\w[\w./~@:-]*)*|“[^“”]*”")
-_PARAMETER = re.compile(
-    r"""<(?:\uff5cDSML\uff5c)?param(?:eter)?(?:=|\sname=)"?(?P<key>[^\s()\[\]{}<>"'=,:]{1,128})"?[^<>\n]{0,40}>\n?"""
-)
-_END = r"</(?:\uff5cDSML\uff5c)?(?:function|invoke)>"
-_NEXT = r"</?tool_call>|<(?:\uff5cDSML\uff5c)?(?:function|invoke)[=\s]"
-_PARAMETER_END = re.compile(
-    rf"""\n?(?:</(?:\uff5cDSML\uff5c)?param(?:eter)?>|(?={_END}\s*(?:{_NEXT}|\Z)|</tool_call>\s*(?:<|\Z)|{XML_CALL.pattern}\s*<)
-        |(?={_PARAMETER.pattern}))""".replace("(?P<name>", "(?:"),
-    re.VERBOSE,
-)
-_FUNCTION_END = re.compile(rf"{_END}|(?={_NEXT})|\Z")
-_STRAY_END = re.compile(rf"(?=<(?:\uff5cDSML\uff5c)?param|{_END}|{_NEXT})|\Z")
-_UNKNOWN_XML_END = re.compile(rf"{_END}|(?=<(?:\uff5cDSML\uff5c)?(?:function|invoke)[=\s])|\Z")
 
 
 class FramePart(NamedTuple):
@@ -99,17 +80,13 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
     return [*parts[:-1], last]
 
 
-def _search(pattern: re.Pattern[str], text: str, place: int) -> int:
-    match = pattern.search(text, place)
-    return len(text) if match is None else match.end()
-
-
 class _Member(NamedTuple):
     """A member of an object, or an argument."""
 
     key: str
     value: Any
     raw: str  # what was written
+    place: int  # where that begins
 
 
 class _Members(NamedTuple):
@@ -130,7 +107,7 @@ def _read_members(text: str, place: int, closer: str, strings: Strings) -> _Memb
         place = after(SPACE, text, place)
         char = text[place : place + 1]
         if not char:
-            return _Members(members, place, "bracket", _CUT_OFF)
+            return _Members(members, place, "bracket", CUT_OFF)
         if char == closer:
             return _Members(members, place + 1)
         if char == ",":
@@ -148,9 +125,9 @@ def _read_members(text: str, place: int, closer: str, strings: Strings) -> _Memb
             error = f"it has more than {_MAX_ARGUMENTS:,} arguments"
         else:
             value, place, is_in_string = _read_argument(text, start, closer, strings)
-            members.append(_Member(key, value, text[start:place].rstrip()))
+            members.append(_Member(key, value, text[start:place].rstrip(), start))
             if is_in_string:
-                return _Members(members, place, "string", _CUT_OFF)
+                return _Members(members, place, "string", CUT_OFF)
             if text[place : place + 1] not in ("", ",", closer):
                 error = f"the value of `{key}` is followed by no comma"
     rest = read_value(text, place, closer, strings)
@@ -180,7 +157,7 @@ def _read_argument(text: str, place: int, closer: str, strings: Strings) -> tupl
     return value.value, value.end, value.is_in_string
 
 
-class _Arguments:
+class CallArguments:
     """Collects the arguments of a call to the tool `name`.
 
     Attributes:
@@ -204,22 +181,36 @@ class _Arguments:
         """Note what is wrong with the call, and keep what was `written` and cannot be read."""
         self.open = self.open or open_
         if open_:
-            reason = "a quote is not closed" if open_ == "string" and not self._is_answer_end else _CUT_OFF
+            reason = "a quote is not closed" if open_ == "string" and not self._is_answer_end else CUT_OFF
         self.error = self.error or reason
         self._is_broken = True
         self._written.append(written)
+
+    def cut_in_parameter(self) -> None:
+        """Note that the text ends within a parameter."""
+        self.open = "parameter"
+        if self._is_answer_end:
+            self.fail(CUT_OFF, open_="bracket")
 
     def add_members(self, text: str, place: int, closer: str, strings: Strings) -> int:
         """Add the arguments from `place` on, behind their opening bracket. Return the place behind them."""
         read = _read_members(text, place, closer, strings)
         if read.open and not read.rest:
-            self.fail(_CUT_OFF, open_=read.open)
+            self.fail(CUT_OFF, open_=read.open)
         for member in read.members:
-            self.add(*member)
+            self.add(member.key, member.value, member.raw)
         if read.error:
             self.fail(read.error, read.rest)
             self.open = self.open or read.open
         return read.end
+
+    def add_object(self, text: str) -> int:
+        """Add the arguments in the object that begins a text. Return the place behind it."""
+        start = after(SPACE, text, 0)
+        strings = find_strings(text, start, self._tools.keys)
+        if strings.is_ambiguous:
+            self.error = self.error or AMBIGUOUS
+        return self.add_members(text, start + 1, "}", strings)
 
     def add(self, key: str, value: Any, raw: str) -> None:
         """Add an argument: its name, what it says or `UNREADABLE`, and what was written."""
@@ -273,9 +264,10 @@ class _CallForms:
         if text.startswith("{", place):
             return self._json(place)
         if start := XML_CALL.match(text, place):
-            if start["name"] in self._tools.names:
-                return self._xml(start["name"], start.end())
-            return self._other(start["name"], place, _search(_UNKNOWN_XML_END, text, place + 1))
+            if start["name"] not in self._tools.names:
+                return self._other(start["name"], place, skip_xml(text, start.end()))
+            given = self._arguments(start["name"])
+            return given.part(read_xml(text, start.end(), given, self._tools))
         start = _PYTHON_CALL.match(text, place) if self._may_be_python else None
         if start is None:
             return None
@@ -287,8 +279,8 @@ class _CallForms:
     def _other(self, name: str, place: int, end: int) -> FramePart | None:
         return FramePart(name, self._text[place:end], end) if self._is_marked else None
 
-    def _arguments(self, name: str) -> _Arguments:
-        given = _Arguments(name, self._tools, is_answer_end=self._is_answer_end)
+    def _arguments(self, name: str) -> CallArguments:
+        given = CallArguments(name, self._tools, is_answer_end=self._is_answer_end)
         if self._strings.is_ambiguous:
             given.error = AMBIGUOUS
         return given
@@ -302,10 +294,10 @@ class _CallForms:
         if text.startswith(")", end):
             return given.part(end + 1)
         rest = read_value(text, end, ")", self._strings)
-        given.fail(_CUT_OFF, text[end : rest.end].rstrip())
+        given.fail(CUT_OFF, text[end : rest.end].rstrip())
         return given.part(rest.end + text.startswith(")", rest.end))
 
-    def _unwrapped(self, given: _Arguments) -> _Arguments | None:
+    def _unwrapped(self, given: CallArguments) -> CallArguments | None:
         """Return the arguments within `f(arguments={…})`, where the tool has none of this name."""
         inner = next(iter(given.values.values()), None)
         if given.error or not (isinstance(inner, dict) and given.are_wrapped()):
@@ -321,7 +313,7 @@ class _CallForms:
         members = read.members
         nested = next((one for one in members if one.key == "function" and one.raw[:1] == "{"), None)
         if nested is not None:
-            inner = _read_members(nested.raw, 1, "}", self._strings_of(nested.raw)).members
+            inner = _read_members(text, nested.place + 1, "}", self._strings).members
             members = [one for one in members if one is not nested] + inner
         keys = [one.key for one in members if one.key not in _ABOUT_THE_CALL]
         names = (one.value for key in NAME_KEYS[: 1 if nested else None] for one in members if one.key == key)
@@ -345,17 +337,15 @@ class _CallForms:
             given.fail(f"{', '.join(f'`{one.key}`' for one in others)} must be in `arguments`", written)
         return given.part(read.end)._replace(open=read.open)
 
-    def _strings_of(self, text: str) -> Strings:
-        """Return where the strings of a part end that is read on its own."""
-        return find_strings(text, 0, self._tools.keys)
-
-    def _add_json(self, given: _Arguments, member: _Member) -> None:
+    def _add_json(self, given: CallArguments, member: _Member) -> None:
         """Add the arguments in a member, which may also be the text of an object, as in OpenAI's own replies."""
         written = member.value if isinstance(member.value, str) else member.raw
-        if (stripped := written.strip())[:1] == "{":
-            given.add_members(stripped, 1, "}", self._strings_of(stripped))
+        if member.raw[:1] == "{":
+            given.add_members(self._text, member.place + 1, "}", self._strings)
+        elif written.lstrip()[:1] == "{":
+            given.add_object(written)
         elif not member.raw:
-            given.fail(_CUT_OFF, open_="bracket")
+            given.fail(CUT_OFF, open_="bracket")
         elif member.value is not None:
             given.fail("`arguments` is not a JSON object", written)
 
@@ -372,44 +362,3 @@ class _CallForms:
         if self._tools.has_argument(name, first):
             return False
         return first in _SCHEMA_KEYS or (first == "type" and value["type"] == "object")
-
-    def _xml(self, name: str, place: int) -> FramePart:
-        text, given = self._text, self._arguments(name)
-        place = after(SPACE, text, place)
-        if text.startswith("{", place):
-            place = given.add_members(text, place + 1, "}", self._strings_of(text[place:]))
-        while True:
-            place = after(SPACE, text, place)
-            if parameter := _PARAMETER.match(text, place):
-                place = self._parameter(parameter, given)
-            elif end := _FUNCTION_END.match(text, place):
-                return given.part(end.end())
-            else:
-                behind = _search(_STRAY_END, text, place + 1)
-                given.fail("it contains something other than parameters", text[place:behind].rstrip())
-                place = behind
-
-    def _parameter(self, parameter: re.Match[str], given: _Arguments) -> int:
-        """Take the value of a parameter: text where the tool takes nothing else, or JSON, or text."""
-        key, start = parameter["key"], parameter.end()
-        closing = next(
-            (
-                one
-                for one in _PARAMETER_END.finditer(self._text, start)
-                if not one["key"] or self._tools.has_argument(given.name, one["key"])
-            ),
-            None,
-        )
-        written = self._text[start : closing.start() if closing else len(self._text)]
-        types = self._tools.argument_types(given.name, key)
-        value = UNREADABLE
-        if types != {"string"} or (written[:1] == '"' and "\\" in written):
-            stripped = written.strip()
-            value = read_value(stripped, 0, "", self._strings_of(stripped)).value
-        is_text = value is UNREADABLE or (types and "string" in types and not is_of(value, types))
-        given.add(key, written if is_text else value, written)
-        if closing is None:
-            given.open = "parameter"
-            if self._is_answer_end:
-                given.fail(_CUT_OFF, open_="bracket")
-        return closing.end() if closing else len(self._text)
