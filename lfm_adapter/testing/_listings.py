@@ -45,6 +45,8 @@ def listing(path: str, *, has_key: bool) -> ScriptedReply:
         return model_list()
     if path == "/key":
         return key_info() if has_key else error(401, "No cookie auth credentials found")
+    if path == "/generation":
+        return json_reply({"data": {"total_cost": 0.00002, "cancelled": True, "provider_name": "Liquid"}})
     model_id = path.removeprefix("/models/").removesuffix("/endpoints")
     card = next((card for card in _served() if card.id == model_id), None)
     return error(404, "Not Found") if card is None else _endpoints(card)

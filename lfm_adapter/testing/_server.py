@@ -65,7 +65,7 @@ class ScriptedOpenRouter:
             assert client.chat("Capital of France?").text == "Paris."
         server.check()
 
-    `GET /models`, its endpoints and `GET /key` are answered from the catalogue, unless a reply was added for the path.
+    `GET /models`, its endpoints, `GET /key` and `GET /generation` are answered, unless a reply was added for the path.
 
     Args:
         *replies: The first replies, see `add`.
