@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
@@ -230,3 +231,28 @@ def test_tools_are_bound_to_every_model_of_with_fallbacks(server: ScriptedOpenRo
     answer = model.bind_tools([get_time]).invoke("What time is it?")
     assert [call["name"] for call in answer.tool_calls] == ["get_time"]
     assert [request.body["tools"][0]["function"]["name"] for request in server.requests] == ["get_time"] * 2
+
+
+@pytest.mark.parametrize("arguments", ["null", "", '""', "{}", '"{}"', " "])
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+@pytest.mark.parametrize("tool_calling", ["native", "prompted"])
+def test_call_without_arguments_is_valid_however_it_is_written(
+    server: ScriptedOpenRouter, tool_calling: Any, way: str, arguments: str
+):
+    text = f'<tool_call>{{"name": "ping", "arguments": {arguments.strip() or "null"}}}</tool_call>'
+    calls = [tool_call("ping", arguments)] if tool_calling == "native" else []
+    spoken = "" if calls else text
+    server.add(stream([spoken], tool_calls=calls) if way == "stream" else completion(spoken, tool_calls=calls))
+    answer = ask(native_chat(server, tool_calling=tool_calling).bind_tools([ping]), way)
+    assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("ping", {})]
+    assert answer.invalid_tool_calls == []
+
+
+@pytest.mark.parametrize("tool_calling", ["native", "prompted"])
+def test_arguments_that_were_encoded_twice_are_read(server: ScriptedOpenRouter, tool_calling: Any):
+    twice = json.dumps(json.dumps({"zone": "UTC"}))
+    text = f'<tool_call>{{"name": "get_time", "arguments": {twice}}}</tool_call>'
+    calls = [tool_call("get_time", twice)] if tool_calling == "native" else []
+    server.add(completion("" if calls else text, tool_calls=calls))
+    answer = native_chat(server, tool_calling=tool_calling).bind_tools([get_time]).invoke("Hi")
+    assert [call["args"] for call in answer.tool_calls] == [{"zone": "UTC"}]
