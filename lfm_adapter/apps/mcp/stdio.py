@@ -135,7 +135,7 @@ def _read_lines(lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventL
 
 def parse(text: bytes) -> JSONRPCMessage | ErrorData:
     """Return the message that a line holds, or why it holds none."""
-    text = repair_json(text.decode("utf-8", "replace").encode())
+    text = repair_json(text)
     try:
         message = jsonrpc_message_adapter.validate_json(text, by_name=False)
     except ValidationError as error:

@@ -5,15 +5,11 @@ UTF-8 has no halves, so that a single one makes a whole message impossible to se
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-__all__ = ["join_halves", "repair_json"]
+from lfm_adapter._openrouter.surrogates import EscapeJoiner, has_halves, joined_halves
 
-# Every escape is matched, so that the backslash of `\\ud83d` (a backslash and letters) is not taken for one.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+__all__ = ["join_halves", "repair_json"]
 
 
 def join_halves(value: Any) -> Any:
@@ -23,18 +19,17 @@ def join_halves(value: Any) -> Any:
     {'a': '😀', 'b': ['cut �']}
     """
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return value if value.isascii() else joined_halves(value)
     if isinstance(value, dict):
         return {join_halves(key): join_halves(item) for key, item in value.items()}
     return [join_halves(item) for item in value] if isinstance(value, list) else value
 
 
-def repair_json(text: bytes) -> bytes:
-    r"""Replace the escapes of single halves in JSON by that of U+FFFD, which is as long.
+def repair_json(data: bytes) -> bytes:
+    r"""Return JSON in which neither escapes of single halves nor bytes that are no UTF-8 are left.
 
     >>> repair_json(rb'["cut \ud83d", "\ud83d\ude00", "C:\\ud83d"]')
     b'["cut \\ufffd", "\\ud83d\\ude00", "C:\\\\ud83d"]'
     """
-    if rb"\ud" not in text and rb"\uD" not in text:
-        return text
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
+    text = data.decode("utf-8", "replace")
+    return (EscapeJoiner().add(text, is_last=True) if has_halves(data) else text).encode()
