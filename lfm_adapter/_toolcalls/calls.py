@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict
+from lfm_adapter._openrouter.tool_calls import as_object
 from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, NAME, NAME_KEYS, XML_CALL
 from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, SPACE, UNREADABLE, after, read_value, write_json
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings
@@ -339,7 +340,7 @@ class _CallForms:
 
     def _add_json(self, given: CallArguments, member: _Member) -> None:
         """Add the arguments in a member, which may also be the text of an object, as in OpenAI's own replies."""
-        written = member.value if isinstance(member.value, str) else member.raw
+        written = as_object(member.value) if isinstance(member.value, str) else member.raw
         if member.raw[:1] == "{":
             given.add_members(self._text, member.place + 1, "}", self._strings)
         elif written.lstrip()[:1] == "{":

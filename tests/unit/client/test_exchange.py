@@ -305,6 +305,21 @@ class TestRepair:
 DRAFT = f"<think>{ROME} Or rather not. {LEAK}</think>"
 
 
+NOTHING = [None, "", "null", "{}", '"{}"', '""', {}]
+
+
+@pytest.mark.parametrize("sent", [*NOTHING, '{"zone": "CET"}', json.dumps('{"zone": "CET"}')])
+def test_arguments_mean_the_same_natively_and_as_text(make, server, way, sent):
+    native = [tool_call("get_time", sent)]
+    server.add(completion(None, tool_calls=native) if way == "plain" else stream([], tool_calls=native))
+    server.add(says(way, f"<tool_call>{json.dumps({'name': 'get_time', 'arguments': sent})}</tool_call>"))
+    meant = {} if sent in NOTHING else {"zone": "CET"}
+    for model in (NATIVE, PROMPTED):
+        reply = ask(make(server, model=model), way, tools=[TIME])
+        assert called(reply) == [("get_time", meant)]
+        assert reply.tool_calls[0].error is None
+
+
 @pytest.mark.parametrize("model", [PROMPTED, NATIVE])
 class TestReasoningInText:
     @pytest.mark.parametrize("draft", [DRAFT, "\n<think>Never closes. " + ROME])
