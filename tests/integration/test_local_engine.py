@@ -101,6 +101,31 @@ def test_crash_of_the_engine_is_a_connection_error_and_the_next_request_is_answe
     assert capfd.readouterr().err == ""
 
 
+def test_engine_that_cannot_start_again_says_why_and_is_tried_again(tmp_path: Path):
+    file = tmp_path / "model.gguf"
+    model = local.demo_model()
+    assert model is not None
+    file.symlink_to(model)
+    server = local.serve(file, context_length=256, parallel=1)
+    with server:
+        file.unlink()
+        engine = engine_of(server)
+        os.kill(engine, signal.SIGKILL)
+        wait_until(lambda: not is_alive(engine))
+        with pytest.raises(errors.APIError, match=r"llama\.cpp cannot serve"):
+            client(server).chat("Hello", max_tokens=4)
+        file.symlink_to(model)
+        wait_until(lambda: answers(client(server)))
+
+
+def answers(server: LFMClient) -> bool:
+    try:
+        return bool(server.chat("Hello", max_tokens=4).text)
+    except errors.APIError:
+        time.sleep(0.2)
+        return False
+
+
 @pytest.mark.parametrize(
     "fields",
     [

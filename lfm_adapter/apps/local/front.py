@@ -6,9 +6,10 @@ import asyncio
 import hmac
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, TCPConnector, web
 
 from lfm_adapter.apps.local.request_check import checked_request
 from lfm_adapter.apps.local.supervisor import EngineProcess
@@ -24,6 +25,8 @@ __all__ = ["Front"]
 
 MAX_BODY_BYTES = 256 * 1024 * 1024  # images
 PARENT_CHECK_S = 1.0
+RESTART_DELAY_S = 5.0  # after a start that failed; meanwhile requests get its error
+DEATH_TIMEOUT_S = 5.0  # from a broken connection to the end of the engine's process, which may write a core dump
 
 # Paths whose answer the front asks for as a stream even where the client wants it whole: llama.cpp notices within 0.1 s
 # that the client of a stream is gone, but that of a whole answer only while no other request makes progress.
@@ -68,6 +71,7 @@ class Front:
             return
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._ready.set_result(first)
+        self._died = asyncio.Event()  # is set when the engine that runs now has died
         timeout = ClientTimeout(total=None, sock_connect=10)
         # A connection for each request: llama.cpp may close an idle one just as it is used again.
         async with ClientSession(connector=TCPConnector(limit=0, force_close=True), timeout=timeout) as self._session:
@@ -88,11 +92,13 @@ class Front:
         while True:
             await asyncio.to_thread(self.engine.wait)
             self._ready = asyncio.get_running_loop().create_future()
+            self._died.set()
+            self._died = asyncio.Event()
             self.engine = EngineProcess(self._config["engine"])
             started = await asyncio.to_thread(self.engine.wait_until_ready)
             self._ready.set_result(started)
             if "error" in started:
-                return
+                await asyncio.sleep(RESTART_DELAY_S)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._api_key and request.path not in {"/health", "/v1/health"} and not self._has_key(request):
@@ -107,23 +113,35 @@ class Front:
         is_whole = body is not None and request.path in STREAMED and not body.get("stream")
         if body is not None and is_whole:
             body = {**body, "stream": True, "stream_options": {"include_usage": True}}
-        started = await asyncio.shield(self._ready)
-        if "error" in started:
-            return _error(503, started["error"], "unavailable_error")
-        url = f"http://127.0.0.1:{started['port']}{request.path_qs}"
-        headers = {"Authorization": f"Bearer {self.engine.key}", "Accept-Encoding": "identity"}
-        try:
-            async with self._session.request(request.method, url, json=body, headers=headers) as response:
-                if response.status == 500:
-                    return _error_of_engine(await response.read())
-                if is_whole and response.status == 200:
-                    return await _whole(response)
-                return await _passed_on(request, response)
-        except ClientError:
-            # The engine died. The client sees what it would see without this process between them.
+        while True:
+            started = await asyncio.shield(self._ready)
+            if "error" in started:
+                return _error(503, started["error"], "unavailable_error")
+            died = self._died
+            try:
+                return await self._answer_of_engine(request, started["port"], body, is_whole=is_whole)
+            except ClientError as error:
+                # Who asks next must find the new engine, not the dead one.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(died.wait(), DEATH_TIMEOUT_S)
+                if isinstance(error, ClientConnectorError) and died.is_set():
+                    continue  # it had died before this request
+            # The client sees what it would see without this process between them.
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=502)  # goes nowhere
+
+    async def _answer_of_engine(
+        self, request: web.Request, port: int, body: dict[str, Any] | None, *, is_whole: bool
+    ) -> web.StreamResponse:
+        url = f"http://127.0.0.1:{port}{request.path_qs}"
+        headers = {"Authorization": f"Bearer {self.engine.key}", "Accept-Encoding": "identity"}
+        async with self._session.request(request.method, url, json=body, headers=headers) as response:
+            if response.status == 500:
+                return _error_of_engine(await response.read())
+            if is_whole and response.status == 200:
+                return await _whole(response)
+            return await _passed_on(request, response)
 
     def _has_key(self, request: web.Request) -> bool:
         sent = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.headers.get("X-Api-Key", "")
