@@ -57,7 +57,10 @@ def completion_args(
     """
     given = call.get("optional_params") or {}
     fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
-    fields |= given.get("extra_body") or {}
+    extra = given.get("extra_body") or {}
+    if not isinstance(extra, dict):
+        raise ConfigurationError(f"`extra_body` must be an object of fields, got {type(extra).__name__}.")
+    fields |= extra
     _translate(fields)
     own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()} | options
     settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)

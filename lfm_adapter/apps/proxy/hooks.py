@@ -20,6 +20,7 @@ from litellm.proxy import proxy_server
 from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.health_endpoints._health_endpoints import health_readiness
 
+from lfm_adapter._json import as_dict
 from lfm_adapter.apps.proxy.keys import Person, key_sha256, read_people
 from lfm_adapter.apps.proxy.spending import Spending
 from lfm_adapter.errors import ConfigurationError
@@ -36,6 +37,12 @@ KEYS_VARIABLE = "LFM_PROXY_KEYS"
 
 # The only paths for people's keys; all others, such as /metrics, /health and /key/generate, take the master key alone.
 _PATHS = ("/chat/completions", "/completions", "/responses", "/messages", "/messages/count_tokens", "/models")
+
+# Parameters of a request by which LiteLLM would ask another provider, or another model than the one that is named.
+_ROUTES = frozenset({
+    "content_policy_fallbacks", "context_window_fallbacks", "custom_llm_provider", "default_fallbacks",
+    "model_group_alias", "router_settings_override",
+})  # fmt: skip
 
 _DAY_S = 24 * 60 * 60
 
@@ -93,18 +100,20 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
         Raises:
             HTTPException: 400 for the former, 403 for the latter, 429 if the sender's budget is spent.
         """
-        if "custom_llm_provider" in data:
-            raise HTTPException(400, "`custom_llm_provider` is not allowed. Choose a model of this Proxy with `model`.")
+        for name in sorted(_ROUTES & data.keys()):
+            raise HTTPException(400, f"`{name}` is not allowed here. Choose a model of this Proxy with `model`.")
         fallbacks = data.get("fallbacks") or []
         if not (isinstance(fallbacks, list) and all(isinstance(name, str) for name in fallbacks)):
             raise HTTPException(400, "`fallbacks` must be a list of this Proxy's models.")
         person = _person(user_api_key_dict.key_alias)
         if person is None:
             return
-        extra = data.get("extra_body") or {}
-        asked = [data.get("model"), extra.get("model"), *fallbacks, *_names(data), *_names(extra)]
+        asked = [data.get("model"), *fallbacks]
+        for fields in (data, as_dict(data.get("extra_body"))):  # OpenRouter has fallbacks of its own
+            models = fields.get("models") or []
+            asked += [fields.get("model"), *(models if isinstance(models, list) else [models])]
         for model in asked:
-            if isinstance(model, str) and not person.may_ask(model):
+            if model is not None and not person.may_ask(str(model)):
                 raise HTTPException(403, f"{person.name} may not ask for `{model}`.")
         budget = person.daily_budget_usd
         if budget is not None and (spent := await self.spending.today(person.name)) >= budget:
@@ -133,12 +142,6 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
             await self.spending.add(name, cost)
             tokens = logged.get("total_tokens") or 0
             logger.info("%s asked %s: %d tokens, US$ %.6f", name, logged.get("model_group"), tokens, cost)
-
-
-def _names(fields: Any) -> list[Any]:
-    """Return OpenRouter's own list of fallbacks."""
-    models = fields.get("models") or []
-    return models if isinstance(models, list) else [models]
 
 
 async def readiness(response: Response) -> Any:

@@ -300,10 +300,20 @@ def _deployment(model: str, url: str) -> dict[str, Any]:
     return {"model_name": "lfm-3-1.7b", "litellm_params": {"model": model, "api_base": url}}
 
 
-def test_another_provider_is_refused_with_the_reason(proxy: Proxy, asked: list):
-    status, text, _ = proxy.ask(model="lfm-3-1.7b", custom_llm_provider="ollama")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"custom_llm_provider": "ollama"},
+        {"fallbacks": [{"model": "ollama/x"}]},
+        {"context_window_fallbacks": [{"lfm-3-1.7b": ["ollama/x"]}]},
+        {"router_settings_override": {"fallbacks": [{"lfm-3-1.7b": ["ollama/x"]}]}},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_other_ways_than_those_of_the_configuration_are_refused_by_name(proxy: Proxy, asked: list, fields: Any):
+    status, text, _ = proxy.ask(model="lfm-3-1.7b", **fields)
     assert status == 400
-    assert "custom_llm_provider" in text
+    assert next(iter(fields)) in text
     assert asked == []
 
 

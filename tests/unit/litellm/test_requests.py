@@ -59,6 +59,13 @@ def test_extra_body_is_merged_and_takes_precedence(openrouter_server):
     assert (body["top_k"], body["metadata"], body["user"]) == (2, {"a": "b"}, "u")
 
 
+def test_extra_body_of_another_form_is_a_bad_request(openrouter_server):
+    error = failure("completion", extra_body="top_k")
+    assert isinstance(error, litellm.BadRequestError)
+    assert "`extra_body` must be an object" in str(error)
+    assert not openrouter_server.requests
+
+
 def test_user_is_sent_only_if_litellm_allows_it(openrouter_server):
     # `user` is not among its parameters for unknown providers: get_supported_openai_params.
     assert "user" not in sent(openrouter_server, user="u")
