@@ -82,7 +82,7 @@ test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .ven
 	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
 # Needs npm with Node 20 or newer, a Chromium, and 10 GB: Open WebUI brings PyTorch.
-test-clients: test-clients-litellm .venv-proxy/ready .npm-clients/ready .venv-open-webui/ready ## Run assistants and chat apps on `lfm gateway`
+test-clients: test-clients-litellm .venv-proxy/ready .venv-pydantic-ai/ready .npm-clients/ready .venv-open-webui/ready ## Run assistants and chat apps on `lfm gateway`
 	$(BIN)/python -m pytest tests/clients/test_gateway_users.py tests/clients/test_chat_apps.py
 
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
@@ -191,7 +191,7 @@ $(VENV)/lint: $(VENV)/test
 	$(call install_in,.venv-llm) --constraint constraints.txt --editable ".[llm]" --group test
 	@touch $@
 
-.venv-aider/ready .venv-agents/ready: .venv-%/ready: pyproject.toml tests/clients/%.txt | .venv-%/bin/python
+.venv-aider/ready .venv-agents/ready .venv-pydantic-ai/ready: .venv-%/ready: pyproject.toml tests/clients/%.txt | .venv-%/bin/python
 	$(call install_in,.venv-$*) --editable ".[litellm]" --requirement tests/clients/$*.txt
 	@touch $@
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter.testing import completion, stream, token_usage
-from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, needs
+from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, PYDANTIC_AI, needs
 from tests.support.prompted_model import PROMPTED
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 240  # some import for 10 s, and this machine may be busy
 
 NOTE = "The word of today is mango."
+WEATHER = "Use get_weather with 'Oslo'."
 
 
 @pytest.fixture
@@ -81,6 +82,38 @@ def test_openai_sdk_calls_a_tool_in_chat_and_responses(run: Callable[..., str], 
     told = json.loads(run(AGENTS / "python", PROGRAMS / "ask_openai.py", "lfm-3b"))
     assert told == {"chat": "The tool says: Rain in Oslo.", "responses": "The tool says: Rain in Oslo."}
     assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE)
+def test_ai_sdk_with_openrouters_provider_calls_a_tool(run: Callable[..., str], asked: list[Any]):
+    told = json.loads(run("node", PROGRAMS / "ask_ai_sdk.mjs", "lfm-3b", WEATHER, NODE_CLIENTS=str(NODE.parents[1])))
+    assert told["whole"] == told["streamed"] == "The tool says: Rain in Oslo."
+    assert told["cost"] > 0
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE)
+def test_librechats_agents_call_a_tool(run: Callable[..., str], asked: list[Any]):
+    said = run("node", PROGRAMS / "ask_librechat.mjs", "lfm-3b", WEATHER, NODE_CLIENTS=str(NODE.parents[1]))
+    assert json.loads(said.splitlines()[-1]) == {"text": "The tool says: Rain in Oslo."}
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(PYDANTIC_AI)
+def test_pydantic_ai_with_its_model_for_openrouter_calls_a_tool(run: Callable[..., str], asked: list[Any]):
+    told = json.loads(run(PYDANTIC_AI / "python", PROGRAMS / "ask_pydantic_ai.py", "liquid/lfm-3b", WEATHER))
+    assert told == {"text": "The tool says: Rain in Oslo."}
+    assert_tools_went_by_prompt(asked)
+
+
+@needs(NODE, PYDANTIC_AI)
+def test_clients_know_a_wrong_key_as_401(run: Callable[..., str]):
+    ai_sdk = ("node", PROGRAMS / "ask_ai_sdk.mjs", "lfm-3b", WEATHER)
+    told = json.loads(run(*ai_sdk, NODE_CLIENTS=str(NODE.parents[1]), OPENAI_API_KEY="a-wrong-key"))
+    assert told["status"] == 401
+    assert "Enter the gateway's key in your app" in told["message"]
+    pydantic_ai = (PYDANTIC_AI / "python", PROGRAMS / "ask_pydantic_ai.py", "liquid/lfm-3b", WEATHER)
+    assert json.loads(run(*pydantic_ai, OPENAI_API_KEY="a-wrong-key")) == {"status": 401}
 
 
 @needs(NODE)

@@ -8,13 +8,26 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["AGENTS", "AIDER", "CHROMIUM", "LFM", "NODE", "OPEN_WEBUI", "PROGRAMS", "ROOT", "needs", "output_of"]
+__all__ = [
+    "AGENTS",
+    "AIDER",
+    "CHROMIUM",
+    "LFM",
+    "NODE",
+    "OPEN_WEBUI",
+    "PROGRAMS",
+    "PYDANTIC_AI",
+    "ROOT",
+    "needs",
+    "output_of",
+]
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "clients" / "programs"
 LFM = ROOT / ".venv-proxy" / "bin" / "lfm"
 AIDER = ROOT / ".venv-aider" / "bin"
 AGENTS = ROOT / ".venv-agents" / "bin"
+PYDANTIC_AI = ROOT / ".venv-pydantic-ai" / "bin"
 NODE = ROOT / ".npm-clients" / "node_modules" / ".bin"
 OPEN_WEBUI = ROOT / ".venv-open-webui" / "bin" / "open-webui"
 CHROMIUM = Path(next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "chromium"))
