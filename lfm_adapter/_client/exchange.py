@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, resolve_model
 from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
-from lfm_adapter._client.telemetry import start_span
 from lfm_adapter.errors import (
     APIError,
     ConfigurationError,
@@ -172,7 +172,10 @@ class Exchange(Lookup):
 
     def __enter__(self) -> None:
         """See `Lookup`."""
-        self._span = start_span(self._settings, self._model, self._fields, stream=self._stream)
+        if "opentelemetry.trace" in sys.modules:  # whoever sets a tracer provider has loaded it
+            from lfm_adapter._client.telemetry import start_span
+
+            self._span = start_span(self._settings, self._model, self._fields, stream=self._stream)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """See `Lookup`."""

@@ -6,10 +6,11 @@ See https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. What these
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from opentelemetry import trace
 
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter._version import __version__
@@ -37,10 +38,8 @@ _USAGE = {
 
 def start_span(settings: Settings, model: str, fields: Mapping[str, Any], *, stream: bool) -> CallSpan | None:
     """Start the span of a call; None if the program records none."""
-    # Whoever sets a tracer provider has loaded this, so that it need not be loaded here.
-    trace = sys.modules.get("opentelemetry.trace")
-    provider = trace.get_tracer_provider() if trace else None
-    if trace is None or provider is None or isinstance(provider, trace.ProxyTracerProvider):
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, trace.ProxyTracerProvider):
         return None
     url = urlsplit(settings.base_url)
     attributes = {
@@ -90,7 +89,6 @@ class CallSpan:
         attributes: JSONDict = {} if answered is None else _reply_attributes(answered)
         if isinstance(error, Exception):
             attributes |= _error_attributes(error)
-            trace = sys.modules["opentelemetry.trace"]
             self._span.set_status(trace.StatusCode.ERROR)  # no text: it may quote the answer
         elif error is not None:  # the stream was closed, or its task cancelled
             attributes["lfm_adapter.is_cancelled"] = True

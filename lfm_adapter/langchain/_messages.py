@@ -37,11 +37,11 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[JSONDict]:
         ConfigurationError: A message, or a part of one, has no such form.
     """
     wires: list[JSONDict] = []
-    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     for message in messages:
         wires += _wire_messages(message)
-        if isinstance(message, AIMessage) and message is not messages[-1]:
+        if isinstance(message, AIMessage) and message.invalid_tool_calls and message is not messages[-1]:
             # Some servers refuse a conversation in which a call has no result.
+            answered = {other.tool_call_id for other in messages if isinstance(other, ToolMessage)}
             wires += [
                 {"role": "tool", "content": call["error"] or "The call is invalid.", "tool_call_id": call["id"]}
                 for call in message.invalid_tool_calls

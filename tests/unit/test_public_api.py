@@ -37,7 +37,7 @@ MODULES = [
     if not module.name.endswith("__main__")
 ]
 # Rooms that need an extra (`pip install lfm-adapter[...]`), and what it brings.
-EXTRAS = {"fastapi", "litellm", "llm", "mcp", "redis", "xllamacpp"}
+EXTRAS = {"fastapi", "litellm", "llm", "mcp", "opentelemetry", "redis", "xllamacpp"}
 
 
 def loaded_by(statement: str) -> set[str]:
