@@ -111,7 +111,7 @@ def test_engine_that_cannot_start_again_says_why_and_is_tried_again(tmp_path: Pa
         file.unlink()
         engine = engine_of(server)
         os.kill(engine, signal.SIGKILL)
-        wait_until(lambda: not is_alive(engine))
+        wait_until(lambda: engine not in children(server._process.pid))
         with pytest.raises(errors.APIError, match=r"llama\.cpp cannot serve"):
             client(server).chat("Hello", max_tokens=4)
         file.symlink_to(model)
