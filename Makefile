@@ -136,7 +136,7 @@ version: $(VENV)/lint ## Print the version
 	@$(BIN)/hatchling version
 
 constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
-	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra litellm --extra mcp --group dev --group docs --universal --upgrade --quiet \
+	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra litellm --extra llm --extra mcp --group dev --group docs --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra proxy --group test --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
