@@ -12,29 +12,25 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter._client.plan import make_plan
-from lfm_adapter._client.request import CompletionRequest, resolve_model
-from lfm_adapter._client.retries import Attempts
+from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, resolve_model
+from lfm_adapter._client.retries import Attempts, Lookup
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import (
     APIError,
-    ConfigurationError,
     ContextWindowExceededError,
     NoEndpointsError,
     OutputValidationError,
 )
-from lfm_adapter.types import ChatParameters, Delta
+from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
-    from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._client.settings import Settings
     from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter.types import JSONDict, Reply
 
-__all__ = ["Exchange", "Lookup", "Messages", "ToolSupport", "tool_support"]
+__all__ = ["Exchange", "Messages", "ToolSupport", "tool_support"]
 
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 
@@ -43,11 +39,6 @@ _NO_TOOLS = re.compile(r"(?i)support[^.]*\btool use")
 
 # These narrow the choice of endpoints, so that a refusal says nothing about the model.
 _NARROWING = frozenset({"models", "provider", "tool_choice"})
-
-_KNOWN = ChatParameters.__annotations__.keys() | {"stream"}
-
-# Servers have parameters of their own: llama.cpp's `reasoning_format` shares 0.875 with `reasoning_effort`.
-_MISSPELLED = 0.88
 
 _REFUSAL_TTL_S = 600.0  # endpoints come and go
 
@@ -63,41 +54,6 @@ class ToolSupport:
 def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # they are the cache's key
     """Return what the clients of this process share about a model of a server; `cache_clear()` forgets it all."""
     return ToolSupport()
-
-
-class Lookup:
-    """One question to the API, and the attempts that it takes.
-
-    Attributes:
-        attempts: The attempts of the current request.
-        result: The JSON object of the response, once it is there.
-    """
-
-    def __init__(self, request: ApiRequest) -> None:
-        self.attempts = Attempts(request)
-        self.result: Any = None
-
-    def on_delta(self, delta: Delta) -> Sequence[Delta]:
-        """Take a delta of the response, and return those to pass on now."""
-        return (delta,)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Take the end of the call, whatever ended it."""
-
-    def on_response(self, result: Any) -> Sequence[Delta]:
-        """Take what the whole response holds, and return the deltas that are still missing."""
-        self.result = result
-        return ()
-
-    def on_error(self, error: APIError) -> float | None:
-        """Return the seconds to wait before the next attempt; None if a new request replaces the one that failed.
-
-        Raises:
-            APIError: The error, if it is final.
-        """
-        return self.attempts.retry_delay(error)
 
 
 class Exchange(Lookup):
@@ -126,8 +82,7 @@ class Exchange(Lookup):
         stream: bool,
     ) -> None:
         fields = dict(parameters)
-        if not fields.keys() <= _KNOWN:
-            _refuse_misspelled(fields.keys() - _KNOWN)
+        refuse_misspelled(fields.keys())
         if not PER_CALL.isdisjoint(fields):
             settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
         if "extra_body" in fields:
@@ -364,14 +319,3 @@ def _sum(first: JSONDict, second: JSONDict) -> JSONDict:
         elif not isinstance(one, bool) and isinstance(one, int | float) and isinstance(other, int | float):
             total[name] = one + other
     return total
-
-
-def _refuse_misspelled(names: Iterable[str]) -> None:
-    from difflib import get_close_matches  # on use: it takes 3 ms to load
-
-    for name in names:
-        if near := get_close_matches(name, _KNOWN, n=1, cutoff=_MISSPELLED):
-            raise ConfigurationError(
-                f"Unknown parameter `{name}`. Did you mean `{near[0]}`? If the server knows a field of this name, pass "
-                "it in `extra_body`."
-            )

@@ -16,18 +16,31 @@ from lfm_adapter._openrouter.request import body_of, encode, headers_of
 from lfm_adapter._openrouter.response import BodyReader, ReplyReader
 from lfm_adapter.catalog import apply_context_limit, compute_cost, get
 from lfm_adapter.errors import ConfigurationError, RetiredModelWarning
-from lfm_adapter.types import HTTPRequest
+from lfm_adapter.types import ChatParameters, HTTPRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from decimal import Decimal
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import ModelCard, Reply
 
-__all__ = ["ApiRequest", "CompletionRequest", "endpoints_request", "generation_request", "resolve_model"]
+__all__ = [
+    "ApiRequest",
+    "CompletionRequest",
+    "endpoints_request",
+    "generation_request",
+    "refuse_misspelled",
+    "resolve_model",
+]
 
 logger = logging.getLogger("lfm_adapter")
+
+_KNOWN = ChatParameters.__annotations__.keys() | {"stream"}
+
+# Servers have parameters of their own: llama.cpp's `reasoning_format` shares 0.875 with `reasoning_effort`.
+_MISSPELLED = 0.88
 
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
@@ -219,3 +232,21 @@ def _may_be_shortened(fields: Mapping[str, Any]) -> bool:
         for plugin in dicts(fields.get("plugins"))
     )
     return bool(is_compressed or fields.get("transforms") or fields.get("models"))
+
+
+def refuse_misspelled(names: AbstractSet[str]) -> None:
+    """Refuse parameters of a call that nobody knows and that are nearly called as a known one.
+
+    Raises:
+        ConfigurationError: Names the parameter that was probably meant.
+    """
+    if names <= _KNOWN:
+        return
+    from difflib import get_close_matches  # on use: it takes 3 ms to load
+
+    for name in names - _KNOWN:
+        if near := get_close_matches(name, _KNOWN, n=1, cutoff=_MISSPELLED):
+            raise ConfigurationError(
+                f"Unknown parameter `{name}`. Did you mean `{near[0]}`? If the server knows a field of this name, pass "
+                "it in `extra_body`."
+            )

@@ -6,19 +6,19 @@ import logging
 import math
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.errors import APIError, APITimeoutError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lfm_adapter._client.metering import CallMeter
     from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._openrouter.response import BodyReader
-    from lfm_adapter.types import HTTPRequest
+    from lfm_adapter.types import Delta, HTTPRequest
 
-__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "Attempts", "retry_delay"]
+__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "Attempts", "Lookup", "retry_delay"]
 
 DRAIN_S = 0.1
 """Seconds to wait for the bytes behind a stream's end, so that its connection can be reused."""
@@ -148,3 +148,38 @@ class Attempts:
         if self._event_deadline <= now:
             return f"No event with data came for {self._settings.stream_chunk_timeout:g} s (`stream_chunk_timeout`)."
         return ""
+
+
+class Lookup:
+    """One question to the API, and the attempts that it takes.
+
+    Attributes:
+        attempts: The attempts of the current request.
+        result: The JSON object of the response, once it is there.
+    """
+
+    def __init__(self, request: ApiRequest) -> None:
+        self.attempts = Attempts(request)
+        self.result: Any = None
+
+    def on_delta(self, delta: Delta) -> Sequence[Delta]:
+        """Take a delta of the response, and return those to pass on now."""
+        return (delta,)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Take the end of the call, whatever ended it."""
+
+    def on_response(self, result: Any) -> Sequence[Delta]:
+        """Take what the whole response holds, and return the deltas that are still missing."""
+        self.result = result
+        return ()
+
+    def on_error(self, error: APIError) -> float | None:
+        """Return the seconds to wait before the next attempt; None if a new request replaces the one that failed.
+
+        Raises:
+            APIError: The error, if it is final.
+        """
+        return self.attempts.retry_delay(error)

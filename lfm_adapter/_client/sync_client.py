@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
+from lfm_adapter._client.base import BaseClient
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
-from lfm_adapter._client.exchange import Exchange, Lookup, Messages
+from lfm_adapter._client.exchange import Exchange, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
-from lfm_adapter._client.retries import DRAIN_S
-from lfm_adapter._client.settings import BaseClient
+from lfm_adapter._client.retries import DRAIN_S, Lookup
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.urllib3 import Urllib3Transport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError

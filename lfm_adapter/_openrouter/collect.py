@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_number, as_str, dicts
 from lfm_adapter._openrouter.error_text import error_elsewhere
+from lfm_adapter._openrouter.pieces import DictPieces, ReasoningPieces
 from lfm_adapter._openrouter.thinking import ThinkingSplitter, split_thinking
 from lfm_adapter._openrouter.tool_calls import ToolCallPieces
 from lfm_adapter.types import Choice, Delta, Reply
@@ -17,7 +18,7 @@ from lfm_adapter.types import Choice, Delta, Reply
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Collector", "DictPieces", "ReasoningPieces"]
+__all__ = ["Collector"]
 
 _FIELDS = {"id", "model", "provider", "created", "system_fingerprint", "service_tier"}
 _NOT_EXTRA = {"choices", "usage", "error", "object", "user_id"}
@@ -27,6 +28,7 @@ _MESSAGE_FIELDS = {
 }  # fmt: skip
 _PLAIN = {"content", "role"}
 _TEXT_TYPES = {"text", "output_text", None}  # None for a type that is left out, or is none
+_BEFORE_THINKING = "< \t\r\n"
 _CUT_OFF = {"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "error"}
 
 
@@ -129,16 +131,16 @@ class _ChoiceCollector:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
-        self._details = ReasoningPieces()
+        self._details: ReasoningPieces | None = None
         self._calls: ToolCallPieces | None = None
-        self._audio = DictPieces(("data", "transcript"))
+        self._audio: DictPieces | None = None
 
     @property
     def has_content(self) -> bool:
         choice = self.choice
         return bool(
-            self._text or self._reasoning or self._refusal or self._calls or self._details.blocks
-            or self._audio.fields or choice.logprobs or choice.annotations or choice.images or choice.parts
+            self._text or self._reasoning or self._refusal or self._calls or self._details
+            or self._audio or choice.logprobs or choice.annotations or choice.images or choice.parts
         )  # fmt: skip
 
     def add(self, data: JSONDict, generation_id: str | None) -> Delta | None:
@@ -201,6 +203,8 @@ class _ChoiceCollector:
             self._may_think = False
             if "think>" in delta.text:
                 delta.reasoning, delta.text = split_thinking(delta.text, is_separate=bool(_native_reasoning(message)))
+        elif self._thinking is None and delta.text[0] not in _BEFORE_THINKING:
+            self._may_think = False
         else:
             self._thinking = self._thinking or ThinkingSplitter()
             delta.reasoning, delta.text = self._thinking.add(delta.text)
@@ -225,8 +229,10 @@ class _ChoiceCollector:
     def _add_rest(self, message: JSONDict, delta: Delta, generation_id: str | None, *, whole: bool) -> None:
         finished = bool(self.choice.finish_reason)
         details = list(dicts(message.get("reasoning_details")))
-        self._details.add(details, whole=whole)
-        delta.reasoning_details = details
+        if details:
+            self._details = self._details or ReasoningPieces()
+            self._details.add(details, whole=whole)
+            delta.reasoning_details = details
         reasoning = _native_reasoning(message)
         if reasoning:
             delta.reasoning += reasoning
@@ -242,7 +248,9 @@ class _ChoiceCollector:
             items = list(dicts(message.get(name)))
             if items and not (finished and known[-len(items) :] == items):
                 known.extend(items)
-        self._audio.add(as_dict(message.get("audio")))
+        if audio := as_dict(message.get("audio")):
+            self._audio = self._audio or DictPieces(("data", "transcript"))
+            self._audio.add(audio)
         extra = {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS and value is not None}
         self.choice.extra.update(extra)
 
@@ -259,10 +267,10 @@ class _ChoiceCollector:
         choice = self.choice
         choice.text = "".join(self._text)
         choice.reasoning = "".join(self._reasoning)
-        choice.reasoning_details = [block.joined() for block in self._details.blocks]
+        choice.reasoning_details = [block.joined() for block in self._details.blocks] if self._details else []
         choice.tool_calls = self._calls.joined() if self._calls else []
         choice.refusal = "".join(self._refusal) or None
-        choice.audio = self._audio.joined() or None
+        choice.audio = self._audio.joined() if self._audio else None
         return choice
 
 
@@ -274,52 +282,3 @@ def _native_reasoning(message: JSONDict) -> str:
         or as_str(message.get("reasoning_content"))
         or "".join(text for detail in details for key in ("text", "summary") if (text := as_str(detail.get(key))))
     )
-
-
-class DictPieces:
-    """Joins a dict that arrives in pieces: strings of the keys in `joined_keys` are joined, other values replaced."""
-
-    def __init__(self, joined_keys: tuple[str, ...]) -> None:
-        self._joined_keys = joined_keys
-        self.fields: JSONDict = {}
-        self._texts: dict[str, list[str]] = {}
-
-    def add(self, piece: JSONDict) -> None:
-        """Add the next piece."""
-        for key, value in piece.items():
-            if key in self._joined_keys and isinstance(value, str):
-                self._texts.setdefault(key, []).append(value)
-                self.fields.setdefault(key, "")
-            elif value is not None or key not in self.fields:
-                self.fields[key] = value
-
-    def joined(self) -> JSONDict:
-        """Return the whole dict."""
-        return {**self.fields, **{key: "".join(texts) for key, texts in self._texts.items()}}
-
-
-class ReasoningPieces:
-    """Joins reasoning blocks, so that they can be sent back as if they had not been streamed.
-
-    Pieces of one block share `type`, `index` and `id`, if given; a signature comes with the last. A block without an
-    index is whole. Unknown types are kept.
-    https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
-    """
-
-    def __init__(self) -> None:
-        self.blocks: list[DictPieces] = []
-        self._by_place: dict[tuple[int, str], DictPieces] = {}
-
-    def add(self, pieces: list[JSONDict], *, whole: bool) -> None:
-        """Add the `reasoning_details` of one event: `whole` blocks, or pieces of some."""
-        for piece in pieces:
-            index, kind = piece.get("index"), piece.get("type")
-            place = (index, kind) if isinstance(index, int) and isinstance(kind, str) and not whole else None
-            block = self._by_place.get(place) if place else None
-            known_id, new_id = block and block.fields.get("id"), piece.get("id")
-            if block is None or (known_id and new_id and known_id != new_id):
-                block = DictPieces(("text", "summary", "data"))
-                self.blocks.append(block)
-                if place:
-                    self._by_place[place] = block
-            block.add(piece)

@@ -101,7 +101,7 @@ class BodyReader:
         body = b"".join(self._body)
         if not 200 <= self._status < 300:
             raise from_body(self._status, self._headers, body, self._context)
-        data = parse_whole(body)
+        data = parse_whole(body) if b"\\u" in body else parse(body)
         if isinstance(data, dict):
             return data
         problem = "not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually .../v1)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lfm_adapter._openrouter.collect import DictPieces, ReasoningPieces
+from lfm_adapter._openrouter.pieces import DictPieces, ReasoningPieces
 
 
 def text(words: str | None, index: Any = 0, **more: Any) -> dict[str, Any]:
