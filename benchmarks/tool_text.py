@@ -60,6 +60,10 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "quotes in a call": lambda size: f"{START}[run(text='{repeated(chr(39), size)}",
     "quotes in a list": lambda size: f"{START}[run(items=['{repeated(chr(39), size)}",
     "quotes and commas in a call": lambda size: f"{START}[run(text='{repeated(chr(39) + ', a', size)}",
+    "quotes that are not escaped in calls": lambda size: repeated(f"{START}[run(text='a 'b', items=['c 'd", size),
+    "quotes that are not escaped in JSON": lambda size: repeated(
+        '<tool_call>{"name": "run", "arguments": {"text": "a "b", "items": "c', size
+    ),
     "backslashes in a call": lambda size: f"{START}[run(text='{repeated(chr(92), size)}",
     "beginnings of JSON": lambda size: repeated('{"name": "', size),
     "beginnings of JSON on lines": lambda size: repeated('{"name": "\n', size),

@@ -35,6 +35,7 @@ _MAX_SPACE = 100
 _MAX_READINGS = 8
 _READ_CHARS_FREE = 200_000
 _READ_CHARS_A_CHAR = 2
+_BROKEN_CHARS = 4  # what a character of a broken frame counts, since all its readings are weighed
 
 
 class CallReader:
@@ -217,8 +218,11 @@ class CallReader:
         return True
 
     def _parts(self, frame: Frame, end: int, *, is_answer_end: bool) -> list[FramePart]:
-        self._read_chars += end - frame.start
-        return read_frame(self._text[frame.start : end], frame.prefix, self.tools, is_answer_end=is_answer_end)
+        text = self._text[frame.start : end]
+        parts = read_frame(text, frame.prefix, self.tools, is_answer_end=is_answer_end)
+        is_clean = all(part.error is None and not part.open for part in parts)
+        self._read_chars += len(text) * (1 if is_clean else _BROKEN_CHARS)
+        return parts
 
     def _may_read(self, place: int, chars: int = 0) -> bool:
         """Tell whether to read more, `place` characters into the answer."""

@@ -135,7 +135,8 @@ _CONSTANTS = {"true": "true", "True": "true", "false": "false", "False": "false"
 _ANSWER_CONSTANTS = _CONSTANTS | {"undefined": "null", "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
 _WORD = re.compile(r"[\w$-]+")
 _CURLY = re.compile("“([^“”\n]*)”")
-_WORDS = re.compile(r"""[\w$-][^\s,{}\[\]()"':]*(?:[^\S\n]+[^\s,{}\[\]()"':]+(?!\s*:))*""")
+_LETTER = r"""(?:[^\s,{}\[\]()"':]|(?<=\w)'(?=\w))"""
+_WORDS = re.compile(rf"[\w$-]{_LETTER}*(?:[^\S\n]+{_LETTER}+(?!\s*:))*")
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,64})|(?P<whole>[0-9][0-9_]*)?(?P<fraction>\.[0-9]*)?"
     r"(?P<exponent>[eE][+-]?[0-9]+)?)(?![\w$.+-])"

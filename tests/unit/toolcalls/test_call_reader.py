@@ -227,6 +227,9 @@ def test_call_of_an_unknown_tool_is_text_when_its_frame_closes():
         '```\n{"name": "ping", "arguments": {"a": "\n',
         '{"name": "ping", "arguments": {"\n',
         '{"arguments": {',
+        "<|tool_call_start|>[run(code='a 'b', command='c, 'd",
+        '<tool_call>{"name": "run", "arguments": {"code": "a "b", "command": "c", "d',
+        "run(code='",
     ],
 )
 def test_frames_that_do_not_close_are_not_read_without_end(frame: str):

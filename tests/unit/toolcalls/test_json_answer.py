@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -139,6 +140,7 @@ BY_SCHEMA: dict[str, tuple[Any, str, Any]] = {
     "three quotes": (NOTE, '{"text": """a "b" c""", "stars": 1}', {"text": 'a "b" c', "stars": 1}),
     "a quote doubled": (NOTE, '{"text": ""a", "stars": 1}', {"text": "a", "stars": 1}),
     "words without quotes": (NOTE, "{text: one word more, kind: praise}", {"text": "one word more", "kind": "praise"}),
+    "an apostrophe in words": (NOTE, "{text: don't stop, kind: praise}", {"text": "don't stop", "kind": "praise"}),
     "grouped digits": (NOTE, '{"text": "a", "stars": 1_250, "tags": []}', {"text": "a", "stars": 1250, "tags": []}),
     "digits grouped by commas": (NOTE, '{"text": "a", "stars": 1,250.5}', {"text": "a", "stars": 1250.5}),
     "hexadecimal digits": (NOTE, '{"text": "a", "stars": 0x1f}', {"text": "a", "stars": 31}),
@@ -272,3 +274,13 @@ def test_root_is_what_the_schema_says():
 def test_arguments_alone_are_those_that_fit_the_tool(text: str, arguments: Any):
     found = read_arguments(text, NOTE)
     assert (json.loads(found) if found else None) == arguments
+
+
+@pytest.mark.parametrize(
+    "part", ['"', '", "', '", "text": "', '{"text": "a "b" c" d"} ', '[["a "b" c",', "{'text': 'it's, 'x' ", "[", "{"]
+)
+def test_answers_whose_quotes_never_match_are_not_read_without_end(part: str):
+    text = '{"text": "' + part * (300_000 // len(part))
+    start = time.process_time()
+    read_json(text, schema=NOTE)
+    assert time.process_time() - start < 5
