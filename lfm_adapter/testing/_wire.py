@@ -123,7 +123,7 @@ def stream(
     reasoning: Sequence[str] = (),
     tool_calls: Sequence[Object] = (),
     refusal: Sequence[str] = (),
-    usage: Object = USAGE,
+    usage: Object | None = USAGE,
     finish_reason: str | None = None,
     native_finish_reason: str | None = None,
     comments: int = 1,
@@ -153,13 +153,15 @@ def stream(
     reason = finish_reason or ("tool_calls" if tool_calls else "stop")
     finish: dict[str, Any] = {"finish_reason": reason, "native_finish_reason": native_finish_reason}
     empty = {"content": "", "role": "assistant"}
+    finished = chunk(empty, **finish)
     last = {
-        "A": [chunk(empty, **finish), chunk(empty, usage=usage)],
-        "B": [chunk(empty, **finish), chunk(None, usage=usage)],
-        "C": [chunk(empty, **finish), chunk(empty, **finish, service_tier=None, usage=usage)],
-        "usage_in_finish": [chunk(empty, **finish, usage=usage)],
+        "A": [finished, chunk(empty, usage=usage)],
+        "B": [finished, chunk(None, usage=usage)],
+        "C": [finished, chunk(empty, **finish, service_tier=None, usage=usage)],
+        "usage_in_finish": [finished | {"usage": usage}],
     }
-    items = [item | top_level for item in (*map(chunk, deltas), *last[ending])]
+    ended = [finished] if usage is None else last[ending]
+    items = [item | top_level for item in (*map(chunk, deltas), *ended)]
     return events(*[COMMENT] * comments, *items, done=done, headers=headers)
 
 

@@ -188,6 +188,12 @@ def test_stream_ends_in_each_of_the_four_ways(ending, finishes, choices_beside_u
     assert last[-1]["usage"] == token_usage()
 
 
+@pytest.mark.parametrize("ending", ["A", "B", "C", "usage_in_finish"])
+def test_stream_without_usage_ends_with_its_finish_reason(ending):
+    last = data_of(stream("Hi.", ending=ending, usage=None).body)[1:]
+    assert [(event["choices"][0]["finish_reason"], "usage" in event) for event in last] == [("stop", False)]
+
+
 def test_reply_carries_reasoning_tool_calls_usage_and_cost(server):
     calls = [tool_call("weather", {"city": "Zürich"}), tool_call("now", {}, call_id="call_2")]
     facts = {"reasoning": "Hm.", "tool_calls": calls, "usage": token_usage(7, 3, cost=2e-07)}
