@@ -39,6 +39,7 @@ KEY = "sk-a-key-for-benchmarks-only"
 CLIENTS = (1, 8, 32)
 BURSTS = (1, 8)
 LIVE_STREAMS = 500
+CALLS_ON_PAGE = 100_000
 START_TIMEOUT_S = 120
 RESULTS = Path(__file__).with_name("GATEWAY.md")
 PORTKEY = (
@@ -301,6 +302,36 @@ async def live(target: Target, streams: int) -> tuple[float, float]:
     return statistics.median(lags), lags[int(len(lags) * 0.99)]
 
 
+def page_s(calls: int) -> float:
+    """Return the seconds that it takes to put together our gateway's page of so many calls."""
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.apps.gateway.access import Access
+    from lfm_adapter.apps.gateway.call import Gateway
+    from lfm_adapter.apps.gateway.models import CatalogModels
+    from lfm_adapter.apps.gateway.page_facts import page_facts
+    from lfm_adapter.ledger import CallRecord, Ledger
+
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "ledger.db")
+        now = time.time()
+        facts: Any = {"source": "gateway", "model": "liquid/lfm-3-1.7b", "prompt_tokens": 900, "completion_tokens": 90}
+        for number in range(calls):
+            ago = 20.0 * (calls - number)
+            ledger.record(
+                CallRecord(time=now - ago, app=f"app {number % 30}", first_token_s=0.2, duration_s=2, **facts)
+            )
+            if number % 10_000 == 0:
+                assert ledger.flush(60)
+        assert ledger.flush(60)
+        gateway = Gateway(
+            settings=Settings.from_env(api_key=KEY), models=CatalogModels(), access=Access(KEY, ""), default_model="",
+            ledger=ledger,
+        )  # fmt: skip
+        began = time.monotonic()
+        page_facts(gateway, 30)
+        return time.monotonic() - began
+
+
 def rss_mib(process: subprocess.Popen[bytes] | None) -> float | None:
     """Return the MiB of memory of a process, where the system tells."""
     status = Path(f"/proc/{process.pid}/statm") if process else None
@@ -319,6 +350,8 @@ def measure(name: str, server: str, *, quick: bool) -> Figures:
                 rate(target, clients, 1 if quick else 8)
             )
         figures["loaded_mib"] = rss_mib(target.process)
+    if name == "lfm gateway" and importlib.util.find_spec("leather"):
+        figures["page_s"] = page_s(CALLS_ON_PAGE)
     with SUBJECTS[name](f"{server}/stream/{EVENTS}/v1") as target:
         for clients in BURSTS:
             figures[f"first_{clients}"] = asyncio.run(first_token(target, clients, 5 if quick else 30))
@@ -342,6 +375,7 @@ ROWS = {
     **{f"First token, {count} clients in bursts of {EVENTS}, ms": (f"first_{count}", "{:.1f}") for count in BURSTS},
     f"Lag of {LIVE_STREAMS} streams of {TOKENS_PER_S} tokens a second, p50, ms": ("live_p50", "{:.1f}"),
     "The same, p99, ms": ("live_p99", "{:.0f}"),
+    f"Its page of {CALLS_ON_PAGE:,} calls, s": ("page_s", "{:.1f}"),
 }
 
 

@@ -9,19 +9,19 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from lfm_adapter.errors import BudgetExceededError, RateLimitError
+from lfm_adapter.errors import BudgetExceededError, ConfigurationError, RateLimitError
 from lfm_adapter.ledger import _queries
 from lfm_adapter.ledger._budget import PICO, Reservation, to_pico
 from lfm_adapter.ledger._database import connect, insert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lfm_adapter.ledger._budget import Budget
@@ -106,21 +106,28 @@ class LedgerFile:
 
     def usage(self, by: Sequence[str], since: float) -> list[UsageRow]:
         """See `Ledger.usage`."""
-        self.flush(FLUSH_TIMEOUT_S)
-        with closing(connect(self._path, timeout=WRITE_TIMEOUT_S)) as connection:
+        with self._reading() as connection:
             return _queries.usage(connection, by, since)
 
     def model_stats(self, since: float) -> list[ModelStats]:
         """See `Ledger.model_stats`."""
-        self.flush(FLUSH_TIMEOUT_S)
-        with closing(connect(self._path, timeout=WRITE_TIMEOUT_S)) as connection:
+        with self._reading() as connection:
             return _queries.model_stats(connection, since)
 
     def calls(self, limit: int, since: float) -> list[CallRecord]:
         """See `Ledger.calls`."""
-        self.flush(FLUSH_TIMEOUT_S)
-        with closing(connect(self._path, timeout=WRITE_TIMEOUT_S)) as connection:
+        with self._reading() as connection:
             return _queries.calls(connection, limit, since)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for queries, once all that this process recorded is written."""
+        self.flush(FLUSH_TIMEOUT_S)
+        try:
+            with closing(connect(self._path, timeout=WRITE_TIMEOUT_S)) as connection:
+                yield connection
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"The ledger {self._path} cannot be read: {error}.") from error
 
     def reserve(self, budgets: Sequence[Budget], usd: Decimal | None, model: str) -> Reservation:
         """See `Ledger.reserve`."""

@@ -8,14 +8,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lfm_adapter.ledger import CallRecord, Ledger, ledger_from_env
+from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import Budget, CallRecord, Ledger, ledger_from_env
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,9 +115,7 @@ def test_locked_file_delays_rows_and_fails_nothing(ledger: Ledger):
     assert ledger.flush()
     with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        began = time.monotonic()
         ledger.record(record())
-        assert time.monotonic() - began < 0.1
         assert not ledger.flush(0.2)
         other.execute("COMMIT")
     assert ledger.usage([])[0].calls == 2
@@ -131,12 +129,11 @@ def test_unwritable_place_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptur
     assert "cannot be written" in caplog.text
 
 
-def test_recording_takes_microseconds(ledger: Ledger):
-    calls = [record() for _ in range(2000)]
-    began = time.perf_counter()
-    for call in calls:
-        ledger.record(call)
-    assert (time.perf_counter() - began) / len(calls) < 500e-6  # some 5 µs; a busy machine takes longer
+def test_damaged_file_is_told_to_who_asks(ledger: Ledger):
+    ledger.path.write_text("This is no database, however long it may be. " * 30)
+    with pytest.raises(ConfigurationError, match="cannot be read: file is not a database"):
+        ledger.usage()
+    assert ledger.spent(Budget(1)) == 0
 
 
 def test_can_be_pickled(ledger: Ledger):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -261,9 +260,7 @@ def test_hang_up_ends_the_request_upstream(
         openrouter.wait_for_requests(1)
         if begun:
             assert connection.recv(1)
-    began = time.monotonic()
     assert openrouter.requests[0].abandoned.wait(5)
-    assert time.monotonic() - began < 2
 
 
 class TestAttribution:
