@@ -82,7 +82,8 @@ class Collector:
         if usage and isinstance(usage, dict):
             self.usage = usage
         choices = chunk.get("choices")
-        self.error = chunk.get("error") or (None if choices else error_elsewhere(chunk))
+        error = chunk.get("error") or (None if choices else error_elsewhere(chunk))
+        self.error = chunk if error is True else error
         deltas: list[Delta] = []
         for position, choice in enumerate(dicts(choices)):
             index = choice.get("index")

@@ -118,7 +118,7 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, context: Req
             model=context.model,
         )
     body = mask(body, context.key)
-    parsed = parse_whole(body)
+    parsed = parse_whole(body.removeprefix(b"data:").strip())  # some send an error as the event of a stream
     data = as_dict(parsed)
     error: object = describe_body(body, status) if parsed is None else parsed
     if data:

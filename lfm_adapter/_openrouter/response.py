@@ -139,7 +139,6 @@ class ReplyReader(BodyReader):
         self._max_event_bytes = max_event_bytes
         self._decoder: EventDecoder | None = None
         self._head = b""  # the first bytes behind white space, which OpenRouter sends until there is a reply
-        self._halves = HalfJoiner()
         self._is_ended = self._is_odd_error = False
         self._error_events = 0
         if 200 <= status < 300 and headers.get("content-type", "").lower().startswith("text/event-stream"):
@@ -191,6 +190,7 @@ class ReplyReader(BodyReader):
 
     def _begin_stream(self) -> None:
         self._decoder = EventDecoder(max_event_bytes=self._max_event_bytes)
+        self._halves = HalfJoiner()
         self.events = 0
 
     def _read_body(self) -> list[Delta]:

@@ -169,6 +169,9 @@ BODIES: dict[str, tuple[int, Any, type[errors.APIError], int, str | None, str]] 
         422, {"detail": [{"loc": ["body"], "msg": "field required", "input": {"messages": "my secret"}}]},
         errors.BadRequestError, 422, None, "field required",
     ),
+    "an event of a stream": (
+        429, b'data: {"error": {"code": 429, "message": "Slow"}}\n\n', errors.RateLimitError, 429, None, "Slow",
+    ),
     "FastAPI's text": (404, {"detail": "Not Found"}, errors.NotFoundError, 404, None, "Not Found"),
     "a framework's word and message": (
         400, {"statusCode": 400, "error": "Bad Request", "message": "stop must be a list"},

@@ -473,6 +473,7 @@ ELSEWHERE: list[tuple[dict[str, Any], type[errors.APIError], int | None, str]] =
     ({"msg": "Who are you?", "code": 401, "success": False}, errors.AuthenticationError, 401, "Who are you?"),
     ({"success": False, "errors": [{"code": 7000, "message": "No route"}]}, errors.ServerError, None, "No route"),
     ({"error_msg": "Broken", "error_code": 500}, errors.ServerError, 500, "Broken"),
+    ({"error": True, "message": "Bad seed", "code": 400}, errors.BadRequestError, 400, "Bad seed"),
     ({"title": "Forbidden", "status": 403}, errors.PermissionDeniedError, 403, "Forbidden"),
     ({"object": "error", "message": "maximum context length is 4096 tokens"}, errors.ContextWindowExceededError, 400,
      "4096"),
