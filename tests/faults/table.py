@@ -201,7 +201,6 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         connection("bad status line", errors.APIConnectionError),
         connection("invalid Content-Length", errors.APIConnectionError),
         connection("two Content-Lengths", errors.APIConnectionError),
-        connection("stream: malformed chunk", errors.StreamInterruptedError, FRAMING + "#section-7.1", **HALF),
         connection("body shorter than Content-Length", errors.StreamInterruptedError, **BEGUN, **PLAIN),
     ),
 }  # fmt: skip
