@@ -414,6 +414,11 @@ class _Reader:
 
 def read_value(text: str, place: int, ends: str, strings: Strings) -> LooseValue:
     """Read a value of a call, up to the end of the text or one of `ends` outside of quotes and brackets."""
+    if text[place : place + 1] in ("'", '"'):  # most arguments are a string alone
+        found = read_string(text, place, strings)
+        behind = after(SPACE, text, found.end)
+        if found.is_closed and (behind == len(text) or text[behind] in ends):
+            return LooseValue(f'"{found.json}"', behind)
     # What is strict JSON anyway is read in C.
     if not strings.ends and text[place : place + 1] in ("[", "{"):
         try:

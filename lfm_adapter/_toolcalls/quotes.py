@@ -113,6 +113,8 @@ class _Node(NamedTuple):
     stack: tuple[_Open, ...]
     cost: float
     ends: tuple[Any, ...] | None  # the strings before: (first quote, last quote, those before)
+    kind: str = "["  # of the bracket around it
+    sign: str = ""  # before the string that begins here
 
 
 def find_strings(
@@ -217,7 +219,8 @@ class _Search:
                 is_apostrophe = text[place - 1 : place].isalnum() and text[place + 1 : place + 2].isalnum()
                 is_apostrophe = is_apostrophe and not _PREFIX.search(text, max(0, place - 30), place)
                 if not is_apostrophe and (stack or char != "`"):
-                    return _Node(place, tuple(stack), cost, node.ends)
+                    kind = stack[-1].kind if stack else "["
+                    return _Node(place, tuple(stack), cost, node.ends, kind, self._sign_before(place))
             else:
                 cost += self._close(stack, char, place)
                 if not stack and not self._call_keys:
@@ -243,21 +246,19 @@ class _Search:
             return _JUNK
         return 0.0 if behind["name"] is None or self._call_keys(behind["name"]) else 2.0
 
-    def _site(self, node: _Node) -> tuple[str, str]:
-        """Return where a string is: the kind of the bracket around it, and the sign before it."""
-        place = node.place
+    def _sign_before(self, place: int) -> str:
+        """Return the sign before a string, and before its prefix."""
         sign = self._text[place - 1 : place]
         if sign.isspace() or sign.isalpha():
             before = self._text[max(0, place - 110) : place].rstrip()
             prefix = _PREFIX.search(before)
             sign = prefix[1][-1] if prefix else before[-1:]
-        kind = node.stack[-1].kind if node.stack else "["
-        return kind, sign
+        return sign
 
     def _certain(self, node: _Node) -> _Node | None:
         """Return the node behind a key, a string in three quotes, or one that must end at its first quote."""
         text, place = self._text, node.place
-        kind, sign = self._site(node)
+        kind, sign = node.kind, node.sign
         if kind in ("a", "{") and sign not in (":", "="):
             key = _KEY.match(text, place)
             if key and (key["sign"] or kind == "{"):  # in an object the colon may be missing
@@ -271,15 +272,14 @@ class _Search:
     def _at_first_quote(self, node: _Node) -> _Node | None:
         """Return the node behind a string that ends at the next quote, if it can end there."""
         end = after(_TO_QUOTE[self._text[node.place]], self._text, node.place + 1)
-        _, sign = self._site(node)
         is_sent = end < self._strict_until
-        if end == len(self._text) or not (is_sent or (sign in _BEFORE_STRING and self._follow(node, end))):
+        if end == len(self._text) or not (is_sent or (node.sign in _BEFORE_STRING and self._follow(node, end))):
             return None
         return _Node(end + 1, node.stack, node.cost, node.ends)
 
     def _follow(self, node: _Node, end: int) -> tuple[float, float] | None:
         """Return what speaks against it that a string ends at `end`, and against that it goes on; None if it cannot."""
-        kind, sign = self._site(node)
+        kind, sign = node.kind, node.sign
         if kind == "[" or sign not in (":", "="):
             return self._follow_item(node, end)
         keys = node.stack[-1].keys
@@ -326,7 +326,7 @@ class _Search:
         if certain := self._certain(node):
             yield certain
             return
-        cost = node.cost if self._site(node)[1] in _BEFORE_STRING else node.cost + 2.0
+        cost = node.cost if node.sign in _BEFORE_STRING else node.cost + 2.0
         quotation = _Quotation(text, place)
         is_found = False
         for match in _SPECIAL[text[place]].finditer(text, place + 1):
