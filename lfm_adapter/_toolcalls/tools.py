@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from lfm_adapter._toolcalls.schema import Coercion, keys_of, schema_error
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from lfm_adapter._toolcalls.schema import WorkBudget
     from lfm_adapter.types import JSONDict
@@ -60,6 +61,11 @@ class Tools:
         Raises:
             ConfigurationError: A function has no name or another's, or its `parameters` are not an object's schema.
         """
+        if not isinstance(tools, list | tuple) or not all(isinstance(tool, Mapping) for tool in tools):
+            shown = repr(tools)[:80]
+            raise ConfigurationError(
+                f'`tools` must be a list of objects such as {{"type": "function", …}}, got {shown}.'
+            )
         definitions: dict[str, JSONDict] = {}
         server_tools = []
         for tool in tools:

@@ -31,6 +31,11 @@ def checked(value: Any, schema: Any, **more: Any) -> tuple[Any, str | None]:
 
 
 class TestOf:
+    @pytest.mark.parametrize("tools", ["weather", {"type": "function"}, ["weather"], [None]])
+    def test_refuses_what_is_no_list_of_tools(self, tools):
+        with pytest.raises(ConfigurationError, match="`tools` must be a list of objects"):
+            Tools.from_openai(tools)
+
     def test_takes_openai_form(self):
         schema = {"type": "object", "properties": {"x": {"type": "string"}}}
         tools = Tools.from_openai([tool("f", schema, description="Do it.", strict=True), tool("g")])
