@@ -10,7 +10,19 @@ from typing import assert_type
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, catalog, errors
+from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types import AsyncStream, ChatParameters, Delta, Reply, Stream
+
+
+def ledgers_and_budgets() -> None:
+    ledger = Ledger("calls.db")
+    budget = Budget("0.50", per="day", rpm=60, name="agents", ledger=ledger)
+    ChatLFM(ledger=ledger, budget=budget)
+    LFMClient(ledger=ledger, budget=budget)
+    AsyncLFMClient(budget=1)  # type: ignore[arg-type]  # an amount alone does not tell its period
+    Budget(1, per="week")  # type: ignore[arg-type]
+    assert_type(ledger.spent(budget), Decimal)
+    assert_type(ledger.usage(["day"])[0].cost, Decimal)
 
 
 def chat_model() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,7 +174,10 @@ def _introduce(base_url: str, access: Access, models: list[str], model: str, tok
     typer.echo(f"Base URL  {base_url}")
     typer.echo(f"Key       {key}")
     typer.echo(f"Models    {', '.join(models)}")
-    typer.echo(f"Page      {base_url.removesuffix('v1')}?token={token} (your use and its cost; this link works once)")
+    if find_spec("jinja2") and find_spec("leather"):
+        typer.echo(
+            f"Page      {base_url.removesuffix('v1')}?token={token} (your use and its cost; this link works once)"
+        )
     # LiteLLM, and so aider, reads OPENAI_API_BASE.
     typer.echo(f"Shell     export OPENAI_BASE_URL={base_url} OPENAI_API_BASE={base_url} OPENAI_API_KEY={key}")
     typer.echo("\nIn that shell, or in the settings of the program:")

@@ -136,7 +136,7 @@ def _chart(tokens: Mapping[str, int], dates: Sequence[str], name: str) -> Any:
     chart = leather.Chart()
     chart.add_y_axis(tick_formatter=lambda value, *_: _short(int(value)))
     chart.add_columns([(date[8:], tokens.get(date, 0)) for date in dates])
-    svg = chart.to_svg(width=width, height=height)
+    svg: Any = chart.to_svg(width=width, height=height)  # a string, as no file is given
     label = escape(f"Tokens of {name} a day, {dates[0]} to {dates[-1]}: {sum(tokens.values()):,} in all")
     head = f'<svg class="chart" role="img" aria-label="{label}" viewBox="20 25 {width - 30} {height - 45}"'
     return Markup(svg.replace(f'<svg width="{width}" height="{height}"', head, 1))  # noqa: S704 # made of numbers and dates
