@@ -41,11 +41,22 @@ def test_strict_lists_come_out_byte_for_byte(value: Any, how: dict[str, Any]):
     assert read_json(text, root="[") == text
 
 
-@given(LOOSE | st.builds("{{{}".format, LOOSE), st.lists(st.integers(0)), st.booleans(), st.sampled_from("{["))
-def test_json_is_the_same_in_any_cut_of_the_answer(text: str, places: list[int], cut_off: bool, root: str):
-    reader = JSONReader(root)
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "array"}}}
+
+
+@given(
+    LOOSE | st.builds("{{{}".format, LOOSE),
+    st.lists(st.integers(0)),
+    st.booleans(),
+    st.sampled_from([("{", None), ("[", None), ("{", SCHEMA)]),
+)
+def test_json_is_the_same_in_any_cut_of_the_answer(text: str, places: list[int], cut_off: bool, wanted: Any):
+    root, schema = wanted
+    reader = JSONReader(root, schema)
     pieces = [reader.feed(piece) for piece in cut(text, places)]
-    assert "".join(pieces) + reader.close(cut_off=cut_off) == (read_json(text, root=root, cut_off=cut_off) or "")
+    assert "".join(pieces) + reader.close(cut_off=cut_off) == (
+        read_json(text, root=root, cut_off=cut_off, schema=schema) or ""
+    )
 
 
 @given(LOOSE)

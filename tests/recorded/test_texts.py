@@ -12,6 +12,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from lfm_adapter import ChatLFM, LFMClient
 from lfm_adapter.testing import ScriptedOpenRouter, completion
@@ -40,8 +41,10 @@ def calls_in(row: dict[str, Any], server: ScriptedOpenRouter) -> str:
 
 
 def object_in(row: dict[str, Any], server: ScriptedOpenRouter) -> str:
-    model = ChatLFM(model="liquid/lfm-3b", base_url=server.base_url, api_key="test-key", max_output_retries=0)
-    result = model.with_structured_output(row["schema"], include_raw=True).invoke("Hi")
+    model = ChatLFM(
+        model="liquid/lfm-3b", base_url=server.base_url, api_key=SecretStr("test-key"), max_output_retries=0
+    )
+    result: Any = model.with_structured_output(row["schema"], include_raw=True).invoke("Hi")
     found = result["parsed"]
     wanted = [row["expected_object"], *row["expected_also"]] if "expected_object" in row else [None]
     if isinstance(found, dict):
