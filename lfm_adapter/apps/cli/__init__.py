@@ -28,16 +28,31 @@ app = typer.Typer(
     help="Chat with Liquid AI's LFM models and connect programs to them, through OpenRouter or on your machine.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # boxes leave the text a third of the width
     pretty_exceptions_enable=False,
 )
-for _command in (chat, models, local, gateway, usage, mcp, proxy_config, doctor, config):
-    app.command()(_command)
-app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
-app.add_typer(keys, name="keys")
-app.add_typer(log, name="log")
+_SUMMARIES = {
+    chat: "Ask a model, or begin a conversation.",
+    models: "List the models with their limits and prices.",
+    local: "Serve a model on this machine.",
+    gateway: "Serve OpenAI's and Anthropic's APIs on this machine.",
+    usage: "Show tokens and costs of the calls so far.",
+    mcp: "Serve tools to coding assistants, over MCP.",
+    proxy_config: "Write a configuration for LiteLLM's Proxy.",
+    doctor: "Check installation, key and model.",
+    config: "Show or change settings of this command.",
+}
+for _command, _summary in _SUMMARIES.items():
+    app.command(short_help=_summary)(_command)
+app.command(
+    short_help="Run a program with Liquid's models in LiteLLM.",
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
+)(run)
+app.add_typer(keys, name="keys", short_help="Keep the key for OpenRouter.")
+app.add_typer(log, name="log", short_help="List, show, search and delete kept conversations.")
 
 
-@app.command("help")
+@app.command("help", short_help="Show the help of a command.")
 def show_help(
     context: typer.Context, command: Annotated[list[str] | None, typer.Argument(help="The command.")] = None
 ) -> None:
