@@ -119,19 +119,19 @@ class _DeadlineHTTPConnection(HTTPConnection):
             connected.result(timeout_s)
         finally:
             connected.cancel()
+            del connected  # it holds the exception, whose frames would hold it
         self.sock = self.deadline_socket = DeadlineSocket(self.sock, deadline)
         self._is_new = True
         _opened.add(self)
 
     def _connect(self, connected: Future[None]) -> None:
         try:
-            super().connect()
-        except BaseException as error:  # noqa: BLE001 # `connect` raises it
-            failure: BaseException | None = error
-        else:
-            failure = None
-        try:
-            connected.set_result(None) if failure is None else connected.set_exception(failure)
+            try:
+                super().connect()
+            except BaseException as error:  # noqa: BLE001 # `connect` raises it
+                connected.set_exception(error)
+            else:
+                connected.set_result(None)
         except InvalidStateError:  # too late
             self.close()
 
