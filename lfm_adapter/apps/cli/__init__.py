@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from lfm_adapter.apps.cli.proxy_config import proxy_config
 from lfm_adapter.apps.cli.run import run
 from lfm_adapter.apps.cli.usage import usage
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -31,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # boxes leave the text a third of the width
     pretty_exceptions_enable=False,
 )
-_SUMMARIES = {
+_SUMMARIES: dict[Callable[..., None], str] = {
     chat: "Ask a model, or begin a conversation.",
     models: "List the models with their limits and prices.",
     local: "Serve a model on this machine.",
