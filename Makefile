@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-thorough cover test-litellm test-llm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
-.PHONY: picture screenshots docs docs-serve test-docs test-oldest test-newest sdist version
+.PHONY: screenshots docs docs-serve test-docs test-oldest test-newest sdist version
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
@@ -91,9 +91,6 @@ check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of i
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-
-picture: $(VENV)/demo ## Draw the picture of a terminal in README
-	$(BIN)/python -m tests.support.terminal_picture
 
 screenshots: $(VENV)/test ## Draw the pictures of the command in docs (needs tmux)
 	$(BIN)/python -m tests.support.screenshots

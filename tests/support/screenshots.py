@@ -1,7 +1,7 @@
 """Pictures of the command in a terminal, for the docs. `make screenshots` draws them.
 
-It runs in tmux, against a scripted OpenRouter. Nothing in them is made up but the answers: the screen is what tmux
-holds.
+It runs in tmux, and the pictures show the screen that tmux holds. A scripted OpenRouter answers, except in "local", where
+the demo model on this machine does.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ SCENES = {
         ("What is water?", "tokens/s"),
         ("/usage", "1 answer"),
         ("/help", "Ctrl-D"),
+    ],
+    "local": [
+        ("lfm chat --local Explain in one sentence what water is", "no cost"),
+        ("lfm models --kind chat", "lfm-40b "),
     ],
     "models": [("lfm models", "lfm-40b "), ("lfm models lfm-3c", "Did you mean")],
     "doctor": [("lfm doctor", "model:")],
