@@ -1,7 +1,7 @@
 """Pictures of the command in a terminal, for the docs. `make screenshots` draws them.
 
-It runs in tmux, and the pictures show the screen that tmux holds. A scripted OpenRouter answers, except in "local", where
-the demo model on this machine does.
+It runs in tmux, and the pictures show the screen that tmux holds. A scripted OpenRouter answers, but in "local"
+the demo model on this machine.
 """
 
 from __future__ import annotations
