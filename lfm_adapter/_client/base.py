@@ -48,7 +48,7 @@ class BaseClient(ClientOptions, Generic[T]):
 
     def __setattr__(self, name: str, value: object) -> None:
         if "_settings" in self.__dict__:
-            raise FrozenInstanceError(f"A client cannot be changed: use `dataclasses.replace(client, {name}=...)`.")
+            raise FrozenInstanceError(f"A client is immutable. Use `dataclasses.replace(client, {name}=...)`.")
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:

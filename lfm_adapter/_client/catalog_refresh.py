@@ -22,7 +22,7 @@ def liquid_models(listing: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str
     liquid = {model["id"]: model for model in listing if str(model.get("id")).startswith("liquid/")}
     if not liquid:
         raise ResponseError(
-            "The list of models has no Liquid model, so it is probably not OpenRouter's. Check `base_url`."
+            "The list of models contains no Liquid model, so the server is probably not OpenRouter. Check `base_url`."
         )
     return liquid
 

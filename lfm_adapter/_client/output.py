@@ -96,13 +96,13 @@ class OutputReader:
         if plan.requires_call and not any(call.name in plan.native_parameters or not plan.is_native for call in calls):
             in_text = self._choices[index].unknown_tools if index in self._choices else []
             unknown = [*in_text, *(call.name for call in calls)]
-            text = f"`{unknown[0]}` was called, which is none of the tools" if unknown else "no tool was called"
+            text = f"`{unknown[0]}` was called, which is not one of the tools" if unknown else "no tool was called"
             return OutputIssue(text, in_calls=True)
         if calls and all(call.error for call in calls):
             text = f"the call of `{calls[0].name}` is wrong: {calls[0].error}"
             return OutputIssue(text, in_calls=True, is_fatal=plan.requires_call)
         if plan.single_call and len(calls) > 1:
-            return OutputIssue(f"{len(calls)} tools were called, where one at most may be", in_calls=True)
+            return OutputIssue(f"{len(calls)} tools were called, but at most one is allowed", in_calls=True)
         if plan.response_format is not None and not calls:
             problem = self._choices[index].json_problem or schema_problem(choice.text, plan.response_format)
             return None if problem is None else OutputIssue(problem)

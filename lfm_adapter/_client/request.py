@@ -142,7 +142,7 @@ class CompletionRequest(ApiRequest):
         self._stream = stream
         fields = dict(parameters)
         if fields.get("stream") and not stream:
-            raise ConfigurationError("`chat` returns a whole reply. Call `stream` to read it while it is written.")
+            raise ConfigurationError("`chat` does not stream. Use the method `stream` instead.")
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
         self._limits = apply_context_limit(
@@ -162,7 +162,7 @@ class CompletionRequest(ApiRequest):
         self._is_single = fields.get("n") in (None, 1)
         models = fields.get("models")
         if isinstance(models, list | tuple) and len(models) > 3:  # https://github.com/coder/xum/issues/2963
-            raise ConfigurationError(f"OpenRouter takes at most 3 fallback models, got {len(models)}.")
+            raise ConfigurationError(f"OpenRouter accepts at most 3 fallback models, got {len(models)}.")
         if stream:
             fields["stream"] = True
             if not settings.is_openrouter:

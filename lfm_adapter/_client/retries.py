@@ -146,7 +146,7 @@ class Attempts:
         if self._deadline <= now:
             return f"The call took longer than {self._settings.total_timeout:g} s (`total_timeout`)."
         if self._event_deadline <= now:
-            return f"No event with data came for {self._settings.stream_chunk_timeout:g} s (`stream_chunk_timeout`)."
+            return f"No event with data arrived for {self._settings.stream_chunk_timeout:g} s (`stream_chunk_timeout`)."
         return ""
 
 

@@ -45,7 +45,7 @@ class Attribution:
     def __post_init__(self) -> None:
         # MAX_CATEGORIES_PER_REQUEST and the length limit: https://openrouter.ai/docs/app-attribution
         if len(self.categories) > 2:
-            raise ConfigurationError(f"OpenRouter takes at most 2 app categories, got {self.categories!r}.")
+            raise ConfigurationError(f"OpenRouter accepts at most 2 app categories, got {self.categories!r}.")
         for category in self.categories:
             if len(category) > 30 or not _CATEGORY.fullmatch(category):
                 raise ConfigurationError(
@@ -104,7 +104,7 @@ def headers_of(
     key = (key or "").strip()
     if key:
         if not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigurationError("The API key contains characters that no key has. Check what was pasted.")
+            raise ConfigurationError("The API key contains invalid characters. Check that it was copied correctly.")
         headers["Authorization"] = f"Bearer {key}"
     headers |= attribution.headers()
     if more:
@@ -143,11 +143,11 @@ def encode(body: Mapping[str, Any]) -> bytes:
         return _to_json(body).encode()
     except UnicodeEncodeError as error:
         raise ConfigurationError(
-            "The request has text with an unpaired surrogate, which is not valid Unicode. "
+            "The request contains text with an unpaired surrogate, which is not valid Unicode. "
             'Clean it with text.encode("utf-8", "replace").decode().'
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The request cannot be written as JSON: {error}.") from error
+        raise ConfigurationError(f"The request cannot be encoded as JSON: {error}.") from error
 
 
 def _check_headers(headers: Mapping[str, Any]) -> None:
@@ -156,5 +156,5 @@ def _check_headers(headers: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"Invalid header name: {name!r}.")
         if not isinstance(value, str) or _CONTROL.search(value):
             raise ConfigurationError(
-                f"The header {name!r} must be a string without line breaks, control characters and lone surrogates."
+                f"The header {name!r} must be a string without line breaks, control characters or lone surrogates."
             )

@@ -130,7 +130,7 @@ def _read_members(text: str, place: int, closer: str, strings: Strings) -> _Memb
             if is_in_string:
                 return _Members(members, place, "string", CUT_OFF)
             if text[place : place + 1] not in ("", ",", closer):
-                error = f"the value of `{key}` is followed by no comma"
+                error = f"the value of `{key}` is not followed by a comma"
     rest = read_value(text, place, closer, strings)
     end = rest.end + text.startswith(closer, rest.end)
     return _Members(members, end, "string" if rest.is_in_string else "", error, text[place : rest.end].rstrip())
@@ -240,7 +240,7 @@ class CallArguments:
         if not self._is_broken:
             self._written.append("}" if self.values else "{}")
             if self.are_wrapped():
-                self.error = self.error or f"{', '.join(map('`{}`'.format, self.values))} is none of its arguments"
+                self.error = self.error or f"{', '.join(map('`{}`'.format, self.values))} is not one of its arguments"
             if not (self.error or self.open):
                 self.error = self._tools.problem(self.name, self.values, self._budget)
         return FramePart(self.name, "".join(self._written), end, True, self.error, self.open)

@@ -143,7 +143,7 @@ class Tools:
 def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
     name = function.get("name")
     if not isinstance(name, str) or not name:
-        raise ConfigurationError('A tool has no name. Its form is {"type": "function", "function": {"name": "…", …}}.')
+        raise ConfigurationError('A tool has no name. Use {"type": "function", "function": {"name": "…", …}}.')
     parameters = function.get("parameters")
     parameters = {"type": "object", "properties": {}} if parameters is None else parameters
     if not isinstance(parameters, dict):

@@ -64,7 +64,7 @@ def _direct(url: str) -> ProxyConfig:
         raise ConfigurationError("The URL is invalid. Write `base_url` like 'https://openrouter.ai/api/v1'.")
     parts = urlsplit(url)
     if "@" in parts.netloc:
-        raise ConfigurationError("The URL holds a user name. Remove it from `base_url` and pass `api_key` instead.")
+        raise ConfigurationError("The URL contains a user name. Remove it from `base_url` and pass `api_key` instead.")
     return ProxyConfig(parts.netloc, tls=parts.scheme == "https")
 
 

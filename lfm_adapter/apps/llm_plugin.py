@@ -75,7 +75,7 @@ class _Liquid:
 
             key = stored_key()
         if not key:
-            raise llm.NeedsKeyException("There is no key. Run `llm keys set lfm`, or set OPENROUTER_API_KEY.")
+            raise llm.NeedsKeyException("No API key is set. Run `llm keys set lfm`, or set OPENROUTER_API_KEY.")
         return key
 
 
@@ -159,7 +159,7 @@ def _wire_messages(message: Any) -> Iterator[JSONDict]:
         elif isinstance(part, TextPart):
             texts.append(part.text)
         elif isinstance(part, AttachmentPart):
-            raise llm.ModelError("Liquid's models on OpenRouter take no attachments.")
+            raise llm.ModelError("Liquid's models on OpenRouter do not accept attachments.")
     if message.role != "tool" and (texts or calls):
         wire: JSONDict = {"role": message.role, "content": "".join(texts)}
         yield wire | {"tool_calls": calls} if calls else wire
@@ -184,7 +184,9 @@ def _finished(reply: Reply, response: Any, *, is_streamed: bool) -> Iterator[Str
         except ValueError:
             arguments = None
         if call.error or not isinstance(arguments, dict):
-            raise llm.ModelError(f"The call of `{call.name}` is wrong: {call.error or 'its arguments are no object'}.")
+            raise llm.ModelError(
+                f"The call of `{call.name}` is invalid: {call.error or 'its arguments are not an object'}."
+            )
         response.add_tool_call(llm.ToolCall(name=call.name, arguments=arguments, tool_call_id=call.id))
     usage = dict(reply.usage or {})
     details = {

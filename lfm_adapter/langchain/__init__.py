@@ -20,5 +20,7 @@ def register() -> None:
 
     providers = getattr(base, "_BUILTIN_PROVIDERS", None)
     if not isinstance(providers, dict):
-        raise ConfigurationError("`langchain` takes no further providers in this release: pass it a `ChatLFM`.")
+        raise ConfigurationError(
+            "This release of `langchain` does not support further providers. Pass a `ChatLFM` instead of a name."
+        )
     providers["lfm"] = ("lfm_adapter", "ChatLFM", lambda cls, **arguments: cls(**arguments))

@@ -191,7 +191,7 @@ def _audio(block: JSONDict) -> JSONDict:
     else:
         mime_type, data = block.get("mime_type") or "audio/wav", _base64(block)
     if not data:
-        raise ConfigurationError("OpenRouter takes audio as base64 only. Put the data into the block's `base64`.")
+        raise ConfigurationError("OpenRouter accepts audio only as base64. Put the data into the block's `base64`.")
     kind = mime_type.partition("/")[2]
     return {"data": data, "format": _AUDIO_FORMATS.get(kind, kind)}
 

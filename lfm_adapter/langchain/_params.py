@@ -74,7 +74,7 @@ def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> d
             before = named.get(name)
             if value is not None and before not in (None, value):
                 other = next(alias for alias, ours in ALIASES.items() if ours == name and alias in arguments)
-                raise ConfigurationError(f"`{name}` is given twice, once as `{other}`.")
+                raise ConfigurationError(f"`{name}` is passed twice, once as `{other}`. Pass one of them.")
             if value is not None or (before is None and name not in _FROM_ENVIRONMENT):
                 named[name] = value
         elif name in ChatRequest.__annotations__ and name not in FROM_CALLS:

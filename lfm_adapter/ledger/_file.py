@@ -136,8 +136,8 @@ class LedgerFile:
             for budget in budgets:
                 if budget.limit is not None and not budget.allow_unknown_price:
                     raise BudgetExceededError(
-                        f"There is a budget, and the price of `{model}` is unknown, so nothing was sent. Ask a model "
-                        "with a known price.",
+                        f"The price of `{model}` is unknown, so its cost cannot be checked against the budget. "
+                        "Nothing was sent. Ask a model with a known price.",
                         model=model,
                     )
         amount = 0 if usd is None else to_pico(usd)
@@ -176,7 +176,7 @@ class LedgerFile:
                     ).fetchone()
                     if found[0] >= budget.rpm:
                         raise RateLimitError(
-                            f"The limit of {budget.rpm} requests a minute is reached.",
+                            f"The limit of {budget.rpm} requests per minute is reached.",
                             model=model,
                             retry_after=max(0.1, found[1] - since),
                             code="rate_limit_exceeded",
@@ -236,7 +236,7 @@ class _Transaction:
 
 def _exceeded(budget: Budget, amount: int, left: int, now: float, model: str) -> BudgetExceededError:
     ends = budget.ends(now)
-    until = f" It begins anew at {ends:%Y-%m-%d %H:%M} UTC." if ends else ""
+    until = f" It resets at {ends:%Y-%m-%d %H:%M} UTC." if ends else ""
     period = {"day": " a day", "month": " a month", "total": ""}[budget.per]
     return BudgetExceededError(
         f"The budget of US$ {budget.usd}{period} has US$ {_shown(left)} left, and asking `{model}` could cost up to "

@@ -44,7 +44,7 @@ def usage(connection: sqlite3.Connection, by: Sequence[str], since: float) -> li
     """See `Ledger.usage`."""
     unknown = [name for name in by if name not in GROUPS]
     if unknown:
-        raise ConfigurationError(f"`by` must be of {', '.join(map(repr, GROUPS))}; got {unknown[0]!r}.")
+        raise ConfigurationError(f"`by` must contain only {', '.join(map(repr, GROUPS))}; got {unknown[0]!r}.")
     keys = [GROUPS[name] for name in by]
     grouped = f"GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
     rows = connection.execute(

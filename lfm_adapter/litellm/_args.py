@@ -59,7 +59,7 @@ def completion_args(
     fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
     extra = given.get("extra_body") or {}
     if not isinstance(extra, dict):
-        raise ConfigurationError(f"`extra_body` must be an object of fields, got {type(extra).__name__}.")
+        raise ConfigurationError(f"`extra_body` must be a dict, got {type(extra).__name__}.")
     fields |= extra
     _translate(fields)
     own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()} | options
@@ -70,7 +70,7 @@ def completion_args(
             "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
         )
     if stream and (fields.get("n") or 1) > 1:
-        raise ConfigurationError("LiteLLM streams only one answer. Leave `n` out, or do not stream.")
+        raise ConfigurationError("LiteLLM streams only one answer. Use `n=1`, or do not stream.")
     drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
     card = settings.card(settings.resolve_model(settings.model))
     return settings, to_messages(call["messages"]), _supported(fields, card, drop=drop)

@@ -121,14 +121,14 @@ class ScriptedOpenRouter:
             asked = (f"{one.method} {one.path} {one.content[:500].decode(errors='replace')}" for one in self.unexpected)
             raise AssertionError("The script has no reply for:\n" + "\n".join(asked))
         if self.unplayed:
-            raise AssertionError(f"{self.unplayed} scripted replies were not asked for.")
+            raise AssertionError(f"{self.unplayed} scripted replies were not requested.")
 
     def wait_for_requests(self, count: int, timeout: float = 10) -> None:
         """Wait until `count` requests have come in, for `timeout` seconds at most."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.requests) >= count, timeout)
         if not came:
-            raise AssertionError(f"Only {len(self.requests)} of {count} requests came.")
+            raise AssertionError(f"Only {len(self.requests)} of {count} requests arrived.")
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)

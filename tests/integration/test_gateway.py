@@ -134,6 +134,6 @@ def test_without_a_key_a_model_on_this_machine_answers_to_every_name(tmp_path: P
             max_tokens=8,
         )
         assert reply.usage.prompt_tokens < 100
-        assert "There is no key" in gateway.noted
+        assert "No API key is set" in gateway.noted
         assert gateway.end(signal.SIGINT) == 0
         assert gateway.noted.endswith("Stopped.\n")

@@ -351,7 +351,7 @@ FOREIGN = _cases(
         {
             "text": '<tool_call>{"name": "run", "arguments": {"arguments": {"command": "a"}}}</tool_call>',
             "calls": (run(),),
-            "errors": {0: "`arguments` is none of its arguments"},
+            "errors": {0: "`arguments` is not one of its arguments"},
         },
     ),
     ("a comment behind the calls", lfm2("[ping()]  # now", calls=(("ping", {}),), left="# now")),

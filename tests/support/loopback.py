@@ -116,7 +116,7 @@ class Loopback:
             thread.join(PATIENCE_S)
 
     def wait_for_requests(self, number: int) -> None:
-        """Wait until so many requests came."""
+        """Wait until so many requests arrived."""
         deadline = time.monotonic() + PATIENCE_S
         while len(self.requests) < number:
             assert time.monotonic() < deadline, f"only {len(self.requests)} of {number} requests came"

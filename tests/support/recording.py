@@ -106,7 +106,7 @@ def recording_service(request: pytest.FixtureRequest) -> Iterator[Service]:
         responder = script.kwargs.get("responder")
         with ScriptedOpenRouter(*script.args, default=responder) as server, _carried_to(server.base_url):
             yield replayed_service
-            assert server.unplayed == 0, f"{server.unplayed} scripted replies were not asked for"
+            assert server.unplayed == 0, f"{server.unplayed} scripted replies were not requested"
 
 
 @contextmanager

@@ -373,7 +373,7 @@ def test_a_recorded_reply_that_is_not_asked_for_is_an_error(inner):
     ("source", "mode", "message"),
     [
         (INNER_TEST.format(asks=2), "new_episodes", "*recorded as a whole: use --record-mode=rewrite*"),
-        (INNER_TEST.format(asks=1), "rewrite", "*1 scripted replies were not asked for*"),
+        (INNER_TEST.format(asks=1), "rewrite", "*1 scripted replies were not requested*"),
         ("import pytest\n@pytest.mark.vcr\ndef test_a(service): pass", "once", "*Nothing can answer*test_a*"),
         ("def test_a(service): pass", "once", "*fixture is for tests that are marked `vcr`*"),
     ],

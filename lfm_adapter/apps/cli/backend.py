@@ -65,10 +65,10 @@ DEMO_MAX_TOKENS = 512
 
 _SET_KEY = "create a key at https://openrouter.ai/settings/keys and run `lfm keys set`, or set OPENROUTER_API_KEY"
 
-NO_KEY = f"There is no key. To use Liquid's models, {_SET_KEY}. `--local` uses a small demo model instead."
+NO_KEY = f"No API key is set. To use Liquid's models, {_SET_KEY}. `--local` uses a small demo model instead."
 
 _DEMO_ANSWERS = (
-    "There is no key, so {model} answers, on this machine. It is small, often wrong, and not an LFM. "
+    "No API key is set, so {model} on this machine answers. It is small, often wrong, and not an LFM. "
     f"To use Liquid's models, {_SET_KEY}."
 )
 _NO_MODEL = f"No model is available. To use Liquid's models, {_SET_KEY}. {{reason}}"

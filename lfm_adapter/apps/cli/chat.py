@@ -99,7 +99,7 @@ def chat(
         store = _store(is_needed=go_on)
         kept = next(iter(store.find(limit=1)), None) if store is not None and go_on else None
         if go_on and kept is None:
-            raise ConfigurationError("There is no conversation to go on with: none has been kept.")
+            raise ConfigurationError("There is no conversation to continue, because none has been kept.")
         conversation = Conversation(
             client,
             system,
@@ -126,8 +126,8 @@ def _store(*, is_needed: bool) -> ConversationStore | None:
     if ledger_from_env(default=True) is None or not keeps_conversations():
         if is_needed:
             raise ConfigurationError(
-                "Conversations are not kept. `lfm config keep-conversations on` keeps them from now on, unless "
-                "LFM_LEDGER is 0."
+                "Conversations are not kept. To keep them, run `lfm config keep-conversations on`, and unset "
+                "LFM_LEDGER if it is 0."
             )
         return None
     from lfm_adapter.apps.cli.store import ConversationStore

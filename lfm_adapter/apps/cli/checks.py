@@ -155,7 +155,7 @@ def _server_and_key(client: LFMClient) -> Iterator[CheckResult]:
         yield CheckResult("skip", "key: not checked, because there is no connection")
         return
     except NotFoundError:
-        key = CheckResult("skip", "key: not checked, because only OpenRouter has an address for that")
+        key = CheckResult("skip", "key: not checked, because only OpenRouter can check keys")
     except APIError as error:
         key = CheckResult("fail", f"key: {error}")
     yield CheckResult("ok", f"{client._settings.base_url} responds")
@@ -173,7 +173,7 @@ def _server_without_key(client: LFMClient) -> Iterator[CheckResult]:
         yield CheckResult("ok", f"{client._settings.base_url} responds")
     if client._settings.is_openrouter:
         yield CheckResult(
-            "fail", "key: there is none. Create one at https://openrouter.ai/settings/keys, and run `lfm keys set`"
+            "fail", "key: not set. Create one at https://openrouter.ai/settings/keys, and run `lfm keys set`"
         )
     else:
         yield CheckResult("skip", "key: not set; this server may not need one")

@@ -37,7 +37,7 @@ def config(
         return
     name = name.lower()
     if name not in SETTINGS:
-        raise ConfigurationError(f"There is no setting {name!r}. There are {' and '.join(SETTINGS)}.")
+        raise ConfigurationError(f"Unknown setting: {name!r}. The settings are {' and '.join(SETTINGS)}.")
     if value is None and not unset:
         typer.echo(_shown(settings.get(name)))
         return
@@ -61,10 +61,10 @@ def use_configured_model() -> None:
 def _checked(name: str, value: str) -> bool | str:
     if name == MODEL:
         if not value.isprintable() or '"' in value or "\\" in value or not value.strip():
-            raise ConfigurationError(f"{value!r} is no name of a model.")
+            raise ConfigurationError(f"Invalid model name: {value!r}.")
         return value.strip()
     if value.lower() not in _SWITCH:
-        raise ConfigurationError(f"`{name}` is on or off, got {value!r}.")
+        raise ConfigurationError(f"`{name}` must be 'on' or 'off', got {value!r}.")
     return _SWITCH[value.lower()]
 
 

@@ -140,7 +140,7 @@ class Commands(TyperGroup):
             return super().resolve_command(ctx, [known[name], *args[1:]])
         near = get_close_matches(name, known, n=1)
         hint = f"Did you mean `lfm {near[0]}`?" if near else "`lfm --help` lists the commands."
-        raise typer.BadParameter(f"There is no command {args[0]!r}. {hint}")
+        raise typer.BadParameter(f"Unknown command: {args[0]!r}. {hint}")
 
 
 def _give_up_stdout() -> None:

@@ -114,7 +114,7 @@ class Conversation:
         try:
             self._number = self._store.save(self._number, model, self.messages())
         except ConfigurationError as error:
-            note(f"The conversation is not kept: {error}", style="yellow")
+            note(f"The conversation could not be kept: {error}", style="yellow")
 
     def retry(self) -> None:
         """Ask the last question again, and forget its answer."""

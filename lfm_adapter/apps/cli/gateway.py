@@ -130,7 +130,7 @@ def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | t
         value, place = stored_key(lambda text: note(text, style="yellow")), f"it is stored in {key_file()}"
     else:
         value = checked_key(key, "`--key` (or LFM_GATEWAY_KEY)")
-        place = "it was set with `--key` or LFM_GATEWAY_KEY"
+        place = "it was set by `--key` or LFM_GATEWAY_KEY"
     return Access(value, f"`lfm gateway` prints it when it starts, and {place}", is_open, frozenset(origins))
 
 
@@ -175,9 +175,7 @@ def _introduce(base_url: str, access: Access, models: list[str], model: str, tok
     typer.echo(f"Key       {key}")
     typer.echo(f"Models    {', '.join(models)}")
     if find_spec("jinja2") and find_spec("leather"):
-        typer.echo(
-            f"Page      {base_url.removesuffix('v1')}?token={token} (your use and its cost; this link works once)"
-        )
+        typer.echo(f"Page      {base_url.removesuffix('v1')}?token={token} (usage and cost; this link works once)")
     # LiteLLM, and so aider, reads OPENAI_API_BASE.
     typer.echo(f"Shell     export OPENAI_BASE_URL={base_url} OPENAI_API_BASE={base_url} OPENAI_API_KEY={key}")
     typer.echo("\nIn that shell, or in the settings of the program:")
@@ -186,7 +184,7 @@ def _introduce(base_url: str, access: Access, models: list[str], model: str, tok
     for client, line in setups.items():
         typer.echo(f"  {client:<{width}}  {line}")
     if access.is_open:
-        note("It is open: programs on this machine need no key.", style="yellow")
+        note("The gateway is open: programs on this machine need no key.", style="yellow")
 
 
 @contextmanager

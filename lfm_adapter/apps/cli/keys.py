@@ -76,7 +76,7 @@ def show_key(*, reveal: Annotated[bool, typer.Option("--reveal", help="Print the
     if (given := os.environ.get(VARIABLE)) and given != key:
         key, place = given, VARIABLE
     if key is None:
-        raise ConfigurationError(f"There is no key. Run `lfm keys set` or set {VARIABLE}.")
+        raise ConfigurationError(f"No API key is set. Run `lfm keys set` or set {VARIABLE}.")
     typer.echo(f"{key if reveal else _masked(key)}  (from {place})")
 
 

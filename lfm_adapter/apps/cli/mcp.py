@@ -82,7 +82,7 @@ def mcp(
     problems = _unset_placeholders()
     for option, folder in [("--root", path) for path in root or ()] + [("--save-results", save_results)]:
         if folder and not folder.is_dir():
-            problems.append(f"`{option} {folder}` is ignored: there is no such folder.")
+            problems.append(f"`{option} {folder}` is ignored, because the folder does not exist.")
     with ExitStack() as stack:
         if on_this_machine or not (base_url or model or backend.has_openrouter()):
             session = _local_session(gguf, context_length, is_requested=on_this_machine, stack=stack)
@@ -171,5 +171,5 @@ def _local_session(gguf: Path | None, context_length: int, *, is_requested: bool
     session = Session(client, is_local=True, context_length=context_length)
     if gguf is None:
         session.max_tokens = backend.DEMO_MAX_TOKENS
-        session.notice = "It is very small, often wrong, and not an LFM: check its answers."
+        session.notice = "It is very small, often wrong, and not an LFM. Check its answers."
     return session

@@ -31,12 +31,12 @@ COMMANDS = {
     "/help": "list the commands",
     "/clear": "forget the conversation",
     "/drop": "forget the oldest question and its answer; /drop 3 the oldest three",
-    "/model": "say which model is asked; /model ID asks another",
-    "/system": "say the system message; /system TEXT sets another",
+    "/model": "show the model; /model ID changes it",
+    "/system": "show the system message; /system TEXT changes it",
     "/file": "send a text file with the next question: /file PATH",
     "/save": "write the conversation to a file, as Markdown or .json: /save PATH",
     "/retry": "ask the last question again",
-    "/usage": "say what the answers took and cost",
+    "/usage": "show the tokens and cost of the answers",
     "/exit": "end the conversation, as do exit, quit and Ctrl-D",
 }
 
@@ -91,7 +91,7 @@ class Prompt:
             name, _, argument = line.partition(" ")
             handle = getattr(self, f"_on_{name[1:]}", None)
             if handle is None or name not in COMMANDS:
-                note(f"There is no command {name}. /help lists them.")
+                note(f"Unknown command: {name}. /help lists the commands.")
             else:
                 handle(argument.strip())
             return
@@ -185,7 +185,7 @@ def _session() -> PromptSession[str]:
         file.touch(mode=0o600)
         history: Any = FileHistory(str(file))
     except OSError as error:
-        note(f"What is typed is not kept: {file}: {error.strerror}.")
+        note(f"The history of questions cannot be kept: {file}: {error.strerror}.")
         history = InMemoryHistory()
     return PromptSession(
         history=history,

@@ -65,7 +65,7 @@ def proxy_config(
             return
         read_people(keys)
     elif new_key is not None:
-        raise typer.BadParameter("`--new-key` needs `--keys`: the file that it is added to.")
+        raise typer.BadParameter("`--new-key` needs `--keys FILE`, the file to add the key to.")
     to_stdout = output == STDOUT
     options = proxy.ProxyOptions(
         # The key goes only into a file that its owner alone can read.

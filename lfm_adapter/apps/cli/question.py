@@ -63,7 +63,7 @@ def read_text(file: Path) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ConfigurationError(f"{file} is not a text in UTF-8. Only texts can be sent.")
+        raise ConfigurationError(f"{file} is not UTF-8 text. Only text files can be sent.")
     return text
 
 
@@ -78,7 +78,7 @@ def read_schema(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file} is not valid JSON: {error}.") from error
     if not isinstance(schema, dict):
-        raise ConfigurationError(f"{file} must hold a JSON Schema, which is an object.")
+        raise ConfigurationError(f"{file} must contain a JSON Schema, which is a JSON object.")
     name = "".join(letter if letter.isalnum() else "_" for letter in str(schema.get("title") or file.stem))[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
 

@@ -54,7 +54,9 @@ def _module(arguments: list[str]) -> Callable[[], Any]:
         raise typer.BadParameter("`-m` needs a module name.")
     sys.path.insert(0, "")  # as `python -m` does
     if not _is_runnable(arguments[0]):
-        raise ConfigurationError(f"No module {arguments[0]!r} to run in this folder or in {sys.prefix}.")
+        raise ConfigurationError(
+            f"No module {arguments[0]!r} that can be run was found in this folder or in {sys.prefix}."
+        )
 
     def start() -> None:
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

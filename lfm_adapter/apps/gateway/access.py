@@ -60,7 +60,8 @@ class Access:
         # A web page can point its own name at 127.0.0.1, and send forms and plain text there without being asked.
         if not is_loopback_host(urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""):
             raise GatewayError(
-                403, "This gateway is open for this machine alone: use 127.0.0.1 or localhost as its host."
+                403,
+                "This gateway accepts only requests to this machine. Use 127.0.0.1 or localhost as the host.",
             )
         origin = request.headers.get("Origin")
         if origin is not None and not self.allows_origin(origin):
@@ -101,7 +102,7 @@ class Access:
         shown = token or request.headers.get("x-api-key") or request.headers.get("api-key") or ""
         if hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), self.key.encode()):
             return
-        problem = "is not the one of this gateway" if shown else "is missing"
+        problem = "is wrong" if shown else "is missing"
         raise GatewayError(
             401,
             f"The API key {problem}. Enter the gateway's key in your app: {self.key_place}.",

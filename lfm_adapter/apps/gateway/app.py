@@ -85,7 +85,7 @@ async def _answer_errors(
         raise
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
-        told = GatewayError(500, "The gateway failed. Its log has the reason.")
+        told = GatewayError(500, "The gateway failed unexpectedly. Its log has the reason.")
     body = anthropic_error(told) if "/messages" in request.path else told.body()
     return json_response(body, status=told.status, headers=told.headers)
 
@@ -153,7 +153,7 @@ async def _not_found(request: web.Request) -> web.Response:
     base = f"{request.scheme}://{request.host}/v1"
     raise GatewayError(
         404,
-        f"Nothing is at {request.method} {request.path}. The base URL of this gateway is {base}; chat requests go to "
-        f"{base}/chat/completions.",
+        f"Unknown address: {request.method} {request.path}. The base URL of this gateway is {base}; chat requests "
+        f"go to {base}/chat/completions.",
         code="unknown_url",
     )

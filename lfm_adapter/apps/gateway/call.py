@@ -177,8 +177,8 @@ class Call:
         except TimeoutError as error:
             raise GatewayError(
                 504,
-                f"No answer came within {self._wait_s:g} s. Try again, ask for a stream, or for a shorter answer. "
-                "Clients that wait longer can send their seconds in the header X-Request-Timeout.",
+                f"No answer arrived within {self._wait_s:g} s. Try again, turn on streaming, or ask for a shorter "
+                "answer. To wait longer, send the seconds in the header X-Request-Timeout.",
                 code="timeout",
             ) from error
 

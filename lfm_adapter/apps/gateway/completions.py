@@ -36,7 +36,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
     if isinstance(prompt, list) and len(prompt) == 1:
         prompt = prompt[0]
     if not isinstance(prompt, str) or not prompt:
-        raise GatewayError(400, "`prompt` must be one text.")
+        raise GatewayError(400, "`prompt` must be a single non-empty string.")
     call = Call(request.app[GATEWAY], request, body | {"messages": [{"role": "user", "content": prompt}]})
     if call.is_stream:
         headers: dict[str, str] = {}

@@ -50,7 +50,7 @@ def stored_key(on_damage: Callable[[str], None]) -> str:
             f"Cannot store the gateway's key in {file}: {error.strerror}. Set LFM_GATEWAY_KEY instead."
         ) from error
     if found is not None:
-        on_damage(f"{file} did not hold a key, so it has a new one. Enter the new key in your apps.")
+        on_damage(f"{file} did not contain a key, so a new key was created. Enter it in your apps.")
     return key
 
 

@@ -89,7 +89,7 @@ async def _page(request: web.Request) -> web.Response:
     if token is not None and sessions.takes_token(token):
         return sessions.open(request)
     if not _may_see(request):
-        problem = "This link was used already." if token is not None else "You are not signed in."
+        problem = "This link has already been used." if token is not None else "You are not signed in."
         return _html("login.html", status=401, problem=problem, base_url=f"{request.scheme}://{request.host}/v1")
     gateway = request.app[GATEWAY]
     days = int(request.query.get("days", "30")) if request.query.get("days", "30").isdecimal() else 30
@@ -156,6 +156,6 @@ def _templates() -> Any:
         import leather  # noqa: F401
     except ImportError as error:
         raise GatewayError(
-            501, f"The page needs more: run `{how_to_install('gateway')}` and restart `lfm gateway`."
+            501, f"The dashboard needs more packages. Run `{how_to_install('gateway')}` and restart `lfm gateway`."
         ) from error
     return jinja2.Environment(loader=jinja2.FunctionLoader(_text), autoescape=True, trim_blocks=True)

@@ -38,7 +38,7 @@ class Prices:
                 try:
                     listed = await self._client.list_models()
                 except APIError as error:
-                    logger.warning("The prices of OpenRouter's models could not be read: %s", error)
+                    logger.warning("Could not read the prices of OpenRouter's models: %s", error)
                     return self._cards.get(model)
                 self._cards = {str(row.get("id")): from_listing(row, checked=None) for row in listed}
                 self._read_at = time.monotonic()

@@ -154,11 +154,9 @@ async def responses(request: web.Request) -> web.StreamResponse:
     """
     body = await read_object(request)
     if body.get("previous_response_id"):
-        raise GatewayError(
-            400, "This gateway keeps no conversations: send the whole `input`, not `previous_response_id`."
-        )
+        raise GatewayError(400, "`previous_response_id` is not supported. Send the whole conversation in `input`.")
     if any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in body.get("tools") or ()):
-        raise GatewayError(400, "This gateway runs no MCP servers: leave tools of the type `mcp` out.")
+        raise GatewayError(400, "Tools of type `mcp` are not supported. Remove them from the request.")
     litellm = await _litellm()
     translation = _Translation(request)
     _current.set(translation)

@@ -211,7 +211,9 @@ def _port(process: subprocess.Popen[bytes], config: dict[str, Any]) -> int:
     else:
         line = process.stdout.readline()
     if not line:
-        raise ConfigurationError(f"The local server ended at once, with status {process.wait()}. stderr says why.")
+        raise ConfigurationError(
+            f"The local server exited at once with status {process.wait()}. See stderr for the reason."
+        )
     report = json.loads(line)
     if "error" in report:
         raise ConfigurationError(report["error"])

@@ -55,7 +55,7 @@ def to_engine_pattern(pattern: str) -> str:
     for token in tokens:
         depth += {"open": 1, "close": -1}.get(str(token.lastgroup), 0)
         if depth > MAX_GROUP_DEPTH:
-            raise ValueError(f"it has more than {MAX_GROUP_DEPTH} groups in one another.")
+            raise ValueError(f"it has more than {MAX_GROUP_DEPTH} nested groups.")
     return f"^{''.join(map(_in_engine_words, tokens))}$"
 
 
@@ -69,10 +69,10 @@ def _in_engine_words(token: re.Match[str]) -> str:
         if max(int(token["least"] or 0), int(token["most"] or 0)) > MAX_REPETITIONS:
             raise ValueError(f"`{text}` repeats more than {MAX_REPETITIONS:,} times.")
         if token["mode"] == "+":
-            raise ValueError(f"llama.cpp does not know `{text}`.")
+            raise ValueError(f"llama.cpp does not support `{text}`.")
         return token["repeat"]  # what a lazy one matches as a whole is the same
     if token["extension"] or token["reserved"]:
-        raise ValueError(f"llama.cpp does not know `{text}` here.")
+        raise ValueError(f"llama.cpp does not support `{text}` here.")
     return text
 
 
@@ -84,7 +84,7 @@ def _escape(letter: str) -> str:
     if letter.lower() in _CLASSES:
         return f"[^{_CLASSES[letter.lower()]}]"
     if letter.isalnum():
-        raise ValueError(f"llama.cpp does not know `\\{letter}`.")
+        raise ValueError(f"llama.cpp does not support `\\{letter}`.")
     return letter
 
 
@@ -96,5 +96,5 @@ def _escape_in_set(letter: str) -> str:
     if letter == "^":
         return r"\x5E"
     if letter.isalnum():
-        raise ValueError(f"llama.cpp does not know `\\{letter}` in a set.")
+        raise ValueError(f"llama.cpp does not support `\\{letter}` in a set.")
     return letter

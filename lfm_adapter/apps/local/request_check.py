@@ -75,7 +75,7 @@ _TOO_DEEP = f"The request is nested too deep: {MAX_DEPTH} levels are the most th
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"The request is not valid JSON: {name} is no number of JSON.")
+    raise ValueError(f"The request is not valid JSON: {name} is not a JSON number.")
 
 
 def _check_depth(request: dict[str, Any]) -> None:
@@ -122,10 +122,12 @@ def _check_grammar(grammar: object) -> None:
         (grammar.count("|"), MAX_GRAMMAR_ALTERNATIVES, "alternatives"),
     ):
         if found > most:
-            raise ValueError(f"`grammar` has {found:,} {what}; {most:,} are the most that llama.cpp copes with.")
+            raise ValueError(f"`grammar` has {found:,} {what}; llama.cpp can handle at most {most:,}.")
     for least, most_times in _REPETITION.findall(grammar):
         if int(least) > int(most_times):
-            raise ValueError(f"`grammar` repeats something {{{least},{most_times}}} times: the minimum is the larger.")
+            raise ValueError(
+                f"`grammar` repeats something {{{least},{most_times}}} times: the minimum exceeds the maximum."
+            )
 
 
 def _checked_schemas(value: Any, path: str, count: list[int]) -> Any:
@@ -141,7 +143,7 @@ def _checked_schemas(value: Any, path: str, count: list[int]) -> Any:
     for low, high in _BOUNDS:
         least, most = value.get(low), value.get(high)
         if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
-            raise ValueError(f"Nothing fits the schema at `{path}`: `{low}` is {least}, and `{high}` {most}.")
+            raise ValueError(f"No value fits the schema at `{path}`: `{low}` is {least}, and `{high}` {most}.")
     checked = {}
     for name, part in value.items():
         if name == "pattern" and isinstance(part, str):
@@ -158,6 +160,4 @@ def _check_sizes(schema: dict[str, Any], path: str) -> None:
     for name, most, kind in (("enum", MAX_ENUM, list), ("properties", MAX_PROPERTIES, dict)):
         found = schema.get(name)
         if isinstance(found, kind) and len(found) > most:
-            raise ValueError(
-                f"`{path}.{name}` has {len(found):,} entries; {most:,} are the most that llama.cpp copes with."
-            )
+            raise ValueError(f"`{path}.{name}` has {len(found):,} entries; llama.cpp can handle at most {most:,}.")

@@ -72,7 +72,7 @@ def main() -> None:
         listener.bind(("127.0.0.1", config["port"]))
     except OSError as error:
         _report(
-            {"error": f"Port {config['port']} cannot be used: {error.strerror}. Choose another, or 0 for any free."}
+            {"error": f"Port {config['port']} cannot be used: {error.strerror}. Choose another, or 0 for a free one."}
         )
         return
     engine = EngineProcess(config["engine"])  # loads the model while this process loads its own modules

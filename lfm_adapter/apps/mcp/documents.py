@@ -97,7 +97,7 @@ class DocumentReader:
     def _halves(self, text: str) -> list[str]:
         tokens = likely_tokens(text)
         if tokens <= _MIN_PART_TOKENS:
-            raise ConfigurationError("The context of this model is too short for a text. Choose another model.")
+            raise ConfigurationError("The context of this model is too short to read a text. Choose another model.")
         return split(text, tokens // 2 + 1)
 
     @property

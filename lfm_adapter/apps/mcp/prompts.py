@@ -100,7 +100,9 @@ def get_prompt(name: str, arguments: dict[str, str]) -> GetPromptResult:
     """
     command = _COMMANDS.get(name)
     if command is None:
-        raise MCPError(code=INVALID_PARAMS, message=f"Unknown prompt: {name!r}. There are {', '.join(_COMMANDS)}.")
+        raise MCPError(
+            code=INVALID_PARAMS, message=f"Unknown prompt: {name!r}. The prompts are {', '.join(_COMMANDS)}."
+        )
     if missing := [f"`{key}` is missing." for key in command.required if not arguments.get(key)]:
         raise MCPError(code=INVALID_PARAMS, message=" ".join(missing))
     text = command.request.format_map(arguments)

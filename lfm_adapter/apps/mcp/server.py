@@ -82,7 +82,7 @@ def create_server(session: Session) -> Server:
     ) -> CallToolResult | InputRequiredResult:
         if params.name not in _TOOLS:
             raise MCPError(
-                code=INVALID_PARAMS, message=f"Unknown tool: {params.name!r}. There are {', '.join(_TOOLS)}."
+                code=INVALID_PARAMS, message=f"Unknown tool: {params.name!r}. The tools are {', '.join(_TOOLS)}."
             )
         async with ToolInvocation(session, context) as call:
             tool = _TOOLS[params.name].parse(params.arguments or {})
@@ -140,7 +140,7 @@ def _instructions(session: Session) -> str:
     model = session.model
     sentences = ["Hand small jobs to a fast, cheap language model, and keep their text out of your own context."]
     if not session.has_model:
-        sentences.append("But there is no model to ask yet: tell the user what is missing.")
+        sentences.append("No model is available yet: tell the user what is missing.")
     elif session.is_local:
         sentences.append(f"`{model}` answers, on this machine, for free.")
     else:

@@ -135,7 +135,7 @@ class Session:
             LFMError: The server or the budget refused the request, or it failed.
         """
         if not self.has_model:
-            raise ConfigurationError("There is no model to ask. Only the user can fix this: tell them.")
+            raise ConfigurationError("No model is available. Only the user can fix this: tell them.")
         card = self.card(model)
         metered = self.settings.with_overrides({"meter": self._meter(app)})
         client = AsyncLFMClient.from_settings(metered, self.client._transport)

@@ -164,8 +164,8 @@ def _line(message: JSONRPCMessage) -> bytes:
     try:
         return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
     except ValueError as error:  # one message that cannot be written must not end the others
-        _log.error("A message cannot be written as JSON", exc_info=error)
-        failure = ErrorData(code=INTERNAL_ERROR, message="The result cannot be written as JSON.")
+        _log.error("A message cannot be encoded as JSON", exc_info=error)
+        failure = ErrorData(code=INTERNAL_ERROR, message="The result cannot be encoded as JSON.")
         return _line(JSONRPCError(jsonrpc="2.0", id=getattr(message, "id", None), error=failure))
 
 

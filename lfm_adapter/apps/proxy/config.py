@@ -62,7 +62,7 @@ class ProxyOptions:
         if self.rpm < 1:
             raise ConfigurationError(f"`rpm` must be at least 1 request per minute, got {self.rpm}.")
         if not (self.daily_budget_usd.is_finite() and self.daily_budget_usd > 0):
-            raise ConfigurationError(f"The daily budget must be above 0 US$, got {self.daily_budget_usd}.")
+            raise ConfigurationError(f"The daily budget must be more than US$ 0, got {self.daily_budget_usd}.")
 
 
 def _served_models() -> tuple[ModelCard, ...]:

@@ -76,8 +76,8 @@ def _people() -> Any:
     try:
         return read_people(Path(file)) if file else {}
     except ConfigurationError as error:
-        logger.critical("No key but the master key works: %s", error)
-        raise HTTPException(503, "The file of keys is unreadable. The Proxy's log says why.") from error
+        logger.critical("Only the master key works now: %s", error)
+        raise HTTPException(503, "The file of keys cannot be read. The Proxy's log has the reason.") from error
 
 
 def _person(name: str | None) -> Person | None:
@@ -114,7 +114,7 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
             asked += [fields.get("model"), *(models if isinstance(models, list) else [models])]
         for model in asked:
             if model is not None and not person.may_ask(str(model)):
-                raise HTTPException(403, f"{person.name} may not ask for `{model}`.")
+                raise HTTPException(403, f"{person.name} may not use `{model}`.")
         budget = person.daily_budget_usd
         if budget is not None and (spent := await self.spending.today(person.name)) >= budget:
             message = f"{person.name} has spent US$ {spent:.4f} today, of a daily budget of US$ {budget:g}."

@@ -62,7 +62,9 @@ class Person:
         """Return the person of an entry of the file."""
         known = {each.name for each in fields(cls)}
         if not isinstance(entry, dict) or not entry.keys() <= known or not isinstance(entry.get("name"), str):
-            raise ConfigurationError(f"Each of `people` must have a `name`, and of {', '.join(sorted(known))}.")
+            raise ConfigurationError(
+                f"Each entry of `people` must have a `name`, and only the fields {', '.join(sorted(known))}."
+            )
         name, models = entry["name"], entry.get("models")
         digits = str(entry.get("key_sha256", "")).lower()
         if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
@@ -122,7 +124,7 @@ def add_key(file: Path, name: str) -> str:
         ConfigurationError: The file is invalid or cannot be written, or the name is taken.
     """
     if file.exists() and any(person.name == name for person in read_people(file).values()):
-        raise ConfigurationError(f"{file} has a key for {name}. Remove the entry to replace the key.")
+        raise ConfigurationError(f"{file} already has a key for {name}. Remove the entry to replace the key.")
     key = f"sk-{secrets.token_urlsafe(32)}"
     entry = f'  - name: {json.dumps(name, ensure_ascii=False)}\n    key_sha256: "{key_sha256(key)}"\n'
     try:

@@ -91,7 +91,7 @@ def test_person_may_ask_only_for_models_of_the_entry(proxy: Proxy, team: Team, o
     ):
         status, text, _ = proxy.ask(key, **fields)
         assert status == 403
-        assert "bob may not ask" in text
+        assert "bob may not use" in text
     assert openrouter.requests == []
     listed = json.loads(proxy.request("GET", "/v1/models", key=key)[1])["data"]
     assert [model["id"] for model in listed] == [free]

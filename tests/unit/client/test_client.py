@@ -79,7 +79,7 @@ class TestChat:
         assert make(server).but(max_reply_bytes=len(reply.body)).chat("Hi").text == "Hello."
 
     def test_is_no_stream(self, make, server):
-        with pytest.raises(errors.ConfigurationError, match="Call `stream`"):
+        with pytest.raises(errors.ConfigurationError, match="Use the method `stream`"):
             make(server).chat("Hi", stream=True)
         assert server.requests == []
 

@@ -187,7 +187,7 @@ class TestRepair:
         server.add(says(way, '<tool_call>{"name": "get_news", "arguments": {}}</tool_call>'), says(way, OSLO))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
-        assert "`get_news` was called, which is none of the tools" in sent_text(server)
+        assert "`get_news` was called, which is not one of the tools" in sent_text(server)
 
     def test_asks_again_for_one_call_instead_of_two(self, make, server, way):
         server.add(says(way, f"{OSLO}\n{ROME}"), says(way, ROME))

@@ -224,7 +224,7 @@ class TestNativeCalls:
 
     def test_native_call_of_another_tool_than_named_raises(self, make, server, way):
         server.add(*[calls(way, tool_call("get_time", {}))] * 2)
-        with pytest.raises(OutputValidationError, match="`get_time` was called, which is none of the tools"):
+        with pytest.raises(OutputValidationError, match="`get_time` was called, which is not one of the tools"):
             ask(make(server, model=NATIVE), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
 
     def test_native_call_of_unknown_tool_is_left_to_the_caller(self, make, server, way):

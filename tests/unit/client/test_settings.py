@@ -236,7 +236,7 @@ class TestClient:
     @pytest.mark.parametrize("name", ["timeout", "model", "default_headers", "_settings", "unknown"])
     def test_setting_client_attribute_raises(self, kind, name):
         client = kind(api_key=KEY)
-        with pytest.raises(AttributeError, match=rf"cannot be changed.*replace\(client, {name}="):
+        with pytest.raises(AttributeError, match=rf"is immutable.*replace\(client, {name}="):
             setattr(client, name, None)
         assert client._settings.timeout == 120
 

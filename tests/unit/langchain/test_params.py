@@ -313,7 +313,7 @@ def test_unknown_argument_of_none_is_ignored():
 
 
 def test_argument_given_under_two_names_is_refused():
-    with pytest.raises(ValidationError, match="`model` is given twice, once as `model_name`"):
+    with pytest.raises(ValidationError, match="`model` is passed twice, once as `model_name`"):
         ChatLFM(model="liquid/lfm-3b", model_name="liquid/lfm-40b")
     assert ChatLFM(max_tokens=5, max_completion_tokens=None).max_tokens == 5
 

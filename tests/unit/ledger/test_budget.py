@@ -54,7 +54,7 @@ def test_unknown_price_is_refused_unless_it_is_allowed(ledger: Ledger):
 
 def test_every_budget_must_have_room(ledger: Ledger):
     roomy, tight = Budget(1), Budget("0.001", per="day")
-    with pytest.raises(BudgetExceededError, match=r"It begins anew at \d{4}-\d\d-\d\d 00:00 UTC") as caught:
+    with pytest.raises(BudgetExceededError, match=r"It resets at \d{4}-\d\d-\d\d 00:00 UTC") as caught:
         ledger.reserve([roomy, tight], CENT, model="m")
     assert 0 < caught.value.retry_after <= 86_400
     ledger.reserve([roomy], Decimal(1), model="m")  # nothing was set aside
@@ -77,7 +77,7 @@ def test_requests_a_minute_are_counted(ledger: Ledger, monkeypatch: pytest.Monke
     for second in (0.0, 10.0):
         monkeypatch.setattr(_file.time, "time", lambda second=second: 1_795_000_000.0 + second)
         ledger.reserve([budget], Decimal(0), model="m")
-    with pytest.raises(RateLimitError, match="limit of 2 requests a minute") as caught:
+    with pytest.raises(RateLimitError, match="limit of 2 requests per minute") as caught:
         ledger.reserve([budget], Decimal(0), model="m")
     assert caught.value.retry_after == pytest.approx(50)
     monkeypatch.setattr(_file.time, "time", lambda: 1_795_000_060.5)

@@ -62,7 +62,7 @@ def test_extra_body_is_merged_and_takes_precedence(openrouter_server):
 def test_extra_body_of_another_form_is_a_bad_request(openrouter_server):
     error = failure("completion", extra_body="top_k")
     assert isinstance(error, litellm.BadRequestError)
-    assert "`extra_body` must be an object" in str(error)
+    assert "`extra_body` must be a dict" in str(error)
     assert not openrouter_server.requests
 
 

@@ -53,7 +53,7 @@ def test_request_without_a_reply_and_reply_without_a_request_fail_at_teardown(ru
     """)
     outcome.assert_outcomes(passed=2, errors=2)
     outcome.stdout.fnmatch_lines(["*The script has no reply for:*", "*POST /chat/completions *Anyone?*"])
-    outcome.stdout.fnmatch_lines(["*1 scripted replies were not asked for.*"])
+    outcome.stdout.fnmatch_lines(["*1 scripted replies were not requested.*"])
 
 
 def test_plugin_costs_other_projects_nothing(run):

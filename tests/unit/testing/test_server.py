@@ -145,11 +145,11 @@ class TestRequests:
 
     def test_that_do_not_come_fail_the_check(self, server):
         server.add(completion())
-        with pytest.raises(AssertionError, match="1 scripted replies were not asked for"):
+        with pytest.raises(AssertionError, match="1 scripted replies were not requested"):
             server.check()
 
     def test_that_do_not_come_in_time_are_an_error(self, server):
-        with pytest.raises(AssertionError, match="Only 0 of 1 requests came"):
+        with pytest.raises(AssertionError, match="Only 0 of 1 requests arrived"):
             server.wait_for_requests(1, timeout=0.01)
 
 

@@ -196,7 +196,7 @@ def test_without_a_key_the_demo_model_answers_after_a_note(server: ScriptedOpenR
     result = lfm("chat", "Hello")
     assert (result.exit_code, result.stdout) == (0, "Hello.\n")
     first, last = result.stderr.splitlines()
-    assert first.startswith("There is no key, so SmolLM2-135M-Instruct answers, on this machine")
+    assert first.startswith("No API key is set, so SmolLM2-135M-Instruct on this machine answers")
     assert "not an LFM" in first
     assert "https://openrouter.ai/settings/keys" in first
     assert "no cost · local/smollm2-135m-instruct" in last

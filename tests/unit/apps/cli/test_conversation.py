@@ -125,7 +125,7 @@ def test_commands_change_and_show_the_conversation(
         "Cannot read nowhere",
         "1 answer · 14 tokens · US$ 0.0000045",
         "File exists",
-        "There is no command /nonsense",
+        "Unknown command: /nonsense",
     ):
         assert text in shown
     assert "## assistant\n\nWet." in (tmp_path / "chat.md").read_text()

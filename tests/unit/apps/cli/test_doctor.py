@@ -173,7 +173,7 @@ def test_no_key_fails_where_openrouter_is_meant(packages: dict[str, str], monkey
     monkeypatch.setattr("lfm_adapter._client.sync_client.LFMClient.list_models", lambda _: [])
     code, text = doctor()
     assert code == 1
-    assert "https://openrouter.ai/settings/keys" in line(text, "key: there is none")
+    assert "https://openrouter.ai/settings/keys" in line(text, "key: not set")
 
 
 def test_another_server_may_need_no_key(server: ScriptedOpenRouter, packages: dict[str, str]):

@@ -100,7 +100,7 @@ def test_file_that_cannot_be_written_loses_no_answer(
     openrouter.add(stream("Wet."))
     result = lfm("chat", "Water?")
     assert (result.exit_code, result.stdout) == (0, "Wet.\n")
-    assert "The conversation is not kept: " in result.stderr
+    assert "The conversation could not be kept: " in result.stderr
 
 
 def test_configured_model_is_asked_unless_another_is_named(

@@ -68,7 +68,7 @@ def test_missing_module_is_a_one_line_error(
     monkeypatch.chdir(tmp_path)
     result = run("--", "-m", module)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: No module {module!r} to run")
+    assert result.stderr.startswith(f"Error: No module {module!r} that can be run")
     assert registered == []
 
 

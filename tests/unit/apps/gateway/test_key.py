@@ -44,7 +44,7 @@ def test_damaged_file_is_mended_with_a_word(stored: Callable[[], str], said: lis
     assert stored() == stored()
     assert len(stored()) > 40
     assert len(said) == 1
-    assert "did not hold a key" in said[0]
+    assert "did not contain a key" in said[0]
 
 
 def test_chosen_key_may_be_any_text_of_eight_characters():

@@ -67,7 +67,7 @@ def test_spent_budget_is_402_with_its_end(start: Start, openrouter: ScriptedOpen
         for streams in (False, True):
             refused = gateway.chat(max_tokens=9, headers=headers, stream=streams)
             assert (refused.status, refused.error["code"]) == (402, "budget_exceeded")
-            assert "begins anew at" in refused.error["message"]
+            assert "resets at" in refused.error["message"]
             assert int(refused.headers["Retry-After"]) <= 86_400
     with start(usd=(limit,)) as restarted:
         assert restarted.chat(max_tokens=9, headers=headers).status == 402
@@ -89,7 +89,7 @@ def test_too_many_requests_are_429_on_all_gateways_together(start: Start, openro
         refused = other.chat("lfm-3-1.7b:free")
     assert (refused.status, refused.error["type"]) == (429, "rate_limit_error")
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
-    assert refused.error["message"] == "The limit of 2 requests a minute is reached."
+    assert refused.error["message"] == "The limit of 2 requests per minute is reached."
 
 
 def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOpenRouter, ledger: Ledger):

@@ -53,7 +53,7 @@ class TestAccess:
             assert "HttpOnly" in answer.headers["Set-Cookie"]
             assert "SameSite=Strict" in answer.headers["Set-Cookie"]
             again = gateway.request("GET", link, key="")
-            assert (again.status, "used already" in again.text) == (401, True)
+            assert (again.status, "already been used" in again.text) == (401, True)
             seen = gateway.request(
                 "GET", "/", key="", headers={"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
             )

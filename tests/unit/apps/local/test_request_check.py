@@ -36,7 +36,7 @@ def test_nesting_of_real_schemas_passes():
         ({"grammar": "root ::= " + "(" * 100_000}, "characters"),
         ({"grammar": "root ::= " + "(" * 2_000 + '"a"'}, "2,000 brackets"),
         ({"grammar": 'root ::= "a"' + ' | "b"' * 3_000}, "3,000 alternatives"),
-        ({"grammar": 'root ::= "a"{3, 1}'}, "the minimum is the larger"),
+        ({"grammar": 'root ::= "a"{3, 1}'}, "the minimum exceeds the maximum"),
         ({"grammar": ["root"]}, "`grammar` must be a string"),
         ({"json_schema": {"enum": list(range(5_000))}}, "`json_schema.enum` has 5,000 entries"),
         ({"json_schema": {"properties": {f"p{n}": {} for n in range(900)}}}, "`json_schema.properties` has 900"),

@@ -183,7 +183,7 @@ def test_wrong_usage_ends_with_2(arguments: list[str], folder: Path):
 def test_budget_is_above_0():
     result = proxy_config("--budget-usd", "0")
     assert result.exit_code == 1
-    assert "above 0" in result.stderr
+    assert "more than US$ 0" in result.stderr
 
 
 def test_litellm_is_not_needed_to_write_it():

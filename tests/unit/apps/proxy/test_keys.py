@@ -37,7 +37,7 @@ def test_key_is_shown_once_and_kept_as_a_hash(file: Path):
 def test_keys_are_added_to_a_file_with_others(file: Path):
     keys = {name: add_key(file, name) for name in ('Ada "A." Łęcka', "bob")}
     assert {person.name for person in read_people(file).values()} == set(keys)
-    with pytest.raises(ConfigurationError, match="has a key for bob"):
+    with pytest.raises(ConfigurationError, match="already has a key for bob"):
         add_key(file, "bob")
 
 
@@ -68,7 +68,7 @@ def test_changed_file_is_read_again(file: Path):
     [
         ("ada", "must have a `name`"),
         ({"key_sha256": HASH}, "must have a `name`"),
-        ({"name": "ada", "key": "sk-ada"}, "must have a `name`, and of daily_budget_usd, key_sha256"),
+        ({"name": "ada", "key": "sk-ada"}, "must have a `name`, and only the fields daily_budget_usd, key_sha256"),
         ({"name": "ada"}, "`key_sha256` of ada must be 64 hexadecimal digits"),
         ({"name": "ada", "key_sha256": "sk-ada"}, "64 hexadecimal digits"),
         ({"name": "ada", "key_sha256": HASH, "models": "lfm-3b"}, "`models` of ada must be a list"),
