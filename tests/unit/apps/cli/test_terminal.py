@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -83,7 +84,7 @@ def test_ctrl_c_stops_an_answer_and_twice_at_the_prompt_leaves(openrouter: Scrip
         terminal.expect("\n>")
         terminal.type(CTRL_C)
         # What the terminal echoes stays in the line that is drawn anew: else an old copy of it would be left above.
-        drawn = terminal.raw.partition("^C")[0].rpartition("\x1b[2K")[2]
+        drawn = re.split(r"\x1b\[2K|\x1b\[\?25l", terminal.raw.partition("^C")[0])[-1]  # since the line was begun
         assert len(f"{drawn}^C") <= 80
         terminal.expect("Ctrl-C again")
         terminal.expect("\n>")
