@@ -35,15 +35,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _SUMMARIES: dict[Callable[..., None], str] = {
-    chat: "Ask a model, or begin a conversation.",
-    models: "List the models with their limits and prices.",
+    chat: "Ask a model, or start a conversation.",
+    models: "List models with their limits and prices.",
     local: "Serve a model on this machine.",
     gateway: "Serve OpenAI's and Anthropic's APIs on this machine.",
-    usage: "Show tokens and costs of the calls so far.",
+    usage: "Show the tokens and costs of past calls.",
     mcp: "Serve tools to coding assistants, over MCP.",
     proxy_config: "Write a configuration for LiteLLM's Proxy.",
     doctor: "Check installation, key and model.",
-    config: "Show or change settings of this command.",
+    config: "Show or change the settings of `lfm`.",
 }
 for _command, _summary in _SUMMARIES.items():
     app.command(short_help=_summary)(_command)
@@ -51,15 +51,18 @@ app.command(
     short_help="Run a program with Liquid's models in LiteLLM.",
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
 )(run)
-app.add_typer(keys, name="keys", short_help="Keep the key for OpenRouter.")
+app.add_typer(keys, name="keys", short_help="Store, show or delete the key for OpenRouter.")
 app.add_typer(log, name="log", short_help="List, show, search and delete kept conversations.")
 
 
-@app.command("help", short_help="Show the help of a command.")
+@app.command("help", short_help="Show help for a command.")
 def show_help(
-    context: typer.Context, command: Annotated[list[str] | None, typer.Argument(help="The command.")] = None
+    context: typer.Context,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND", help="Command to explain. Default: all.")
+    ] = None,
 ) -> None:
-    """Show the help of a command: lfm help chat"""  # noqa: D415 - a full stop would look like a part of the example
+    """Show help for a command."""
     app([*(command or []), "--help"], prog_name=context.find_root().info_name)
 
 

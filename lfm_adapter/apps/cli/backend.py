@@ -44,17 +44,19 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="The model to ask; see `lfm models`. Default: LFM_MODEL.",
+        help="Model to ask; see `lfm models`. Default: LFM_MODEL.",
         autocompletion=complete_model,
         parser=model_named,
         metavar="MODEL",
     ),
 ]
-BaseURLOption = Annotated[str | None, typer.Option(help="Another server with an OpenAI-compatible API.")]
+BaseURLOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Ask another server with an OpenAI-compatible API.")
+]
 LocalOption = Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")]
-GGUFOption = Annotated[Path | None, typer.Option(help="Ask a GGUF file on this machine.")]
+GGUFOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Serve and ask a GGUF file on this machine.")]
 ContextLengthOption = Annotated[
-    int, typer.Option(min=1, help="Context per request of a model on this machine, in tokens.")
+    int, typer.Option(min=1, metavar="TOKENS", help="Context per request of a model on this machine.")
 ]
 
 CONTEXT_LENGTH = 8192

@@ -26,29 +26,39 @@ __all__ = ["chat"]
 def chat(
     question: Annotated[
         list[str] | None,
-        typer.Argument(help="The question; - reads stdin. Without one: stdin, or a conversation in a terminal."),
+        typer.Argument(
+            metavar="QUESTION",
+            help="Question to ask; - reads stdin. Default: stdin, or a conversation in a terminal.",
+        ),
     ] = None,
     *,
     model: backend.ModelOption = None,
     system: Annotated[
-        str | None, typer.Option("--system", "-s", help="The system message, such as how to answer.")
+        str | None, typer.Option("--system", "-s", metavar="TEXT", help="System message, such as how to answer.")
     ] = None,
     go_on: Annotated[
-        bool, typer.Option("--continue", "-c", help="Go on with the last conversation that was kept.")
+        bool, typer.Option("--continue", "-c", help="Continue the last conversation that was kept.")
     ] = False,
     file: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", help="A text file to send with the question; may be repeated.")
+        list[Path] | None,
+        typer.Option("--file", "-f", metavar="FILE", help="Text file to send with the question. May be repeated."),
     ] = None,
     template: Annotated[
-        str | None, typer.Option("--template", "-t", help="A text, or a file of one, with {input} for the question.")
+        str | None,
+        typer.Option(
+            "--template",
+            "-t",
+            metavar="TEXT|FILE",
+            help="Text that contains {input} where the question goes, or a file with it.",
+        ),
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="A file with a JSON Schema; the answer is JSON that it describes.")
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema file; the answer is JSON that matches it.")
     ] = None,
     base_url: backend.BaseURLOption = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Maximum tokens of the answer.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="Maximum tokens of the answer.")] = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="Randomness, from 0 (most likely answer) to 2.")
+        float | None, typer.Option(min=0, max=2, metavar="X", help="Randomness, from 0 (most likely answer) to 2.")
     ] = None,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
@@ -56,19 +66,21 @@ def chat(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with the answer, its usage and its cost.")
     ] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Print the text as it is, not as Markdown.")] = False,
-    reasoning: Annotated[bool, typer.Option(help="Show reasoning, on stderr.")] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="Print plain text instead of rendering Markdown.")] = False,
+    reasoning: Annotated[bool, typer.Option(help="Show reasoning on stderr.")] = True,
     drop_oldest: Annotated[
-        bool, typer.Option("--drop-oldest", help="Forget the oldest turns when a conversation gets too long.")
+        bool, typer.Option("--drop-oldest", help="Drop the oldest turns when a conversation gets too long.")
     ] = False,
 ) -> None:
-    """Ask a model: lfm chat What is water
+    """Ask a model, or start a conversation.
 
-    Goes through OpenRouter if there is a key (`lfm keys set`), otherwise to a small model on this machine. Text piped
-    to stdin follows the question: cat notes.txt | lfm chat Summarise
+        lfm chat What is water
 
-    Only the answer goes to stdout, so `lfm chat ... > answer.txt` saves the answer alone.
-    """  # noqa: D415 - a full stop would look like a part of the example
+        cat notes.txt | lfm chat Summarise > summary.txt
+
+    Asks OpenRouter if a key is set (`lfm keys set`), otherwise a small model on this machine. Piped text follows the
+    question. Only the answer goes to stdout.
+    """
     on_this_machine = on_this_machine or gguf is not None
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
     asked = question_of(question or [], file or [], template)

@@ -16,19 +16,28 @@ __all__ = ["config", "keeps_conversations", "use_configured_model"]
 
 KEEP, MODEL = "keep-conversations", "model"
 SETTINGS = {
-    KEEP: "on or off: whether `lfm chat` keeps conversations, for `lfm log` and `lfm chat -c`. Default: off.",
-    MODEL: "the model to ask where neither `--model` nor LFM_MODEL names one",
+    KEEP: "whether `lfm chat` keeps conversations, for `lfm log` and `lfm chat -c`: on or off. Default: off.",
+    MODEL: "the model to ask without `--model` and LFM_MODEL",
 }
 _SWITCH = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 
 
 def config(
-    name: Annotated[str | None, typer.Argument(help=f"{KEEP} or {MODEL}. Default: show all.")] = None,
-    value: Annotated[str | None, typer.Argument(help="Its new value. Default: show it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help=f"Setting: {KEEP} or {MODEL}. Default: show all.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Argument(metavar="VALUE", help="New value. Default: show the current one.")
+    ] = None,
     *,
-    unset: Annotated[bool, typer.Option("--unset", help="Go back to the default.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Restore the default.")] = False,
 ) -> None:
-    """Show or change settings of the command: lfm config keep-conversations on"""  # noqa: D415 - an example
+    """Show or change the settings of `lfm`.
+
+        lfm config keep-conversations on
+
+    Without a name, shows all settings.
+    """
     settings = _read()
     if name is None:
         for known, what in SETTINGS.items():

@@ -24,9 +24,9 @@ def doctor(
     base_url: backend.BaseURLOption = None,
     live: Annotated[bool, typer.Option("--live", help="Ask OpenRouter whether it serves the model today.")] = False,
 ) -> None:
-    """Check versions, connection, key, attribution and model; print a line for each.
+    """Check installation, connection, key, attribution and model.
 
-    Exits with status 1 if a check fails. Never prints the key, and sends no request that costs anything.
+    Prints a line for each check, and exits with status 1 if one fails. Never prints the key. The checks cost nothing.
     """
     from lfm_adapter.apps.cli.checks import check_connection, check_installation
 

@@ -31,38 +31,45 @@ LOCAL_WAIT_S = 600.0  # a laptop may take minutes to read a long prompt
 
 def gateway(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port to listen on. Default: 4000 or the next free port.")
+        int | None,
+        typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on. Default: 4000 or the next free port."),
     ] = None,
     key: Annotated[
         str | None,
         typer.Option(
             envvar="LFM_GATEWAY_KEY",
-            help="API key that clients must send: 8 or more characters. Default: one that is created once and stored "
-            "for this user.",
+            metavar="KEY",
+            help="API key that clients must send, of 8 or more characters. Default: a key that is created once and "
+            "stored for this user.",
         ),
     ] = None,
     is_open: Annotated[
-        bool, typer.Option("--open", help="Take any key or none, on this machine only, for apps that send a fixed one.")
+        bool,
+        typer.Option("--open", help="Accept any key or none, on this machine only, for apps that send a fixed key."),
     ] = False,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="A web page that may use the gateway, such as https://app.example.com."),
+        typer.Option(metavar="ORIGIN", help="Allow a web page, such as https://app.example.com. May be repeated."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model in the printed settings. Default: LFM_MODEL.")
+        str | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="Model in the printed settings. Default: LFM_MODEL."),
     ] = None,
     budget_usd: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[MODEL=|app:NAME=]AMOUNT",
-            help="US$ that may be spent a day (UTC), over all, for a model or for an app. Default: 1 over all.",
+            help="Daily budget in US$ (days in UTC), in total, per model or per app. May be repeated. Default: 1.",
         ),
     ] = None,
     rpm: Annotated[
         list[str] | None,
-        typer.Option(metavar="[MODEL=|app:NAME=]COUNT", help="Requests a minute, over all, for a model or for an app."),
+        typer.Option(
+            metavar="[MODEL=|app:NAME=]COUNT",
+            help="Requests per minute, in total, per model or per app. May be repeated.",
+        ),
     ] = None,
     any_model: Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")] = False,
     on_this_machine: backend.LocalOption = False,
@@ -71,8 +78,8 @@ def gateway(
 ) -> None:
     """Serve Liquid's models over OpenAI's and Anthropic's APIs on this machine, until Ctrl-C or SIGTERM.
 
-    Without OPENROUTER_API_KEY, a small model on this machine answers. Prints the base URL, the key, and the settings of
-    common clients.
+    Prints the base URL, the key, and the settings for common clients. Without a key for OpenRouter, a small model on
+    this machine answers.
     """
     from lfm_adapter.apps.gateway.call import Gateway
     from lfm_adapter.apps.gateway.limits import parse_limits

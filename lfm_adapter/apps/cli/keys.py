@@ -23,7 +23,7 @@ SERVICE = "openrouter"
 VARIABLE = "OPENROUTER_API_KEY"
 IN_KEYRING = {"keyring": True}
 
-keys = typer.Typer(help="Keep the key for OpenRouter, out of the shell's history.", no_args_is_help=True)
+keys = typer.Typer(help="Store, show or delete the key for OpenRouter.", no_args_is_help=True)
 
 
 def use_stored_key() -> None:
@@ -52,9 +52,12 @@ def stored_key() -> str | None:
 
 @keys.command("set")
 def set_key(
-    *, in_file: Annotated[bool, typer.Option("--file", help="Use the file even where there is a keyring.")] = False
+    *, in_file: Annotated[bool, typer.Option("--file", help="Store it in a file even if there is a keyring.")] = False
 ) -> None:
-    """Ask for the key without showing it, or read it from a pipe, and store it."""
+    """Store the key.
+
+    Asks for it without showing it, or reads it from a pipe.
+    """
     key = typer.prompt("Key for OpenRouter", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
     key = key.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
@@ -65,12 +68,15 @@ def set_key(
     _write(key if keyring is None else IN_KEYRING)
     note(f"Stored {_masked(key)} in {_file() if keyring is None else 'the keyring'}.")
     if os.environ.get(VARIABLE):
-        note(f"{VARIABLE} is set too, and wins.", style="yellow")
+        note(f"{VARIABLE} is set too, and overrides the stored key.", style="yellow")
 
 
 @keys.command("show")
 def show_key(*, reveal: Annotated[bool, typer.Option("--reveal", help="Print the whole key.")] = False) -> None:
-    """Say which key is sent and where it comes from, with all but its last four characters hidden."""
+    """Show the key that is sent.
+
+    Shows its last four characters, and where it comes from.
+    """
     key, place = stored_key(), "the keyring" if _read() == IN_KEYRING else str(_file())
     # `use_stored_key` puts the stored key into the environment before each command.
     if (given := os.environ.get(VARIABLE)) and given != key:
@@ -82,7 +88,7 @@ def show_key(*, reveal: Annotated[bool, typer.Option("--reveal", help="Print the
 
 @keys.command("delete")
 def delete_key() -> None:
-    """Forget the stored key."""
+    """Delete the stored key."""
     entry = _read()
     if entry is None:
         note("There was no stored key.")

@@ -20,27 +20,38 @@ PORTS_TRIED = 50
 
 def local(
     gguf: Annotated[
-        Path | None, typer.Argument(help="The model's file. Default: a demo model, which is not an LFM.")
+        Path | None,
+        typer.Argument(metavar="GGUF", help="GGUF file of the model. Default: a demo model, which is not an LFM."),
     ] = None,
     *,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on. Default: 8080 or the next free port.")
+        int | None,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on. Default: 8080 or the next free port."),
     ] = None,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
-    parallel: Annotated[int, typer.Option(min=1, help="Number of requests to answer at the same time.")] = 2,
+    parallel: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of requests to answer at the same time.")
+    ] = 2,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads for generation. Default: half of the CPUs.")
+        int | None, typer.Option(min=1, metavar="N", help="CPU threads for generation. Default: half of the CPUs.")
     ] = None,
     chat_template: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Jinja file that replaces the model's chat template."),
+        typer.Option(
+            exists=True, dir_okay=False, metavar="FILE", help="Jinja file that replaces the model's chat template."
+        ),
     ] = None,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Serve /v1/embeddings too, for an embedding model.")
     ] = False,
-    verbose: Annotated[bool, typer.Option(help="Show llama.cpp's log on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Write llama.cpp's log to stderr.")] = False,
 ) -> None:
-    """Serve a model on this machine over an OpenAI-compatible API, until Ctrl-C."""
+    """Serve a model on this machine over an OpenAI-compatible API, until Ctrl-C.
+
+        lfm local LFM2-1.2B-Q4_K_M.gguf
+
+    Prints the base URL for clients.
+    """
     from lfm_adapter.apps.local import serve
 
     server = serve(

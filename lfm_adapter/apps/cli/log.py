@@ -23,7 +23,9 @@ log = typer.Typer(help="List, show, search and delete the conversations that `lf
 def list_conversations(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, metavar="N", help="Number of conversations to list.")
+    ] = 20,
 ) -> None:
     """List the conversations that `lfm chat` keeps, the newest first; `lfm log show 3` shows one."""
     if context.invoked_subcommand is None:
@@ -32,9 +34,9 @@ def list_conversations(
 
 @log.command("show")
 def show_conversation(
-    number: Annotated[int, typer.Argument(help="Its number in the list.")],
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the conversation in the list.")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print its messages as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the messages as JSON.")] = False,
 ) -> None:
     """Show a conversation."""
     kept = _store().get(number)
@@ -46,9 +48,11 @@ def show_conversation(
 
 @log.command("search")
 def search_conversations(
-    text: Annotated[list[str], typer.Argument(help="What they must contain, in any case.")],
+    text: Annotated[list[str], typer.Argument(metavar="TEXT", help="Text to find; case does not matter.")],
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, metavar="N", help="Number of conversations to list.")
+    ] = 20,
 ) -> None:
     """List the conversations that contain a text."""
     _print_list(" ".join(text), limit)
@@ -56,9 +60,11 @@ def search_conversations(
 
 @log.command("delete")
 def delete_conversations(
-    numbers: Annotated[list[int] | None, typer.Argument(help="Their numbers in the list.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="NUMBER", help="Numbers of the conversations in the list.")
+    ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Delete all of them.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all conversations.")] = False,
 ) -> None:
     """Delete conversations."""
     if everything == bool(numbers):

@@ -46,28 +46,31 @@ def mcp(
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
     root: Annotated[
-        list[Path] | None, typer.Option(help="A folder with files to read, besides the client's own roots.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder with files that may be read, besides the client's roots. May be repeated."
+        ),
     ] = None,
     save_results: Annotated[
-        Path | None, typer.Option(help="A folder for results that are too large for an assistant.")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for results that are too large for an assistant.")
     ] = None,
     max_cost_usd: Annotated[
         Decimal | None,
         typer.Option(parser=usd, metavar="AMOUNT", help="Spending limit for all calls, in US$. Default: no limit."),
     ] = None,
     allow_unknown_price: Annotated[
-        bool, typer.Option("--allow-unknown-price", help="Under a limit, also ask models without a known price.")
+        bool, typer.Option("--allow-unknown-price", help="Allow models without a known price despite the limit.")
     ] = False,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
     http: Annotated[bool, typer.Option("--http", help="Serve over streamable HTTP, on this machine only.")] = False,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on with --http; 0 for any free port.")
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port for --http; 0 for any free port.")
     ] = 8808,
 ) -> None:
     """Serve tools to coding assistants and chat apps over the Model Context Protocol, on stdin and stdout.
 
-    Assistants start this command themselves. It asks OpenRouter if OPENROUTER_API_KEY is set, otherwise a small model
-    on this machine. With --http, clients must send the token in LFM_MCP_TOKEN, or the one that is printed.
+    Assistants start this command themselves. It asks OpenRouter if a key is set, otherwise a small model on this
+    machine. With --http, clients must send the token in LFM_MCP_TOKEN, or the one that is printed.
     """
     on_this_machine = on_this_machine or gguf is not None
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)

@@ -39,13 +39,15 @@ _COLUMNS = ("Model", "Kind", "Status", "Context", "US$/M in", "out", "Tools")
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show one model, by id or alias. Default: list all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Model to show, by id or alias. Default: list all.")
+    ] = None,
     *,
-    kind: Annotated[str | None, typer.Option(help="List the models of one kind, such as chat.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Fetch current data from OpenRouter. Needs no key.")] = False,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="List the models of one kind, such as chat.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Fetch current data from OpenRouter; needs no key.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List Liquid's models with their limits and prices, or show one of them."""
+    """List Liquid's models with their limits and prices, or show one model."""
     cards = _live_cards() if live else catalog.models()
     if name is not None:
         card = _find(name, cards)

@@ -23,10 +23,12 @@ START = "LITELLM_LOCAL_MODEL_COST_MAP=True litellm --config {file} --host 127.0.
 def proxy_config(
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to write; - for stdout, without the key.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="File to write; - for stdout, without the key.")
     ] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file and its key.")] = False,
-    rpm: Annotated[int, typer.Option(min=1, help="Requests per minute and model; free models allow at most 20.")] = 60,
+    rpm: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Requests per minute per model; at most 20 for free models.")
+    ] = 60,
     budget_usd: Annotated[
         Decimal, typer.Option(parser=usd, metavar="AMOUNT", help="Daily budget per paid model, in US$.")
     ] = Decimal(1),
@@ -34,24 +36,27 @@ def proxy_config(
         bool,
         typer.Option("--redis", help="Share limits, budgets, cooldowns and a cache with other Proxies through Redis."),
     ] = False,
-    redis_host: Annotated[str | None, typer.Option(help="Host of Redis. Default: 127.0.0.1.")] = None,
-    redis_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of Redis. Default: 6379.")] = None,
+    redis_host: Annotated[str | None, typer.Option(metavar="HOST", help="Host of Redis. Default: 127.0.0.1.")] = None,
+    redis_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="PORT", help="Port of Redis. Default: 6379.")
+    ] = None,
     keys: Annotated[
         Path | None,
         typer.Option(
-            "--keys", metavar="FILE", help="Take keys of people too, with limits of their own, from this file."
+            "--keys", metavar="FILE", help="Also accept the personal keys in this file, with their own limits."
         ),
     ] = None,
     new_key: Annotated[
         str | None,
-        typer.Option("--new-key", metavar="NAME", help="Only add a key for somebody to the file of `--keys`."),
+        typer.Option(
+            "--new-key", metavar="NAME", help="Add a personal key to the file of --keys, and write nothing else."
+        ),
     ] = None,
 ) -> None:
     """Write a config.yaml for LiteLLM's Proxy that serves Liquid's models over OpenAI's and Anthropic's APIs.
 
-    The Proxy starts with it unchanged, without a database. It has limits, budgets, fallbacks, metrics and a new key.
-    Postgres would add keys and teams that are managed through LiteLLM's API, and spending that is kept for ever.
-    Set OPENROUTER_APP_URL and OPENROUTER_APP_TITLE to credit your app.
+    The file has limits, budgets, fallbacks, metrics and a new key. The Proxy starts with it as it is, without a
+    database. Set OPENROUTER_APP_URL and OPENROUTER_APP_TITLE to credit your app.
     """
     from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.apps.proxy import config as proxy

@@ -28,12 +28,18 @@ __all__ = ["run"]
 
 def run(
     program: Annotated[
-        list[str], typer.Argument(help="A command of this Python environment, a .py file, or -m and a module.")
+        list[str],
+        typer.Argument(
+            metavar="PROGRAM",
+            help="Command of this Python environment, .py file, or -m and a module; then arguments.",
+        ),
     ],
 ) -> None:
-    """Run a Python program with Liquid's models in LiteLLM: lfm run -- aider --model lfm/lfm-3-1.7b .
+    """Run a Python program with Liquid's models in LiteLLM.
 
-    The program must be installed in the same environment as lfm-adapter. Python programs that it starts in turn do not
+        lfm run -- aider --model lfm/lfm-3-1.7b
+
+    The program must be installed in the same environment as lfm-adapter. Python programs that it starts itself do not
     get the models.
     """
     name, *arguments = program

@@ -31,15 +31,23 @@ def usage(
     *,
     by: Annotated[
         str,
-        typer.Option(metavar="COLUMNS", help="Any of day, hour, model, app, source, status, provider, with commas."),
+        typer.Option(
+            metavar="COLUMNS",
+            help="Group by day, hour, model, app, source, status or provider; separate several by commas.",
+        ),
     ] = "day,model,app",
     since: Annotated[
-        str, typer.Option(metavar="WHEN", help="A day (2026-11-01), or how long ago: 12h, 7d, 4w, all. Days are UTC.")
+        str, typer.Option(metavar="WHEN", help="First day in UTC (2026-11-01), or how long ago: 12h, 7d, 4w, all.")
     ] = "30d",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Show tokens and costs of `lfm gateway`, `lfm chat`, `lfm mcp`, and of Python programs that use a ledger."""
+    """Show the tokens and costs of past calls.
+
+        lfm usage --by app --since 7d
+
+    Covers `lfm gateway`, `lfm chat`, `lfm mcp`, and Python programs that use a ledger.
+    """
     from lfm_adapter.ledger import Ledger
 
     if as_json and as_csv:

@@ -54,9 +54,9 @@ def test_stored_key_is_sent_and_only_its_owner_can_read_it(
     assert openrouter.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_key_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch):
+def test_key_of_the_environment_overrides_the_stored_one(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-another-made-up")
-    assert "wins" in lfm("keys", "set", stdin=KEY).stderr
+    assert "overrides" in lfm("keys", "set", stdin=KEY).stderr
     assert lfm("keys", "show").stdout == "…e-up  (from OPENROUTER_API_KEY)\n"
 
 
