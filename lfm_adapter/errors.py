@@ -47,7 +47,7 @@ __all__ = [
 
 
 class LFMError(Exception):
-    """Base class of all exceptions raised here.
+    """Base class of all exceptions of this package.
 
     Attributes:
         message: What went wrong and what to do about it. `str(error)` adds the other attributes.
@@ -135,7 +135,7 @@ class APIError(LFMError):
 
 
 class APIConnectionError(APIError):
-    """There was no response: the host was not resolved, or the connection was refused, reset or not trusted."""
+    """No response arrived: the host was not resolved, or the connection was refused, reset or not trusted."""
 
     _is_retryable_by_default = True
 
@@ -145,7 +145,7 @@ class StreamInterruptedError(APIConnectionError):
 
 
 class APITimeoutError(APIError):
-    """A limit of time was reached: `timeout`, `stream_chunk_timeout` or `total_timeout`, or a 408, 504 or 524."""
+    """A timeout: `timeout`, `stream_chunk_timeout`, `total_timeout`, or status 408, 504 or 524."""
 
     _is_retryable_by_default = True
 
@@ -204,7 +204,7 @@ class PaymentRequiredError(APIError):
 
 
 class BudgetExceededError(PaymentRequiredError):
-    """A `budget` of yours does not allow the request, which was not sent. `retry_after` tells when it begins anew."""
+    """A `budget` does not allow the request, which was not sent. `retry_after` is the time until it resets."""
 
 
 class PermissionDeniedError(APIError):

@@ -1,4 +1,4 @@
-"""GGUF files served by llama.cpp on this machine: `lfm_adapter.apps.local` by its public name."""
+"""GGUF files served by llama.cpp on this machine."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ __all__ = ["AsyncLFMClient"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AsyncLFMClient(BaseClient[AsyncTransport]):
-    """`LFMClient` for asyncio: the same arguments, the same results, the same errors.
+    """`LFMClient` for asyncio, with the same arguments, results and errors.
 
     A client may be used from any number of event loops, one after the other or in different threads.
     """

@@ -47,7 +47,7 @@ _DEFAULT_TIMEOUT = 120.0
 # Not frozen: `ChatLFM` inherits these fields, and Pydantic's models are not frozen.
 @dataclass(kw_only=True)
 class ClientOptions:
-    """The settings that `LFMClient`, `AsyncLFMClient` and `ChatLFM` have in common.
+    """The settings shared by `LFMClient`, `AsyncLFMClient` and `ChatLFM`.
 
     Attributes:
         model: An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default: `LFM_MODEL`, else "liquid/lfm-3b", whose

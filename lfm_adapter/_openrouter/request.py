@@ -27,7 +27,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The app that is credited for a request (https://openrouter.ai/docs/app-attribution); none without `url`.
+    """The app to credit for a request (https://openrouter.ai/docs/app-attribution). None is credited without `url`.
 
     Attributes:
         url: The app's URL, which identifies it.

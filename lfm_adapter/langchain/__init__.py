@@ -6,7 +6,7 @@ __all__ = ["ChatLFM", "register"]
 
 
 def register() -> None:
-    """Let LangChain make a `ChatLFM` of "lfm:liquid/lfm-3-1.7b", in `init_chat_model`, `create_agent` and so on.
+    """Register names such as "lfm:liquid/lfm-3-1.7b" for `init_chat_model`, `create_agent` and so on.
 
     LangChain has no public way to add a provider, so this adds one to its own table. deepagents calls it by itself.
 

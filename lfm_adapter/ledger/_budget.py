@@ -23,7 +23,7 @@ PICO = Decimal(10) ** 12
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit that every call with it keeps to, in all programs of this user that name it.
+    """A limit on cost or requests. All programs of this user that use its name share it.
 
     Before a request is sent, its maximum cost is reserved; afterwards the actual cost replaces the reservation. So
     programs that race for the rest of a budget cannot exceed it. A request of unknown outcome (a lost connection, a
@@ -84,7 +84,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Reservation:
-    """What was set aside for one request.
+    """The amount reserved for one request.
 
     Attributes:
         amount: 10^-12 US$.

@@ -57,7 +57,7 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """The sum of some calls.
+    """The totals of a group of calls.
 
     Attributes:
         key: What they have in common, in the order that was asked for: days ("2026-11-28"), models, apps.
@@ -80,7 +80,7 @@ class UsageRow:
 
 @dataclass(slots=True)
 class ModelStats:
-    """How a model did.
+    """Statistics of the calls of one model.
 
     Attributes:
         model: The model that was asked.

@@ -30,7 +30,7 @@ __all__ = ["LFMProvider", "handler", "register"]
 
 
 class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow litellm: see pyproject.toml
-    """Serves LiteLLM's calls for `lfm/...` through `LFMClient` and `AsyncLFMClient`.
+    """The LiteLLM provider of `lfm/...`, built on `LFMClient` and `AsyncLFMClient`.
 
     LiteLLM passes all arguments by name (https://docs.litellm.ai/docs/providers/custom_llm_server). Instances hold no
     connection; threads and event loops may share them.

@@ -43,7 +43,7 @@ _FINISH = chunk({"content": ""}, finish_reason="stop")
 
 
 def failure(name: str) -> ScriptedReply:
-    """Return the reply of a row of `docs/failures.md`: `failure("rate limit")`.
+    """Return the reply for a failure that `docs/failures.md` lists: `failure("rate limit")`.
 
     The names that begin with "stream: " are for requests that ask for a stream. A reply that falls silent ends with the
     client's own timeout.
@@ -60,7 +60,7 @@ def failure(name: str) -> ScriptedReply:
 
 
 def failure_names() -> list[str]:
-    """Return the names that `failure` knows."""
+    """Return the names that `failure` accepts."""
     return list(_FAILURES)
 
 

@@ -19,7 +19,7 @@ _REQUESTED_MODEL = f'"{REQUESTED_MODEL}"'.encode()
 
 
 class Break(Enum):
-    """How a reply may break off, as the last of its parts."""
+    """A way to break off a reply, as the last of its parts."""
 
     CUT = "the connection closes"
     RESET = "the connection is reset"

@@ -33,7 +33,7 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request as it came in.
+    """One request that the server received.
 
     Attributes:
         method: As sent.

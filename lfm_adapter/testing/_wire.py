@@ -52,7 +52,7 @@ USAGE: Object = token_usage()
 
 
 def tool_call(name: str, arguments: Object | str | None, *, call_id: str = "call_1") -> dict[str, Any]:
-    """Return a tool call for a message. A string goes out as it is, valid JSON or not."""
+    """Return a tool call for a message. A string is sent unchanged, valid JSON or not."""
     text = arguments if arguments is None or isinstance(arguments, str) else compact_json(arguments).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
 
@@ -72,7 +72,7 @@ def completion(
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return a whole answer, in the name of the requested model.
+    """Return a whole answer from the requested model.
 
     `text`, `reasoning`, `refusal` and `tool_calls` (objects of `tool_call`) are what the message says. Without a
     `finish_reason` it is "tool_calls" or "stop". `usage` is an object of `token_usage`; None leaves it out. `padding`
@@ -108,7 +108,7 @@ def chunk(
 
 
 def events(*items: Object | bytes, done: bool = True, headers: Mapping[str, str] | None = None) -> ScriptedReply:
-    """Return a stream of `items`, one part each: objects become `data:` events, bytes go out as they are.
+    """Return a stream of `items`, one part each: objects become `data:` events, bytes are sent unchanged.
 
     Unless `done` is False, `[DONE]` comes at the end.
     """
@@ -131,7 +131,7 @@ def stream(
     headers: Mapping[str, str] | None = None,
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return a streamed answer in the name of the requested model, one part an event.
+    """Return a streamed answer from the requested model, one part per event.
 
     `comments` comments come first, then `reasoning`, `pieces` of text, `refusal` and `tool_calls`, and then the end.
     `pieces` are strings or a list of strings: `stream("Par", "is.")`; `stream([])` has no text. `tool_calls`, `usage`,
@@ -175,7 +175,7 @@ def error(
     padding: bytes = b"",
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return an error with its HTTP status; 200 for one that came after the headers had gone out.
+    """Return an error with its HTTP status; 200 for one after the headers were sent.
 
     `message`, `code` (the status, unless it differs) and `metadata` stand under `error`, all other keywords beside it.
     """

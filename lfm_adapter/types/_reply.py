@@ -33,7 +33,7 @@ class ToolCall:
 
 @dataclass(slots=True)
 class Choice:
-    """One answer. A reply has several only when `n` asked for them.
+    """One answer of a reply. There are several only with `n`.
 
     Attributes:
         text: The answer.
@@ -188,7 +188,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class TokenLimits:
-    """How a request fits the context of its model.
+    """The token count and limits of a request, after the check of its context.
 
     Attributes:
         estimated_tokens: Tokens that the prompt has at least, or exactly with a `token_counter`. None if not counted,
@@ -234,7 +234,7 @@ class Delta:
 
 
 class Stream:
-    """The deltas of one reply, in order. Close it, or leave its `with` block, to stop the model and the bill.
+    """The deltas of one reply, in order. Close it, or leave its `with` block, to stop the model and its cost.
 
     Attributes:
         reply: The whole reply, once the stream has ended.

@@ -129,7 +129,7 @@ class RequestFields(TypedDict, total=False):
 
 
 class ChatRequest(RequestFields, total=False):
-    """The body of `POST /chat/completions`. Fields that are not named here are sent as they are."""
+    """The body of `POST /chat/completions`. Fields that are not listed here are sent unchanged."""
 
     model: Required[str]
     messages: Required[list[Message]]

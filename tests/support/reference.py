@@ -24,8 +24,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 HEAD = """# Reference
 
-The public names, which semantic versioning covers. Everything else begins with an underscore or belongs to
-`lfm_adapter.apps`, and may change at any time.
+The public names. Semantic versioning applies to them alone: names that begin with an underscore, and those of
+`lfm_adapter.apps`, may change at any time.
 """
 
 
@@ -50,7 +50,7 @@ def _summary(value: object) -> str:
 
 def _type(value: object) -> str:
     shown = str(value).removeprefix("typing.")
-    return f"`{shown}`" if "[" in shown else f"a `{type(value).__name__}`"
+    return f"`{shown}`" if "[" in shown else f"Of type `{type(value).__name__}`."
 
 
 def _page() -> str:
