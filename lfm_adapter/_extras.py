@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["EXTRAS", "how_to_install"]
 
 EXTRAS = {
-    "gateway": ("leather", "the page and the metrics of `lfm gateway`"),
+    "gateway": ("leather", "the dashboard and metrics of `lfm gateway`"),
     "litellm": ("litellm", "models named lfm/... in LiteLLM, and `lfm run`"),
     "llm": ("llm", "Liquid's models in Simon Willison's `llm`"),
     "local": ("xllamacpp", "models on this machine: `lfm local`, `lfm chat --local`"),

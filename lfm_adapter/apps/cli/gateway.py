@@ -182,7 +182,7 @@ def _introduce(base_url: str, access: Access, models: list[str], model: str, tok
     typer.echo(f"Key       {key}")
     typer.echo(f"Models    {', '.join(models)}")
     if find_spec("jinja2") and find_spec("leather"):
-        typer.echo(f"Page      {base_url.removesuffix('v1')}?token={token} (usage and cost; this link works once)")
+        typer.echo(f"Dashboard {base_url.removesuffix('v1')}?token={token} (usage and cost; this link works once)")
     # LiteLLM, and so aider, reads OPENAI_API_BASE.
     typer.echo(f"Shell     export OPENAI_BASE_URL={base_url} OPENAI_API_BASE={base_url} OPENAI_API_KEY={key}")
     typer.echo("\nIn that shell, or in the settings of the program:")
