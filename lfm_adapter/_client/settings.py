@@ -249,7 +249,7 @@ class Settings(ClientOptions):
             return None
         if self.base_url.startswith("http:") and not self.allow_http and not is_private(self.base_url):
             raise ConfigurationError(
-                f"The key would go unencrypted to {urlsplit(self.base_url).hostname}. Use https, or pass "
+                f"The key would be sent unencrypted to {urlsplit(self.base_url).hostname}. Use https, or pass "
                 "`allow_http=True` to allow it."
             )
         return key.strip()

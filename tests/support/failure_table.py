@@ -24,7 +24,7 @@ def _theme(theme: str) -> str:
     rows = [HEAD, ("---",) * len(HEAD), *map(_row, FAILURES[theme])]
     parts = [f"## {theme}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
     if HARMLESS[theme]:
-        parts += ["Harmless, the answer is whole:", "\n".join(f"- {scenario.name}" for scenario in HARMLESS[theme])]
+        parts += ["Harmless; the answer is complete:", "\n".join(f"- {scenario.name}" for scenario in HARMLESS[theme])]
     return "\n\n".join(parts)
 
 
