@@ -25,14 +25,30 @@ _MIN_SEARCH_S = 0.0002  # at the 1,250th; a usual search takes a hundredth of it
 _MAX_ATOMS = 20_000  # the engine writes out what is repeated: (((a{1000}){1000}){1000} would take all memory
 _MAX_SHOWN_CHARS = 100
 
+# A letter by its number, a pair of surrogates, and a control character.
+_ESCAPE = r"\\u\{[0-9A-Fa-f]{1,6}\}|\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|\\c[A-Za-z]"
+_TOKEN_IN_SET = re.compile(_ESCAPE + r"|\\.", re.DOTALL)
 _TOKEN = re.compile(
-    r"(?P<escape>\\(?:u\{[0-9A-Fa-f]{1,6}\}|c[A-Za-z]|k<\w+>|.))|(?P<any>\[\^\])|(?P<none>\[\])"
-    r"|(?P<set>\[(?:\\.|[^\]\\])*\])|(?P<open>\()|(?P<close>\))|\{(?P<least>\d+)(?:,(?P<most>\d*))?\}"
+    r"(?P<escape>" + _ESCAPE + r"|\\k<\w+>|\\.)|(?P<any>\[\^\])|(?P<none>\[\])"
+    r"|(?P<set>\[(?:\\.|[^\]\\])*(?:\]|\Z))|(?P<open>\()|(?P<close>\))|\{(?P<least>\d+)(?:,(?P<most>\d*))?\}"
     r"|(?P<end>\$)|(?P<dot>\.)|.",
     re.DOTALL,
 )
 _PLAIN = {"any": r"[\s\S]", "none": r"(?!)", "end": r"\Z", "dot": r"[^\n\r\u2028\u2029]"}
-_DIGIT, _WORD = "0-9", "A-Za-z0-9_"
+# By the letter of an escape: what it matches as the inside of a set, where a complement cannot be nested.
+_SETS = {
+    "d": "0-9",
+    "D": r"\x00-/:-\U0010ffff",
+    "w": "A-Za-z0-9_",
+    "W": r"\x00-/:-@\[-^`{-\U0010ffff",
+    "s": r"\t-\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff",
+    "S": r"\x00-\x08\x0e-\x1f!-\x9f\xa1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e\u2060-\u2fff"
+    r"\u3001-\ufefe\uff00-\U0010ffff",
+}
+_BOUNDARIES = {
+    "b": "(?:(?<=[{0}])(?![{0}])|(?<![{0}])(?=[{0}]))".format(_SETS["w"]),
+    "B": "(?:(?<=[{0}])(?=[{0}])|(?<![{0}])(?![{0}]))".format(_SETS["w"]),
+}
 
 
 class SlowPatternError(Exception):
@@ -111,6 +127,8 @@ def _compiled(source: str) -> Any:
 
 def _in_python(source: str) -> str:
     """Return the pattern in Python's dialect, or raise `SlowPatternError` if it would be too large."""
+    if len(source) > _MAX_ATOMS:
+        raise SlowPatternError(f"the pattern {_shown(source)} is too large to check")
     parts: list[str] = []
     atoms, last = [0], 0  # of each open group, and of what stands before a quantifier
     for token in _TOKEN.finditer(source):
@@ -132,20 +150,23 @@ def _in_python(source: str) -> str:
         if kind == "escape":
             text = _escape(text)
         elif kind == "set":
-            text = re.sub(r"\\.", lambda found: _escape(found[0], in_set=True), text, flags=re.DOTALL)
+            text = _TOKEN_IN_SET.sub(lambda found: _escape(found[0], in_set=True), text)
         parts.append(_PLAIN.get(kind or "", text))
     return "".join(parts)
 
 
 def _escape(text: str, *, in_set: bool = False) -> str:
-    match text[1]:
-        case "d" | "w" as kind:
-            letters = _DIGIT if kind == "d" else _WORD
-            return letters if in_set else f"[{letters}]"
-        case "D" | "W" as kind if not in_set:
-            return f"[^{_DIGIT if kind == 'D' else _WORD}]"
-        case "u" if len(text) > 2:
+    kind = text[1]
+    if kind in _SETS:
+        return _SETS[kind] if in_set else f"[{_SETS[kind]}]"
+    if kind in _BOUNDARIES and not in_set:
+        return _BOUNDARIES[kind]
+    match kind:
+        case "u" if text[2:3] == "{":
             return rf"\U{text[3:-1]:0>8}"
+        case "u" if len(text) > 2:  # a pair of surrogates
+            high, low = int(text[2:6], 16), int(text[8:], 16)
+            return rf"\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08x}"
         case "c" if len(text) > 2:
             return rf"\x{ord(text[2]) % 32:02x}"
         case "k" if len(text) > 2:

@@ -29,6 +29,10 @@ LETTERS = "a" * 40 + "!"
         (r"\cJ", "\n"),
         (r"^[\]\w]+$", "]a"),
         ("^{$", "{"),
+        (r"^\ud83d\ude00[\ud83d\ude00]$", "😀😀"),
+        (r"^[\W\d]+$", "é1"),
+        (r"^\s[\s]$", "\ufeff\u3000"),
+        (r"caf\b", "café"),
         ("(no pattern", "anything"),
     ],
 )
@@ -38,13 +42,23 @@ def test_pattern_of_javascript_matches(source: str, text: str):
 
 @pytest.mark.parametrize(
     ("source", "text"),
-    [("^a$", "a\n"), (r"^\d$", "٣"), (r"^\w+$", "é"), ("^.$", "\u2028"), ("[]", "a"), (r"^\S+$", "a b"), (r"\D", "1")],
+    [
+        ("^a$", "a\n"),
+        (r"^\d$", "٣"),
+        (r"^\w+$", "é"),
+        ("^.$", "\u2028"),
+        ("[]", "a"),
+        (r"^\S+$", "a b"),
+        (r"\D", "1"),
+        (r"\s", "\x1c"),
+        (r"[^\S]", "a"),
+    ],
 )
 def test_pattern_of_javascript_does_not_match_what_only_python_takes(source: str, text: str):
     assert not matches(source, text)
 
 
-@pytest.mark.parametrize("source", [SLOW, "(?:(?:a{1000}){1000}){1000}", "a{99999999}"])
+@pytest.mark.parametrize("source", [SLOW, "(?:(?:a{1000}){1000}){1000}", "a{99999999}", "[" * 100_000])
 def test_pattern_that_takes_too_much_time_or_memory_is_not_judged(source: str):
     with pytest.raises(SlowPatternError, match=r"the pattern '.* (takes too long|is too large) to check"):
         matches(source, LETTERS)
