@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from base64 import b64encode, urlsafe_b64encode
+from html import escape
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +20,10 @@ _REDACTED = "[redacted]"
 
 # A shorter "key", such as "x" for a local server, is part of many words.
 _MIN_SECRET_CHARS = 8
+
+# Servers and proxies cut what they repeat, wrap it, and change its case. Fewer characters could be a word.
+_PART_CHARS = 12
+_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 
 # Keys, bearer tokens and account ids by their form. Compiled on first use.
 _SECRETS = (
@@ -51,26 +57,39 @@ def redact_json(value: Any, secret: str | None = None) -> Any:
 
 
 def mask(value: T, secret: str | None) -> T:
-    """Return `value` without `secret`, in text, in bytes, or anywhere in an object of JSON."""
+    """Return `value` without `secret` and its longer parts, in text, in bytes, or anywhere in an object of JSON."""
     if not secret or len(secret) < _MIN_SECRET_CHARS:
         return value
-    masked: T = _mask(value, _forms(secret))
+    forms = [form.translate(_LOWER) for form in _forms(secret)]
+    size = min(_PART_CHARS, *map(len, forms))
+    parts = {form[start : start + size] for form in forms for start in range(len(form) - size + 1)}
+    masked: T = _mask(value, parts, size)
     return masked
 
 
-def _mask(value: Any, forms: list[str]) -> Any:
+def _mask(value: Any, parts: set[str], size: int) -> Any:
     match value:
         case str():
-            for form in forms:
-                value = value.replace(form, _REDACTED)
+            return _mask_text(value, parts, size)
         case bytes():
-            for form in forms:
-                value = value.replace(form.encode(), _REDACTED.encode())
+            text = value.decode(errors="surrogateescape")
+            return _mask_text(text, parts, size).encode(errors="surrogateescape")
         case dict():
-            return {_mask(key, forms): _mask(member, forms) for key, member in value.items()}
+            return {_mask(key, parts, size): _mask(member, parts, size) for key, member in value.items()}
         case list():
-            return [_mask(item, forms) for item in value]
+            return [_mask(item, parts, size) for item in value]
     return value
+
+
+def _mask_text(text: str, parts: set[str], size: int) -> str:
+    lower = text.translate(_LOWER)
+    masked, end = "", 0
+    for start in range(len(text) - size + 1):
+        if lower[start : start + size] in parts:
+            if start >= end:
+                masked += text[end:start] + _REDACTED
+            end = start + size
+    return masked + text[end:]
 
 
 def _forms(secret: str) -> list[str]:
@@ -81,6 +100,7 @@ def _forms(secret: str) -> list[str]:
         json.dumps(secret)[1:-1],
         repr(secret)[1:-1],
         quote(secret, safe=""),
+        escape(secret),
         data.hex(),
         data.hex().upper(),
     ]
@@ -89,4 +109,4 @@ def _forms(secret: str) -> list[str]:
         whole = slice(-(-skipped * 8 // 6), (skipped + len(data)) * 8 // 6)
         padded = b"\0" * skipped + data
         forms += [encode(padded).decode()[whole] for encode in (b64encode, urlsafe_b64encode)]
-    return sorted(set(forms), key=len, reverse=True)
+    return forms

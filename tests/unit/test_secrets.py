@@ -8,6 +8,7 @@ import pickle
 import traceback
 import urllib.parse
 from base64 import b64encode
+from html import escape as html_escape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -152,6 +153,11 @@ def written(key: str) -> dict[str, tuple[str, str]]:
         "in a URL": ("https://a.example/?key=", urllib.parse.quote(key, safe="")),
         "in JSON": ('{"key": ', json.dumps(key)),
         "in hexadecimal": ("", key.encode().hex()),
+        "in HTML": ("<p>", html_escape(key)),
+        "in capitals": ("", key.upper()),
+        "without its end": ("", key[:-3]),
+        "without its start": ("…", key[3:]),
+        "in the middle": ("…", f"{key[3:-3]}…"),
     }
 
 
