@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import string
 from base64 import b64encode, urlsafe_b64encode
@@ -15,6 +16,9 @@ __all__ = ["MAX_MESSAGE_CHARS", "mask", "redact", "redact_json"]
 T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 1_000
+
+# Levels of lists and objects that an error keeps. Deeper ones come from hostile servers alone.
+MAX_DEPTH = 32
 
 _REDACTED = "[redacted]"
 
@@ -47,13 +51,27 @@ def redact(text: str, secret: str | None = None) -> str:
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
 
 
-def redact_json(value: Any, secret: str | None = None) -> Any:
-    """Return a value of JSON whose texts are all redacted, and in which no account is named."""
+def redact_json(value: Any, secret: str | None = None, depth: int = MAX_DEPTH) -> Any:
+    """Return a value of JSON whose texts are all redacted, and in which no account is named.
+
+    Args:
+        value: What a server sent. Python reads NaN and Infinity, which JSON does not have: they become None.
+        secret: See `redact`.
+        depth: How many levels of lists and objects are kept.
+    """
     if isinstance(value, str):
         return redact(value, secret)
-    if isinstance(value, dict):
-        return {redact(key, secret): redact_json(item, secret) for key, item in value.items() if key != "user_id"}
-    return [redact_json(item, secret) for item in value] if isinstance(value, list) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return "…"
+    if isinstance(value, list):
+        return [redact_json(item, secret, depth - 1) for item in value]
+    return {
+        redact(key, secret): redact_json(item, secret, depth - 1) for key, item in value.items() if key != "user_id"
+    }
 
 
 def mask(value: T, secret: str | None) -> T:
@@ -67,17 +85,19 @@ def mask(value: T, secret: str | None) -> T:
     return masked
 
 
-def _mask(value: Any, parts: set[str], size: int) -> Any:
+def _mask(value: Any, parts: set[str], size: int, depth: int = MAX_DEPTH) -> Any:
     match value:
+        case dict() | list() if depth == 0:
+            return "…"
         case str():
             return _mask_text(value, parts, size)
         case bytes():
             text = value.decode(errors="surrogateescape")
             return _mask_text(text, parts, size).encode(errors="surrogateescape")
         case dict():
-            return {_mask(key, parts, size): _mask(member, parts, size) for key, member in value.items()}
+            return {_mask(key, parts, size): _mask(item, parts, size, depth - 1) for key, item in value.items()}
         case list():
-            return [_mask(item, parts, size) for item in value]
+            return [_mask(item, parts, size, depth - 1) for item in value]
     return value
 
 

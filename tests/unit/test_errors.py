@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import math
 import pickle
 
@@ -173,3 +174,12 @@ def test_metadata_of_error_is_masked():
     assert error.metadata == {"raw": "key [redacted]", "previous_errors": [{"code": 429}]}
     error.mask_secret("previous_errors")
     assert "previous_errors" not in error.metadata
+
+
+def test_metadata_is_json_however_deep_and_odd_what_the_server_sent():
+    deep: object = "sk-or-v1-0123456789abcdef"
+    for _ in range(5_000):
+        deep = [deep]
+    error = errors.APIError("why", metadata={"deep": deep, "nan": float("nan"), "infinite": [float("inf")]})
+    error.mask_secret("a-secret-of-some-length")
+    assert json.loads(json.dumps(error.metadata, allow_nan=False))["infinite"] == [None]
