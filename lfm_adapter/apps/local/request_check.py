@@ -6,6 +6,7 @@ The limits are those of build 11549 (xllamacpp 2026.10), where each was tried.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -34,6 +35,9 @@ _CONTENT = frozenset({"messages", "prompt", "input", "content", "input_prefix", 
 # Keywords of a schema whose values are data or names.
 _DATA = frozenset({"const", "default", "enum", "example", "examples"})
 
+# Keywords whose value is an object of schemas by their names, which may be those of keywords.
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+
 # Where the minimum is the larger, the engine fills its memory.
 _BOUNDS = (("minItems", "maxItems"), ("minLength", "maxLength"), ("minimum", "maximum"))
 
@@ -53,7 +57,7 @@ def checked_request(body: bytes) -> dict[str, Any]:
         ValueError: The request must not reach the engine. The message says why, and what to do.
     """
     try:
-        request = json.loads(body, parse_constant=_refuse_constant)
+        request = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except UnicodeDecodeError:
@@ -76,6 +80,13 @@ _TOO_DEEP = f"The request is nested too deep: {MAX_DEPTH} levels are the most th
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"The request is not valid JSON: {name} is not a JSON number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # it would be written `Infinity`, which is no JSON
+        raise ValueError(f"The request has a number that is too large: {text[:100]}.")
+    return number
 
 
 def _check_depth(request: dict[str, Any]) -> None:
@@ -130,8 +141,15 @@ def _check_grammar(grammar: object) -> None:
             )
 
 
-def _checked_schemas(value: Any, path: str, count: list[int]) -> Any:
-    """Return what the engine can compile in place of `value`, which may hold schemas at any depth."""
+def _checked_schemas(value: Any, path: str, count: list[int], *, named: bool = False) -> Any:
+    """Return what the engine can compile in place of `value`, which may hold schemas at any depth.
+
+    Args:
+        value: Any part of the request.
+        path: Where it stands.
+        count: How many parts there were so far.
+        named: It is an object of schemas by their names.
+    """
     count[0] += 1
     if count[0] > MAX_SCHEMA_NODES:
         raise ValueError(f"The schemas of the request are too large: they have more than {MAX_SCHEMA_NODES:,} parts.")
@@ -139,6 +157,8 @@ def _checked_schemas(value: Any, path: str, count: list[int]) -> Any:
         return [_checked_schemas(item, f"{path}[{index}]", count) for index, item in enumerate(value)]
     if not isinstance(value, dict):
         return value
+    if named:
+        return {name: _checked_schemas(part, f"{path}.{name}", count) for name, part in value.items()}
     _check_sizes(value, path)
     for low, high in _BOUNDS:
         least, most = value.get(low), value.get(high)
@@ -152,7 +172,8 @@ def _checked_schemas(value: Any, path: str, count: list[int]) -> Any:
             except ValueError as error:
                 raise ValueError(f"The pattern {part[:100]!r} at `{path}` cannot be enforced: {error}") from None
         else:
-            checked[name] = part if name in _DATA else _checked_schemas(part, f"{path}.{name}", count)
+            is_data = name in _DATA
+            checked[name] = part if is_data else _checked_schemas(part, f"{path}.{name}", count, named=name in _NAMED)
     return checked
 
 

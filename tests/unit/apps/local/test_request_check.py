@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -57,9 +58,11 @@ def test_what_the_engine_would_choke_on_is_refused_with_the_reason(fields: dict[
         check(**fields)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"temperature": NaN}', b'{"a": "\xff"}', b"1"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"temperature": NaN}', b'{"temperature": 1e999}', b'{"a": "\xff"}', b"1"]
+)
 def test_what_is_no_json_object_is_refused(body: bytes):
-    with pytest.raises(ValueError, match=r"The request (is not|must be)"):
+    with pytest.raises(ValueError, match=r"The request (is not|must be|has a number)"):
         checked_request(body)
 
 
@@ -72,6 +75,13 @@ def test_pattern_is_written_in_the_engines_words_wherever_a_schema_stands():
     for found in (sent["response_format"]["json_schema"]["schema"], sent["tools"][0]):
         assert found["properties"]["pattern"] == {"pattern": "^[0-9]$", "default": {"pattern": r"\d"}}
         assert found["enum"] == schema["enum"]
+
+
+@pytest.mark.parametrize("name", ["default", "enum", "const", "properties"])
+def test_property_named_like_a_keyword_is_checked(name: str):
+    for holder in ("properties", "$defs"):
+        with pytest.raises(ValueError, match=re.escape(f"at `json_schema.{holder}.{name}` cannot be enforced")):
+            check(json_schema={holder: {name: {"pattern": "("}}})
 
 
 def test_messages_may_speak_of_patterns():
