@@ -152,6 +152,8 @@ class Settings(ClientOptions):
         """
         base_url = given.pop("base_url", None)
         env_url = os.environ.get("OPENROUTER_BASE_URL") or os.environ.get("OPENROUTER_API_BASE")
+        if not isinstance(base_url, str | None):
+            raise ConfigurationError(f"`base_url` must be a string, got {type(base_url).__name__}.")
         url = base_url_of(base_url or env_url or OPENROUTER_URL)
         api_key = given.pop("api_key", None)
         if api_key is None and (not base_url or sends_env_key(url)):

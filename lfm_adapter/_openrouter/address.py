@@ -28,6 +28,7 @@ _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address stands in its last 32 bits (RFC 6052)
 
 
+@lru_cache(maxsize=256)
 def base_url_of(url: str) -> str:
     """Return `url` ready to have "/chat/completions" appended, its host as it will be connected to.
 

@@ -272,3 +272,10 @@ class TestReplace:
 def test_settings_of_a_call_are_parameters_of_chat():
     known = set(get_type_hints(ChatParameters)) - set(get_type_hints(RequestFields))
     assert known == PER_CALL | {"extra_body"}
+
+
+@pytest.mark.parametrize("client", [LFMClient, AsyncLFMClient])
+def test_base_url_of_another_type_is_refused(client):
+    for address in (5, ["https://openrouter.ai/api/v1"], b"https://openrouter.ai/api/v1"):
+        with pytest.raises(ConfigurationError, match="`base_url` must be a string, got"):
+            client(base_url=address)
