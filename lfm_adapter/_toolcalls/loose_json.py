@@ -271,7 +271,9 @@ class _Reader:
             self._out.pop()
         if not self._out or self._out[-1][-1:] != '"':
             return False
-        self._out[-1] = f'{self._out[-1][:-1]}{string}"'
+        # The quote becomes a piece of its own, so that the next string does not copy this one.
+        self._out[-1] = self._out[-1][:-1]
+        self._out += (string, '"')
         return True
 
     def _opener(self, char: str) -> None:
