@@ -36,8 +36,9 @@ _ANY_BEGIN = re.compile(rf"{_OBJECT}|\[")
 _MEMBER = re.compile(r"""["'](?P<key>[^"'\n]{1,100})["']\s{0,9}:""")
 _CLASS_CALL = re.compile(r"[A-Z]\w{0,63}\(.*\)\Z", re.DOTALL)
 _decoder = json.JSONDecoder()
-# What is read to find the object that fits stays in proportion to the text.
+# What is read to find the object that fits stays in proportion to the text, and few enough are held against the schema.
 _READ_CHARS_FREE, _READ_CHARS_A_CHAR = 20_000, 1
+_MAX_TRIED = 1_000
 _SPACE = re.compile(r"[ \t\n\r]+")
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)(?=[,\]} \t\n\r])")
 _COMMA = {"}": re.compile(r',[ \t\n\r]{0,200}(?=")'), "]": re.compile(r',[ \t\n\r]{0,200}(?=["\[{\-0-9tfn])')}
@@ -172,17 +173,18 @@ class JSONReader:
         found, end = self._read(text, cut_off=False)
         first, problem = text if found is None else found, self.problem
         left_chars = _READ_CHARS_FREE + _READ_CHARS_A_CHAR * len(text)
-        while True:
+        for _ in range(_MAX_TRIED):
             self.problem = ""
             if found is not None and (fitting := _fitting(found, coercion)) is not None:
                 return fitting
             begin = _ANY_BEGIN.search(text, max(1, end))
             left_chars -= end if found is not None else len(text)
             if begin is None or left_chars < 0:
-                self.problem = problem
-                return first
+                break
             text = text[begin.start() :]
             found, end = self._read(text, cut_off=False)
+        self.problem = problem
+        return first
 
     def _read(self, text: str, *, cut_off: bool) -> tuple[str | None, int]:
         """Return as JSON what begins a text, or None where its strings are ambiguous, and the place behind it."""

@@ -284,3 +284,8 @@ def test_answers_whose_quotes_never_match_are_not_read_without_end(part: str):
     start = time.process_time()
     read_json(text, schema=NOTE)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(("others", "found"), [(999, '{"text": "a"}'), (1_000, '{"a": 1}')])
+def test_first_thousand_objects_are_held_against_the_schema(others: int, found: str):
+    assert read_json('{"a": 1} ' * others + '{"text": "a"}', schema=NOTE) == found
