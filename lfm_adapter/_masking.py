@@ -51,17 +51,27 @@ def redact(text: str, secret: str | None = None) -> str:
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
 
 
-def redact_json(value: Any, secret: str | None = None) -> Any:
-    """Return a value of JSON whose texts are all redacted, and in which no account is named."""
-    return _redact_json(mask(value, secret))
+def redact_json(value: Any, secret: str | None = None, depth: int = MAX_DEPTH) -> Any:
+    """Return a value of JSON whose texts are all redacted, and in which no account is named.
 
-
-def _redact_json(value: Any) -> Any:
+    Args:
+        value: What a server sent. Python reads NaN and Infinity, which JSON does not have: they become None.
+        secret: See `redact`.
+        depth: How many levels of lists and objects are kept.
+    """
     if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {redact(key): _redact_json(item) for key, item in value.items() if key != "user_id"}
-    return [_redact_json(item) for item in value] if isinstance(value, list) else value
+        return redact(value, secret)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return "…"
+    if isinstance(value, list):
+        return [redact_json(item, secret, depth - 1) for item in value]
+    return {
+        redact(key, secret): redact_json(item, secret, depth - 1) for key, item in value.items() if key != "user_id"
+    }
 
 
 def mask(value: T, secret: str | None) -> T:
