@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._toolcalls.call_reader import CallReader
+from lfm_adapter._toolcalls.call_reader import MAX_CALLS, CallReader
 from lfm_adapter._toolcalls.json_answer import JSONReader, answer_schema, json_types, read_arguments, schema_problem
 from lfm_adapter.types import Delta, ToolCall
 
@@ -90,11 +90,14 @@ class OutputReader:
         if choice.finish_reason in ("length", "content_filter") or choice.refusal:
             return None
         calls = choice.tool_calls
+        reader = self._choices.get(index)
+        if len(calls) > MAX_CALLS or (reader is not None and reader.has_too_many_calls):
+            return OutputIssue(f"more than {MAX_CALLS:,} tools were called", in_calls=True)
         if plan.is_native:
             for call in calls:
                 call.error = call.error or _arguments_error(call, plan.native_parameters)
         if plan.requires_call and not any(call.name in plan.native_parameters or not plan.is_native for call in calls):
-            in_text = self._choices[index].unknown_tools if index in self._choices else []
+            in_text = [] if reader is None else reader.unknown_tools
             unknown = [*in_text, *(call.name for call in calls)]
             text = f"`{unknown[0]}` was called, which is not one of the tools" if unknown else "no tool was called"
             return OutputIssue(text, in_calls=True)
@@ -135,6 +138,11 @@ class ChoiceReader:
     def unknown_tools(self) -> list[str]:
         """Names that were called in the text and are none of the tools."""
         return [] if self._calls is None else self._calls.unknown_tools
+
+    @property
+    def has_too_many_calls(self) -> bool:
+        """Whether there are more calls in the text than are read."""
+        return self._calls is not None and self._calls.has_too_many_calls
 
     def read(self, delta: Delta) -> None:
         """Change a delta of the server into one of the output."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.frames import Closing
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = ["CallReader"]
+__all__ = ["MAX_CALLS", "CallReader"]
+
+MAX_CALLS = 1_000  # in one answer
 
 _SPACE = re.compile(r"\s+")
 # Text up to the end of the line, or to what may begin a call: a "<" of the forms that `frames` knows, and at the
@@ -36,6 +38,7 @@ _MAX_READINGS = 8
 _READ_CHARS_FREE = 200_000
 _READ_CHARS_A_CHAR = 2
 _BROKEN_CHARS = 4  # what a character of a broken frame counts, since all its readings are weighed
+_VAIN_CHARS = 20  # what a place counts where no frame begins, though it seemed so
 
 
 class CallReader:
@@ -46,7 +49,8 @@ class CallReader:
     and read as a whole. What turns out to be no call is returned as it was written.
 
     White space around a call is dropped, except between two texts, where the white space before the call stays. A call
-    that is broken or does not fit the tool is returned too, and has an `error` in `calls`.
+    that is broken or does not fit the tool is returned too, and has an `error` in `calls`. All that follows
+    `MAX_CALLS` calls is text.
 
     Args:
         tools: The bound tools. A call of another is text.
@@ -56,6 +60,7 @@ class CallReader:
         tools: The bound tools.
         calls: The calls so far, in order.
         unknown_tools: Names called between markers that no bound tool has. Such calls are text.
+        has_too_many_calls: Whether there are more than `MAX_CALLS`.
 
     >>> from lfm_adapter._toolcalls.tools import Tools
     >>> tools = Tools.from_openai([{"type": "function", "function": {"name": "f"}}])
@@ -69,6 +74,7 @@ class CallReader:
     def __init__(self, tools: Tools, *, make_id: Callable[[int], str]) -> None:
         self.calls: list[ToolCall] = []
         self.unknown_tools: list[str] = []
+        self.has_too_many_calls = False
         self.tools = tools
         self._make_id = make_id
         self._text = ""
@@ -178,7 +184,8 @@ class CallReader:
     def _open_frame(self, *, is_start: bool = False, is_closed: bool) -> bool | None:
         """Open a frame where one begins, and return whether one does; None where more must be known."""
         # A marker right behind one or two backticks is quoted; behind three it is in a fence.
-        if self._backticks in (1, 2) or not self._may_read(self._dropped_chars + self._place):
+        is_quoted = self._backticks in (1, 2)
+        if is_quoted or self.has_too_many_calls or not self._may_read(self._dropped_chars + self._place):
             return False
         prefix = find_prefix(
             self._text,
@@ -190,8 +197,11 @@ class CallReader:
         )
         if prefix is UNDECIDED:
             return None
-        self._frame = None if prefix is None else Frame(self._text, self._place, prefix)
-        return self._frame is not None
+        if prefix is None:
+            self._read_chars += _VAIN_CHARS
+            return False
+        self._frame = Frame(self._text, self._place, prefix)
+        return True
 
     def _close_frame(self, frame: Frame, closing: Closing | None, *, is_closed: bool) -> bool:
         """Read a frame, if it is complete, and return whether it is. `closing` is where it may close."""
@@ -219,7 +229,8 @@ class CallReader:
 
     def _parts(self, frame: Frame, end: int, *, is_answer_end: bool) -> list[FramePart]:
         text = self._text[frame.start : end]
-        parts = read_frame(text, frame.prefix, self.tools, is_answer_end=is_answer_end)
+        left = MAX_CALLS - len(self.calls)
+        parts = read_frame(text, frame.prefix, self.tools, is_answer_end=is_answer_end, max_calls=left)
         is_clean = all(part.error is None and not part.open for part in parts)
         self._read_chars += len(text) * (1 if is_clean else _BROKEN_CHARS)
         return parts
@@ -236,21 +247,22 @@ class CallReader:
             self._add_text(self._text[frame.start])
             self._place = frame.start + 1
             return
-        self._place = frame.start + parts[-1].end
         made = [(part.name, part.text) for part in parts if part.is_call]
         # LFM2 may repeat a call behind its end marker: https://github.com/vllm-project/vllm/pull/39243
         is_echo = made == self._last_calls and self._follows_call and not frame.prefix.is_marked
         self._last_calls = made if frame.prefix.is_marked else []
         for part in parts:
-            if part.is_call and is_echo:
-                continue
-            if part.is_call:
+            if part.is_call and not is_echo:
                 index = len(self.calls)
+                if index == MAX_CALLS:
+                    self.has_too_many_calls = True
+                    return
                 self.calls.append(ToolCall(index, self._make_id(index), part.name, part.text, part.error))
                 self._out.append(replace(self.calls[-1], error=None))
-            else:
+            elif not part.is_call:
                 self.unknown_tools += [part.name] if part.name else []
                 self._add_text(part.text)
+            self._place = frame.start + part.end
         if not parts[-1].is_call:
             return
         # An end marker may come without a start marker, or twice.

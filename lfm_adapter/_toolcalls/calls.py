@@ -45,7 +45,7 @@ class FramePart(NamedTuple):
     open: str = ""  # within what the frame ends: a "string", a "bracket", or ""
 
 
-def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bool) -> list[FramePart]:
+def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bool, max_calls: int) -> list[FramePart]:
     """Return what a frame holds, up to the last call in it and what closes that; nothing if no call begins it.
 
     Args:
@@ -53,6 +53,7 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
         prefix: How it begins, with the place of the first call in `text`.
         tools: The tools that are bound.
         is_answer_end: Whether the answer ended before the frame was closed.
+        max_calls: How many calls count. One more is returned if there are more, and ends with the text.
     """
     name = tools.called(text[prefix.place :].strip())
     if prefix.is_marked and name:
@@ -62,6 +63,9 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
     parts: list[FramePart] = []
     place, done = prefix.place, 0
     while part := forms.read(place):
+        max_calls -= part.is_call
+        if max_calls < 0:
+            return [*parts, part._replace(end=len(text))]
         parts.append(part if part.is_call else part._replace(text=text[done : part.end]))
         done = part.end
         place = after(_SEPARATOR, text, done)

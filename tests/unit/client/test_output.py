@@ -210,6 +210,13 @@ class TestNativeCalls:
         assert answer == {"role": "assistant", "content": 'get_weather({"town":"Oslo"})'}
         assert "'city' is a required property" in reason["content"]
 
+    def test_more_than_a_thousand_calls_are_invalid(self, make, server, way):
+        written = ", ".join(['get_weather(city="Oslo")'] * 1_001)
+        server.add(calls(way, *[self.RIGHT] * 1_001), says(way, f"<|tool_call_start|>[{written}]<|tool_call_end|>"))
+        for model in (NATIVE, PROMPTED):
+            with pytest.raises(OutputValidationError, match="more than 1,000 tools were called"):
+                ask(make(server, model=model, max_output_retries=0), way, tools=[WEATHER])
+
     def test_one_valid_native_call_of_two_is_enough(self, make, server, way):
         server.add(calls(way, self.WRONG, self.RIGHT))
         made = ask(make(server, model=NATIVE), way, tools=[WEATHER]).tool_calls

@@ -268,3 +268,18 @@ def test_lone_surrogates_are_written_as_escapes():
 
 def test_texts_have_names_of_their_own():
     assert len(CALL_TEXTS) == len({case.name for case in CALL_TEXTS})
+
+
+@pytest.mark.parametrize("frame", [f"{START}[{{}}]{END}", "{}"], ids=["marked", "bare"])
+@pytest.mark.parametrize("chars", [7, 100_000], ids=["streamed", "whole"])
+def test_what_follows_a_thousand_calls_is_text(frame: str, chars: int):
+    few, many = reader(), reader()
+    text = frame.format(", ".join(["run(code='x')"] * 1_000))
+    few.feed(text)
+    few.close()
+    assert (len(few.calls), few.has_too_many_calls) == (1_000, False)
+    text = frame.format(", ".join(["run(code='x')"] * 1_002))
+    pieces = [piece for at in range(0, len(text), chars) for piece in many.feed(text[at : at + chars])] + many.close()
+    left = "".join(piece for piece in pieces if isinstance(piece, str))
+    assert (len(many.calls), many.has_too_many_calls) == (1_000, True)
+    assert left == frame.format("| , run(code='x'), run(code='x')").partition("| ")[2]
