@@ -40,8 +40,8 @@ class Access:
 
     def __post_init__(self) -> None:
         for origin in self.allowed_origins - {"*"}:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin:
+            scheme, _, authority = origin.partition("://")
+            if scheme not in ("http", "https") or not authority or set(authority) & set("/?#@\\ "):
                 raise ConfigurationError(
                     f"`--allow-origin` must be like https://app.example.com, without a path; got {origin!r}."
                 )
@@ -58,7 +58,7 @@ class Access:
             self._check_key(request)
             return
         # A web page can point its own name at 127.0.0.1, and send forms and plain text there without being asked.
-        if not is_loopback_host(urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""):
+        if not _names_this_machine(f"http://{request.headers.get('Host', '')}"):
             raise GatewayError(
                 403,
                 "This gateway accepts only requests to this machine. Use 127.0.0.1 or localhost as the host.",
@@ -76,8 +76,7 @@ class Access:
         """Return whether web pages of `origin` may read answers."""
         if origin in self.allowed_origins or "*" in self.allowed_origins:
             return True
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and is_loopback_host(parts.hostname or "")
+        return origin.startswith(("http://", "https://")) and _names_this_machine(origin)
 
     def cors_headers(self, request: web.Request) -> dict[str, str]:
         """Return the headers that let a web page read the response; none for a page that may not."""
@@ -117,6 +116,13 @@ def is_loopback_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _names_this_machine(origin: str) -> bool:
+    try:
+        return is_loopback_host(urlsplit(origin).hostname or "")
+    except ValueError:  # malformed, such as "http://["
+        return False
 
 
 def _is_json(content_type: str) -> bool:

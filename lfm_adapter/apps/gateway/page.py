@@ -70,7 +70,8 @@ SESSIONS = web.AppKey("sessions", Sessions)
 
 def _cookie_name(request: web.Request) -> str:
     # Cookies do not tell ports apart, and gateways on several have one each.
-    return f"lfm_gateway_{(request.host.rpartition(':')[2])}"
+    port = request.host.rpartition(":")[2]
+    return f"lfm_gateway_{port}" if port.isascii() and port.isdecimal() else "lfm_gateway"
 
 
 def add_page(app: web.Application, sessions: Sessions) -> None:
@@ -92,8 +93,8 @@ async def _page(request: web.Request) -> web.Response:
         problem = "This link has already been used." if token is not None else "You are not signed in."
         return _html("login.html", status=401, problem=problem, base_url=f"{request.scheme}://{request.host}/v1")
     gateway = request.app[GATEWAY]
-    days = int(request.query.get("days", "30")) if request.query.get("days", "30").isdecimal() else 30
-    facts = await asyncio.to_thread(page_facts, gateway, days if days in PERIODS else 30)
+    days = next((days for days in PERIODS if str(days) == request.query.get("days")), 30)
+    facts = await asyncio.to_thread(page_facts, gateway, days)
     return _html("page.html", **facts)
 
 
@@ -105,7 +106,10 @@ async def _calls(request: web.Request) -> web.Response:
 
 
 async def _login(request: web.Request) -> web.Response:
-    form = await request.post()
+    try:
+        form = await request.post()
+    except (ValueError, LookupError) as error:  # not the text, the parts or the character set that it claims to have
+        raise GatewayError(400, "The form is malformed. Open the page again, and enter the key.") from error
     key = str(form.get("key", "")).strip()
     if hmac.compare_digest(key.encode("utf-8", "replace"), request.app[GATEWAY].access.key.encode()):
         return request.app[SESSIONS].open(request)

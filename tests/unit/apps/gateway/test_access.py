@@ -113,3 +113,21 @@ class TestCORS:
     def test_malformed_origin_is_an_error(self, origin: str):
         with pytest.raises(ConfigurationError, match="allow-origin"):
             Access(KEY, "", allowed_origins=frozenset({origin}))
+
+
+@pytest.mark.parametrize("malformed", [{"Host": "["}, {"Origin": "http://["}, {"Origin": "http://[::1"}])
+def test_malformed_host_or_origin_is_refused_like_a_foreign_one(open_gateway: GatewayThread, malformed: dict[str, str]):
+    for method, path, body in (("POST", "/v1/chat/completions", CHAT), ("GET", "/", None)):
+        answer = open_gateway.request(method, path, body, key="", headers=malformed)
+        assert answer.status == 403
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_malformed_origin_does_not_matter_to_a_client_with_the_key(gateway: GatewayThread):
+    assert gateway.request("GET", "/v1/models", headers={"Origin": "http://["}).status == 200
+
+
+@pytest.mark.parametrize("origin", ["https://[/", "https://a@b.example", "https://a.example/", "a.example", "https://"])
+def test_allowed_origin_that_no_browser_sends_is_refused(origin: str):
+    with pytest.raises(ConfigurationError, match="--allow-origin"):
+        Access(KEY, "it is in this test", allowed_origins=frozenset({origin}))

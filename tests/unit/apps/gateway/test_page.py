@@ -127,3 +127,31 @@ def test_new_calls_come_without_a_reload(ledger: Ledger):
         assert "No calls yet" in gateway.request("GET", "/calls").text
         ledger.record(CallRecord(time=time.time(), source="gateway", app="Roo", model="liquid/lfm-3-1.7b"))
         assert "<td>Roo</td>" in gateway.request("GET", "/calls").text
+
+
+class TestMalformedRequests:
+    @pytest.mark.parametrize(
+        ("content_type", "body"),
+        [
+            ("application/x-www-form-urlencoded", b"key=\xff"),
+            ("application/x-www-form-urlencoded; charset=nope", b"key=a"),
+            ("multipart/form-data", b"key=a"),
+            ("multipart/form-data; boundary=x", b"--x\r\n"),
+        ],
+    )
+    def test_malformed_form_is_400(self, content_type: str, body: bytes):
+        with started() as gateway:
+            answer = gateway.request("POST", "/login", body, key="", headers={"Content-Type": content_type})
+        assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+
+    @pytest.mark.parametrize("days", ["9" * 5000, "-1", "%C2%B2", ""])
+    def test_other_periods_show_the_usual_one(self, ledger: Ledger, days: str):
+        with started(ledger) as gateway:
+            answer = gateway.request("GET", f"/?days={days}")
+        assert answer.status == 200
+        assert '<a href="/?days=30" aria-current="page">' in answer.text
+
+    def test_link_works_whatever_port_the_host_names(self):
+        with started() as gateway:
+            answer = gateway.request("GET", f"/?token={gateway.sessions.token}", key="", headers={"Host": "a:b;c"})
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
