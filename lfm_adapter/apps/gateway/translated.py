@@ -43,9 +43,15 @@ _RESPONSES_FIELDS = frozenset({
     "service_tier", "store", "temperature", "text", "tool_choice", "tools", "top_p", "truncation", "user",
 })  # fmt: skip
 
+# LiteLLM takes the types of these for granted, and fails on others without a reason that a client could be told.
+_LISTS = frozenset({"messages", "tools"})
+_OBJECTS = frozenset({"metadata", "output_config", "output_format", "reasoning", "text", "thinking"})
+
 _ANTHROPIC_TYPES = {402: "billing_error", 529: "overloaded_error"}
 
 _loading = asyncio.Lock()
+
+logger = logging.getLogger("lfm_adapter.gateway")
 
 
 @dataclass
@@ -56,13 +62,16 @@ class _Translation:
         request: The client's request.
         headers: Those of the answer, once it has begun.
         error: Why it failed. LiteLLM wraps it, or puts it into the text of a stream.
+        is_translated: Whether LiteLLM has made a chat request of it.
     """
 
     request: web.Request
     headers: dict[str, str] = field(default_factory=dict)
     error: LFMError | GatewayError | None = None
+    is_translated: bool = False
 
     def call(self, model: str, messages: Any, fields: JSONDict) -> Call:
+        self.is_translated = True
         return Call(self.request.app[GATEWAY], self.request, {"model": model, "messages": list(messages), **fields})
 
     def failure(self, raised: Exception) -> GatewayError:
@@ -72,6 +81,11 @@ class _Translation:
         status = getattr(raised, "status_code", None)
         if isinstance(status, int) and 400 <= status < 500:  # LiteLLM itself refused the request
             return GatewayError(status, str(getattr(raised, "message", raised)).removeprefix("litellm.").strip())
+        if not self.is_translated:
+            logger.info("LiteLLM could not translate a request", exc_info=raised)
+            return GatewayError(
+                400, "The request is malformed: one of its fields has a type that this API does not have."
+            )
         raise raised
 
 
@@ -119,6 +133,8 @@ async def messages(request: web.Request) -> web.StreamResponse:
     litellm = await _litellm()
     translation = _Translation(request)
     _current.set(translation)
+    if not body.get("messages"):
+        raise GatewayError(400, "`messages` must be a list with at least one message, each a JSON object.")
     fields = {"max_tokens": body.get("max_tokens", 4096), **_chosen(body, _MESSAGES_FIELDS)}
     arguments = _arguments(request, body) | fields
     if body.get("stream"):
@@ -153,14 +169,19 @@ async def responses(request: web.Request) -> web.StreamResponse:
         GatewayError: The request needs what a server keeps or runs.
     """
     body = await read_object(request)
+    fields = _chosen(body, _RESPONSES_FIELDS)
+    if not isinstance(body.get("input"), str | list):
+        raise GatewayError(400, "`input` must be a string or a list.")
+    if not isinstance(body.get("instructions") or "", str):
+        raise GatewayError(400, "`instructions` must be a string.")
     if body.get("previous_response_id"):
         raise GatewayError(400, "`previous_response_id` is not supported. Send the whole conversation in `input`.")
-    if any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in body.get("tools") or ()):
+    if any(tool.get("type") == "mcp" for tool in fields.get("tools", ())):
         raise GatewayError(400, "Tools of type `mcp` are not supported. Remove them from the request.")
     litellm = await _litellm()
     translation = _Translation(request)
     _current.set(translation)
-    arguments = _arguments(request, body) | _chosen(body, _RESPONSES_FIELDS)
+    arguments = _arguments(request, body) | fields
     if body.get("stream"):
         events = _response_events(translation, litellm.aresponses(**arguments, stream=True))
         return await send_events(request, events, _response_error_events, translation.headers)
@@ -226,11 +247,24 @@ def _response_error_events(error: GatewayError) -> bytes:
 def _arguments(request: web.Request, body: JSONDict) -> JSONDict:
     """Return LiteLLM's own arguments. The key is unused: the gateway's call has OpenRouter's."""
     model = body.get("model") or request.app[GATEWAY].default_model
+    if not isinstance(model, str):
+        raise GatewayError(400, "`model` must be a string.")
     return {"model": f"lfm/{model}", "api_key": "in-this-process", "drop_params": True}
 
 
 def _chosen(body: JSONDict, names: frozenset[str]) -> JSONDict:
-    return {name: value for name, value in body.items() if name in names and value is not None}
+    """Return the fields that LiteLLM gets.
+
+    Raises:
+        GatewayError: One has a wrong type.
+    """
+    fields = {name: value for name, value in body.items() if name in names and value is not None}
+    for name, value in fields.items():
+        if name in _LISTS and not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
+            raise GatewayError(400, f"`{name}` must be a list of JSON objects.")
+        if name in _OBJECTS and not isinstance(value, dict):
+            raise GatewayError(400, f"`{name}` must be a JSON object.")
+    return fields
 
 
 def _plain(value: Any) -> JSONDict:

@@ -155,3 +155,36 @@ def test_without_litellm_it_is_501_with_the_command(gateway: GatewayThread, monk
     answer = gateway.request("POST", path, HELLO | ASKED)
     assert answer.status == 501
     assert 'pip install "lfm-adapter[litellm]"' in answer.error["message"]
+
+
+@needs_litellm
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/messages", {"messages": None}),
+        ("/v1/messages", {"messages": 1}),
+        ("/v1/messages", {"messages": ["a"]}),
+        ("/v1/messages", {"tools": True}),
+        ("/v1/messages", {"tool_choice": 1}),
+        ("/v1/messages", {"thinking": "on"}),
+        ("/v1/messages", {"metadata": 1}),
+        ("/v1/messages", {"model": 1}),
+        ("/v1/responses", {"input": None}),
+        ("/v1/responses", {"input": [1]}),
+        ("/v1/responses", {"tools": 1}),
+        ("/v1/responses", {"tools": ["a"]}),
+        ("/v1/responses", {"text": True}),
+        ("/v1/responses", {"reasoning": "high"}),
+        ("/v1/responses", {"metadata": []}),
+        ("/v1/responses", {"instructions": 1.5}),
+        ("/v1/responses", {"model": ["a"]}),
+    ],
+)
+def test_field_of_a_wrong_type_is_400_and_nothing_is_sent(
+    gateway: GatewayThread, openrouter: ScriptedOpenRouter, path: str, fields: dict[str, Any], streams: bool
+):
+    body = (HELLO if path == "/v1/messages" else ASKED) | fields | {"stream": streams}
+    answer = gateway.request("POST", path, body)
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request_error"), answer.text
+    assert openrouter.requests == []
