@@ -60,7 +60,7 @@ class CallReader:
         tools: The bound tools.
         calls: The calls so far, in order.
         unknown_tools: Names called between markers that no bound tool has. Such calls are text.
-        has_too_many_calls: Whether there are more than `MAX_CALLS`.
+        has_too_many_calls: Whether there are more than `MAX_CALLS`, those of unknown tools among them.
 
     >>> from lfm_adapter._toolcalls.tools import Tools
     >>> tools = Tools.from_openai([{"type": "function", "function": {"name": "f"}}])
@@ -229,11 +229,15 @@ class CallReader:
 
     def _parts(self, frame: Frame, end: int, *, is_answer_end: bool) -> list[FramePart]:
         text = self._text[frame.start : end]
-        left = MAX_CALLS - len(self.calls)
+        left = self._left_calls()
         parts = read_frame(text, frame.prefix, self.tools, is_answer_end=is_answer_end, max_calls=left)
         is_clean = all(part.error is None and not part.open for part in parts)
         self._read_chars += len(text) * (1 if is_clean else _BROKEN_CHARS)
         return parts
+
+    def _left_calls(self) -> int:
+        """Return how many more calls are read."""
+        return MAX_CALLS - len(self.calls) - len(self.unknown_tools)
 
     def _may_read(self, place: int, chars: int = 0) -> bool:
         """Tell whether to read more, `place` characters into the answer."""
@@ -250,13 +254,14 @@ class CallReader:
         made = [(part.name, part.text) for part in parts if part.is_call]
         # LFM2 may repeat a call behind its end marker: https://github.com/vllm-project/vllm/pull/39243
         is_echo = made == self._last_calls and self._follows_call and not frame.prefix.is_marked
+        is_echo = is_echo and len(made) <= self._left_calls()
         self._last_calls = made if frame.prefix.is_marked else []
         for part in parts:
+            if part.name and not is_echo and not self._left_calls():
+                self.has_too_many_calls = True
+                return
             if part.is_call and not is_echo:
                 index = len(self.calls)
-                if index == MAX_CALLS:
-                    self.has_too_many_calls = True
-                    return
                 self.calls.append(ToolCall(index, self._make_id(index), part.name, part.text, part.error))
                 self._out.append(replace(self.calls[-1], error=None))
             elif not part.is_call:

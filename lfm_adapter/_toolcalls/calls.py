@@ -53,7 +53,8 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
         prefix: How it begins, with the place of the first call in `text`.
         tools: The tools that are bound.
         is_answer_end: Whether the answer ended before the frame was closed.
-        max_calls: How many calls count. One more is returned if there are more, and ends with the text.
+        max_calls: How many calls count, those of unknown tools among them. If there are more, one more is returned, and
+            ends with the text.
     """
     name = tools.called(text[prefix.place :].strip())
     if prefix.is_marked and name:
@@ -63,7 +64,7 @@ def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bo
     parts: list[FramePart] = []
     place, done = prefix.place, 0
     while part := forms.read(place):
-        max_calls -= part.is_call
+        max_calls -= bool(part.name)
         if max_calls < 0:
             return [*parts, part._replace(end=len(text))]
         parts.append(part if part.is_call else part._replace(text=text[done : part.end]))

@@ -283,3 +283,10 @@ def test_what_follows_a_thousand_calls_is_text(frame: str, chars: int):
     left = "".join(piece for piece in pieces if isinstance(piece, str))
     assert (len(many.calls), many.has_too_many_calls) == (1_000, True)
     assert left == frame.format("| , run(code='x'), run(code='x')").partition("| ")[2]
+
+
+def test_calls_of_unknown_tools_count_among_the_thousand():
+    many = reader()
+    text = f"{START}[{', '.join(['shutdown()'] * 1_001)}]{END}"
+    assert "".join(map(str, many.feed(text) + many.close())) == text
+    assert (len(many.unknown_tools), many.has_too_many_calls) == (1_000, True)
