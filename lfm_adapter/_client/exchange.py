@@ -127,7 +127,11 @@ class Exchange(Lookup):
 
     def __enter__(self) -> None:
         """See `Lookup`."""
-        if "opentelemetry.trace" in sys.modules:  # whoever sets a tracer provider has loaded it
+        if "opentelemetry.trace" not in sys.modules:  # whoever sets a tracer provider has loaded it
+            return
+        from opentelemetry import trace
+
+        if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
             from lfm_adapter._client.telemetry import start_span
 
             self._span = start_span(self._settings, self._model, self._fields, stream=self._stream)

@@ -37,10 +37,7 @@ _USAGE = {
 
 
 def start_span(settings: Settings, model: str, fields: Mapping[str, Any], *, stream: bool) -> CallSpan | None:
-    """Start the span of a call; None if the program records none."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, trace.ProxyTracerProvider):
-        return None
+    """Start the span of a call; None if the program's tracer provider does not record it."""
     url = urlsplit(settings.base_url)
     attributes = {
         "gen_ai.operation.name": "chat",
@@ -53,10 +50,14 @@ def start_span(settings: Settings, model: str, fields: Mapping[str, Any], *, str
     }
     if (count := as_number(fields.get("n"))) not in (None, 1):
         attributes["gen_ai.request.choice.count"] = count
-    span = provider.get_tracer("lfm_adapter", __version__).start_span(
-        f"chat {model}",
-        kind=trace.SpanKind.CLIENT,
-        attributes={name: value for name, value in attributes.items() if value is not None},
+    span = (
+        trace.get_tracer_provider()
+        .get_tracer("lfm_adapter", __version__)
+        .start_span(
+            f"chat {model}",
+            kind=trace.SpanKind.CLIENT,
+            attributes={name: value for name, value in attributes.items() if value is not None},
+        )
     )
     return CallSpan(span) if span.is_recording() else None
 
