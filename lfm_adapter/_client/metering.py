@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
+from lfm_adapter import catalog
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.errors import APIConnectionError, APIError, LFMError, StreamInterruptedError
 from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Reservation
-    from lfm_adapter.types import ModelCard, Reply
+    from lfm_adapter.types import JSONDict, ModelCard, Reply
 
 __all__ = ["CallMeter", "Meter", "Recorder", "max_cost"]
 
@@ -157,21 +158,28 @@ def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
     chat template adds.
 
     Args:
-        body: The request's JSON.
+        body: The request's JSON. Any of its `models` may answer: https://openrouter.ai/docs/features/model-routing
         card: The model to ask.
     """
+    fields = json.loads(body)
+    others = [catalog.get(name) for name in fields.get("models") or () if isinstance(name, str)]
+    costs = [_max_cost(len(body), fields, one) for one in (card, *others)]
+    known = [cost for cost in costs if cost is not None]
+    return max(known) if len(known) == len(costs) else None
+
+
+def _max_cost(body_bytes: int, fields: JSONDict, card: ModelCard) -> Decimal | None:
     if card.is_free and card.status != "unknown":  # anybody can name a model so, on a server of their own
         return _ZERO
     pricing = card.pricing
     if pricing.prompt is None or pricing.completion is None:
         return None
-    fields = json.loads(body)
     max_tokens = fields.get("max_tokens") or card.max_output_tokens or card.context_length
     if max_tokens is None:
         return None
     answers = max(1, int(as_number(fields.get("n")) or 1))
     prompt_price = max(pricing.prompt, pricing.input_cache_write or _ZERO)
-    return len(body) * prompt_price + answers * max_tokens * pricing.completion + (pricing.request or _ZERO)
+    return body_bytes * prompt_price + answers * max_tokens * pricing.completion + (pricing.request or _ZERO)
 
 
 def _kind(error: BaseException | None) -> str:

@@ -132,6 +132,8 @@ class Call:
         self._messages = _checked_messages(fields.pop("messages", None))
         self.is_stream = bool(fields.pop("stream", False))
         self.route: Route = gateway.models.route(self.model)
+        for other in _checked_names(fields.get("models")):  # OpenRouter may ask these in its place
+            gateway.models.route(other)
         self._falls_back = not fields.pop("disable_fallbacks", False) and not fields.get("models")
         self._fields = fields
         self.app = app_name(request)
@@ -260,6 +262,14 @@ def _wait_s(request: web.Request, default: float) -> float:
     asked = (as_number(request.headers.get(name)) for name in _WAIT_HEADERS)
     longest = max((seconds for seconds in asked if seconds is not None and seconds > 0), default=default)
     return min(longest, MAX_WAIT_S)
+
+
+def _checked_names(models: object) -> list[str]:
+    if models is None:
+        return []
+    if not isinstance(models, list) or not all(isinstance(one, str) for one in models):
+        raise GatewayError(400, "`models` must be a list of strings.")
+    return models
 
 
 def _checked_messages(messages: object) -> list[JSONDict]:

@@ -117,3 +117,24 @@ def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOp
 def test_malformed_limits_are_errors(options: dict[str, Any], told: str):
     with pytest.raises(ConfigurationError, match=told):
         parse_limits(**{"usd": [], "rpm": []} | options, model_id=str, ledger=None)
+
+
+class TestFallbacksThatOpenRouterChooses:
+    def test_models_that_are_not_served_are_refused(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+        answer = gateway.chat(models=["someone/expensive"])
+        assert (answer.status, answer.error["code"]) == (404, "model_not_found")
+        assert gateway.chat(models="lfm-3-1.7b").status == gateway.chat(models=[1]).status == 400
+        assert openrouter.requests == []
+
+    def test_budget_counts_with_the_most_expensive(self, openrouter: ScriptedOpenRouter, tmp_path: Path):
+        limits = Limits(Budget("0.000001", per="day", name="gateway", ledger=Ledger(tmp_path / "ledger.db")))
+        with GatewayThread(openrouter.base_url, limits=limits) as gateway:
+            answer = gateway.chat("lfm-2.5-2.6b:free", models=["liquid/lfm-3-1.7b"])
+        assert (answer.status, answer.error["code"]) == (402, "budget_exceeded")
+        assert openrouter.requests == []
+
+    def test_budget_refuses_one_of_unknown_price(self, openrouter: ScriptedOpenRouter, tmp_path: Path):
+        limits = Limits(Budget(1, per="day", name="gateway", ledger=Ledger(tmp_path / "ledger.db")))
+        with GatewayThread(openrouter.base_url, any_model=True, limits=limits) as gateway:
+            assert gateway.chat("lfm-2.5-2.6b:free", models=["someone/expensive"]).status == 402
+        assert openrouter.requests == []
