@@ -60,6 +60,9 @@ def to_response(reply: Reply, model: str) -> ModelResponse:
     return response
 
 
+_FINISH_REASONS = {"content_filter", "function_call", "length", "stop", "tool_calls"}
+
+
 def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
     message: Any = Message(
         content=choice.text or (None if choice.tool_calls else ""),
@@ -80,8 +83,12 @@ def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
     fields = {"index": index, "finish_reason": choice.finish_reason, "message": message}
     try:
         return Choices(logprobs=choice.logprobs, **fields)
-    except ValueError:  # older releases refuse log probabilities with an unexpected field
-        message.provider_specific_fields = {**(message.provider_specific_fields or {}), "logprobs": choice.logprobs}
+    except ValueError:  # older releases refuse fields of log probabilities and finish reasons that they do not know
+        refused: dict[str, Any] = {"logprobs": choice.logprobs} if choice.logprobs else {}
+        if choice.finish_reason and choice.finish_reason not in _FINISH_REASONS:
+            refused["finish_reason"] = choice.finish_reason
+            fields["finish_reason"] = "stop"  # what newer releases make of it
+        message.provider_specific_fields = {**(message.provider_specific_fields or {}), **refused}
         return Choices(**fields)
 
 

@@ -174,3 +174,9 @@ def test_response_has_several_answers(openrouter_server, way):
 def test_text_completion_works(openrouter_server):
     openrouter_server.add(completion("upon a time"))
     assert litellm.text_completion(model="lfm/lfm-3b", prompt="Once").choices[0].text == "upon a time"
+
+
+@pytest.mark.parametrize("way", ["completion", "acompletion"])
+def test_reply_with_a_finish_reason_that_litellm_does_not_know_keeps_its_text(way, openrouter_server):
+    openrouter_server.add(completion("Hi.", finish_reason="brand_new"))
+    assert ask(way).choices[0].message.content == "Hi."
