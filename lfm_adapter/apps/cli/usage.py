@@ -93,22 +93,35 @@ def _print_table(names: Sequence[str], rows: Sequence[UsageRow]) -> None:
     from rich.table import Table
 
     tokens = [row.prompt_tokens + row.completion_tokens for row in rows]
-    most = max(tokens) or 1
+    columns = [*names, "calls", "errors", "in", "out", "US$"]
+    cells = [_cells(row) for row in rows]
+    console = Console(highlight=False)
+    taken = sum(max(map(len, column)) + 2 for column in zip(columns, *cells, strict=True))
+    bar_width = min(BAR_WIDTH, console.width - taken)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(name, overflow="fold")
-    for name in ("calls", "errors", "in", "out", "US$"):
+    for name in columns[len(names) :]:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("tokens", no_wrap=True)
-    for row, count in zip(rows, tokens, strict=True):
-        cost = f"{row.cost.normalize():f}" + ("+?" if row.unknown_costs else "")
-        numbers = (f"{row.calls:,}", f"{row.errors:,}", f"{row.prompt_tokens:,}", f"{row.completion_tokens:,}", cost)
-        table.add_row(*row.key, *numbers, _bar(count / most))
-    Console(highlight=False).print(table)
+    if bar_width >= len("tokens"):
+        table.add_column("tokens", no_wrap=True)
+        most = max(tokens) or 1
+        cells = [[*row, _bar(count / most, bar_width)] for row, count in zip(cells, tokens, strict=True)]
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
     total = sum((row.cost for row in rows), start=rows[0].cost * 0)
-    note(f"{sum(row.calls for row in rows):,} calls, {sum(tokens):,} tokens, US$ {total.normalize():f}.")
+    calls = sum(row.calls for row in rows)
+    note(f"{calls:,} {'call' if calls == 1 else 'calls'}, {sum(tokens):,} tokens, US$ {total.normalize():f}.")
 
 
-def _bar(share: float) -> str:
-    eighths = round(share * BAR_WIDTH * 8)
+def _cells(row: UsageRow) -> list[str]:
+    cost = f"{row.cost.normalize():f}" + ("+?" if row.unknown_costs else "")
+    return [
+        *row.key, f"{row.calls:,}", f"{row.errors:,}", f"{row.prompt_tokens:,}", f"{row.completion_tokens:,}", cost,
+    ]  # fmt: skip
+
+
+def _bar(share: float, width: int) -> str:
+    eighths = round(share * width * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

@@ -50,6 +50,17 @@ def test_shows_a_table_with_bars(ledger: Ledger):
     assert roo.split() == ["Roo", "Code", "1", "0", "1,000", "100", "0+?", "█" * 10]
 
 
+def test_narrow_terminal_gets_shorter_bars_or_none_rather_than_broken_words(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    fill(ledger)
+    for columns, bars in ((100, 20), (88, 14), (78, 0)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        today = next(line for line in run().splitlines() if "Mantella" in line)
+        assert "liquid/lfm-3-1.7b" in today
+        assert today.count("█") == bars
+
+
 def test_prints_json_and_csv(ledger: Ledger):
     fill(ledger)
     first = json.loads(run("--by", "app,model", "--json"))[0]
