@@ -185,8 +185,9 @@ def _begins_call(text: str, prefix: CallPrefix, tools: Tools, tokens: Iterator[_
 def _begins_xml(text: str, place: int, tools: Tools, tokens: Iterator[_Token]) -> bool:
     if (found := XML_CALL.match(text, place)) and _XML_TAG.match(text, found.end()):
         return found["name"] in tools.names
-    while _XML_PART.match(text, place):  # up to where the tokens end too
-        next(tokens)
+    if _XML_PART.match(text, place):
+        while next(tokens).text:  # it is undecided where the text may go on
+            pass
     return False
 
 

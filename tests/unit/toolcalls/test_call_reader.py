@@ -290,3 +290,18 @@ def test_calls_of_unknown_tools_count_among_the_thousand():
     text = f"{START}[{', '.join(['shutdown()'] * 1_001)}]{END}"
     assert "".join(map(str, many.feed(text) + many.close())) == text
     assert (len(many.unknown_tools), many.has_too_many_calls) == (1_000, True)
+
+
+@pytest.mark.parametrize(
+    "tag", ["<function=", "<function", "<invoke name=", f"<function={'x' * 400}", "<function=run>\n<"]
+)
+@pytest.mark.parametrize("before", ["", "Hm. ", f"{START}[run(code='x')]{END}"], ids=["alone", "text", "call"])
+def test_tag_that_the_answer_breaks_off_in_is_text(tag: str, before: str):
+    for size in (1, 7, 10_000):
+        broken = reader()
+        text = before + tag
+        pieces = [
+            piece for at in range(0, len(text), size) for piece in broken.feed(text[at : at + size])
+        ] + broken.close()
+        left = "".join(piece for piece in pieces if isinstance(piece, str))
+        assert left == (tag if broken.calls else text)
