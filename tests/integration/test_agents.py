@@ -123,7 +123,7 @@ def test_registered_name_makes_a_model_in_langchain(openrouter: ScriptedOpenRout
 
 def test_registration_says_so_where_langchain_has_no_table(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delattr(langchain_providers, "_BUILTIN_PROVIDERS")
-    with pytest.raises(ConfigurationError, match="pass it a `ChatLFM`"):
+    with pytest.raises(ConfigurationError, match="Pass a `ChatLFM`"):
         register()
 
 
