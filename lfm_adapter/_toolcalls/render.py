@@ -112,26 +112,18 @@ class _Dialect(NamedTuple):
         return f"{start}{between.join(self.call(name, arguments, tools) for name, arguments in calls)}{end}"
 
 
-_LFM2_MANUAL = (
+_LFM2 = _Dialect(
     'To call a tool, write <|tool_call_start|>[name(argument="value")]<|tool_call_end|>. '
-    "Results follow in <|tool_response_start|><|tool_response_end|>."
+    "Results follow in <|tool_response_start|><|tool_response_end|>.",
+    _python_call,
+    tools=("List of tools: <|tool_list_start|>[", ", ", "]<|tool_list_end|>"),
+    calls=("<|tool_call_start|>[", ", ", "]<|tool_call_end|>"),
+    result=("<|tool_response_start|>", "<|tool_response_end|>"),
 )
 _DIALECTS = {
-    "lfm2": _Dialect(
-        _LFM2_MANUAL,
-        _python_call,
-        tools=("List of tools: <|tool_list_start|>[", ", ", "]<|tool_list_end|>"),
-        calls=("<|tool_call_start|>[", ", ", "]<|tool_call_end|>"),
-        result=("<|tool_response_start|>", "<|tool_response_end|>"),
-    ),
+    "lfm2": _LFM2,
     # Its template shows no markers around the list: https://huggingface.co/LiquidAI/LFM2.5-1.2B-Instruct
-    "lfm2.5": _Dialect(
-        _LFM2_MANUAL,
-        _template_call,
-        tools=("List of tools: [", ", ", "]"),
-        calls=("<|tool_call_start|>[", ", ", "]<|tool_call_end|>"),
-        result=("<|tool_response_start|>", "<|tool_response_end|>"),
-    ),
+    "lfm2.5": _LFM2._replace(call=_template_call, tools=("List of tools: [", ", ", "]")),
     "lfm3": _Dialect(
         "To call a tool, write <tool_call><function=name><parameter=argument>value</parameter></function></tool_call>, "
         "with a parameter for each argument. Results follow in <tool_response></tool_response>.",
