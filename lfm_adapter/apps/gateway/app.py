@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
-Handler = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
-
 MAX_BODY_BYTES = 64 * 1024 * 1024  # images go out as text
 
 # As OpenAI's clients build addresses, as clients of OpenRouter do, and as those do that are given no version.
