@@ -14,15 +14,34 @@ from lfm_adapter.apps.mcp.session import Session
 if TYPE_CHECKING:
     from mcp.server import Server
 
-    from lfm_adapter.testing import ScriptedOpenRouter
+    from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter
 
-__all__ = ["KEY", "MODEL", "MODES", "connect", "environment_of", "error_of", "mcp_server", "session_of", "usage_of"]
+__all__ = [
+    "KEY",
+    "MODEL",
+    "MODES",
+    "PERSON",
+    "call",
+    "connect",
+    "environment_of",
+    "error_of",
+    "mcp_server",
+    "prompt_of",
+    "session_of",
+    "usage_of",
+]
 
 KEY = "sk-or-v1-made-up-for-tests"
 MODEL = "liquid/lfm-3-1.7b"
 
 MODES = ("legacy", "auto")
 """With the handshake of 2025, which most clients still speak, and without, as of 2026."""
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
 
 
 def session_of(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Session:
@@ -53,3 +72,15 @@ def error_of(result: Any) -> str:
 
 def connect(server: Any, mode: str = "legacy", **options: Any) -> Client:
     return Client(server, mode=mode, read_timeout_seconds=30, **options)
+
+
+async def call(server: Server, name: str, mode: str = "legacy", **arguments: Any) -> Any:
+    """Call a tool once, and return its result."""
+    async with connect(server, mode) as client:
+        return await client.call_tool(name, arguments)
+
+
+def prompt_of(request: RecordedRequest) -> str:
+    """Return what the model was asked last."""
+    prompt: str = request.body["messages"][-1]["content"]
+    return prompt

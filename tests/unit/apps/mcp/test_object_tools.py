@@ -8,32 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter.testing import completion, error
-from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, usage_of
+from tests.support.mcp_session import MODEL, MODES, PERSON, call, error_of, mcp_server, prompt_of, usage_of
 from tests.support.prompted_model import prompted_model
 from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
     from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
-PERSON = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-}
-
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-async def call(server: Any, name: str, mode: str = "legacy", **arguments: Any) -> Any:
-    async with connect(server, mode) as client:
-        return await client.call_tool(name, arguments)
-
-
-def prompt_of(request: RecordedRequest) -> str:
-    return request.body["messages"][-1]["content"]
 
 
 class TestExtract:

@@ -14,33 +14,30 @@ from lfm_adapter.apps.mcp import invocation
 from lfm_adapter.apps.mcp import server as mcp_server_module
 from lfm_adapter.apps.mcp.server import create_server
 from lfm_adapter.testing import error, stream
-from tests.support.mcp_session import MODEL, MODES, connect, error_of, mcp_server, session_of, usage_of
+from tests.support.mcp_session import (
+    MODEL,
+    MODES,
+    PERSON,
+    call,
+    connect,
+    error_of,
+    mcp_server,
+    prompt_of,
+    session_of,
+    usage_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lfm_adapter.testing import RecordedRequest, ScriptedOpenRouter, ScriptedReply
 
-PERSON = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-}
 SMALL = "liquid/lfm-2-24b-a2b"  # 32,768 tokens of context
 
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-async def call(server: Any, name: str, mode: str = "legacy", **arguments: Any) -> Any:
-    async with connect(server, mode) as client:
-        return await client.call_tool(name, arguments)
-
-
-def prompt_of(request: RecordedRequest) -> str:
-    return request.body["messages"][-1]["content"]
 
 
 def noted(request: RecordedRequest) -> ScriptedReply:
