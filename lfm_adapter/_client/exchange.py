@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter._client.plan import make_plan
-from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, resolve_model
+from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_model
 from lfm_adapter._client.retries import Attempts, Lookup
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import (
@@ -92,6 +92,7 @@ class Exchange(Lookup):
         self._settings = settings
         self._model = resolve_model(model, settings)
         self._card = settings.card(self._model)
+        require_kind("chat", self._card)
         self._meter = settings.call_meter(self._model, self._card, is_stream=stream)
         self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         self._fields = fields

@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import ModelCard, Reply
+    from lfm_adapter.types import Kind, ModelCard, Reply
 
 __all__ = [
     "ApiRequest",
     "CompletionRequest",
     "endpoints_request",
     "generation_request",
+    "model_for",
     "refuse_misspelled",
+    "require_kind",
     "resolve_model",
 ]
 
@@ -44,6 +46,14 @@ _MISSPELLED = 0.88
 
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
+
+
+_DEFAULT_MODELS: dict[Kind, str] = {"decisions": "liquid/d1.2", "embeddings": "liquid/lfm-2.5-embedding-350m:free"}
+_KINDS: dict[Kind, tuple[str, str]] = {
+    "chat": ("a chat model", "`client.chat(...)`, or `ChatLFM` in LangChain"),
+    "decisions": ("a decision model", "`client.decide(...)`, or `LFMDecisions` in LangChain"),
+    "embeddings": ("an embedding model", "`client.embed(...)`, or `LFMEmbeddings` in LangChain"),
+}
 
 
 class ApiRequest:
@@ -209,6 +219,38 @@ def resolve_model(model: str | None, settings: Settings) -> str:
             frame, level = frame.f_back, level + 1
         warnings.warn(_retirement(card.id, resolved), RetiredModelWarning, stacklevel=level)
     return resolved
+
+
+def model_for(kind: Kind, model: str | None, settings: Settings) -> str:
+    """Return the model to ask for decisions or embeddings.
+
+    Args:
+        kind: The task.
+        model: The model that the call names; None for the client's if it is of this kind or the catalogue does not know
+            it, else the kind's default.
+        settings: The client's settings.
+
+    Raises:
+        ConfigurationError: The model is of another kind.
+    """
+    if model is None:
+        card = settings.card(settings.model)
+        is_fit = card.kind == kind or (card.status == "unknown" and not settings.is_default_model)
+        model = settings.model if is_fit else _DEFAULT_MODELS[kind]
+    resolved = settings.resolve_model(model)
+    require_kind(kind, settings.card(resolved))
+    return resolved
+
+
+def require_kind(kind: Kind, card: ModelCard) -> None:
+    """Refuse a model that is known to be of another kind than the call.
+
+    Raises:
+        ConfigurationError: Names the method and the class for the model's kind.
+    """
+    if card.kind != kind and card.status != "unknown":
+        noun, way = _KINDS[card.kind]
+        raise ConfigurationError(f"`{card.id}` is {noun}, not {_KINDS[kind][0]}. Use {way}.")
 
 
 @lru_cache(maxsize=64)  # each call of the default model needs it

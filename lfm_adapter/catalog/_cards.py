@@ -95,9 +95,12 @@ def _card(entry: dict[str, Any]) -> ModelCard:
     """Return the card for an entry of `models.json`, whose form `models.schema.json` guarantees."""
     prices = {name: Decimal(price) for name, price in entry["pricing"].items() if price is not None}
     parameters, between = entry["supported_parameters"], entry["retired_between"]
+    modalities = entry["input_modalities"]
     sources = (Source(**source | {"read": date.fromisoformat(source["read"])}) for source in entry["sources"])
     facts = entry | {
         "aliases": tuple(entry["aliases"]),
+        "input_modalities": modalities and frozenset(modalities),
+        "question_types": frozenset(entry["question_types"]),
         "retired_between": between and tuple(between),
         "successors": tuple(entry["successors"]),
         "created": entry["created"] and date.fromisoformat(entry["created"]),

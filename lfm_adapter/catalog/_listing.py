@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_listing"]
 
-_KINDS: tuple[tuple[str, Kind], ...] = (("text", "chat"), ("embeddings", "embedding"), ("decisions", "decisions"))
+_KINDS: tuple[tuple[str, Kind], ...] = (("text", "chat"), ("embeddings", "embeddings"), ("decisions", "decisions"))
 
 
 def from_listing(
@@ -56,6 +56,7 @@ def from_listing(
         name=as_str(model.get("name")) or base.name,
         canonical_slug=as_str(model.get("canonical_slug")) or base.canonical_slug,
         kind=_kind(model) or base.kind,
+        input_modalities=_names(as_dict(model.get("architecture")).get("input_modalities")) or base.input_modalities,
         status="retired" if is_retired else "live",
         retired_between=base.retired_between if is_retired else None,
         successors=base.successors if is_retired else (),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-Kind: TypeAlias = Literal["chat", "embedding", "decisions"]
+Kind: TypeAlias = Literal["chat", "decisions", "embeddings"]
 Status: TypeAlias = Literal["live", "retired", "preview", "unknown"]
 ToolDialect: TypeAlias = Literal["none", "lfm2", "lfm2.5", "lfm3"]
 
@@ -120,7 +120,10 @@ class ModelCard:
         name: The display name.
         aliases: Other names that `catalog.get` accepts.
         canonical_slug: OpenRouter's dated name without the variant, as in the `model` of some replies.
-        kind: "chat", or another task, which chat completions refuse.
+        kind: "chat", "decisions" (typed questions about a state: `LFMClient.decide`) or "embeddings"
+            (`LFMClient.embed`). Each API refuses the models of the others.
+        input_modalities: What it takes: "text", "image", "audio"; None if unknown.
+        question_types: The questions that a decision model answers: "noul" (yes or no), "choice", "score", "box".
         status: "live" or "retired" as of `checked`, "preview", or "unknown" for a model the catalogue does not have.
         retired_between: The last ISO date on which a public list had it, and the first on which one did not.
         successors: Ids of live models to use instead, the closest first; free before paid ones for a free model, else
@@ -150,6 +153,8 @@ class ModelCard:
     aliases: tuple[str, ...] = ()
     canonical_slug: str | None = None
     kind: Kind = "chat"
+    input_modalities: frozenset[str] | None = None
+    question_types: frozenset[str] = frozenset()
     status: Status = "unknown"
     retired_between: tuple[str, str] | None = None
     successors: tuple[str, ...] = ()

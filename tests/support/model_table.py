@@ -28,7 +28,7 @@ def render(*, every_model: bool) -> str:
     Args:
         every_model: Whether it has all models, or those that chat and are served, and the default.
     """
-    cards = sorted(catalog.models(), key=lambda card: card.created or date.min, reverse=True)
+    cards = sorted(catalog.models(), key=lambda card: card.created or date.max, reverse=True)
     cards.sort(key=lambda card: (card.status == "retired", card.kind != "chat"))
     if not every_model:
         cards = [

@@ -35,7 +35,7 @@ _CAPABILITIES = {
     "reasoning": "reasoning",
 }
 
-_COLUMNS = ("Model", "Kind", "Status", "Context", "US$/M in", "out", "Tools")
+_COLUMNS = ("Model", "Kind", "Status", "Context", "$/M in", "out", "Tools")
 
 
 def models(
@@ -113,6 +113,9 @@ def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
     yield "Name", card.name
     yield "Aliases", ", ".join(card.aliases) or "none"
     yield "Kind", card.kind
+    if card.question_types:
+        yield "Questions", ", ".join(sorted(card.question_types))
+    yield "Input", ", ".join(sorted(card.input_modalities)) if card.input_modalities else "?"
     yield "Status", card.status + (", between {} and {}".format(*card.retired_between) if card.retired_between else "")
     if card.successors:
         yield "Ask instead", ", ".join(card.successors)

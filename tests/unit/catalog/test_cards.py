@@ -32,7 +32,7 @@ class TestFile:
         assert len(slugs) == len(set(slugs))
 
     def test_models_file_is_in_order_of_listing(self):
-        created = [card.created for card in CARDS]
+        created = [card.created or date.max for card in CARDS]
         assert created == sorted(created)
 
     @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
@@ -48,7 +48,7 @@ class TestFile:
 
     @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
     def test_dates_of_a_card_are_in_order(self, card):
-        assert card.created <= card.checked
+        assert card.created is None or card.created <= card.checked
         if card.retired_between:
             last_seen, first_missing = map(date.fromisoformat, card.retired_between)
             assert card.created < last_seen < first_missing <= card.checked
@@ -105,6 +105,17 @@ def test_card_of_lfm_3b_is_complete():
     assert card.tool_dialect == "none"
     assert card.provider == "Liquid"
     assert not card.is_free
+
+
+def test_card_of_a_decision_model_has_its_inputs_and_questions():
+    card = catalog.get("d1.2")
+    assert (card.id, card.kind, card.status) == ("liquid/d1.2", "decisions", "live")
+    assert card.context_length == 65_536
+    assert card.pricing == Pricing(prompt=Decimal("0.00000002"), completion=Decimal(0))
+    assert card.input_modalities == {"text", "image", "audio"}
+    assert card.question_types == {"noul", "choice", "score", "box"}
+    assert catalog.get("liquid/d1-20260930") is catalog.get("d1")
+    assert "box" not in catalog.get("d1.1").question_types
 
 
 class TestGet:

@@ -159,7 +159,7 @@ class TestFromListing:
 
     @pytest.mark.parametrize(
         ("outputs", "kind"),
-        [(["text"], "chat"), (["text", "image"], "chat"), (["embeddings"], "embedding"), (["decisions"], "decisions")],
+        [(["text"], "chat"), (["text", "image"], "chat"), (["embeddings"], "embeddings"), (["decisions"], "decisions")],
     )
     def test_the_output_says_what_kind_of_model_it_is(self, outputs, kind):
         model = listed("liquid/new", architecture={"output_modalities": outputs})

@@ -305,7 +305,8 @@ def test_every_model_of_the_catalogue_is_listed_with_its_price():
     assert max(map(len, lines)) <= 80
     assert set(listed) == {card.id for card in catalog.models()}
     assert listed["liquid/lfm-3-1.7b"][1:6] == ["chat", "live", "262,144", "0.08", "0.2"]
-    assert "?" in listed["liquid/d1-ultra"]
+    assert "?" in listed["liquid/lfm-40b:free"]
+    assert listed["liquid/d1-ultra"][1:6] == ["decisions", "live", "32,768", "0.042", "0"]
 
 
 def test_living_models_are_listed_first_and_the_newest_of_them_first(monkeypatch: pytest.MonkeyPatch):
@@ -324,6 +325,13 @@ def test_one_model_is_shown_with_successors_and_sources():
     assert shown.count("\nSource ") == len(catalog.get("lfm-3b").sources)
 
 
+def test_a_decision_model_is_shown_with_its_questions_and_inputs():
+    shown = lfm("models", "d1.2").stdout
+    assert "Kind            decisions\n" in shown
+    assert "Questions       box, choice, noul, score\n" in shown
+    assert "Input           audio, image, text\n" in shown
+
+
 def test_unknown_model_is_an_error_with_a_suggestion():
     result = lfm("models", "lfm-3c")
     assert result.exit_code == 1
@@ -340,10 +348,10 @@ def test_models_are_found_in_any_case(openrouter: ScriptedOpenRouter):
 
 
 def test_models_of_one_kind_are_listed():
-    lines = lfm("models", "--kind", "Embedding").stdout.splitlines()
-    assert {line.split()[1] for line in lines[1:]} == {"embedding"}
+    lines = lfm("models", "--kind", "Embeddings").stdout.splitlines()
+    assert {line.split()[1] for line in lines[1:]} == {"embeddings"}
     result = lfm("models", "--kind", "banana")
-    assert (result.exit_code, "must be one of chat, decisions, embedding" in result.stderr) == (1, True)
+    assert (result.exit_code, "must be one of chat, decisions, embeddings" in result.stderr) == (1, True)
 
 
 def test_json_holds_the_whole_cards():
