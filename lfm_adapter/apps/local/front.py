@@ -34,8 +34,12 @@ STREAMED = frozenset(
     {f"{prefix}/{kind}completions" for prefix in ("", "/v1") for kind in ("chat/", "")} - {"/completions"}
 )
 
-# llama.cpp answers 500, which clients try again, where the request is at fault.
-_REQUEST_FAULT = re.compile(r"(?i)failed to parse (?:tool|message)|\b(?:image|audio|video) input is not supported")
+# llama.cpp answers 500 or 501, which clients try again, where the request is at fault.
+_REQUEST_FAULT = re.compile(
+    r"(?i)failed to parse (?:tool|message)|\b(?:image|audio|video) input is not supported"
+    r"|not support (?:image|audio|video) input|is not a decision model"
+)
+_ADVICE_ON_OPTIONS = re.compile(r" For a model that supports it, start it with .*")  # of llama-server
 
 
 class Front:
@@ -137,8 +141,8 @@ class Front:
         url = f"http://127.0.0.1:{port}{request.path_qs}"
         headers = {"Authorization": f"Bearer {self.engine.key}", "Accept-Encoding": "identity"}
         async with self._session.request(request.method, url, json=body, headers=headers) as response:
-            if response.status == 500:
-                return _error_of_engine(await response.read())
+            if response.status in (500, 501):
+                return _error_of_engine(response.status, await response.read())
             if is_whole and response.status == 200:
                 return await _whole(response)
             return await _passed_on(request, response)
@@ -171,15 +175,15 @@ async def _whole(response: ClientResponse) -> web.Response:
     return web.json_response(answer.body())
 
 
-def _error_of_engine(body: bytes) -> web.Response:
+def _error_of_engine(status: int, body: bytes) -> web.Response:
     try:
         error = json.loads(body)["error"]
-        message = str(error["message"])
+        message = _ADVICE_ON_OPTIONS.sub("", str(error["message"]))
     except (ValueError, KeyError, TypeError):
-        return _error(500, body[:500].decode(errors="replace"), "server_error")
+        return _error(status, body[:500].decode(errors="replace"), "server_error")
     if _REQUEST_FAULT.search(message):
         return _error(400, message, "invalid_request_error")
-    return _error(500, message, str(error.get("type")))
+    return _error(status, message, str(error.get("type")))
 
 
 def _error(status: int, message: str, kind: str) -> web.Response:

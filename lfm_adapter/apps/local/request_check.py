@@ -30,7 +30,9 @@ MAX_GRAMMAR_ALTERNATIVES = 2_000
 MAX_LOGPROBS = 20  # OpenAI's limit; a million takes minutes
 
 # Fields that hold what people and models wrote, not what the engine compiles.
-_CONTENT = frozenset({"messages", "prompt", "input", "content", "input_prefix", "input_suffix", "input_extra"})
+_CONTENT = frozenset({
+    "messages", "prompt", "input", "content", "input_prefix", "input_suffix", "input_extra", "state", "questions",
+})  # fmt: skip
 
 # Keywords of a schema whose values are data or names.
 _DATA = frozenset({"const", "default", "enum", "example", "examples"})
