@@ -73,9 +73,9 @@ test-newest: .venv-newest/ready ## Run the tests on the newest dependencies that
 test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
 
-bench: .venv-bench/ready .npm-bench/ready ## Measure this package beside its peers, and write benchmarks/*.md: some twenty minutes (needs npm)
+bench: .venv-bench/ready .venv-proxy/ready .npm-bench/ready ## Measure this package beside its peers, and write benchmarks/*.md: some twenty minutes (needs npm)
 	.venv-bench/bin/python -m benchmarks
-	.venv-bench/bin/python -m benchmarks.gateway
+	.venv-proxy/bin/python -m benchmarks.gateway
 
 # npm installs opencode and Claude Code, 700 MB together.
 test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
@@ -197,7 +197,7 @@ $(VENV)/lint: $(VENV)/test
 	@touch $@
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt | .venv-bench/bin/python
-	$(call install_in,.venv-bench) --editable ".[gateway,litellm,proxy]" --requirement benchmarks/requirements.txt
+	$(call install_in,.venv-bench) --editable ".[litellm]" --requirement benchmarks/requirements.txt
 	@touch $@
 
 .npm-bench/ready:

@@ -171,7 +171,7 @@ def started(command: list[str], environment: dict[str, str], target: Target) -> 
         command, env=names | environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            while not answers(target):
+            while not (answers(target, stream=False) or answers(target, stream=True)):
                 assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
                 assert time.monotonic() - began < START_TIMEOUT_S, f"{command[0]} does not answer"
                 time.sleep(0.02)
@@ -186,15 +186,15 @@ def started(command: list[str], environment: dict[str, str], target: Target) -> 
                 process.kill()
 
 
-def answers(target: Target) -> bool:
-    """Return whether a chat request gets an answer."""
-    head, _, content = target.request(stream=False).partition(b"\r\n\r\n")
+def answers(target: Target, *, stream: bool) -> bool:
+    """Return whether a chat request gets an answer. Portkey has none where a stream answers a plain request."""
+    head, _, content = target.request(stream=stream).partition(b"\r\n\r\n")
     headers = dict(
         line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if not line.startswith("Content-Length")
     )
     asked = urllib.request.Request(f"http://{target.host}{target.path}", content, headers)
     try:
-        with urllib.request.urlopen(asked, timeout=10) as reply:  # noqa: S310
+        with urllib.request.urlopen(asked, timeout=30) as reply:  # noqa: S310
             return reply.status == 200
     except OSError:
         return False
