@@ -118,21 +118,29 @@ class ChoiceReader:
     def __init__(self, plan: Plan, index: int) -> None:
         self._index = index
         self._generation_id = ""
+        self._plan = plan
+        self._schema = None if plan.response_format is None else answer_schema(plan.response_format)
+        self._text: list[str] = []
+        self._places: dict[tuple[str, int], int] = {}
+        self._reasoning = ""  # that came as text
+        self._draft_problem = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        plan = self._plan
         self._calls = None if plan.tools is None else CallReader(plan.tools, make_id=self._call_id)
         self._json_types = None if plan.response_format is None else json_types(plan.response_format)
         if self._json_types and self._json_types <= _SCALARS:
             self._json_types = None  # only brackets can be found in prose
-        self._schema = None if plan.response_format is None else answer_schema(plan.response_format)
         self._json: JSONReader | None = None
         self._arguments: list[str] | None = [] if plan.requires_call and plan.buffers else None
         self._prose: list[str] = []  # the text in which the JSON is looked for
-        self._text: list[str] = []
-        self._places: dict[tuple[str, int], int] = {}
+        self._raw: list[str] = []  # the text with all that is in it
 
     @property
     def json_problem(self) -> str:
         """Why the JSON in the text could not be read, or ""."""
-        return "" if self._json is None else self._json.problem
+        return self._draft_problem or ("" if self._json is None else self._json.problem)
 
     @property
     def unknown_tools(self) -> list[str]:
@@ -150,8 +158,11 @@ class ChoiceReader:
         native, text = delta.tool_calls, delta.text
         delta.tool_calls = []
         if text:
+            if delta.reasoning_end:
+                text = self._drop_draft(delta)
+            self._raw.append(text)
             if self._calls is not None:
-                text = self._take(self._calls.feed(text), delta)
+                text = self._without_calls(self._calls.feed(text))
             if self._arguments is not None:  # the text may be the arguments alone of the tool that was asked for
                 self._arguments.append(text)
                 text = ""
@@ -165,7 +176,8 @@ class ChoiceReader:
         rest = Delta(index=self._index)
         text = ""
         if self._calls is not None:
-            text = self._take(self._calls.close(), rest)
+            text = self._without_calls(self._calls.close())
+            rest.tool_calls = self._numbered("text", self._calls.calls)
             if self._arguments is not None:
                 text = self._take_arguments("".join((*self._arguments, text)), rest)
         text = self._read_json(text)
@@ -175,6 +187,7 @@ class ChoiceReader:
         if not whole:  # no JSON in it
             whole = text = "".join(self._prose)
         rest.text, choice.text = text, whole
+        choice.reasoning += self._reasoning
         self._put_calls(choice)
         return rest
 
@@ -215,11 +228,26 @@ class ChoiceReader:
         if found and choice.finish_reason == "stop":
             choice.finish_reason = "tool_calls"
 
-    def _take(self, pieces: list[str | ToolCall], delta: Delta) -> str:
-        """Put the calls among `pieces` into `delta`, and return the text."""
-        calls = [piece for piece in pieces if not isinstance(piece, str)]
-        if calls:
-            delta.tool_calls += self._numbered("text", calls)
+    def _drop_draft(self, delta: Delta) -> str:
+        """Make reasoning of the text up to `delta.reasoning_end`, with its calls and JSON. Return the text behind it.
+
+        What has been passed on as text stays text.
+        """
+        end = delta.reasoning_end
+        draft = "".join((*self._raw, delta.text[:end])).rpartition("</")[0]
+        self._reasoning += draft
+        delta.reasoning += draft
+        has_passed = any(map(str.strip, self._text))
+        if has_passed and self._plan.response_format is not None:
+            self._draft_problem = "`</think>` came behind text that had been passed on as the JSON"
+        self._places = {place: number for place, number in self._places.items() if place[0] != "text"}
+        self._begin()
+        rest = delta.text[end:]
+        return rest if has_passed else rest.lstrip()
+
+    def _without_calls(self, pieces: list[str | ToolCall]) -> str:
+        """Return the text among `pieces`. Calls take their place, and are passed on when they can be no draft any more."""
+        self._numbered("text", [piece for piece in pieces if not isinstance(piece, str)])
         return "".join(piece for piece in pieces if isinstance(piece, str))
 
     def _numbered(self, origin: str, calls: list[ToolCall]) -> list[ToolCall]:

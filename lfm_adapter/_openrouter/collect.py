@@ -28,7 +28,6 @@ _MESSAGE_FIELDS = {
 }  # fmt: skip
 _PLAIN = {"content", "role"}
 _TEXT_TYPES = {"text", "output_text", None}  # None for a type that is left out, or is none
-_BEFORE_THINKING = "< \t\r\n"
 _CUT_OFF = {"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "error"}
 
 
@@ -127,8 +126,7 @@ class _ChoiceCollector:
     def __init__(self, index: int) -> None:
         self.index = index
         self.choice = Choice()
-        self._thinking: ThinkingSplitter | None = None
-        self._may_think = True  # until the answer has begun otherwise
+        self._thinking: ThinkingSplitter | None = None  # of a stream
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
@@ -137,11 +135,16 @@ class _ChoiceCollector:
         self._audio: DictPieces | None = None
 
     @property
+    def _held(self) -> tuple[str, str]:
+        return ("", "") if self._thinking is None else self._thinking.held
+
+    @property
     def has_content(self) -> bool:
         choice = self.choice
         return bool(
             self._text or self._reasoning or self._refusal or self._calls or self._details
             or self._audio or choice.logprobs or choice.annotations or choice.images or choice.parts
+            or any(part.strip() for part in self._held)
         )  # fmt: skip
 
     def add(self, data: JSONDict, generation_id: str | None) -> Delta | None:
@@ -153,7 +156,7 @@ class _ChoiceCollector:
         content = message.get("content")
         if content:
             self._add_content(content, delta)
-            if self._may_think and delta.text:
+            if delta.text:
                 self._split_thinking(delta, message, whole=whole)
             if delta.text:
                 self._text.append(delta.text)
@@ -199,30 +202,26 @@ class _ChoiceCollector:
                     self.choice.parts.append(part)
 
     def _split_thinking(self, delta: Delta, message: JSONDict, *, whole: bool) -> None:
-        """Take reasoning out of the text, as long as more of it can follow."""
+        """Take reasoning out of the text."""
         if whole:
-            self._may_think = False
-            if "think>" in delta.text:
+            if "<" in delta.text:
                 delta.reasoning, delta.text = split_thinking(delta.text, is_separate=bool(_native_reasoning(message)))
-        elif self._thinking is None and delta.text[0] not in _BEFORE_THINKING:
-            self._may_think = False
         else:
             self._thinking = self._thinking or ThinkingSplitter()
             delta.reasoning, delta.text = self._thinking.add(delta.text)
-            self._may_think = not self._thinking.is_over
+            delta.reasoning_end = 0 if self._reasoning else self._thinking.reasoning_end
         if delta.reasoning:
             self._reasoning.append(delta.reasoning)
 
     def _close(self, delta: Delta) -> None:
         """Add what was held back until the choice has its finish reason."""
-        if self._thinking is not None:
-            reasoning, text = self._thinking.close()
-            self._thinking = None
-            self._may_think = False
+        reasoning, text = self._held
+        self._thinking = None
+        if reasoning or text:
             delta.reasoning += reasoning
             delta.text += text
-            self._reasoning += [reasoning] if reasoning else []
-            self._text += [text] if text else []
+            self._reasoning.append(reasoning)
+            self._text.append(text)
         if self._calls:
             is_cut_off = not _CUT_OFF.isdisjoint((self.choice.finish_reason, self.choice.native_finish_reason))
             delta.tool_calls = [*delta.tool_calls, *self._calls.close(is_cut_off=is_cut_off)]
@@ -266,8 +265,9 @@ class _ChoiceCollector:
     def joined(self) -> Choice:
         """Return the choice as far as it arrived."""
         choice = self.choice
-        choice.text = "".join(self._text)
-        choice.reasoning = "".join(self._reasoning)
+        reasoning, text = self._held
+        choice.text = "".join(self._text) + text
+        choice.reasoning = "".join(self._reasoning) + reasoning
         choice.reasoning_details = [block.joined() for block in self._details.blocks] if self._details else []
         choice.tool_calls = self._calls.joined() if self._calls else []
         choice.refusal = "".join(self._refusal) or None

@@ -26,7 +26,10 @@ _OVERFLOW = re.compile(
     | prompt (?:\s is)? \s too \s (?:long|large) | prompt \s exceeds
     | (?:^|[.:(\n"] \s*) input \s is \s too \s long | input \s is \s too \s long \s for
     | too \s many \s (?:(?:input|prompt) \s)? tokens
-    | number \s of \s input \s tokens \s exceeds | input \s tokens? \s exceed(?:s|ed)?
+    | (?:input|prompt) \s length \b .{0,40} \b exceed(?:s|ed)? \b .{0,40} \b (?:length|limit|tokens)
+    | number \s of \s input \s tokens \s exceeds | (?:input|prompt|requested) \s tokens? \b .{0,30} \b exceed
+    | maximum \s number \s of \s (?:(?:input|prompt) \s)? tokens
+    | context \s (?:window|size|length) \s of \s .{0,40} \b is \s [0-9]
     | (?:input|prompt) \s token \s count | exceeded \s model \s token \s limit | token \s limit \s reached
     | tokens \s in \s request \s more \s than \s max \s tokens
     | `inputs` \s (?:tokens|must \s have) | range \s of \s input \s length
@@ -37,19 +40,30 @@ _OVERFLOW = re.compile(
 
 # Refusals that mention the same things: a rate limit, an unknown or a wrong parameter.
 _OTHER = re.compile(
-    r"(?i)throttl|please wait|rate.limit|per (?:minute|day)|\bT[PR]M\b|not (?:permitted|supported|allowed|a valid)"
+    r"(?i)throttl|please wait|try again in|rate.limit|quota|concurren|in flight|tokens ?/|\b[TR]P[MDS]\b"
+    r"|(?:per|this|each|an?|the last)[ -](?:second|minute|hour|day|month)"
+    r"|\b(?:rate|daily|hourly|monthly|today|plan|tier)\b|not (?:permitted|supported|allowed|a valid)"
     r"|must be at least|must be (?:a |an )?(?:positive|integer|number|between)|unknown|unrecognized|stop sequence"
     r"|extra (?:inputs|fields)|characters"
 )
 
-_NUMBER = r"([0-9][0-9,_]{0,14})"
+# What else may be too long or too large for a model, where the refusal mentions neither tokens nor the context.
+_OTHER_THING = re.compile(
+    r"(?i)\b(?:images?|audio|videos?|files?|documents?|attachments?|urls?|names?|descriptions?)\b"
+)
+_TOKENS = re.compile(r"(?i)token|context")
+
+# `131072`, `131,072`, `131_072`, `131.072`, `131 072`. `128K` may mean 128,000 or 131,072, and is not read.
+_DIGITS = r"(?<![0-9_.])(?:[0-9]{1,3}(?:[,_.' \u00a0\u202f][0-9]{3})+|[0-9]{1,15})(?![0-9]|[,_.'][0-9]|\s?[KM]\b)"
 
 
 def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(f"(?i){pattern.replace('#', _NUMBER)}") for pattern in patterns)
+    return tuple(
+        re.compile(f"(?i){pattern.replace('#', f'({_DIGITS})').replace('~', _DIGITS)}") for pattern in patterns
+    )
 
 
-# `#` stands for a number. Of several that match, the first counts.
+# `#` stands for the number, `~` for another. Of several that match, the first counts.
 _LIMIT = _patterns(
     r"context length is only #",
     r"[0-9] (?:tokens )?> #",
@@ -58,20 +72,22 @@ _LIMIT = _patterns(
     r"with # maximum context length",
     r"only supports up to #",
     r"tokens allowed \(?#",
-    r"should be \[[0-9]+, ?#\]",
+    r"should be \[~, ?#\]",
     r"max_seq_len \(#",
     r"max input tokens: #",
     r"(?:maximum|max\.?|available|configured) (?:allowed )?(?:context|prompt|model|input)[ _](?:length|size|window)"
     r"(?: is| of|:)? \(?#",
     r"context[ _](?:length|size|window|limit)(?: is| of|:)?(?: only)? \(?#",
+    r"context (?:window|size|length) of [^.]{1,40} is #",
     r"(?:model token|configured|model|while) limit(?: of| is|:) #",
     r"limit (?:of|for this model is) #",
     r"model length of #",
+    r"exceed(?:s|ed)? (?:the |its )?max(?:imum)? (?:length|limit|number of tokens)(?: is| of|:)? \(?#",
     r"greater than the context length \(?#",
 )
 _PROMPT = _patterns(
     r"# tokens > [0-9]",
-    r"# \+ [0-9,_]+ > [0-9]",
+    r"# \+ ~ > [0-9]",
     r"messages resulted in #",
     r"(?:has|have|passed|contains|with) (?:at least )?# (?:input )?tokens",
     r"(?:prompt|input|request) \((?:length )?#",
@@ -110,7 +126,10 @@ class TokenCounts(NamedTuple):
 
 def is_context_overflow(code: str | None, message: str) -> bool:
     """Return whether an error says that the prompt is too long for the model's context."""
-    return code in _CODES or (_OVERFLOW.search(message) is not None and _OTHER.search(message) is None)
+    if code in _CODES:
+        return True
+    is_other = _OTHER.search(message) or (_OTHER_THING.search(message) and not _TOKENS.search(message))
+    return _OVERFLOW.search(message) is not None and not is_other
 
 
 def token_counts(message: str) -> TokenCounts:
@@ -129,4 +148,4 @@ def token_counts(message: str) -> TokenCounts:
 
 def _first(patterns: tuple[re.Pattern[str], ...], message: str) -> int | None:
     found = next((match for pattern in patterns if (match := pattern.search(message))), None)
-    return int(re.sub(r"[,_]", "", found[1])) if found else None
+    return int(re.sub(r"[^0-9]", "", found[1])) if found else None

@@ -1,73 +1,221 @@
 """Takes reasoning that a server left in the text, as `<think>…</think>`, out of it.
 
-- An answer that begins with `<think>`, after white space, is reasoning up to the first `</think>`, or all of it.
+- `<think>` at the start of a line, or right behind `</think>`, begins reasoning up to the next `</think>`, or to the end.
+- Within a line it does so where `</think>` follows, unless a space or punctuation stands behind the tag, as in prose
+  that mentions it.
 - A whole answer with `</think>` and no `<think>` before it, as from models whose prompt ends in `<think>`, is reasoning
-  up to there, unless the tag is in quotes or code, or nothing follows, or the server sent its reasoning apart. A stream
-  cannot tell: what has been passed on as text stays text, the tag too.
-- Tags elsewhere are text.
+  up to there, unless nothing follows, or the server sent its reasoning apart. A stream cannot tell: what has been
+  passed on as text stays text, the tag too.
+- Tags in quotes, in code, in brackets that open on the same line, and within the markers of a call are text.
+
+Case does not matter, and `<thinking>` counts as `<think>`.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["ThinkingSplitter", "split_thinking"]
+__all__ = ["ThinkingSplitter", "closing_tag", "split_thinking"]
 
-_OPEN, _CLOSE = "<think>", "</think>"
-_UNQUOTED_CLOSE = re.compile(r"(?<![`'\"])</think>(?![`'\"])")
+_TAG = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+_CLOSE = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_BEGUN = re.compile(r"</?(?:t|th|thi|thin|think|thinki|thinkin|thinking)?\Z", re.IGNORECASE)
+_LONGEST = len("</thinking")
+_SPACE = re.compile(r"\s*")
+_QUOTES = ("`", "'", '"')
+_MENTION = re.compile(r"[ ,.;:!?)]")
+_CALL_MARKER = re.compile(r"<\|tool_call_(start|end)\|>")
 
 
 def split_thinking(text: str, *, is_separate: bool = False) -> tuple[str, str]:
     """Return the reasoning and the text of a whole answer; `is_separate` if the server sent its reasoning apart."""
-    if text.lstrip().startswith(_OPEN):
-        reasoning, _, rest = text.lstrip().removeprefix(_OPEN).partition(_CLOSE)
-        return reasoning, rest.lstrip()
-    found = None if is_separate else _UNQUOTED_CLOSE.search(text)
-    if found is None:
-        return "", text
-    reasoning, rest = text[: found.start()], text[found.end() :].lstrip()
-    is_code = reasoning.count("```") % 2 == 1
-    return ("", text) if _OPEN in reasoning or is_code or not rest else (reasoning, rest)
+    before = ""
+    tag = None if is_separate else closing_tag(text)
+    if tag is not None and (rest := text[tag.end() :].lstrip()):
+        before, text = text[: tag.start()], rest
+    splitter = ThinkingSplitter()
+    parts = [splitter.add(text), splitter.held]
+    return before + "".join(reasoning for reasoning, _ in parts), "".join(answer for _, answer in parts)
+
+
+def closing_tag(text: str) -> re.Match[str] | None:
+    """Return the `</think>` up to which `text` is reasoning that no `<think>` opened, if there is one."""
+    place = _Place()
+    end = 0
+    for tag in _TAG.finditer(text):
+        place.advance(text[end : tag.start()])
+        end = tag.start()
+        if _is_closing(tag, place) if tag[1] else not place.is_literal():
+            return tag if tag[1] else None
+    return None
+
+
+def _is_closing(tag: re.Match[str], place: _Place) -> bool:
+    """Tell whether a `</think>` at a place ends reasoning, rather than being quoted or mentioned."""
+    behind = tag.string[tag.end() : tag.end() + 1]
+    return not (place.is_literal() or behind in _QUOTES or (place.follows_space and _MENTION.match(behind)))
 
 
 class ThinkingSplitter:
-    """Splits the answer of a stream.
+    """Splits an answer while it comes.
 
     Attributes:
-        is_over: Whether the rest of the answer is text.
+        reasoning_end: How many characters of the text last returned end reasoning, by a `</think>` that none opened.
     """
 
     def __init__(self) -> None:
-        self.is_over = False
-        self._is_open = self._is_closed = False
-        self._held = ""
+        self.reasoning_end = 0
+        self._place = _Place()
+        self._is_open = False
+        self._is_edge = True  # only white space so far, or since `</think>`
+        self._has_closed = False
+        self._held = ""  # what may become a tag, and white space at an edge
+        self._at = 0  # how far it was read
+        self._pair: list[str] = []  # from a tag within a line on, which counts if it is closed
+        self._pair_end = ""
 
     def add(self, piece: str) -> tuple[str, str]:
         """Add the next piece of the answer, and return what it adds to the reasoning and to the text."""
-        self._held += piece
-        if not self._is_open:
-            begun = self._held.lstrip()
-            if begun.startswith(_OPEN):
-                self._is_open = True
-                self._held = begun.removeprefix(_OPEN)
-            elif _OPEN.startswith(begun):
+        if self._pair:
+            self._pair.append(piece)
+            self._pair_end = self._pair_end[-_LONGEST:] + piece
+            if not _CLOSE.search(self._pair_end):
                 return "", ""
-            else:
-                return "", self.close()[1]
-        reasoning = ""
-        if not self._is_closed:
-            reasoning, tag, rest = self._held.partition(_CLOSE)
-            if not tag:
-                kept = next(size for size in range(len(_CLOSE) - 1, -1, -1) if reasoning.endswith(_CLOSE[:size]))
-                self._held = _CLOSE[:kept]
-                return reasoning[: len(reasoning) - kept], ""
-            self._is_closed = True
-            self._held = rest
-        self._held = self._held.lstrip()
-        return reasoning, self.close()[1] if self._held else ""
+            piece = "".join(self._pair)
+            self._pair = []
+        elif not (self._held or self._is_open or self._is_edge or "<" in piece):
+            self._place.advance(piece)
+            self.reasoning_end = 0
+            return "", piece
+        self._held += piece
+        self.reasoning_end = 0
+        reasoning: list[str] = []
+        text: list[str] = []
+        while self._read_reasoning(reasoning) if self._is_open else self._read_text(text):
+            pass
+        self._held, self._at = self._held[self._at :], 0
+        return "".join(reasoning), "".join(text)
 
-    def close(self) -> tuple[str, str]:
-        """End the answer, or its reasoning, and return what was held back."""
-        rest, self._held = self._held, ""
-        self.is_over = True
-        return (rest, "") if self._is_open and not self._is_closed else ("", rest)
+    @property
+    def held(self) -> tuple[str, str]:
+        """What is held back of the reasoning and of the text: what the end of the answer adds to them."""
+        rest = "".join((*self._pair, self._held))
+        return (rest, "") if self._is_open else ("", rest)
+
+    def _read_reasoning(self, reasoning: list[str]) -> bool:
+        """Read reasoning, and return whether it has ended."""
+        tag = _CLOSE.search(self._held, self._at)
+        end = tag.start() if tag else self._text_end()
+        reasoning.append(self._held[self._at : end])
+        self._at = tag.end() if tag else end
+        if tag:
+            self._is_open = False
+            self._is_edge = self._has_closed = True
+        return tag is not None
+
+    def _read_text(self, text: list[str]) -> bool:
+        """Read text up to the next tag, and return whether there is more to read."""
+        space = _SPACE.match(self._held, self._at) if self._is_edge else None
+        if space and self._has_closed:
+            self._at = space.end()
+        tag = _TAG.search(self._held, self._at)
+        end = tag.start() if tag else self._text_end()
+        if space and space.end() == end and (tag is None or not tag[1]):
+            if tag:
+                self._open(tag.end())
+            return tag is not None
+        self._is_edge = False
+        self._pass(end, text)
+        return tag is not None and self._read_tag(tag, text)
+
+    def _read_tag(self, tag: re.Match[str], text: list[str]) -> bool:
+        """Judge a tag, up to which the text was read, and return whether there is more to read."""
+        end = tag.end()
+        if tag[1]:
+            if not self._has_closed and _is_closing(tag, self._place):
+                if self._held[end:].strip() == "":
+                    return False  # a tag that ends the answer is text
+                self._has_closed = True
+                self.reasoning_end = sum(map(len, text)) + len(tag[0])
+        elif not self._place.is_literal():
+            if self._place.is_line_start:
+                self._open(end)
+                return True
+            if end == len(self._held):
+                return False
+            if not _MENTION.match(self._held, end):
+                if _CLOSE.search(self._held, end):
+                    self._open(end)
+                    return True
+                self._pair, self._pair_end, self._held = [self._held[self._at :]], self._held[-_LONGEST:], ""
+                self._at = 0
+                return False
+        self._pass(end, text)
+        return True
+
+    def _open(self, at: int) -> None:
+        self._is_open = True
+        self._at = at
+
+    def _pass(self, end: int, text: list[str]) -> None:
+        passed = self._held[self._at : end]
+        self._at = end
+        self._place.advance(passed)
+        text.append(passed)
+
+    def _text_end(self) -> int:
+        """Return where a tag may begin that is not complete yet, or the end of what is held."""
+        begun = _BEGUN.search(self._held, max(self._at, len(self._held) - _LONGEST))
+        return begun.start() if begun else len(self._held)
+
+
+class _Place:
+    """A place in the text: at the start of a line or not, and within what."""
+
+    def __init__(self) -> None:
+        self._unread: list[str] = []
+        self._fences = 0
+        self._is_in_call = False
+        self._start_line()
+
+    def _start_line(self) -> None:
+        self._is_blank = True
+        self._last = ""
+        self._quotes = self._backticks = self._brackets = 0
+
+    @property
+    def is_line_start(self) -> bool:
+        self._read()
+        return self._is_blank
+
+    @property
+    def follows_space(self) -> bool:
+        self._read()
+        return self._last == " "
+
+    def advance(self, text: str) -> None:
+        """Step across `text`."""
+        self._unread.append(text)
+
+    def is_literal(self) -> bool:
+        """Tell whether a tag here is in quotes, code, brackets or a call."""
+        self._read()
+        is_quoted = self._last in _QUOTES or self._quotes % 2 == 1 or self._backticks % 2 == 1
+        return self._is_in_call or self._fences % 2 == 1 or is_quoted or self._brackets > 0
+
+    def _read(self) -> None:
+        text = "".join(self._unread)
+        self._unread.clear()
+        if not text:
+            return
+        self._fences += text.count("```")
+        for marker in _CALL_MARKER.finditer(text):
+            self._is_in_call = marker[1] == "start"
+        if "\n" in text:
+            self._start_line()
+        line = text.rpartition("\n")[2]
+        self._is_blank = self._is_blank and not line.strip()
+        self._last = line[-1:]
+        self._quotes += line.count('"')
+        self._backticks += line.count("`")
+        self._brackets += sum(map(line.count, "([{")) - sum(map(line.count, ")]}"))

@@ -220,6 +220,8 @@ class Delta:
         index: The choice that it belongs to.
         generation_id: OpenRouter's id of the generation, once known.
         reply: The whole reply on the last delta, else None.
+        reasoning_end: How many characters of `text` end reasoning that came as text: the model wrote `</think>` there, and
+            no `<think>` before.
     """
 
     text: str = ""
@@ -231,6 +233,7 @@ class Delta:
     generation_id: str | None = None
     reasoning_details: list[JSONDict] = field(default_factory=list)
     reply: Reply | None = None
+    reasoning_end: int = 0
 
 
 class Stream:

@@ -208,7 +208,7 @@ class TestRepair:
         assert reply.output_retries == 1
 
     def test_leaves_a_broken_call_where_none_is_demanded(self, make, server, way):
-        server.add(*[says(way, BROKEN)] * (2 if way == "plain" else 1))
+        server.add(says(way, BROKEN), says(way, BROKEN))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER])
         (call,) = reply.tool_calls
         assert (json.loads(call.arguments), reply.validation_error) == ({"town": "Oslo"}, None)
@@ -340,10 +340,40 @@ class TestReasoningInText:
         reply = ask(make(server, model=model), way, response_format=RESPONSE_FORMAT)
         assert json.loads(reply.text) == {"name": "Tom", "age": 3}
 
-    def test_call_before_a_lone_closing_tag_is_no_call(self, make, server, model):
-        server.add(completion(f"Maybe {LEAK}? No, dangerous.\n</think>\nI will not."))
-        reply = make(server, model=model).chat("Hi", tools=[WEATHER])
-        assert (called(reply), reply.text) == ([], "I will not.")
+    def test_call_behind_the_first_text_in_reasoning_is_no_call(self, make, server, way, model):
+        server.add(says(way, f"Let me see.\n{DRAFT}\nI will not."))
+        reply = ask(make(server, model=model), way, tools=[WEATHER])
+        assert (called(reply), reply.text) == ([], "Let me see.\nI will not.")
+
+    def test_call_before_a_lone_closing_tag_is_no_call(self, make, server, way, model):
+        server.add(says(way, f"Maybe {LEAK}? No, dangerous.\n</think>\nI will not."))
+        reply = ask(make(server, model=model), way, tools=[WEATHER])
+        assert called(reply) == []
+        assert reply.text == ("I will not." if way == "plain" else "Maybe ? No, dangerous.\nI will not.")
+        assert LEAK in reply.reasoning
+
+    def test_only_the_call_behind_a_lone_closing_tag_counts(self, make, server, way, model):
+        server.add(says(way, f"{ROME}? Rather Oslo.</think>{LEAK}"))
+        reply = ask(make(server, model=model), way, tools=[WEATHER], tool_choice="required")
+        assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
+
+    def test_call_before_a_closing_tag_that_ends_the_answer_counts(self, make, server, way, model):
+        server.add(says(way, f"{LEAK}</think>\n"))
+        assert called(ask(make(server, model=model), way, tools=[WEATHER])) == [("get_weather", {"city": "Oslo", "days": 2})]
+
+    def test_prose_before_a_lone_closing_tag_is_no_part_of_the_json(self, make, server, way, model):
+        server.add(says(way, 'The name is Tom, 3.</think>{"name": "Tom", "age": 3}'))
+        reply = ask(make(server, model=model), way, response_format=RESPONSE_FORMAT)
+        assert json.loads(reply.text) == {"name": "Tom", "age": 3}
+
+    def test_json_before_a_lone_closing_tag_is_not_taken_for_the_answer(self, make, server, way, model):
+        server.add(says(way, '{"name": "X", "age": 1}? No.</think>{"name": "Tom", "age": 3}'))
+        client = make(server, model=model, max_output_retries=0)
+        if way == "plain":
+            assert json.loads(ask(client, way, response_format=RESPONSE_FORMAT).text) == {"name": "Tom", "age": 3}
+        else:  # it has been passed on
+            with pytest.raises(OutputValidationError, match="</think>"):
+                ask(client, way, response_format=RESPONSE_FORMAT)
 
 
 class TestNativeTools:

@@ -70,6 +70,16 @@ WORDINGS: list[tuple[str, str, tuple[int | None, int | None, int | None]]] = [
     ("LM Studio", ("Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with "
      "context length of only 4096 tokens"), (4096, None, None)),
     ("Ollama", "the input length exceeds the context length", (None, None, None)),
+    ("digits in groups", "This model's maximum context length is 131.072 tokens. You requested 212 345 tokens.",
+     (131_072, None, 212_345)),
+    ("digits in groups, with max_tokens", "exceed context limit: 188 240 + 21,333 > 200_000",
+     (200_000, 188_240, 209_573)),
+    ("thousands", "This model's maximum context length is 128K tokens, your prompt contains 1.5M tokens.",
+     (None, None, None)),
+    ("context window of", "Your prompt has 140000 tokens, but the context window of this model is 131072 tokens.",
+     (131_072, 140_000, 140_000)),
+    ("maximum a request", "You exceeded the maximum number of tokens in a request", (None, None, None)),
+    ("input length", "Input length 131073 exceeds the maximum length 131072", (131_072, 131_073, 131_073)),
 ]  # fmt: skip
 
 OTHERS = [
@@ -89,6 +99,17 @@ OTHERS = [
     "Maximum prompt length is 50,000 characters",
     "You requested up to 65536 tokens, but can only afford 999",
     "The image is too large",
+    "Image is too large for model",
+    "Too many tokens per second",
+    "Too many input tokens this minute",
+    "Too many prompt tokens in the last hour. Try again in 40 s.",
+    "token limit reached: 50,000 tokens/day",
+    "Token rate exceeded: too many tokens",
+    "too many tokens in flight: lower your concurrency",
+    "Daily limit reached: too many tokens",
+    "input is too long: max 4 images",
+    "tool description prompt is too long",
+    "The file name in the prompt is too long",
 ]
 
 

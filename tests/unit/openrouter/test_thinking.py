@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lfm_adapter._openrouter.thinking import split_thinking
+from lfm_adapter._openrouter.thinking import ThinkingSplitter, split_thinking
 from tests.support.stream_reading import read_reply, read_stream
 
 # The answer, its reasoning and its text.
@@ -19,6 +19,16 @@ TAGGED = [
     ("<think>One.</think>Write `</think>` or <think>.", "One.", "Write `</think>` or <think>."),
     ("<think>Hm.</think>", "Hm.", ""),
     ("<think>Hm.</thi", "Hm.</thi", ""),
+    ("<THINK>Hm.</Think>Hello.", "Hm.", "Hello."),
+    ("<thinking>Hm.</thinking>Hello.", "Hm.", "Hello."),
+    ("<think>One.</think>\n<think>Two.</think>\nHello.", "One.Two.", "Hello."),
+    ("<think>One.</think>Hello.\n<think>Two.</think>\nBye.", "One.Two.", "Hello.\nBye."),
+    ("Hello.\n\n<think>\nHm.\n</think>\n\nBye.", "\nHm.\n", "Hello.\n\nBye."),
+    ("Hello.\n<think>It never closes", "It never closes", "Hello.\n"),
+    ("Sure. <think>Hm.</think> Hello.", "Hm.", "Sure. Hello."),
+    ("Hello. <think></think>", "", "Hello. "),
+    ("I don't know.\n<think>Don't I?</think>No.", "Don't I?", "I don't know.\nNo."),
+    ('```json\n{"a": 1}\n```\n<think>Hm.</think>Done.', "Hm.", '```json\n{"a": 1}\n```\nDone.'),
 ]
 TEXTS = [
     "Hello.",
@@ -26,7 +36,14 @@ TEXTS = [
     "<",
     "<thi",
     "  ",
-    "<thinking>is another tag</thinking>",
+    "<thinker>is another tag</thinker>",
+    "The <think> tag opens it.",
+    "Hello <think>It never closes",
+    "Write `<think>` first.\nThen write </think>.",
+    "```\n<think>\nHm.\n</think>\n```",
+    '{"prompt": "say <think>why</think> first"}',
+    "[f(text='<think>why</think>')]",
+    "<|tool_call_start|>[f(text='\n<think>\nwhy</think>')]<|tool_call_end|>",
     "Use <think> and </think> around it.",
     "It closes with `</think>` there.",
     'It closes with "</think>" there.',
@@ -88,5 +105,10 @@ def test_reasoning_of_both_kinds_is_kept():
     assert whole("<think>Two.</think>Hello.", reasoning="One.").reasoning == "Two.One."
 
 
-def test_split_is_linear_in_the_text():
-    assert split_thinking("<think>" + "</think" * 100_000)[1] == ""
+@pytest.mark.parametrize("part", ["</think", "a <think> b ", "a <think>b ", "\n<think>", "a</think>\n<think>", '" <think>'])
+def test_split_is_linear_in_the_text(part):
+    text = part * 100_000
+    assert sum(map(len, split_thinking(text))) <= len(text)
+    splitter = ThinkingSplitter()
+    for piece in (part[:3], part[3:]) * 50_000:
+        splitter.add(piece)
