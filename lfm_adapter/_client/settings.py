@@ -220,14 +220,15 @@ class Settings(ClientOptions):
 
     def call_meter(self, model: str, card: ModelCard, *, is_stream: bool) -> CallMeter | None:
         """Return what follows a call for the ledger and the budgets; None if there are none."""
-        meter, ledger = self.meter, self.ledger
-        if meter is None:
-            ledger = ledger or ledger_from_env()
-            if ledger is None and self.budget is None:
-                return None
+        meter = self.meter
+        if meter is None and self.ledger is None and self.budget is None and "LFM_LEDGER" not in os.environ:
+            return None
         from lfm_adapter._client.metering import CallMeter, Meter
 
         if meter is None:
+            ledger = self.ledger or ledger_from_env()
+            if ledger is None and self.budget is None:
+                return None
             app = self.attribution.title or self.attribution.url or "python"
             budgets = () if self.budget is None else (self.budget,)
             meter = Meter(ledger, budgets, app, is_free=self.is_local)
