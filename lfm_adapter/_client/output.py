@@ -246,8 +246,10 @@ class ChoiceReader:
         return rest if has_passed else rest.lstrip()
 
     def _without_calls(self, pieces: list[str | ToolCall]) -> str:
-        """Return the text among `pieces`. Calls take their place, and are passed on when they can be no draft any more."""
-        self._numbered("text", [piece for piece in pieces if not isinstance(piece, str)])
+        """Return the text among `pieces`. The calls get their places, and are passed on at the end."""
+        calls = [piece for piece in pieces if not isinstance(piece, str)]
+        if calls:
+            self._numbered("text", calls)
         return "".join(piece for piece in pieces if isinstance(piece, str))
 
     def _numbered(self, origin: str, calls: list[ToolCall]) -> list[ToolCall]:

@@ -127,6 +127,8 @@ class _ChoiceCollector:
         self.index = index
         self.choice = Choice()
         self._thinking: ThinkingSplitter | None = None  # of a stream
+        self._may_think = True  # whatever comes next
+        self._split_pieces = 0  # how much of `_text` the splitter knows
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
@@ -156,7 +158,7 @@ class _ChoiceCollector:
         content = message.get("content")
         if content:
             self._add_content(content, delta)
-            if delta.text:
+            if delta.text and (self._may_think or "<" in delta.text):
                 self._split_thinking(delta, message, whole=whole)
             if delta.text:
                 self._text.append(delta.text)
@@ -207,9 +209,12 @@ class _ChoiceCollector:
             if "<" in delta.text:
                 delta.reasoning, delta.text = split_thinking(delta.text, is_separate=bool(_native_reasoning(message)))
         else:
-            self._thinking = self._thinking or ThinkingSplitter()
-            delta.reasoning, delta.text = self._thinking.add(delta.text)
-            delta.reasoning_end = 0 if self._reasoning else self._thinking.reasoning_end
+            splitter = self._thinking = self._thinking or ThinkingSplitter()
+            splitter.skip("".join(self._text[self._split_pieces :]))
+            delta.reasoning, delta.text = splitter.add(delta.text)
+            delta.reasoning_end = 0 if self._reasoning else splitter.reasoning_end
+            self._split_pieces = len(self._text) + bool(delta.text)
+            self._may_think = not splitter.is_idle
         if delta.reasoning:
             self._reasoning.append(delta.reasoning)
 

@@ -1,6 +1,7 @@
 """Takes reasoning that a server left in the text, as `<think>…</think>`, out of it.
 
-- `<think>` at the start of a line, or right behind `</think>`, begins reasoning up to the next `</think>`, or to the end.
+- `<think>` at the start of a line, or right behind `</think>`, begins reasoning up to the next `</think>`, or all the
+  rest.
 - Within a line it does so where `</think>` follows, unless a space or punctuation stands behind the tag, as in prose
   that mentions it.
 - A whole answer with `</think>` and no `<think>` before it, as from models whose prompt ends in `<think>`, is reasoning
@@ -74,6 +75,15 @@ class ThinkingSplitter:
         self._pair: list[str] = []  # from a tag within a line on, which counts if it is closed
         self._pair_end = ""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether text without a `<` would be returned as it is, so that it may be skipped."""
+        return not (self._held or self._pair or self._is_open or self._is_edge)
+
+    def skip(self, text: str) -> None:
+        """Step across text that is no part of a tag."""
+        self._place.advance(text)
+
     def add(self, piece: str) -> tuple[str, str]:
         """Add the next piece of the answer, and return what it adds to the reasoning and to the text."""
         if self._pair:
@@ -83,10 +93,6 @@ class ThinkingSplitter:
                 return "", ""
             piece = "".join(self._pair)
             self._pair = []
-        elif not (self._held or self._is_open or self._is_edge or "<" in piece):
-            self._place.advance(piece)
-            self.reasoning_end = 0
-            return "", piece
         self._held += piece
         self.reasoning_end = 0
         reasoning: list[str] = []

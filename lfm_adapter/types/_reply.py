@@ -220,8 +220,8 @@ class Delta:
         index: The choice that it belongs to.
         generation_id: OpenRouter's id of the generation, once known.
         reply: The whole reply on the last delta, else None.
-        reasoning_end: How many characters of `text` end reasoning that came as text: the model wrote `</think>` there, and
-            no `<think>` before.
+        reasoning_end: How many characters of `text` end reasoning that came as text, since the model wrote `</think>`
+            there and no `<think>` before.
     """
 
     text: str = ""

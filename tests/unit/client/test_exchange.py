@@ -359,7 +359,9 @@ class TestReasoningInText:
 
     def test_call_before_a_closing_tag_that_ends_the_answer_counts(self, make, server, way, model):
         server.add(says(way, f"{LEAK}</think>\n"))
-        assert called(ask(make(server, model=model), way, tools=[WEATHER])) == [("get_weather", {"city": "Oslo", "days": 2})]
+        assert called(ask(make(server, model=model), way, tools=[WEATHER])) == [
+            ("get_weather", {"city": "Oslo", "days": 2})
+        ]
 
     def test_prose_before_a_lone_closing_tag_is_no_part_of_the_json(self, make, server, way, model):
         server.add(says(way, 'The name is Tom, 3.</think>{"name": "Tom", "age": 3}'))

@@ -105,7 +105,9 @@ def test_reasoning_of_both_kinds_is_kept():
     assert whole("<think>Two.</think>Hello.", reasoning="One.").reasoning == "Two.One."
 
 
-@pytest.mark.parametrize("part", ["</think", "a <think> b ", "a <think>b ", "\n<think>", "a</think>\n<think>", '" <think>'])
+@pytest.mark.parametrize(
+    "part", ["</think", "a <think> b ", "a <think>b ", "\n<think>", "a</think>\n<think>", '" <think>']
+)
 def test_split_is_linear_in_the_text(part):
     text = part * 100_000
     assert sum(map(len, split_thinking(text))) <= len(text)
