@@ -32,6 +32,7 @@ __all__ = [
     "PER_CALL",
     "ApiKey",
     "ClientOptions",
+    "CommonOptions",
     "Settings",
     "TokenCounter",
 ]
@@ -46,7 +47,29 @@ _DEFAULT_TIMEOUT = 120.0
 
 # Not frozen: `ChatLFM` inherits these fields, and Pydantic's models are not frozen.
 @dataclass(kw_only=True)
-class ClientOptions:
+class CommonOptions:
+    """The settings that calls of every kind share: see `ClientOptions`."""
+
+    model: str | None = field(default=None, kw_only=False)
+    api_key: ApiKey = field(default=None, repr=False)
+    base_url: str | None = None
+    timeout: float | None = _DEFAULT_TIMEOUT
+    total_timeout: float | None = None
+    max_retries: int = 2
+    app_url: str | None = None
+    app_title: str | None = None
+    app_categories: Sequence[str] | None = None
+    default_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    when_retired: WhenRetired | None = None
+    token_counter: TokenCounter | None = None
+    allow_http: bool = False
+    max_reply_bytes: int = 32 * 1024 * 1024
+    ledger: Ledger | None = None
+    budget: Budget | None = None
+
+
+@dataclass(kw_only=True)
+class ClientOptions(CommonOptions):
     """The settings shared by `LFMClient`, `AsyncLFMClient` and `ChatLFM`.
 
     Attributes:
@@ -56,7 +79,6 @@ class ClientOptions:
             `base_url` is on this machine or has no TLS.
         base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.
         timeout: Seconds to wait for a connection, for the response headers, and for the next bytes of the body.
-        stream_chunk_timeout: Seconds between two events with data in a stream; None for no limit.
         total_timeout: Seconds for a whole call, retries included; None for no limit.
         max_retries: Retries after the first attempt; 0 for none. Never after content has arrived.
         app_url: The app that is credited (https://openrouter.ai/docs/app-attribution). Default: `OPENROUTER_APP_URL`.
@@ -65,6 +87,13 @@ class ClientOptions:
         default_headers: Headers for every request; they replace ours of the same name.
         when_retired: "raise" raises `ModelRetiredError` for a retired model, "successor" asks its successor. Default:
             "raise" for a model that is named, "successor" for the default model on OpenRouter.
+        token_counter: Counts the tokens of wire messages, in place of the built-in lower bound.
+        allow_http: Allow sending a key unencrypted to a public host.
+        max_reply_bytes: The largest response body that is read, streamed or not. Raise it for images.
+        ledger: Records each call in a file on this machine, without any text. Default: the one that `LFM_LEDGER` names.
+        budget: A limit on costs and requests. A request that could exceed it raises `BudgetExceededError` and is not
+            sent.
+        stream_chunk_timeout: Seconds between two events with data in a stream; None for no limit.
         tool_calling: "native" sends `tools` to the server, "prompted" writes them into the prompt and reads the calls
             from the text, "auto" chooses by what the model supports.
         recover_tool_calls: Read tool calls that a model with native tools wrote as text.
@@ -72,37 +101,15 @@ class ClientOptions:
             or the schema of `response_format`; 0 for never.
         on_invalid_output: "raise" raises `OutputValidationError` for an answer that is still invalid, "return" returns
             it.
-        token_counter: Counts the tokens of wire messages, in place of the built-in lower bound.
-        allow_http: Allow sending a key unencrypted to a public host.
-        max_reply_bytes: The largest response body that is read, streamed or not. Raise it for images.
         max_event_bytes: The largest event of a stream that is read.
-        ledger: Records each call in a file on this machine, without any text. Default: the one that `LFM_LEDGER` names.
-        budget: A limit on costs and requests. A request that could exceed it raises `BudgetExceededError` and is not
-            sent.
     """
 
-    model: str | None = field(default=None, kw_only=False)
-    api_key: ApiKey = field(default=None, repr=False)
-    base_url: str | None = None
-    timeout: float | None = _DEFAULT_TIMEOUT
     stream_chunk_timeout: float | None = 120.0
-    total_timeout: float | None = None
-    max_retries: int = 2
-    app_url: str | None = None
-    app_title: str | None = None
-    app_categories: Sequence[str] | None = None
-    default_headers: Mapping[str, str] | None = field(default=None, repr=False)
-    when_retired: WhenRetired | None = None
     tool_calling: ToolCalling = "auto"
     recover_tool_calls: bool = True
     max_output_retries: int = 1
     on_invalid_output: OnInvalidOutput = "raise"
-    token_counter: TokenCounter | None = None
-    allow_http: bool = False
-    max_reply_bytes: int = 32 * 1024 * 1024
     max_event_bytes: int = MAX_EVENT_BYTES
-    ledger: Ledger | None = None
-    budget: Budget | None = None
 
 
 PER_CALL = ChatParameters.__annotations__.keys() & {setting.name for setting in fields(ClientOptions)}
