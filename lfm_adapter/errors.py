@@ -9,7 +9,7 @@
         ├── ResponseError                   the response could not be parsed
         │   └── OutputValidationError       the answer breaks `tool_choice` or the schema of `response_format`
         ├── BadRequestError                 400, 413, 422 and every 4xx not listed here
-        │   └── ContextWindowExceededError  the prompt is longer than the model's context
+        │   └── ContextWindowExceededError  a prompt or text is longer than the model's context
         ├── AuthenticationError             401
         ├── PaymentRequiredError            402
         │   └── BudgetExceededError         a `budget` here does not allow the request, which was not sent
@@ -35,7 +35,7 @@ from lfm_adapter._masking import redact_json as _redact_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfm_adapter.types import Reply
+    from lfm_adapter.types import EmbeddingReply, Reply
 
 __all__ = [
     "MAX_MESSAGE_CHARS", "APIConnectionError", "APIError", "APITimeoutError", "AuthenticationError",
@@ -81,6 +81,7 @@ class APIError(LFMError):
         metadata: The `metadata` of the error as OpenRouter sent it, keys and account ids masked; empty if it sent none.
             Such as `reasons` and `flagged_input` of moderation, `previous_errors`, `routing_funnel`, `limit_source`.
         partial: What arrived before the failure (a `Reply`), or None.
+        embeddings: The vectors of the first texts, if a later request of `embed` failed; else None.
     """
 
     _is_retryable_by_default = False
@@ -98,6 +99,7 @@ class APIError(LFMError):
         is_retryable: bool | None = None,
         metadata: Mapping[str, Any] | None = None,
         partial: Reply | None = None,
+        embeddings: EmbeddingReply | None = None,
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
@@ -109,6 +111,7 @@ class APIError(LFMError):
         self.is_retryable = self._is_retryable_by_default if is_retryable is None else is_retryable
         self.metadata: dict[str, Any] = _redact_json(dict(metadata or {}))
         self.partial = partial
+        self.embeddings = embeddings
 
     def mask_secret(self, secret: str | None) -> None:
         """Mask `secret` in the message and in the attributes that come from the server."""
@@ -166,7 +169,7 @@ class BadRequestError(APIError):
 
 
 class ContextWindowExceededError(BadRequestError):
-    """The prompt is longer than the model's context. Raised before sending if that is certain.
+    """The prompt, or a text to embed, is longer than the model's context. Raised before sending if that is certain.
 
     Its `status_code` is 400 where no response has another: before sending, and in a stream.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,13 +11,25 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lfm_adapter._client.base import BaseClient
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
+from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY, embedding_calls, joined, keeping_finished
 from lfm_adapter._client.exchange import Exchange, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
 from lfm_adapter._client.retries import DRAIN_S, Lookup
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
-from lfm_adapter.types import AsyncStream, AsyncTransport, ChatParameters, Delta, JSONDict, ModelCard, Reply
+from lfm_adapter.types import (
+    AsyncStream,
+    AsyncTransport,
+    ChatParameters,
+    Delta,
+    EmbeddingParameters,
+    EmbeddingReply,
+    EmbeddingRole,
+    JSONDict,
+    ModelCard,
+    Reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -47,6 +60,30 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
     ) -> AsyncStream:
         """Send messages and read the reply while it is written: see `LFMClient.stream`."""
         return AsyncStream(self._deltas(Exchange(self._settings, messages, model, parameters, stream=True)))
+
+    async def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        role: EmbeddingRole | None,
+        model: str | None = None,
+        batch_size: int = BATCH_SIZE,
+        max_concurrency: int = MAX_CONCURRENCY,
+        **parameters: Unpack[EmbeddingParameters],
+    ) -> EmbeddingReply:
+        """Return a vector for each text: see `LFMClient.embed`."""
+        calls = embedding_calls(
+            self._settings,
+            texts,
+            parameters,
+            role=role,
+            model=model,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+        )
+        with keeping_finished(calls):
+            await self._run_all(calls, max_concurrency)
+        return joined(calls)
 
     async def list_models(self) -> list[JSONDict]:
         """Return the models as OpenRouter lists them. Needs no key."""
@@ -81,6 +118,26 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             async for _ in deltas:
                 pass
         return call.result
+
+    async def _run_all(self, calls: Sequence[Lookup], max_concurrency: int) -> None:
+        if len(calls) == 1:
+            await self._run(calls[0])
+            return
+        waiting = iter(calls)
+
+        async def work() -> None:
+            for call in waiting:
+                await self._run(call)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(max_concurrency, len(calls))):
+                    group.create_task(work())
+        except BaseExceptionGroup as failures:
+            failure = failures.exceptions[0]
+        else:
+            return
+        raise failure from failure.__cause__
 
     async def _deltas(self, call: Lookup) -> AsyncGenerator[Delta]:
         with call:

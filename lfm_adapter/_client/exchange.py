@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from lfm_adapter._client.metered import MeteredCall
 from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_model
-from lfm_adapter._client.retries import Attempts, Lookup
+from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import (
     APIError,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter.types import JSONDict, Reply
 
 __all__ = ["Exchange", "Messages", "ToolSupport", "tool_support"]
@@ -56,7 +55,7 @@ def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # th
     return ToolSupport()
 
 
-class Exchange(Lookup):
+class Exchange(MeteredCall):
     """One question to a model: holds the attempts of the current turn, and takes its response.
 
     A stream is never taken back. What the server is known to support streams as it comes, and invalid output is retried
@@ -87,17 +86,13 @@ class Exchange(Lookup):
             settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
         if "extra_body" in fields:
             fields |= fields.pop("extra_body") or {}
+        resolved = resolve_model(model, settings)
+        card = settings.card(resolved)
+        require_kind("chat", card)
+        super().__init__(settings, resolved, card, fields, operation="chat", stream=stream)
         self.result: Reply | None = None
         self._is_buffering = False
-        self._settings = settings
-        self._model = resolve_model(model, settings)
-        self._card = settings.card(self._model)
-        require_kind("chat", self._card)
-        self._meter = settings.call_meter(self._model, self._card, is_stream=stream)
         self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        self._fields = fields
-        self._stream = stream
-        self._span: CallSpan | None = None
         self._output_retries = 0
         self._max_output_tokens: int | None = None
         self._previous: Reply | None = None
@@ -126,36 +121,14 @@ class Exchange(Lookup):
         self._has_streamed = True
         return (delta,)
 
-    def __enter__(self) -> None:
-        """See `Lookup`."""
-        if "opentelemetry.trace" not in sys.modules:  # whoever sets a tracer provider has loaded it
-            return
-        from opentelemetry import trace
-
-        if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            from lfm_adapter._client.telemetry import start_span
-
-            self._span = start_span(self._settings, self._model, self._fields, stream=self._stream)
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """See `Lookup`."""
-        if self._span is not None:
-            self._span.end(self.result, error)
-        if self._meter is not None:
-            self._meter.end(self.result, error)
-
     def on_error(self, error: APIError) -> float | None:
         """See `Lookup`."""
         if isinstance(error, OutputValidationError):
             raise error
         try:
-            delay = self.attempts.retry_delay(error)
+            return super().on_error(error)
         except APIError as final:
             error = final
-        else:
-            if self._span is not None:
-                self._span.on_retry(error, delay)
-            return delay
         if (
             isinstance(error, NoEndpointsError)
             and error.partial is None
@@ -182,7 +155,7 @@ class Exchange(Lookup):
 
     def _tokens_left(self, error: APIError) -> int | None:
         """Return how many output tokens fit by the server's count; ours is only a lower bound of the prompt's."""
-        asked = self.request.max_tokens
+        asked = self.request.limits.max_tokens
         if (
             self._max_output_tokens is not None
             or asked is None
@@ -266,13 +239,14 @@ class Exchange(Lookup):
 
     def _complete(self, reply: Reply) -> None:
         """Add the token limits and the cost to a reply, and what the turns before it took."""
-        self.request.complete(reply)
+        reply.token_limits = self.request.limits
+        self._price(reply)
         previous = self._previous
         if previous is None:
             return
         reply.output_retries = previous.output_retries + 1
         # Where one turn has none, that of the other would look like that of both.
-        reply.usage = _sum(previous.usage, reply.usage) if previous.usage and reply.usage else None
+        reply.usage = sum_usage(previous.usage, reply.usage) if previous.usage and reply.usage else None
         reply.cost = previous.cost + reply.cost if previous.cost and reply.cost else None
         if reply.usage and "cost" in reply.usage:
             reply.usage["cost"] = None if reply.cost is None else float(reply.cost.total)
@@ -314,13 +288,13 @@ class Exchange(Lookup):
         )
 
 
-def _sum(first: JSONDict, second: JSONDict) -> JSONDict:
+def sum_usage(first: JSONDict, second: JSONDict) -> JSONDict:
     """Add up the counts and amounts that both have; of all else the second wins."""
     total = {**first, **second}
     for name in first.keys() & second.keys():
         one, other = first[name], second[name]
         if isinstance(one, dict) and isinstance(other, dict):
-            total[name] = _sum(one, other)
+            total[name] = sum_usage(one, other)
         elif not isinstance(one, bool) and isinstance(one, int | float) and isinstance(other, int | float):
             total[name] = one + other
     return total

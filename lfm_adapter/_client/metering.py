@@ -8,7 +8,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lfm_adapter import catalog
 from lfm_adapter._json import as_dict, as_number
@@ -17,7 +17,9 @@ from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Reservation
-    from lfm_adapter.types import JSONDict, ModelCard, Reply
+    from lfm_adapter.types import EmbeddingReply, JSONDict, ModelCard, Reply
+
+    _AnyReply: TypeAlias = Reply | EmbeddingReply
 
 __all__ = ["CallMeter", "Meter", "Recorder", "max_cost"]
 
@@ -100,7 +102,7 @@ class CallMeter:
         if self._first is None:
             self._first = time.monotonic()
 
-    def end(self, reply: Reply | None, error: BaseException | None) -> None:
+    def end(self, reply: _AnyReply | None, error: BaseException | None) -> None:
         """Settle what was reserved, and record the call.
 
         Args:
@@ -111,7 +113,7 @@ class CallMeter:
         answered = reply or partial
         cost = None if answered is None or answered.cost is None else answered.cost.total
         if self._keeper is not None:
-            self._settle(cost, turns=0 if answered is None else 1 + answered.output_retries)
+            self._settle(cost, turns=0 if answered is None else 1 + getattr(answered, "output_retries", 0))
         if self._meter.ledger is not None:
             self._meter.ledger.record(self._record(answered, _ZERO if self._meter.is_free else cost, reply, error))
 
@@ -127,7 +129,7 @@ class CallMeter:
         self._reserved.clear()
 
     def _record(
-        self, answered: Reply | None, cost: Decimal | None, reply: Reply | None, error: BaseException | None
+        self, answered: _AnyReply | None, cost: Decimal | None, reply: _AnyReply | None, error: BaseException | None
     ) -> CallRecord:
         usage = (answered.usage if answered else None) or {}
         status = "ok" if reply is not None else _kind(error)

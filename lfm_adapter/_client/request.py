@@ -14,7 +14,7 @@ from lfm_adapter._json import dicts
 from lfm_adapter._openrouter.failure import RequestContext
 from lfm_adapter._openrouter.request import body_of, encode, headers_of
 from lfm_adapter._openrouter.response import BodyReader, ReplyReader
-from lfm_adapter.catalog import apply_context_limit, compute_cost, get
+from lfm_adapter.catalog import apply_context_limit, get
 from lfm_adapter.errors import ConfigurationError, RetiredModelWarning
 from lfm_adapter.types import ChatParameters, HTTPRequest
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import Kind, ModelCard, Reply
+    from lfm_adapter.types import Kind, ModelCard
 
 __all__ = [
+    "DEFAULT_MODELS",
     "ApiRequest",
     "CompletionRequest",
     "endpoints_request",
@@ -47,8 +48,8 @@ _MISSPELLED = 0.88
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
 
+DEFAULT_MODELS: dict[Kind, str] = {"decisions": "liquid/d1.2", "embeddings": "liquid/lfm-2.5-embedding-350m:free"}
 
-_DEFAULT_MODELS: dict[Kind, str] = {"decisions": "liquid/d1.2", "embeddings": "liquid/lfm-2.5-embedding-350m:free"}
 _KINDS: dict[Kind, tuple[str, str]] = {
     "chat": ("a chat model", "`client.chat(...)`, or `ChatLFM` in LangChain"),
     "decisions": ("a decision model", "`client.decide(...)`, or `LFMDecisions` in LangChain"),
@@ -129,7 +130,7 @@ class CompletionRequest(ApiRequest):
     `max_output_tokens` are those that the server has left, where it counted.
 
     Attributes:
-        max_tokens: The `max_tokens` that is sent; None for the server's default.
+        limits: How `max_tokens` was fitted to the model's context.
 
     Raises:
         ConfigurationError: The request is invalid.
@@ -148,14 +149,13 @@ class CompletionRequest(ApiRequest):
         max_output_tokens: int | None = None,
     ) -> None:
         super().__init__(settings, "/chat/completions", model=model)
-        self._card = card
         self._stream = stream
         fields = dict(parameters)
         if fields.get("stream") and not stream:
             raise ConfigurationError("`chat` does not stream. Use the method `stream` instead.")
         newer_name = fields.pop("max_completion_tokens", None)
         asked = fields.pop("max_tokens", None)
-        self._limits = apply_context_limit(
+        self.limits = apply_context_limit(
             messages,
             newer_name if asked is None else asked,
             card,
@@ -164,11 +164,11 @@ class CompletionRequest(ApiRequest):
             check_context=not _may_be_shortened(fields),
             max_output_tokens=max_output_tokens,
         )
-        if self._limits.clamped_from is not None:
-            logger.info("max_tokens %s does not fit; asking for %s", self._limits.clamped_from, self._limits.max_tokens)
-        self.max_tokens = self._limits.max_tokens
-        if self.max_tokens is not None:
-            fields["max_tokens"] = self.max_tokens
+        limits = self.limits
+        if limits.clamped_from is not None:
+            logger.info("max_tokens %s does not fit; asking for %s", limits.clamped_from, limits.max_tokens)
+        if limits.max_tokens is not None:
+            fields["max_tokens"] = limits.max_tokens
         self._is_single = fields.get("n") in (None, 1)
         models = fields.get("models")
         if isinstance(models, list | tuple) and len(models) > 3:  # https://github.com/coder/xum/issues/2963
@@ -192,18 +192,6 @@ class CompletionRequest(ApiRequest):
             is_single=self._is_single,
             is_streamed=self._stream,
         )
-
-    def complete(self, reply: Reply) -> Reply:
-        """Add the token limits, the cost and, if it names none, the model to a reply."""
-        reply.token_limits = self._limits
-        reply.model = reply.model or self.model
-        if reply.usage is not None:
-            card = self._card if reply.model == self.model else self.settings.card(reply.model or "")
-            cost = compute_cost(reply.usage, card)
-            # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
-            if cost is not None and not (cost.source == "catalog" and self.settings.is_local):
-                reply.cost = cost
-        return reply
 
 
 def resolve_model(model: str | None, settings: Settings) -> str:
@@ -236,7 +224,7 @@ def model_for(kind: Kind, model: str | None, settings: Settings) -> str:
     if model is None:
         card = settings.card(settings.model)
         is_fit = card.kind == kind or (card.status == "unknown" and not settings.is_default_model)
-        model = settings.model if is_fit else _DEFAULT_MODELS[kind]
+        model = settings.model if is_fit else DEFAULT_MODELS[kind]
     resolved = settings.resolve_model(model)
     require_kind(kind, settings.card(resolved))
     return resolved

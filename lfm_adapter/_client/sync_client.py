@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lfm_adapter._client.base import BaseClient
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
+from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY, embedding_calls, joined, keeping_finished
 from lfm_adapter._client.exchange import Exchange, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
 from lfm_adapter._client.retries import DRAIN_S, Lookup
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.urllib3 import Urllib3Transport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
-from lfm_adapter.types import ChatParameters, Delta, JSONDict, ModelCard, Reply, Stream, Transport
+from lfm_adapter.types import (
+    ChatParameters,
+    Delta,
+    EmbeddingParameters,
+    EmbeddingReply,
+    EmbeddingRole,
+    JSONDict,
+    ModelCard,
+    Reply,
+    Stream,
+    Transport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -76,6 +91,48 @@ class LFMClient(BaseClient[Transport]):
         """
         return Stream(self._deltas(Exchange(self._settings, messages, model, parameters, stream=True)))
 
+    def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        role: EmbeddingRole | None,
+        model: str | None = None,
+        batch_size: int = BATCH_SIZE,
+        max_concurrency: int = MAX_CONCURRENCY,
+        **parameters: Unpack[EmbeddingParameters],
+    ) -> EmbeddingReply:
+        """Return a vector for each text: texts of similar meaning have similar vectors.
+
+        Args:
+            texts: The texts, or one. Long lists are sent in several requests.
+            role: "query" for what is searched for, "document" for what is found. The model wants another prefix for
+                each, which is added here. None sends the texts as they are, for models without such prefixes.
+            model: Default: the client's model if it makes embeddings, else "liquid/lfm-2.5-embedding-350m:free".
+            batch_size: Texts in one request.
+            max_concurrency: Requests that are under way at once.
+            **parameters: `provider`, `user`, `session_id` and `trace`; other fields go into `extra_body`.
+
+        Returns:
+            The vectors in the order of the texts, with usage and cost.
+
+        Raises:
+            ConfigurationError: A text is empty, or another argument is invalid; nothing was sent.
+            ContextWindowExceededError: A text is too long.
+            APIError: A request was refused or failed. `embeddings` holds what the requests before it returned.
+        """
+        calls = embedding_calls(
+            self._settings,
+            texts,
+            parameters,
+            role=role,
+            model=model,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+        )
+        with keeping_finished(calls):
+            self._run_all(calls, max_concurrency)
+        return joined(calls)
+
     def list_models(self) -> list[JSONDict]:
         """Return the models as OpenRouter lists them. Needs no key."""
         return list(dicts(self._get(ApiRequest(self._settings, "/models", needs_key=False))))
@@ -130,6 +187,20 @@ class LFMClient(BaseClient[Transport]):
         for _ in self._deltas(call):
             pass
         return call.result
+
+    def _run_all(self, calls: Sequence[Lookup], max_concurrency: int) -> None:
+        if len(calls) <= 1 or max_concurrency == 1:
+            for call in calls:
+                self._run(call)
+            return
+        with ThreadPoolExecutor(max_concurrency, thread_name_prefix="lfm-adapter") as pool:
+            # Each in a copy of the context, which holds the current span.
+            runs = [pool.submit(copy_context().run, self._run, call) for call in calls]
+            try:
+                for run in runs:
+                    run.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _deltas(self, call: Lookup) -> Generator[Delta]:
         with call:

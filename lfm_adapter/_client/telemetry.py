@@ -15,6 +15,7 @@ from opentelemetry import trace
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import APIError
+from lfm_adapter.types import EmbeddingReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +37,16 @@ _USAGE = {
 }
 
 
-def start_span(settings: Settings, model: str, fields: Mapping[str, Any], *, stream: bool) -> CallSpan | None:
-    """Start the span of a call; None if the program's tracer provider does not record it."""
+def start_span(
+    settings: Settings, model: str, fields: Mapping[str, Any], operation: str, *, stream: bool
+) -> CallSpan | None:
+    """Start the span of a call; None if the program's tracer provider does not record it.
+
+    `operation` is its `gen_ai.operation.name`.
+    """
     url = urlsplit(settings.base_url)
     attributes = {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": operation,
         "gen_ai.provider.name": "openrouter" if settings.is_openrouter else "openai_compatible",
         "gen_ai.request.model": model,
         "gen_ai.request.stream": stream,
@@ -54,7 +60,7 @@ def start_span(settings: Settings, model: str, fields: Mapping[str, Any], *, str
         trace.get_tracer_provider()
         .get_tracer("lfm_adapter", __version__)
         .start_span(
-            f"chat {model}",
+            f"{operation} {model}",
             kind=trace.SpanKind.CLIENT,
             attributes={name: value for name, value in attributes.items() if value is not None},
         )
@@ -84,7 +90,7 @@ class CallSpan:
         """Add what happened in the call."""
         self._span.add_event(f"lfm_adapter.{name}", attributes)
 
-    def end(self, reply: Reply | None, error: BaseException | None) -> None:
+    def end(self, reply: Reply | EmbeddingReply | None, error: BaseException | None) -> None:
         """End the span with what the reply, or what had arrived of it, tells."""
         answered = reply or (error.partial if isinstance(error, APIError) else None)
         attributes: JSONDict = {} if answered is None else _reply_attributes(answered)
@@ -97,21 +103,27 @@ class CallSpan:
         self._span.end()
 
 
-def _reply_attributes(reply: Reply) -> JSONDict:
+def _reply_attributes(reply: Reply | EmbeddingReply) -> JSONDict:
     usage: JSONDict = {}
     for name, path in _USAGE.items():
         value: Any = reply.usage
         for key in path:
             value = as_dict(value).get(key)
         usage[f"gen_ai.usage.{name}"] = as_number(value)
-    return {
+    attributes = {
         **usage,
         "gen_ai.response.id": reply.id,
         "gen_ai.response.model": reply.model,
-        "gen_ai.response.finish_reasons": [choice.finish_reason for choice in reply.choices if choice.finish_reason],
         "gen_ai.usage.cost": float(reply.cost.total) if reply.cost else None,
         "lfm_adapter.cost_source": reply.cost.source if reply.cost else None,
         "lfm_adapter.provider": reply.provider,
+    }
+    if isinstance(reply, EmbeddingReply):
+        return {**attributes, "gen_ai.embeddings.dimension.count": len(reply.vectors[0])}
+    reasons = [choice.finish_reason for choice in reply.choices if choice.finish_reason]
+    return {
+        **attributes,
+        "gen_ai.response.finish_reasons": reasons,
         "lfm_adapter.output_retries": reply.output_retries or None,
     }
 

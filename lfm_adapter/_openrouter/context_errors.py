@@ -2,7 +2,7 @@
 
 OpenRouter passes on what providers and servers say. The wordings are those of OpenAI, Azure, Anthropic, Bedrock,
 Gemini, xAI, Moonshot, Z.ai (GLM), Alibaba, Mistral, Cerebras, Groq, Cohere, MiniMax, GitHub Copilot, Fireworks,
-DeepInfra, SiliconFlow and Poolside, and of vLLM, SGLang, TGI, llama.cpp, Ollama and LM Studio.
+DeepInfra, SiliconFlow, Poolside, NVIDIA and Jina, and of vLLM, SGLang, TGI, llama.cpp, Ollama and LM Studio.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _OVERFLOW = re.compile(
     | (?:input|prompt) \s token \s count | exceeded \s model \s token \s limit | token \s limit \s reached
     | tokens \s in \s request \s more \s than \s max \s tokens
     | `inputs` \s (?:tokens|must \s have) | range \s of \s input \s length
-    | length \s of \s prompt_tokens | too \s large \s for \s model
+    | length \s of \s prompt_tokens | too \s large \s (?:for \s model | to \s process)
+    | exceeds \s maximum \s allowed \s token \s size | cannot \s exceed \s [0-9]+ \s tokens
     | reduce \s the \s length \s of \s (?:the \s|either) (?:input|prompt|messages|one)?
     """
 )
@@ -84,6 +85,9 @@ _LIMIT = _patterns(
     r"model length of #",
     r"exceed(?:s|ed)? (?:the |its )?max(?:imum)? (?:length|limit|number of tokens)(?: is| of|:)? \(?#",
     r"greater than the context length \(?#",
+    r"current batch size: #",
+    r"maximum allowed token size #",
+    r"cannot exceed # tokens",
 )
 _PROMPT = _patterns(
     r"# tokens > [0-9]",
@@ -99,6 +103,7 @@ _PROMPT = _patterns(
     r"# (?:tokens )?(?:from the input|in (?:your prompt|the messages)|of text input)",
     r"input length \(?#",
     r"too long: #",
+    r"# tokens given",
 )
 _OUTPUT = _patterns(
     r"[0-9] \+ # > [0-9]",

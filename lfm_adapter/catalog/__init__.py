@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from lfm_adapter.catalog._cards import get, models
 from lfm_adapter.catalog._listing import from_listing
-from lfm_adapter.catalog._usage import apply_context_limit, compute_cost, estimate_tokens
+from lfm_adapter.catalog._usage import apply_context_limit, check_text_lengths, compute_cost, estimate_tokens
 
-__all__ = ["apply_context_limit", "compute_cost", "estimate_tokens", "from_listing", "get", "models"]
+__all__ = [
+    "apply_context_limit",
+    "check_text_lengths",
+    "compute_cost",
+    "estimate_tokens",
+    "from_listing",
+    "get",
+    "models",
+]

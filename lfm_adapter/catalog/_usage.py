@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import ModelCard
 
-__all__ = ["apply_context_limit", "compute_cost", "estimate_tokens"]
+__all__ = ["apply_context_limit", "check_text_lengths", "compute_cost", "estimate_tokens"]
 
 _ZERO = Decimal(0)
 
@@ -101,9 +101,7 @@ def apply_context_limit(
     if context is None or context <= _SHORTENED_CONTEXT or not check_context:
         return _limits(None, max_tokens, limit)
     if token_counter is not None:
-        tokens = token_counter(messages)
-        if not _is_count(tokens):
-            raise ConfigurationError(f"`token_counter` must return an integer >= 0, got {tokens!r}.")
+        tokens = _counted(token_counter, messages)
     # A cheap bound on the estimate first: a stretch and its space take at least two characters.
     elif sum(len(text) // 2 + 1 for text in _texts(messages)) + (limit or 1) <= context:
         return _limits(None, max_tokens, limit)
@@ -121,6 +119,50 @@ def apply_context_limit(
             status_code=400,
         )
     return _limits(tokens, max_tokens, _lesser(limit, context - tokens))
+
+
+def check_text_lengths(
+    texts: Sequence[str],
+    card: ModelCard,
+    *,
+    model: str,
+    token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None,
+) -> None:
+    """Check that each text fits the context of an embedding model, if that is known.
+
+    Args:
+        texts: The texts as they go over the wire, with their prefix.
+        card: The model.
+        model: The model's name as the user gave it, for the error message.
+        token_counter: Counts the tokens of a text, as a message, in place of the lower bound of `estimate_tokens`.
+
+    Raises:
+        ContextWindowExceededError: A text is too long.
+        ConfigurationError: The counter's result is not a number of tokens.
+    """
+    context = card.context_length
+    for number, text in enumerate(texts):
+        if context is None or (token_counter is None and len(text) // 2 < context):  # see `apply_context_limit`
+            continue
+        messages = [{"role": "user", "content": text}]
+        tokens = estimate_tokens(messages) if token_counter is None else _counted(token_counter, messages)
+        if tokens > context:
+            raise ContextWindowExceededError(
+                f"`texts[{number}]` has {'' if token_counter else 'at least '}{tokens:,} tokens, its prefix included, "
+                f"but `{model}` takes at most {context:,}. Split it into shorter texts.",
+                estimated_tokens=tokens,
+                context_length=context,
+                model=model,
+                code="context_length_exceeded",
+                status_code=400,
+            )
+
+
+def _counted(token_counter: Callable[[Sequence[Mapping[str, Any]]], int], messages: Sequence[Mapping[str, Any]]) -> int:
+    tokens = token_counter(messages)
+    if not _is_count(tokens):
+        raise ConfigurationError(f"`token_counter` must return an integer >= 0, got {tokens!r}.")
+    return tokens
 
 
 def _limits(tokens: int | None, asked: int | None, given: int | None) -> TokenLimits:

@@ -17,6 +17,7 @@ itself.
 
 from __future__ import annotations
 
+from lfm_adapter.testing._embeddings import embeddings
 from lfm_adapter.testing._failures import failure, failure_names
 from lfm_adapter.testing._listings import key_info, model_list
 from lfm_adapter.testing._reply import Break, ScriptedReply, json_reply
@@ -30,6 +31,7 @@ __all__ = [
     "ScriptedReply",
     "chunk",
     "completion",
+    "embeddings",
     "error",
     "events",
     "failure",

@@ -16,6 +16,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
+from lfm_adapter.testing._embeddings import word_embeddings
 from lfm_adapter.testing._listings import listing
 from lfm_adapter.testing._reply import Break, ScriptedReply, with_model
 from lfm_adapter.testing._wire import error
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedRequest", "ScriptedOpenRouter"]
 
-CHAT = "/chat/completions"
+CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 POLL_S = 0.005
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -65,7 +66,8 @@ class ScriptedOpenRouter:
             assert client.chat("Capital of France?").text == "Paris."
         server.check()
 
-    `GET /models`, its endpoints, `GET /key` and `GET /generation` are answered, unless a reply was added for the path.
+    `GET /models`, its endpoints, `GET /key`, `GET /generation` and `POST /embeddings` are answered, unless a reply was
+    added for the path. Vectors are near each other for texts that have words in common.
 
     Args:
         *replies: The first replies, see `add`.
@@ -196,6 +198,8 @@ class ScriptedOpenRouter:
         # 501 is a status that clients do not retry.
         if request.method == "GET":
             return listing(path, has_key="authorization" in request.headers)
+        if path == EMBEDDINGS:
+            return word_embeddings(request.body)
         if self.default is not None and path == CHAT:
             try:
                 return self.default(request)

@@ -1,7 +1,8 @@
 """The types that calls take and return.
 
-Replies: `Reply`, its `Choice`s and `ToolCall`s, and the `Delta`s of a stream. Requests: `ChatRequest` and its parts, as
-typed dicts. Models: `ModelCard`, `Pricing`, `Cost`. Transports: the protocols for `LFMClient(transport=...)`.
+Replies: `Reply`, its `Choice`s and `ToolCall`s, the `Delta`s of a stream, and `EmbeddingReply`. Requests: `ChatRequest`
+and its parts, as typed dicts. Models: `ModelCard`, `Pricing`, `Cost`. Transports: the protocols for
+`LFMClient(transport=...)`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lfm_adapter.types._embeddings import EmbeddingParameters, EmbeddingReply, EmbeddingRole
     from lfm_adapter.types._models import Capabilities, Endpoint, Kind, ModelCard, Pricing, Source, Status, ToolDialect
     from lfm_adapter.types._reply import AsyncStream, Choice, Cost, Delta, Reply, Stream, TokenLimits, ToolCall
     from lfm_adapter.types._request import (
@@ -29,17 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Capabilities", "ChatParameters", "ChatRequest", "Choice",
-    "Cost", "Delta", "Endpoint", "FunctionCall", "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message",
-    "ModelCard", "OnInvalidOutput", "Pricing", "ProviderPreferences", "Reasoning", "Reply", "Source",
-    "Status", "Stream", "TokenLimits", "ToolCall", "ToolCallParam", "ToolCalling", "ToolDialect", "Transport",
-    "WhenRetired",
+    "Cost", "Delta", "EmbeddingParameters", "EmbeddingReply", "EmbeddingRole", "Endpoint", "FunctionCall",
+    "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message", "ModelCard", "OnInvalidOutput", "Pricing",
+    "ProviderPreferences", "Reasoning", "Reply", "Source", "Status", "Stream", "TokenLimits", "ToolCall",
+    "ToolCallParam", "ToolCalling", "ToolDialect", "Transport", "WhenRetired",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # On first use: the dataclasses take 10 ms to create, as much as importing all of `ChatLFM`.
     if name in __all__:
-        for module in ("_request", "_reply", "_transport", "_models"):
+        for module in ("_request", "_reply", "_transport", "_models", "_embeddings"):
             names = vars(import_module(f"{__name__}.{module}"))
             if name in names:
                 globals()[name] = names[name]

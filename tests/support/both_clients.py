@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.testing import ScriptedOpenRouter
-    from lfm_adapter.types import Delta, HTTPRequest, Reply
+    from lfm_adapter.types import Delta, EmbeddingReply, HTTPRequest, Reply
 
 __all__ = [
     "KEY",
@@ -112,6 +112,9 @@ class Client:
         """The text of a streamed answer."""
         with self.stream("Hello", **parameters) as stream:
             return "".join(delta.text for delta in stream)
+
+    def embed(self, *arguments: Any, **parameters: Any) -> EmbeddingReply:
+        return self._run(self.client.embed(*arguments, **parameters))
 
     def list_models(self) -> list[dict[str, Any]]:
         return self._run(self.client.list_models())

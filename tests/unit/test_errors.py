@@ -10,7 +10,7 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter.errors import APIError, ConfigurationError, LFMError, redact
-from lfm_adapter.types import Choice, Reply
+from lfm_adapter.types import Choice, EmbeddingReply, Reply
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LFMError)]
 OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
@@ -33,6 +33,7 @@ FACTS = {
     "is_retryable": True,
     "metadata": {"reasons": ["violence"]},
     "partial": Reply(choices=[Choice(text="Par")]),
+    "embeddings": EmbeddingReply([[0.5]], id="gen-1"),
 }
 RETRYABLE = {"APIConnectionError", "StreamInterruptedError", "APITimeoutError", "RateLimitError", "ServerError"}
 

@@ -67,6 +67,10 @@ WORDINGS: list[tuple[str, str, tuple[int | None, int | None, int | None]]] = [
      "length is only 4096 tokens, resulting in a maximum input length of 3596 tokens."), (4096, 4000, 4500)),
     ("llama.cpp", "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it",
      (4096, 5000, 5000)),
+    ("llama.cpp, of a text to embed", ("input (700 tokens) is too large to process. increase the physical batch size "
+     "(current batch size: 512)"), (512, 700, 700)),
+    ("NVIDIA", "Input length 700 exceeds maximum allowed token size 512", (512, 700, 700)),
+    ("Jina", "Single text cannot exceed 8192 tokens. 9000 tokens given.", (8192, 9000, 9000)),
     ("LM Studio", ("Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with "
      "context length of only 4096 tokens"), (4096, None, None)),
     ("Ollama", "the input length exceeds the context length", (None, None, None)),

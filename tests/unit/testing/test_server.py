@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from operator import mul
 
 import pytest
 import urllib3
@@ -248,3 +249,20 @@ def test_reply_bears_the_name_that_it_was_given(server, pool):
 def test_stream_takes_its_text_in_one_piece_several_or_none(reply, texts):
     deltas = [event["choices"][0]["delta"]["content"] for event in data_of(reply.body)]
     assert [text for text in deltas if text] == texts
+
+
+class TestEmbeddings:
+    def test_texts_with_the_same_words_have_near_vectors(self):
+        with ScriptedOpenRouter() as server:
+            client = LFMClient(base_url=server.base_url, api_key="test-key")
+            cat, more, dog = client.embed(["The cat sat.", "the cat sat down", "A dog!"], role=None).vectors
+        assert {len(cat), len(more), len(dog)} == {1024}
+        assert sum(map(mul, cat, cat)) == pytest.approx(1)
+        assert sum(map(mul, cat, more)) > 0.8
+        assert sum(map(mul, cat, dog)) == 0
+
+    @pytest.mark.parametrize("texts", [None, "", [], [1, 2], [[1]], ["a", ""]])
+    def test_what_is_not_text_is_refused_as_openrouter_would(self, pool, texts):
+        with ScriptedOpenRouter() as server:
+            response = pool.request("POST", f"{server.base_url}/embeddings", json={"model": "liquid/x", "input": texts})
+        assert response.status == 400

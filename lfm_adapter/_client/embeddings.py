@@ -1,0 +1,167 @@
+"""One call of `embed` and the requests it takes: a call of the model for each batch of texts."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, get_args
+
+from lfm_adapter._client.exchange import sum_usage
+from lfm_adapter._client.metered import MeteredCall
+from lfm_adapter._client.request import DEFAULT_MODELS, ApiRequest, model_for
+from lfm_adapter._client.retries import Attempts
+from lfm_adapter._openrouter.embeddings import EmbeddingReader, embeddings_body, with_prefix
+from lfm_adapter._openrouter.request import encode
+from lfm_adapter.catalog import check_text_lengths
+from lfm_adapter.errors import APIError, ConfigurationError, ResponseError
+from lfm_adapter.types import EmbeddingParameters, EmbeddingReply, EmbeddingRole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter.types import Delta, ModelCard
+
+__all__ = [
+    "BATCH_SIZE", "MAX_CONCURRENCY", "EmbeddingCall", "embedding_calls", "joined",
+    "keeping_finished",
+]  # fmt: skip
+
+BATCH_SIZE = 64
+"""Texts in a request. The most that Liquid takes is not documented."""
+
+MAX_CONCURRENCY = 4
+"""Requests of one call that are under way at once. A free model takes 20 a minute."""
+
+
+class EmbeddingRequest(ApiRequest):
+    """A POST request for the vectors of some texts."""
+
+    def __init__(self, settings: Settings, model: str, texts: Sequence[str], fields: Mapping[str, Any]) -> None:
+        super().__init__(settings, "/embeddings", model=model)
+        self._count = len(texts)
+        self.body = encode(embeddings_body(model, texts, fields))
+
+    def reader(self, status: int, headers: Mapping[str, str]) -> EmbeddingReader:
+        """Return a reader for the response."""
+        limit = self.settings.max_reply_bytes
+        return EmbeddingReader(status, headers, self._context, count=self._count, max_bytes=limit)
+
+
+class EmbeddingCall(MeteredCall):
+    """The request for one batch of texts, and its attempts; `result` becomes an `EmbeddingReply`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: str,
+        card: ModelCard,
+        texts: Sequence[str],
+        fields: Mapping[str, Any],
+        *,
+        deadline: float,
+    ) -> None:
+        super().__init__(settings, model, card, fields, operation="embeddings")
+        self.attempts = Attempts(EmbeddingRequest(settings, model, texts, fields), deadline, self._meter)
+
+    def on_response(self, result: EmbeddingReply) -> Sequence[Delta]:
+        """See `Lookup`."""
+        self._price(result)
+        self.result = result
+        return ()
+
+
+def embedding_calls(
+    settings: Settings,
+    texts: str | Sequence[str],
+    parameters: Mapping[str, Any],
+    *,
+    role: EmbeddingRole | None,
+    model: str | None,
+    batch_size: int,
+    max_concurrency: int,
+) -> list[EmbeddingCall]:
+    """Return the calls that `embed` makes: see `LFMClient.embed`.
+
+    Raises:
+        ConfigurationError: An argument is invalid.
+        ContextWindowExceededError: A text is too long.
+    """
+    name = model_for("embeddings", model, settings)
+    card = settings.card(name)
+    known: tuple[object, ...] = (*get_args(EmbeddingRole), None)
+    if role not in known:
+        raise ConfigurationError(f"`role` must be 'query', 'document' or None; got {role!r}.")
+    counts: dict[str, Any] = {"batch_size": batch_size, "max_concurrency": max_concurrency}
+    for option, number in counts.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ConfigurationError(f"`{option}` must be an integer >= 1, got {number!r}.")
+    fields = _fields(parameters)
+    prefixed = with_prefix(_checked_texts(texts), role)
+    if settings.is_openrouter or name != DEFAULT_MODELS["embeddings"]:  # another server decides what that name means
+        check_text_lengths(prefixed, card, model=name, token_counter=settings.token_counter)
+    deadline = math.inf if settings.total_timeout is None else time.monotonic() + settings.total_timeout
+    batches = (prefixed[start : start + batch_size] for start in range(0, len(prefixed), batch_size))
+    return [EmbeddingCall(settings, name, card, batch, fields, deadline=deadline) for batch in batches]
+
+
+def _checked_texts(texts: str | Sequence[str]) -> list[str]:
+    given: list[object] = [texts] if isinstance(texts, str) else [*texts]
+    for number, text in enumerate(given):
+        if not isinstance(text, str):
+            raise ConfigurationError(f"`texts[{number}]` must be a string, got {type(text).__name__}.")
+        if not text.strip():
+            raise ConfigurationError(f"`texts[{number}]` is empty. Leave it out: there is nothing to embed.")
+    return given  # type: ignore[return-value]  # all are strings
+
+
+def _fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    fields = dict(parameters)
+    unknown = fields.keys() - EmbeddingParameters.__annotations__.keys()
+    fields |= fields.pop("extra_body", None) or {}
+    if "dimensions" in fields:
+        raise ConfigurationError(
+            "`dimensions` is not supported: no source says that a part of this model's vectors is one. Use all numbers."
+        )
+    if unknown:
+        raise ConfigurationError(
+            f"`embed` has no parameter `{min(unknown)}`. Pass other fields of the request in `extra_body`."
+        )
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def joined(calls: Sequence[EmbeddingCall]) -> EmbeddingReply:
+    """Return what all calls, which have ended, returned, as one reply.
+
+    Raises:
+        ResponseError: Their vectors differ in length.
+    """
+    replies: list[EmbeddingReply] = [call.result for call in calls]
+    if len(replies) < 2:
+        return replies[0] if replies else EmbeddingReply([])
+    first, *others = replies
+    vectors = [vector for reply in replies for vector in reply.vectors]
+    total = replace(first, vectors=vectors, id=replies[-1].id)
+    if len(lengths := {len(vector) for vector in vectors}) > 1:
+        raise ResponseError(
+            f"The vectors of two responses differ in length: {min(lengths)} and {max(lengths)}.", model=total.model
+        )
+    for reply in others:
+        total.usage = sum_usage(total.usage, reply.usage) if total.usage and reply.usage else None
+        total.cost = total.cost + reply.cost if total.cost and reply.cost else None
+    return total
+
+
+@contextmanager
+def keeping_finished(calls: Sequence[EmbeddingCall]) -> Iterator[None]:
+    """Add to the error of one call what those before it returned."""
+    try:
+        yield
+    except APIError as error:
+        finished = [*takewhile(lambda call: call.result is not None, calls)]
+        if finished:
+            error.embeddings = joined(finished)
+        raise
