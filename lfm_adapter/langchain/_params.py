@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from pydantic import BaseModel
+
 __all__ = ["ALIASES", "CLIENT_OPTIONS", "FROM_CALLS", "client_options", "named_arguments", "settings_of"]
 
 ALIASES = {
@@ -56,14 +58,16 @@ def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `ChatLFM` under the names of its fields, which are `known`.
+def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
+    """Return the arguments of a class under the names of its fields.
 
-    Other fields of the request go into `model_kwargs`. None is dropped where the environment has the default.
+    Other fields of a chat request go into `model_kwargs` of `ChatLFM`. None is dropped where the environment has the
+    default.
 
     Raises:
         ConfigurationError: A name is unknown, or two names mean the same field.
     """
+    known = cls.model_fields
     named: dict[str, Any] = {}
     more: dict[str, Any] = {}
     for given, value in arguments.items():
@@ -77,16 +81,17 @@ def named_arguments(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> d
                 raise ConfigurationError(f"`{name}` is passed twice, once as `{other}`. Pass one of them.")
             if value is not None or (before is None and name not in _FROM_ENVIRONMENT):
                 named[name] = value
-        elif name in ChatRequest.__annotations__ and name not in FROM_CALLS:
+        elif "model_kwargs" in known and name in ChatRequest.__annotations__ and name not in FROM_CALLS:
             more[name] = value
         elif value is not None:
             from difflib import get_close_matches
 
             near = get_close_matches(name, [*known, *ALIASES], n=1)
             advice = f" Did you mean `{near[0]}`?" if near else ""
+            others = "`model_kwargs` or `extra_body`" if "model_kwargs" in known else "`extra_body`"
             raise ConfigurationError(
-                f"`ChatLFM` has no argument `{name}`.{advice} Pass fields of the request that it does not know in "
-                "`model_kwargs` or `extra_body`."
+                f"`{cls.__name__}` has no argument `{name}`.{advice} Pass fields of the request that it does not know "
+                f"in {others}."
             )
     if more:
         named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}

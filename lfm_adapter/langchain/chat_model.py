@@ -228,7 +228,7 @@ class ChatLFM(BaseChatModel, ClientOptions):
     @model_validator(mode="before")
     @classmethod
     def _name_arguments(cls, values: Any) -> Any:
-        return named_arguments(values, cls.model_fields) if isinstance(values, dict) else values
+        return named_arguments(values, cls) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:

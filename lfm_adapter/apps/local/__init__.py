@@ -79,7 +79,8 @@ def serve(
         api_key: The key that clients must send. Default: no key.
         chat_template: A Jinja template that replaces the file's own.
         embeddings: Serve `/embeddings` too. True makes one vector of a text's tokens as the model's file says; a file
-            that does not say, as of most chat models, needs "mean", "cls" or "last".
+            that does not say, as of most chat models, needs "mean", "cls" or "last". The demo model's vectors, means,
+            show that it works, and rank nothing.
         decisions: Serve a decision model, such as d1, and refuse a file that is none. Without a file, the demo model
             answers: a copy of it in the cache folder (98 MB) has the metadata of a decision model, and its judgement
             means nothing. The file of a decision model is served at `/systemone` with or without this.
@@ -121,7 +122,7 @@ def serve(
         "parallel": parallel,
         "threads": threads,
         "chat_template": chat_template,
-        "embeddings": embeddings,
+        "embeddings": "mean" if embeddings is True and gguf is None else embeddings,
         "verbose": verbose,
     }
     return LocalServer(model, {"port": port, "api_key": api_key, "engine": engine})

@@ -1,0 +1,132 @@
+"""`LFMEmbeddings`: Liquid AI's embedding model for LangChain's vector stores and retrievers."""
+
+# No `from __future__ import annotations`: see `chat_model`.
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Self
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
+
+from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY
+from lfm_adapter._client.request import DEFAULT_MODELS, model_for
+from lfm_adapter._client.settings import ClientOptions, CommonOptions, Settings, TokenCounter
+from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter.errors import APIError
+from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.langchain._params import named_arguments, settings_of
+from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.types import EmbeddingParameters, EmbeddingRole
+
+__all__ = ["LFMEmbeddings"]
+
+_PARAMETERS = ("batch_size", "max_concurrency", *EmbeddingParameters.__annotations__)
+_DEFAULTS = {option.name: option.default for option in fields(ClientOptions)}
+
+
+class LFMEmbeddings(BaseModel, Embeddings, CommonOptions):
+    """Turn texts into vectors with Liquid AI's embedding model, through OpenRouter or a server of your own.
+
+    `embed_query` and `embed_documents` add the prefix that the model wants for each. Errors are those of `ChatLFM`.
+
+        >>> from lfm_adapter import LFMEmbeddings
+        >>> LFMEmbeddings(batch_size=32).model
+        'liquid/lfm-2.5-embedding-350m:free'
+
+    ```python
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    store = InMemoryVectorStore.from_texts(["Oslo is in Norway.", "Lyon is in France."], LFMEmbeddings())
+    store.similarity_search("Which city is Norwegian?", k=1)
+    ```
+
+    `api_key`, `base_url`, `timeout` (seconds), `max_retries` and the other settings are those of `ClientOptions`.
+
+    Attributes:
+        model: An id or an alias.
+        default_headers: Headers for every request. Not shown and not serialized, since they may be secret.
+        batch_size: Texts in one request.
+        max_concurrency: Requests of one call that are under way at once.
+        provider: Routing (https://openrouter.ai/docs/features/provider-routing): `{"data_collection": "deny"}` …
+        user: A stable id of your end user.
+        session_id: Groups requests. At most 256 characters.
+        trace: Trace ids for OpenRouter's Broadcast.
+        extra_body: Other fields of the request.
+    """
+
+    model: str = DEFAULT_MODELS["embeddings"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
+        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
+    )
+    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
+    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
+    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
+    app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    token_counter: TokenCounter | None = Field(default=None, exclude=True)
+    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
+    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
+    batch_size: int = BATCH_SIZE
+    max_concurrency: int = MAX_CONCURRENCY
+    provider: dict[str, Any] | None = None
+    user: str | None = None
+    session_id: str | None = None
+    trace: dict[str, Any] | None = None
+    extra_body: dict[str, Any] | None = None
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_arguments(cls, values: Any) -> Any:
+        return named_arguments(values, cls) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        settings = self._settings()
+        model_for("embeddings", self.model, settings)
+        if not settings.api_key:
+            object.__setattr__(self, "api_key", None)
+        return self
+
+    def _settings(self) -> Settings:
+        return settings_of(_DEFAULTS | self.__dict__, self.model_fields_set | {"model"})
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return a vector for each text that is to be found."""
+        return self._embed(texts, "document")
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a text that is searched for."""
+        return self._embed([text], "query")[0]
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """See `embed_documents`."""
+        return await self._aembed(texts, "document")
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """See `embed_query`."""
+        return (await self._aembed([text], "query"))[0]
+
+    def _embed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
+        from lfm_adapter._client.sync_client import LFMClient
+
+        client = LFMClient.from_settings(self._settings())
+        try:
+            return client.embed(texts, role=role, **self._parameters()).vectors
+        except APIError as error:
+            raise to_langchain_error(error) from error.__cause__
+
+    async def _aembed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
+        from lfm_adapter._client.async_client import AsyncLFMClient
+
+        client = AsyncLFMClient.from_settings(self._settings())
+        try:
+            return (await client.embed(texts, role=role, **self._parameters())).vectors
+        except APIError as error:
+            raise to_langchain_error(error) from error.__cause__
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"model": self.model} | {name: getattr(self, name) for name in _PARAMETERS}
