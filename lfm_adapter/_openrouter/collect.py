@@ -16,6 +16,8 @@ from lfm_adapter._openrouter.tool_calls import ToolCallPieces
 from lfm_adapter.types import Choice, Delta, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lfm_adapter.types import JSONDict
 
 __all__ = ["Collector"]
@@ -98,6 +100,12 @@ class Collector:
             if delta is not None:
                 deltas.append(delta)
         return deltas
+
+    def add_text(self, index: int, text: str) -> Iterator[Delta]:
+        """Add text to a choice that has begun: as a chunk that adds nothing else, and repeats the other facts."""
+        delta = self._choices[index].add({"delta": {"content": text}}, as_str(self._head.get("id")))
+        if delta is not None:
+            yield delta
 
     def partial(self) -> Reply | None:
         """Return the reply as far as it arrived; None if it has no content yet."""

@@ -18,6 +18,7 @@ from lfm_adapter._openrouter.collect import Collector
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
 from lfm_adapter._openrouter.surrogates import HalfJoiner, has_halves, parse_whole
+from lfm_adapter._openrouter.text_events import TextEvents
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
 from lfm_adapter.types import Delta
 
@@ -191,6 +192,7 @@ class ReplyReader(BodyReader):
     def _begin_stream(self) -> None:
         self._decoder = EventDecoder(max_event_bytes=self._max_event_bytes)
         self._halves = HalfJoiner()
+        self._texts = TextEvents()
         self.events = 0
 
     def _read_body(self) -> list[Delta]:
@@ -219,8 +221,13 @@ class ReplyReader(BodyReader):
         ]
 
     def _read_events(self, decoder: EventDecoder, chunk: bytes) -> Iterator[Delta]:
-        collector, halves, events = self._collector, self._halves, self.events or 0
+        collector, halves, texts, events = self._collector, self._halves, self._texts, self.events or 0
         for data in decoder.feed(chunk) if chunk else decoder.close():
+            text = None if halves.held else texts.text(data)
+            if text is not None:
+                self.events = events = events + 1
+                yield from collector.add_text(texts.index, text)
+                continue
             if data == DONE:
                 yield from self._end(decoder, is_done=True)
                 return
@@ -230,6 +237,7 @@ class ReplyReader(BodyReader):
                 yield from collector.add(event)
                 if collector.error is not None:
                     raise self._reported_error(event)
+                texts.learn(data, event)
             elif not data.strip():  # sent to keep the connection open
                 continue
             elif chunk:
