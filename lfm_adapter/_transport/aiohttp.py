@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import os
 from contextlib import suppress
 from functools import partial
@@ -110,6 +111,8 @@ class AiohttpResponse:
         self._stream = response.content
         self._peer = peer
         self._closed = False
+        self._deadline = math.inf  # of the read that waits
+        self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, timeout: float) -> bytes:  # noqa: ASYNC109 - each read has its own
         """See `AsyncHTTPResponse.read`. Returns less than 1 MiB."""
@@ -118,14 +121,15 @@ class AiohttpResponse:
         try:
             data = self._stream.read_nowait()
             if not data and not self._stream.at_eof():
-                # Not `asyncio.timeout`, which costs 2 µs more an event.
+                # Not `asyncio.timeout`, which costs 6 µs more an event: one timer serves all reads of `_WATCH_S`.
                 loop = asyncio.get_running_loop()
                 self._deadline = loop.time() + timeout
-                self._timer = loop.call_later(min(timeout, _WATCH_S), self._watch, loop)
+                if self._timer is None or self._timer.when() > self._deadline:
+                    self._set_timer(loop)
                 try:
                     data = await self._stream.readany()
                 finally:
-                    self._timer.cancel()
+                    self._deadline = math.inf
         except (*_ERRORS, RuntimeError) as error:  # RuntimeError: aiohttp has closed the connection
             if unread := self._unread():
                 return unread
@@ -136,17 +140,25 @@ class AiohttpResponse:
             return data
         raise failure  # see `send`
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool = False) -> None:
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool = False) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        at = min(self._deadline, loop.time() + _WATCH_S)
+        self._timer = loop.call_at(at, partial(self._watch, loop, was_lost=was_lost))
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool) -> None:
         """End a read that waits for too long, or on a connection that aiohttp has closed without a word."""
-        left_s = self._deadline - loop.time()
+        self._timer = None
+        if self._deadline == math.inf:  # nothing is read
+            return
         connection = self._response.connection
         is_lost = connection is not None and (connection.transport is None or connection.transport.is_closing())
-        if left_s <= 0:
+        if self._deadline <= loop.time():
             self._stream.set_exception(TimeoutError())
         elif is_lost and was_lost:  # not only now: its end may be on its way to the reader
             self._stream.set_exception(ConnectionAbortedError())
         else:
-            self._timer = loop.call_later(min(left_s, _WATCH_S), partial(self._watch, loop, was_lost=is_lost))
+            self._set_timer(loop, was_lost=is_lost)
 
     def _unread(self) -> bytes:
         """Return what arrived before the connection broke. It often says why."""
