@@ -59,7 +59,7 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         self, messages: Messages, *, model: str | None = None, **parameters: Unpack[ChatParameters]
     ) -> AsyncStream:
         """Send messages and read the reply while it is written: see `LFMClient.stream`."""
-        return AsyncStream(self._deltas(Exchange(self._settings, messages, model, parameters, stream=True)))
+        return AsyncStream(self._batches(Exchange(self._settings, messages, model, parameters, stream=True)))
 
     async def embed(
         self,
@@ -114,8 +114,8 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         return (await self._run(Lookup(request))).get("data")
 
     async def _run(self, call: Lookup) -> Any:
-        async with aclosing(self._deltas(call)) as deltas:
-            async for _ in deltas:
+        async with aclosing(self._batches(call)) as batches:
+            async for _ in batches:
                 pass
         return call.result
 
@@ -139,7 +139,8 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             return
         raise failure from failure.__cause__
 
-    async def _deltas(self, call: Lookup) -> AsyncGenerator[Delta]:
+    async def _batches(self, call: Lookup) -> AsyncGenerator[Sequence[Delta]]:
+        """Yield together what came at once: a burst costs less so."""
         with call:
             while call.result is None:
                 attempts = call.attempts
@@ -151,14 +152,13 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
                                 chunk = await response.read(attempts.read_timeout())
                             except StreamInterruptedError as error:
                                 chunk = reader.end(error)
-                            for delta in reader.feed(chunk):
-                                for passed in call.on_delta(delta):
-                                    yield passed
+                            for batch in call.batches(reader.feed(chunk)):
+                                yield batch
                         if reader.events is not None:
                             with suppress(APIError):
                                 await response.read(DRAIN_S)
-                    for delta in call.on_response(reader.result):
-                        yield delta
+                    if last := call.on_response(reader.result):
+                        yield last
                 except APIError as error:
                     if delay := call.on_error(error):
                         await asyncio.sleep(delay)

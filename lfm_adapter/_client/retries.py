@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter.errors import APIError, APITimeoutError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lfm_adapter._client.metering import CallMeter
     from lfm_adapter._client.request import ApiRequest
@@ -26,6 +26,7 @@ DRAIN_S = 0.1
 MAX_RETRY_DELAY_S = 120.0
 _FIRST_DELAY_S = 0.5
 _LAST_DELAY_S = 8.0
+_BATCH = 32  # deltas, some 200 µs
 
 logger = logging.getLogger("lfm_adapter")
 
@@ -165,6 +166,26 @@ class Lookup:
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
         """Take a delta of the response, and return those to pass on now."""
         return (delta,)
+
+    def batches(self, deltas: Iterable[Delta]) -> Iterator[Sequence[Delta]]:
+        """Yield what `on_delta` passes on of deltas that came at once, some at a time so that other streams go on.
+
+        Raises:
+            APIError: That of `deltas`, after what came before it.
+        """
+        batch: list[Delta] = []
+        try:
+            for delta in deltas:
+                batch += self.on_delta(delta)
+                if len(batch) >= _BATCH:
+                    yield batch
+                    batch = []
+        except APIError:
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch
 
     def __enter__(self) -> None: ...
 

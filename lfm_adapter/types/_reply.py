@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from lfm_adapter.types._request import JSONDict  # noqa: TC001  # `typing.get_type_hints` needs it
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 
 
 @dataclass(slots=True)
@@ -273,17 +273,29 @@ class AsyncStream:
         reply: The whole reply, once the stream has ended.
     """
 
-    def __init__(self, deltas: AsyncGenerator[Delta]) -> None:
+    def __init__(self, batches: AsyncGenerator[Sequence[Delta]]) -> None:
         self.reply: Reply | None = None
-        self._deltas = deltas
+        self._batches = batches
+        self._batch: Iterator[Delta] = iter(())
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Delta:
-        delta = await anext(self._deltas)
+        delta = next(self._batch, None)
+        if delta is None:
+            self._batch = iter(await anext(self._batches))
+            delta = next(self._batch)
         self.reply = delta.reply
         return delta
+
+    async def _next_batch(self) -> Sequence[Delta]:
+        """Return the deltas that came at once, at least one: for servers that pass the stream on."""
+        deltas: Sequence[Delta] = list(self._batch)
+        if not deltas:
+            deltas = await anext(self._batches)
+        self.reply = deltas[-1].reply
+        return deltas
 
     async def __aenter__(self) -> Self:
         return self
@@ -293,4 +305,5 @@ class AsyncStream:
 
     async def aclose(self) -> None:
         """Close the connection at once if the reply has not come to its end."""
-        await self._deltas.aclose()
+        self._batch = iter(())
+        await self._batches.aclose()

@@ -30,7 +30,7 @@ from lfm_adapter.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.access import Access
@@ -145,10 +145,10 @@ class Call:
         """Return the whole reply, and the model that was asked for it."""
         return await self._first_answer(self._ask)
 
-    async def open_stream(self) -> tuple[str, AsyncStream, Delta]:
-        """Return the model that answers, its stream, and the first delta."""
-        model, (stream, delta) = await self._first_answer(self._open)
-        return model, stream, delta
+    async def open_stream(self) -> tuple[str, AsyncStream, Sequence[Delta]]:
+        """Return the model that answers, its stream, and the first deltas."""
+        model, (stream, deltas) = await self._first_answer(self._open)
+        return model, stream, deltas
 
     async def _client(self, model: str) -> AsyncLFMClient:
         gateway = self._gateway
@@ -162,9 +162,9 @@ class Call:
     async def _ask(self, model: str) -> Reply:
         return await (await self._client(model)).chat(self._messages, model=model, extra_body=self._fields)
 
-    async def _open(self, model: str) -> tuple[AsyncStream, Delta]:
+    async def _open(self, model: str) -> tuple[AsyncStream, Sequence[Delta]]:
         stream = (await self._client(model)).stream(self._messages, model=model, extra_body=self._fields)
-        return stream, await anext(stream)
+        return stream, await stream._next_batch()
 
     async def _first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
         """Ask the models in turn until one answers.

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
 from lfm_adapter.apps.gateway.sse import send_events
-from lfm_adapter.apps.gateway.wire import DONE, ChunkWriter, completion_of, to_json
+from lfm_adapter.apps.gateway.wire import ChunkWriter, completion_of, encoded, to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,25 +25,24 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         writer = ChunkWriter(call.route.models[0])
         headers: dict[str, str] = {}
         events = _events(call, writer, headers)
-        return await send_events(request, events, lambda error: writer.error(error) + DONE, headers)
+        return await send_events(request, events, writer.error, headers)
     model, reply = await call.reply()
     return json_response(completion_of(reply, model), headers=answer_headers(call, model, reply.id))
 
 
 async def _events(call: Call, writer: ChunkWriter, headers: dict[str, str]) -> AsyncGenerator[bytes]:
-    model, stream, delta = await call.open_stream()
-    headers |= answer_headers(call, model, delta.generation_id)
+    model, stream, deltas = await call.open_stream()
+    headers |= answer_headers(call, model, deltas[0].generation_id)
     async with stream:
-        while delta.reply is None:
-            yield writer.delta(delta)
-            delta = await anext(stream)
-    yield writer.last(delta.reply) + DONE
+        while stream.reply is None:
+            yield writer.events(deltas)
+            deltas = await stream._next_batch()
+    yield writer.events(deltas)
 
 
 def json_response(body: JSONDict, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """Return a response with `body` as JSON."""
-    text = to_json(body).encode("utf-8", "replace")
-    return web.Response(body=text, status=status, content_type="application/json", headers=headers)
+    return web.Response(body=encoded(to_json(body)), status=status, content_type="application/json", headers=headers)
 
 
 def answer_headers(call: Call, model: str, generation_id: str | None) -> dict[str, str]:

@@ -8,14 +8,14 @@ from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
 from lfm_adapter.apps.gateway.chat import answer_headers, json_response
 from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.apps.gateway.sse import send_events
-from lfm_adapter.apps.gateway.wire import DONE, completion_of, to_json
+from lfm_adapter.apps.gateway.wire import DONE, completion_of, event_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from aiohttp import web
 
-    from lfm_adapter.types import JSONDict
+    from lfm_adapter.types import Delta, JSONDict, Reply
 
 __all__ = ["completions"]
 
@@ -46,20 +46,31 @@ async def completions(request: web.Request) -> web.StreamResponse:
 
 
 async def _events(call: Call, headers: dict[str, str]) -> AsyncGenerator[bytes]:
-    model, stream, delta = await call.open_stream()
-    headers |= answer_headers(call, model, delta.generation_id)
+    model, stream, deltas = await call.open_stream()
+    headers |= answer_headers(call, model, deltas[0].generation_id)
     async with stream:
-        while delta.reply is None:
-            if delta.text:
-                choice = {"index": delta.index, "text": delta.text, "logprobs": None, "finish_reason": None}
-                yield _event(
-                    {"id": delta.generation_id, "object": "text_completion", "model": model, "choices": [choice]}
-                )
-            delta = await anext(stream)
-    last = _completion(completion_of(delta.reply, model))
+        while stream.reply is None:
+            yield _events_of(deltas, model)
+            deltas = await stream._next_batch()
+    yield _events_of(deltas, model)
+
+
+def _events_of(deltas: Sequence[Delta], model: str) -> bytes:
+    return b"".join(event_of(_piece(delta, model)) for delta in deltas if delta.text) + (
+        _last_event(deltas[-1].reply, model) if deltas[-1].reply else b""
+    )
+
+
+def _piece(delta: Delta, model: str) -> JSONDict:
+    choice = {"index": delta.index, "text": delta.text, "logprobs": None, "finish_reason": None}
+    return {"id": delta.generation_id, "object": "text_completion", "model": model, "choices": [choice]}
+
+
+def _last_event(reply: Reply, model: str) -> bytes:
+    last = _completion(completion_of(reply, model))
     for choice in last["choices"]:
         choice["text"] = ""
-    yield _event(last) + DONE
+    return event_of(last) + DONE
 
 
 def _completion(chat: JSONDict) -> JSONDict:
@@ -76,8 +87,4 @@ def _completion(chat: JSONDict) -> JSONDict:
 
 
 def _error_event(error: GatewayError) -> bytes:
-    return _event(error.body()) + DONE
-
-
-def _event(body: JSONDict) -> bytes:
-    return f"data: {to_json(body)}\n\n".encode("utf-8", "replace")
+    return event_of(error.body()) + DONE

@@ -20,9 +20,9 @@ __all__ = ["send_events"]
 # other PHP programs after a few seconds), and an error that comes later is an event of the stream.
 HEADERS_AFTER_S = 1.0
 
-# A burst of one stream waits for the others after so many events: with 8 bursts of 500 at once, their first tokens came
-# after 76 ms without it.
-TURN = 8
+# A burst of one stream waits for the others after so many batches of events: with 8 bursts of 500 at once, their first
+# tokens came after 76 ms without it.
+TURN = 2
 
 KEEP_ALIVE_S = 10.0
 KEEP_ALIVE = b": keep-alive\n\n"

@@ -18,7 +18,7 @@ from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
 from lfm_adapter.apps.gateway.chat import answer_headers, json_response
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
 from lfm_adapter.apps.gateway.sse import send_events
-from lfm_adapter.apps.gateway.wire import to_json
+from lfm_adapter.apps.gateway.wire import encoded, event_of, to_json
 from lfm_adapter.errors import LFMError
 from lfm_adapter.types import AsyncStream
 
@@ -110,18 +110,17 @@ class _CallClient:
         return reply
 
     def stream(self, messages: Any, **fields: Any) -> AsyncStream:
-        return AsyncStream(self._deltas(messages, fields))
+        return AsyncStream(self._batches(messages, fields))
 
-    async def _deltas(self, messages: Any, fields: JSONDict) -> AsyncGenerator[Delta]:
+    async def _batches(self, messages: Any, fields: JSONDict) -> AsyncGenerator[Sequence[Delta]]:
         try:
             call = self._translation.call(self._model, messages, fields)
-            model, stream, delta = await call.open_stream()
-            self._translation.headers |= answer_headers(call, model, delta.generation_id)
+            model, stream, deltas = await call.open_stream()
+            self._translation.headers |= answer_headers(call, model, deltas[0].generation_id)
             async with stream:
-                yield delta
-                while delta.reply is None:
-                    delta = await anext(stream)
-                    yield delta
+                yield deltas
+                while stream.reply is None:
+                    yield await stream._next_batch()
         except (LFMError, GatewayError) as error:
             self._translation.error = error
             raise
@@ -149,7 +148,7 @@ async def messages(request: web.Request) -> web.StreamResponse:
 
 async def _message_events(translation: _Translation, asked: Any) -> AsyncGenerator[bytes]:
     async for event in _until_failure(translation, asked):
-        yield event if isinstance(event, bytes) else str(event).encode()
+        yield event if isinstance(event, bytes) else encoded(str(event))
 
 
 async def count_tokens(request: web.Request) -> web.Response:
@@ -195,7 +194,7 @@ async def responses(request: web.Request) -> web.StreamResponse:
 async def _response_events(translation: _Translation, asked: Any) -> AsyncGenerator[bytes]:
     async for event in _until_failure(translation, asked):
         data = _plain(event)
-        yield f"event: {data.get('type')}\ndata: {to_json(data)}\n\n".encode("utf-8", "replace")
+        yield encoded(f"event: {data.get('type')}\n") + event_of(data)
 
 
 async def _until_failure(translation: _Translation, asked: Any) -> AsyncGenerator[Any]:
@@ -231,7 +230,7 @@ def anthropic_error(error: GatewayError) -> JSONDict:
 
 
 def _anthropic_error_event(error: GatewayError) -> bytes:
-    return f"event: error\ndata: {to_json(anthropic_error(error))}\n\n".encode()
+    return b"event: error\n" + event_of(anthropic_error(error))
 
 
 def _response_error_events(error: GatewayError) -> bytes:
@@ -241,7 +240,7 @@ def _response_error_events(error: GatewayError) -> bytes:
         "response": {"object": "response", "status": "failed", "error": told, "output": []},
     }
     event = {"type": "error", **told, "param": None}
-    return f"event: error\ndata: {to_json(event)}\n\nevent: response.failed\ndata: {to_json(failed)}\n\n".encode()
+    return b"event: error\n" + event_of(event) + b"event: response.failed\n" + event_of(failed)
 
 
 def _arguments(request: web.Request, body: JSONDict) -> JSONDict:

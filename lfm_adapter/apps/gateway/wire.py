@@ -8,15 +8,32 @@ import uuid
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
+from lfm_adapter._openrouter.surrogates import joined_halves
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfm_adapter.apps.gateway.errors import GatewayError
     from lfm_adapter.types import Choice, Delta, JSONDict, Reply, ToolCall
 
-__all__ = ["DONE", "ChunkWriter", "completion_of", "to_json"]
+__all__ = ["DONE", "ChunkWriter", "completion_of", "encoded", "event_of", "to_json"]
 
 DONE = b"data: [DONE]\n\n"
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def encoded(text: str) -> bytes:
+    """Return text as UTF-8. Halves of characters, which LiteLLM and clients may have, are joined or become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return joined_halves(text).encode()
+
+
+def event_of(body: JSONDict) -> bytes:
+    """Return an event of a stream."""
+    return encoded(f"data: {to_json(body)}\n\n")
 
 
 def completion_of(reply: Reply, model: str) -> JSONDict:
@@ -64,43 +81,18 @@ class ChunkWriter:
         self._begin = self._finish = ""
         self._roles: set[int] = set()
 
-    def delta(self, delta: Delta) -> bytes:
-        """Return the event for a delta without a reply."""
+    def events(self, deltas: Sequence[Delta]) -> bytes:
+        """Return the events for deltas, and those that end the stream for one with the reply."""
         if self._id is None:
-            self._start(delta.generation_id)
-        first = "" if delta.index in self._roles else '"role":"assistant",'
-        self._roles.add(delta.index)
-        if delta.reasoning or delta.tool_calls or delta.refusal or delta.reasoning_details or delta.logprobs:
-            fields = _delta_fields(delta)
-            logprobs = to_json(delta.logprobs) if delta.logprobs else "null"
-            return self._event(delta.index, first + to_json(fields)[1:-1], logprobs)
-        # Most events have only text. They are put together by hand, which takes a third of the time.
-        return self._event(delta.index, f'{first}"content":{encode_basestring(delta.text)}', "null")
-
-    def last(self, reply: Reply) -> bytes:
-        """Return the event that ends the stream, with all that was not streamed. Each of its choices has an entry."""
-        if self._id is None:
-            self._start(reply.id)
-        choices = [
-            {
-                "index": index,
-                "delta": ({} if index in self._roles else {"role": "assistant"})
-                | {"content": ""}
-                | _unstreamed(choice),
-                "logprobs": None,
-                "finish_reason": choice.finish_reason,
-                "native_finish_reason": choice.native_finish_reason,
-            }
-            for index, choice in enumerate(reply.choices)
-        ]
-        body = {**reply.extra, **self._head(), **_facts(reply, self._model), "choices": choices}
-        return f"data: {to_json(body)}\n\n".encode()
+            self._start(deltas[0].generation_id)
+        events = encoded("".join([self._event(delta) for delta in deltas]))
+        return events if deltas[-1].reply is None else events + DONE
 
     def error(self, error: GatewayError) -> bytes:
-        """Return the event for an error in the middle of a stream."""
+        """Return the events for an error in the middle of a stream."""
         choices = [{"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": None}]
         body = {**self._head(), "choices": choices, **error.body()}
-        return f"data: {to_json(body)}\n\n".encode()
+        return event_of(body) + DONE
 
     def _head(self) -> JSONDict:
         return {
@@ -115,8 +107,35 @@ class ChunkWriter:
         self._begin = f'data: {to_json(self._head())[:-1]},"choices":[{{"index":'
         self._finish = ',"finish_reason":null,"native_finish_reason":null}]}\n\n'
 
-    def _event(self, index: int, fields: str, logprobs: str) -> bytes:
-        return f'{self._begin}{index},"delta":{{{fields}}},"logprobs":{logprobs}{self._finish}'.encode()
+    def _event(self, delta: Delta) -> str:
+        if delta.reply is not None:
+            return self._last(delta.reply)
+        first = "" if delta.index in self._roles else '"role":"assistant",'
+        self._roles.add(delta.index)
+        if delta.reasoning or delta.tool_calls or delta.refusal or delta.reasoning_details or delta.logprobs:
+            fields = first + to_json(_delta_fields(delta))[1:-1]
+            logprobs = to_json(delta.logprobs) if delta.logprobs else "null"
+        else:  # Most events have only text. They are put together by hand, which takes a third of the time.
+            fields = f'{first}"content":{encode_basestring(delta.text)}'
+            logprobs = "null"
+        return f'{self._begin}{delta.index},"delta":{{{fields}}},"logprobs":{logprobs}{self._finish}'
+
+    def _last(self, reply: Reply) -> str:
+        """Return the last event, with all that was not streamed. Each choice has an entry."""
+        choices = [
+            {
+                "index": index,
+                "delta": ({} if index in self._roles else {"role": "assistant"})
+                | {"content": ""}
+                | _unstreamed(choice),
+                "logprobs": None,
+                "finish_reason": choice.finish_reason,
+                "native_finish_reason": choice.native_finish_reason,
+            }
+            for index, choice in enumerate(reply.choices)
+        ]
+        body = {**reply.extra, **self._head(), **_facts(reply, self._model), "choices": choices}
+        return f"data: {to_json(body)}\n\n"
 
 
 def _facts(reply: Reply, model: str) -> JSONDict:

@@ -54,6 +54,16 @@ class TestReading:
         assert server.requests == []
         assert deltas.reply is None
 
+    def test_gives_what_came_in_one_packet_with_an_error_before_the_error(self, make, server):
+        pieces = [f" {number}" for number in range(50)]
+        server.add(midstream_error(pieces, 400, "No").in_pieces(1_000_000))
+        with make(server).stream("Hi") as deltas:
+            received = [next(deltas).text for _ in pieces]
+            with pytest.raises(errors.BadRequestError) as caught:
+                next(deltas)
+        assert received == pieces
+        assert caught.value.partial.text == "".join(pieces)
+
     def test_does_not_mind_how_the_network_cut_the_bytes(self, make, server):
         server.add(stream(["Grüße,\u2028", "Welt 🌍."], tool_calls=CALLS).in_pieces(3))
         with make(server).stream("Hi") as deltas:
