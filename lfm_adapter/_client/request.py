@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 import warnings
@@ -44,6 +45,9 @@ _KNOWN = ChatParameters.__annotations__.keys() | {"stream"}
 
 # Servers have parameters of their own: llama.cpp's `reasoning_format` shares 0.875 with `reasoning_effort`.
 _MISSPELLED = 0.88
+
+# OpenRouter's and other servers' ("chatcmpl-…", a UUID), which need no quoting.
+_GENERATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]{0,255}")
 
 # The caller of `chat` is the nearest frame that is in none of these.
 _NOT_CALLERS = ("lfm_adapter.", "langchain_core.", "litellm.", "asyncio.", "concurrent.", "threading")
@@ -108,8 +112,14 @@ class ApiRequest:
 
 
 def endpoints_request(settings: Settings, model: str) -> ApiRequest:
-    """Return the request for a model's endpoints."""
+    """Return the request for a model's endpoints.
+
+    Raises:
+        ConfigurationError: The model's name would lead to another address of the API.
+    """
     model = settings.resolve_model(model)
+    if not {"", ".", ".."}.isdisjoint(model.split("/")):
+        raise ConfigurationError(f"`model` must be the id of a model ('liquid/…'), got {model!r}.")
     return ApiRequest(settings, f"/models/{quote(model, safe='/:~')}/endpoints", model=model, needs_key=False)
 
 
@@ -117,11 +127,11 @@ def generation_request(settings: Settings, generation_id: str) -> ApiRequest:
     """Return the request for what a generation cost.
 
     Raises:
-        ConfigurationError: The id is empty.
+        ConfigurationError: The id is none.
     """
-    if not generation_id or not isinstance(generation_id, str):
+    if not isinstance(generation_id, str) or not _GENERATION_ID.fullmatch(generation_id):
         raise ConfigurationError(f"`generation_id` must be the id of a generation ('gen-…'), got {generation_id!r}.")
-    return ApiRequest(settings, f"/generation?id={quote(generation_id, safe='')}", is_eventual=True)
+    return ApiRequest(settings, f"/generation?id={generation_id}", is_eventual=True)
 
 
 class CompletionRequest(ApiRequest):

@@ -66,6 +66,19 @@ _STATUS_BY_CODE = {
     for code in codes.split()
 }  # fmt: skip
 
+# The status that the words of an error mean which names neither a status nor a known code. Other words mean none.
+_STATUS_BY_WORDS = {
+    status: re.compile(f"(?i){words}")
+    for status, words in {
+        402: r"insufficient[ _](?:credit|quota|balance|funds)",
+        401: r"(?:invalid|incorrect|wrong|missing|no)[ _](?:api[ _]?)?key|unauthori[sz]ed",
+        429: r"rate[ _-]?limit|too[ _]many[ _]requests|throttl",
+        504: r"timed[ _-]?out|gateway time-?out",
+        503: r"overload|unavailable|at capacity|\bbusy\b|(?:again|retry)(?: later| in [0-9a]| shortly| soon)",
+        500: r"(?:internal|unexpected)[ _]?(?:server[ _]?)?error",
+    }.items()
+}
+
 _STATUS_KEYS = ("code", "http_status", "status", "status_code", "statusCode", "error_code")
 
 # A server that is asked for too much may call it its own failure (500, 502), and a stream has no status.
@@ -162,11 +175,11 @@ def from_error(
             context_length=counts.limit if limit is None else int(limit),
             **common | {"is_retryable": False, "status_code": facts.status or 400},
         )
-    if facts.status in (400, 404) and context.model:
+    if facts.status in (400, 404, None) and context.model:
         missing = _model_error(facts, context.model, common)
         if missing is not None:
             return missing
-    cls = _BY_STATUS.get(facts.status or 0)
+    cls = errors.APIError if facts.status is None else _BY_STATUS.get(facts.status)
     if cls is None:
         cls = errors.BadRequestError if 400 <= (facts.status or 0) < 500 else errors.ServerError
     advice = ""
@@ -190,6 +203,9 @@ def _facts(error: object, http_status: int | None, headers: Mapping[str, str]) -
     message = error_message(fields, metadata, availability)
     if not message:
         message = f"The server returned HTTP {status} without a message." if status else "The request failed."
+    if status is None and not is_context_overflow(code, message):
+        said = f"{code} {message}"
+        status = next((status for status, words in _STATUS_BY_WORDS.items() if words.search(said)), None)
     return _ErrorFacts(status, code, message, metadata, availability, headers)
 
 
@@ -203,7 +219,7 @@ def _is_retryable(facts: _ErrorFacts) -> bool:
         return reason == "in_flight_budget_exhausted" or (in_flight and reason is None)
     if facts.status == 429 and _DAILY.search(facts.message):
         return False
-    return facts.status is None or facts.status in RETRYABLE_STATUSES
+    return facts.status in RETRYABLE_STATUSES
 
 
 def _retry_after_s(facts: _ErrorFacts, now_epoch_s: float) -> float | None:

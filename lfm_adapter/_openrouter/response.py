@@ -58,6 +58,7 @@ class BodyReader:
         self._headers = headers
         self._context = context
         self._max_bytes = max_bytes
+        self._is_measured = "content-length" in headers or "transfer-encoding" in headers
         self._bytes = 0
         self._body: list[bytes] = []
 
@@ -85,8 +86,14 @@ class BodyReader:
         return False
 
     def end(self, error: StreamInterruptedError) -> bytes:
-        """Return b"" for a connection that broke when nothing but its end was missing, else raise `error`."""
-        raise error
+        """Return b"" for a connection that broke when nothing but its end was missing, else raise `error`.
+
+        The end of a connection is also that of a body without a length, and only its content tells whether it is whole.
+        aiohttp does not say how such a connection ended.
+        """
+        if self._is_measured:
+            raise error
+        return b""
 
     def complete_error(self, error: APIError) -> None:
         """Add to an error, such as a lost connection, what is known about the request and its response."""
@@ -105,6 +112,8 @@ class BodyReader:
         data = parse_whole(body) if b"\\u" in body else parse(body)
         if isinstance(data, dict):
             return data
+        if not self._is_measured and body.lstrip().startswith(b"{"):
+            raise StreamInterruptedError("The response stopped before its end.")
         problem = "not a JSON object. Check that `base_url` points to an OpenAI-compatible API (usually .../v1)"
         is_empty = not body.strip()
         raise ResponseError(
@@ -157,9 +166,7 @@ class ReplyReader(BodyReader):
 
     def end(self, error: StreamInterruptedError) -> bytes:
         """See `BodyReader`: behind the finish reason and the usage nothing but `[DONE]` comes."""
-        if self._collector.finished and self._collector.usage:
-            return b""
-        raise error
+        return b"" if self._collector.finished and self._collector.usage else super().end(error)
 
     def feed(self, chunk: bytes) -> Iterable[Delta]:
         """See `BodyReader`. The deltas must be read before the next bytes are added.
@@ -196,8 +203,8 @@ class ReplyReader(BodyReader):
         self.events = 0
 
     def _read_body(self) -> list[Delta]:
-        self._is_ended = True
         body = self._json()
+        self._is_ended = True
         self._collector.add(body)
         if self._collector.error is not None:
             raise self._reported_error(body)
@@ -276,7 +283,7 @@ class ReplyReader(BodyReader):
         self._is_odd_error = collector.error is body
         self._error_events = 1
         return from_error(
-            collector.error or {"message": "The provider stopped the answer without a reason."},
+            collector.error or {"message": "The provider stopped the answer without a reason.", "code": 500},
             self._context,
             headers=self._headers,
             generation_id=collector.generation_id,

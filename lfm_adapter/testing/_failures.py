@@ -172,6 +172,8 @@ _FAILURES: dict[str, ScriptedReply] = {
     "error without its key": json_reply({"object": "error", "message": "Bad seed", "code": 400}),
     "rate limit without its key": json_reply({"message": "Slow down", "code": 429}),
     "detail instead of an answer": json_reply({"detail": "It broke"}),
+    "words instead of an answer": json_reply({"error": "It broke"}),
+    "words of an overloaded server": json_reply({"error": {"detail": "Overloaded, try again later"}}),
     "error that was charged": error(200, "Overloaded", code=503, usage=token_usage(cost=0.01)),
     "no choices, but charged": json_reply({"id": "gen-1", "choices": [], "usage": token_usage(cost=0.01)}),
     "finish_reason error": completion("Hel", finish_reason="error"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["LANGCHAIN", "LITELLM", "Scenario"]
 
 LANGCHAIN: dict[type[errors.APIError], str] = {
+    errors.APIError: "ModelAPIError",
     errors.APIConnectionError: "ModelConnectionError",
     errors.StreamInterruptedError: "ModelConnectionError",
     errors.APITimeoutError: "ModelTimeoutError",
@@ -33,6 +34,7 @@ LANGCHAIN: dict[type[errors.APIError], str] = {
 """The class of LangChain that each of ours also is, when `ChatLFM` raises it."""
 
 LITELLM: dict[type[errors.APIError], str] = {
+    errors.APIError: "APIError",
     errors.APIConnectionError: "APIConnectionError",
     errors.StreamInterruptedError: "APIConnectionError",
     errors.APITimeoutError: "Timeout",

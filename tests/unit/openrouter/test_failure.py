@@ -321,8 +321,35 @@ class TestStatusWithoutOne:
     def test_unknown_error_type_has_no_status(self):
         for error in ({"message": "Broke off"}, {"message": "Broke off", "code": "a_new_word"}, "Broke off"):
             found = from_error(error, ASKED)
-            assert type(found) is errors.ServerError
-            assert (found.status_code, found.message, found.is_retryable) == (None, "Broke off.", True)
+            assert type(found) is errors.APIError
+            assert (found.status_code, found.message, found.is_retryable) == (None, "Broke off.", False)
+
+    @pytest.mark.parametrize(
+        ("kind", "words"),
+        [
+            (errors.RateLimitError, "Rate limit reached for this key"),
+            (errors.RateLimitError, "ThrottlingException: Too many tokens"),
+            (errors.ServerError, "The model is overloaded"),
+            (errors.ServerError, "All slots are busy, please try again later"),
+            (errors.ServerError, "Service temporarily unavailable"),
+            (errors.ServerError, "Internal error while sampling"),
+            (errors.APITimeoutError, "upstream request timed out"),
+            (errors.AuthenticationError, "Invalid API key provided"),
+            (errors.PaymentRequiredError, "Insufficient balance"),
+            (errors.ModelNotFoundError, "model 'tiny' not found, try pulling it first"),
+            (errors.APIError, "temperature must be below 2; try again with another"),
+            (errors.APIError, "tool_choice is not understood"),
+        ],
+    )
+    def test_words_without_a_status_decide_on_class_and_retry(self, kind, words):
+        for error in (words, {"message": words}, {"detail": words}, {"message": words, "code": "new_word"}):
+            found = from_error(error, ASKED)
+            assert (type(found), found.is_retryable) == (kind, found.status_code in RETRYABLE_STATUSES)
+            assert found.message.startswith(words)
+
+    @pytest.mark.parametrize("name", ["overloaded_error", "RateLimitError", "InternalServerError", "model_overloaded"])
+    def test_name_that_says_what_happened_is_enough_to_retry(self, name):
+        assert from_error({"message": "x", "type": name}, ASKED).is_retryable
 
     def test_context_error_without_status_is_not_retryable(self):
         found = from_error({"message": "prompt is too long"}, ASKED)
@@ -330,7 +357,7 @@ class TestStatusWithoutOne:
         assert not found.is_retryable
 
     @pytest.mark.parametrize("error", [True, 1, [], {}, {"message": None}, {"message": {"a": 1}}, {"message": " "}])
-    def test_error_without_message_or_status_is_server_error(self, error):
+    def test_error_without_message_or_status_says_that_the_request_failed(self, error):
         assert from_error(error, ASKED).message == "The request failed."
 
 

@@ -466,12 +466,16 @@ class TestContentType:
 ELSEWHERE: list[tuple[dict[str, Any], type[errors.APIError], int | None, str]] = [
     ({"object": "error", "message": "Bad seed", "type": "BadRequestError", "code": 400}, errors.BadRequestError, 400,
      "Bad seed"),
-    ({"detail": "Not here"}, errors.ServerError, None, "Not here"),
-    ({"detail": [{"loc": ["body"], "msg": "field required"}]}, errors.ServerError, None, "field required"),
+    ({"detail": "Not here"}, errors.APIError, None, "Not here"),
+    ({"detail": [{"loc": ["body"], "msg": "field required"}]}, errors.APIError, None, "field required"),
     ({"message": "Slow down", "code": 429}, errors.RateLimitError, 429, "Slow down"),
     ({"message": "Slow down", "statusCode": 429}, errors.RateLimitError, 429, "Slow down"),
     ({"msg": "Who are you?", "code": 401, "success": False}, errors.AuthenticationError, 401, "Who are you?"),
-    ({"success": False, "errors": [{"code": 7000, "message": "No route"}]}, errors.ServerError, None, "No route"),
+    ({"success": False, "errors": [{"code": 7000, "message": "No route"}]}, errors.APIError, None, "No route"),
+    ({"error": "Bad seed"}, errors.APIError, None, "Bad seed"),
+    ({"error": {"detail": "Bad seed"}}, errors.APIError, None, "Bad seed"),
+    ({"error": ["Bad seed", "bad hat"]}, errors.APIError, None, "bad hat"),
+    ({"error": "The model is overloaded"}, errors.ServerError, 503, "overloaded"),
     ({"error_msg": "Broken", "error_code": 500}, errors.ServerError, 500, "Broken"),
     ({"error": True, "message": "Bad seed", "code": 400}, errors.BadRequestError, 400, "Bad seed"),
     ({"title": "Forbidden", "status": 403}, errors.PermissionDeniedError, 403, "Forbidden"),
@@ -606,7 +610,7 @@ class TestErrorInAStream:
 
     def test_stream_error_may_be_only_a_finish_reason(self):
         error = refused(event({"content": "Par"}), event({"content": ""}, "error"))
-        assert (type(error), error.status_code, error.partial.text) == (errors.ServerError, None, "Par")
+        assert (type(error), error.status_code, error.partial.text) == (errors.ServerError, 500, "Par")
         assert "without a reason" in error.message
 
     def test_stream_error_may_be_only_text(self):
