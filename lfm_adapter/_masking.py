@@ -6,10 +6,13 @@ import json
 import math
 import re
 import string
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b32encode, b64encode, urlsafe_b64encode
 from html import escape
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["MAX_MESSAGE_CHARS", "mask", "redact", "redact_json"]
 
@@ -17,8 +20,9 @@ T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 1_000
 
-# Levels of lists and objects that an error keeps. Deeper ones come from hostile servers alone.
+# Levels of lists and objects, and values in them, that an error keeps. More come from hostile servers alone.
 MAX_DEPTH = 32
+MAX_VALUES = 1_000
 
 _REDACTED = "[redacted]"
 
@@ -51,27 +55,34 @@ def redact(text: str, secret: str | None = None) -> str:
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
 
 
-def redact_json(value: Any, secret: str | None = None, depth: int = MAX_DEPTH) -> Any:
+def redact_json(value: Any, secret: str | None = None) -> Any:
     """Return a value of JSON whose texts are all redacted, and in which no account is named.
 
     Args:
-        value: What a server sent. Python reads NaN and Infinity, which JSON does not have: they become None.
+        value: What a server sent. Python reads NaN and Infinity, which JSON does not have: they become None. Of more
+            than `MAX_DEPTH` levels or `MAX_VALUES` values the rest is left out.
         secret: See `redact`.
-        depth: How many levels of lists and objects are kept.
     """
-    if isinstance(value, str):
-        return redact(value, secret)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if not isinstance(value, dict | list):
-        return value
-    if depth == 0:
-        return "…"
-    if isinstance(value, list):
-        return [redact_json(item, secret, depth - 1) for item in value]
-    return {
-        redact(key, secret): redact_json(item, secret, depth - 1) for key, item in value.items() if key != "user_id"
-    }
+    left = iter(range(MAX_VALUES))
+
+    def redacted(value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return redact(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        if not isinstance(value, dict | list):
+            return value
+        if depth == 0:
+            return "…"
+        if isinstance(value, list):
+            return [redacted(item, depth - 1) for item in value if next(left, None) is not None]
+        return {
+            redact(key): redacted(item, depth - 1)
+            for key, item in value.items()
+            if key != "user_id" and next(left, None) is not None
+        }
+
+    return redacted(mask(value, secret), MAX_DEPTH)
 
 
 def mask(value: T, secret: str | None) -> T:
@@ -113,20 +124,28 @@ def _mask_text(text: str, parts: set[str], size: int) -> str:
 
 
 def _forms(secret: str) -> list[str]:
-    """Return the ways in which a server may write `secret`: as it is, escaped, in hexadecimal, or within base64."""
+    """Return the ways in which a server may write `secret`: escaped, backwards, in hexadecimal, base64 or base32."""
     data = secret.encode(errors="surrogatepass")
     forms = [
         secret,
+        secret[::-1],
         json.dumps(secret)[1:-1],
         repr(secret)[1:-1],
         quote(secret, safe=""),
         escape(secret),
         data.hex(),
         data.hex().upper(),
+        *_within(data, b32encode, bits=5),
     ]
-    for skipped in range(3):  # behind a user name, for example
-        # The first characters hold bits of what comes before, and the last of what comes behind.
-        whole = slice(-(-skipped * 8 // 6), (skipped + len(data)) * 8 // 6)
-        padded = b"\0" * skipped + data
-        forms += [encode(padded).decode()[whole] for encode in (b64encode, urlsafe_b64encode)]
+    for encode in (b64encode, urlsafe_b64encode):
+        for form in _within(data, encode, bits=6):
+            forms += [form, *_within(form.encode(), encode, bits=6)]
     return forms
+
+
+def _within(data: bytes, encode: Callable[[bytes], bytes], *, bits: int) -> Iterator[str]:
+    """Yield `data` as it is encoded, `bits` a character, behind a user name and the like."""
+    for skipped in range(math.lcm(8, bits) // 8):  # until the encoding begins anew
+        # The first characters hold bits of what comes before, and the last of what comes behind.
+        whole = slice(-(-skipped * 8 // bits), (skipped + len(data)) * 8 // bits)
+        yield encode(b"\0" * skipped + data).decode()[whole]

@@ -116,10 +116,8 @@ class APIError(LFMError):
     def mask_secret(self, secret: str | None) -> None:
         """Mask `secret` in the message and in the attributes that come from the server."""
         super().mask_secret(secret)
-        for name in ("code", "provider", "generation_id"):
-            fact = getattr(self, name)
-            setattr(self, name, fact and redact(fact, secret))
-        self.metadata = _redact_json(self.metadata, secret)
+        names = ("code", "provider", "generation_id", "metadata")
+        self.__dict__.update(_redact_json({name: getattr(self, name) for name in names}, secret))
 
     def __str__(self) -> str:
         facts = {

@@ -7,7 +7,7 @@ import logging
 import pickle
 import traceback
 import urllib.parse
-from base64 import b64encode
+from base64 import b32encode, b64encode
 from html import escape as html_escape
 from typing import TYPE_CHECKING, Any
 
@@ -143,8 +143,14 @@ KEYS = [
 
 def written(key: str) -> dict[str, tuple[str, str]]:
     """The ways in which a server may repeat a key: what stands before it, and how it is written."""
-    forms = {f"base64 behind {user!r}": ("Basic ", b64encode(f"{user}{key}".encode()).decode()) for user in USERS}
+    named = {user: f"{user}{key}{'.' * (user != '')}".encode() for user in USERS}
+    forms = {f"base64 behind {user!r}": ("Basic ", b64encode(text).decode()) for user, text in named.items()}
+    forms |= {
+        f"base64 twice behind {user!r}": ("", b64encode(b64encode(text)).decode()) for user, text in named.items()
+    }
+    forms |= {f"base32 behind {user!r}": ("", b32encode(text).decode()) for user, text in named.items()}
     return forms | {
+        "backwards": ("", key[::-1]),
         "plain": ("", key),
         "behind Bearer": ("Bearer ", key),
         "glued": ("x", f"{key}x"),
@@ -178,6 +184,15 @@ def test_key_is_masked_whole_in_whatever_form_a_server_repeats_it(form: str, key
     ]
     pieces = {secret[at : at + 6] for at in range(4, len(secret) - 10)}
     assert not [piece for piece in pieces for failure in failures if piece in repr(vars(failure))], failures
+
+
+def test_metadata_of_thousands_of_values_are_cut_and_masked():
+    sent = {"raw": [f"{number} {KEY}" for number in range(5_000)], "more": {str(n): n for n in range(5_000)}}
+    error = from_error({"message": "No", "metadata": sent}, RequestContext("m", 0, KEY), status_code=400)
+    error.mask_secret(KEY)
+    assert error.metadata["raw"][0] == "0 [redacted]"
+    assert 900 < len(error.metadata["raw"]) < 1_000
+    assert KEY not in repr(error.metadata)
 
 
 def test_no_pickle_of_a_reply_or_an_error_tells_a_key(server: ScriptedOpenRouter):

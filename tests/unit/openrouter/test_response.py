@@ -154,7 +154,7 @@ class TestNoReply:
     )
     def test_body_that_is_not_a_json_object_gives_advice(self, data):
         with pytest.raises(errors.ResponseError, match="Check that `base_url`") as caught:
-            read_reply(200, {"x-generation-id": "gen-1"}, data, ASKED)
+            read_reply(200, {"x-generation-id": "gen-1", "content-length": "1"}, data, ASKED)
         assert not caught.value.is_retryable
         assert (caught.value.status_code, caught.value.generation_id) == (200, "gen-1")
 
@@ -563,7 +563,7 @@ class TestIsAnswered:
 
 def test_connection_that_breaks_behind_finish_and_usage_ends_the_reply():
     broken = errors.StreamInterruptedError("reset")
-    reader = stream_reader()
+    reader = stream_reader({"transfer-encoding": "chunked"})
     list(reader.feed(event({"content": "Hi"}, "stop")))
     with pytest.raises(errors.StreamInterruptedError):
         reader.end(broken)
