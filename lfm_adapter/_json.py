@@ -12,14 +12,16 @@ from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "parse"]
+__all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "parse", "parse_received"]
+
+MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
 
 
-def parse(data: bytes | str) -> Any:
+def parse(data: bytes | str, *, parse_int: Callable[[str], Any] | None = None) -> Any:
     r"""Return the JSON value, or None for invalid JSON, too deep nesting and numbers of thousands of digits.
 
     Surrounding whitespace is fine: OpenRouter pads half of its plain responses while it waits for the provider.
@@ -28,9 +30,23 @@ def parse(data: bytes | str) -> Any:
     {'a': 1}
     """
     try:
-        return json.loads(data if isinstance(data, str) else data.removeprefix(BOM_UTF8).decode())
+        text = data if isinstance(data, str) else data.removeprefix(BOM_UTF8).decode()
+        return json.loads(text, parse_int=parse_int)
     except (ValueError, RecursionError):
         return None
+
+
+def parse_received(data: bytes) -> Any:
+    """Return the same of what a server sent, in which an integer of thousands of digits becomes null.
+
+    Such a count or cost is a mistake of the server, and no reason to lose a reply that is paid for.
+    """
+    value = parse(data)
+    return parse(data, parse_int=_integer) if value is None and len(data) > MAX_DIGITS else value
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
 def as_str(value: object) -> str | None:

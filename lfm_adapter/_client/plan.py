@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lfm_adapter._json import as_dict, dicts
+from lfm_adapter._openrouter.request import encode
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def make_plan(
     """Decide how to ask: `settings.tool_calling`, then `refuses_tools` (no endpoint takes them), then the model's card.
 
     Raises:
-        ConfigurationError: `tools` or `tool_choice` is invalid.
+        ConfigurationError: `tools` or `tool_choice` is invalid, or the schema cannot be written as JSON.
     """
     plan = Plan(messages, dict(parameters))
     has_tools = bool(plan.fields.get("tools"))
@@ -94,6 +95,7 @@ def make_plan(
     elif prompts_schema and plan.response_format is not None:
         from lfm_adapter._toolcalls.render import with_schema
 
+        encode(plan.response_format)  # raises for what is no JSON
         may_call = has_tools and parameters.get("tool_choice") != "none"
         plan.messages = with_schema(plan.messages, plan.response_format, beside_tools=may_call)
         plan.buffers = True

@@ -129,7 +129,7 @@ def generation_request(settings: Settings, generation_id: str) -> ApiRequest:
     Raises:
         ConfigurationError: The id is none.
     """
-    if not isinstance(generation_id, str) or not _GENERATION_ID.fullmatch(generation_id):
+    if not (isinstance(generation_id, str) and _GENERATION_ID.fullmatch(generation_id)):  # type: ignore[redundant-expr]
         raise ConfigurationError(f"`generation_id` must be the id of a generation ('gen-…'), got {generation_id!r}.")
     return ApiRequest(settings, f"/generation?id={generation_id}", is_eventual=True)
 

@@ -151,9 +151,9 @@ def from_error(
 ) -> errors.APIError:
     """Return the exception for an error object, or for a text in place of one."""
     # Before anything is cut or masked by its form: what would be left of the key could not be found.
-    sent = [error, provider, generation_id, dict(headers or {})]
-    error, provider, generation_id, headers = mask(sent, context.key)
-    facts = _facts(error, status_code, headers)
+    sent: list[Any] = mask([error, provider, generation_id, dict(headers or {})], context.key)
+    error, provider, generation_id, known_headers = sent
+    facts = _facts(error, status_code, known_headers)
     common: dict[str, Any] = {
         "status_code": facts.status,
         "code": facts.code,

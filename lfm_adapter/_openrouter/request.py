@@ -147,7 +147,8 @@ def encode(body: Mapping[str, Any]) -> bytes:
             'Clean it with text.encode("utf-8", "replace").decode().'
         ) from error
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"The request cannot be encoded as JSON: {error}.") from error
+        reason = "an integer has thousands of digits" if "digits" in str(error) else error
+        raise ConfigurationError(f"The request cannot be encoded as JSON: {reason}.") from error
 
 
 def _check_headers(headers: Mapping[str, Any]) -> None:

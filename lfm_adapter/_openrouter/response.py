@@ -13,7 +13,7 @@ import math
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._json import as_number, as_str, parse
+from lfm_adapter._json import as_number, as_str, parse_received
 from lfm_adapter._openrouter.collect import Collector
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
@@ -109,7 +109,7 @@ class BodyReader:
         body = b"".join(self._body)
         if not 200 <= self._status < 300:
             raise from_body(self._status, self._headers, body, self._context)
-        data = parse_whole(body) if b"\\u" in body else parse(body)
+        data = parse_whole(body) if b"\\u" in body else parse_received(body)
         if isinstance(data, dict):
             return data
         if not self._is_measured and body.lstrip().startswith(b"{"):
@@ -238,7 +238,7 @@ class ReplyReader(BodyReader):
             if data == DONE:
                 yield from self._end(decoder, is_done=True)
                 return
-            event = halves.join(data) if halves.held or (b"\\u" in data and has_halves(data)) else parse(data)
+            event = halves.join(data) if halves.held or (b"\\u" in data and has_halves(data)) else parse_received(data)
             if isinstance(event, dict):
                 self.events = events = events + 1
                 yield from collector.add(event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lfm_adapter._json import parse
+from lfm_adapter._json import parse_received
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def has_halves(data: bytes) -> bool:
 
 def parse_whole(data: bytes) -> Any:
     """Return the JSON value of a whole body, in whose texts no half is left; None for invalid JSON."""
-    return HalfJoiner(is_stream=False).join(data) if has_halves(data) else parse(data)
+    return HalfJoiner(is_stream=False).join(data) if has_halves(data) else parse_received(data)
 
 
 def joined_halves(text: str) -> str:
@@ -65,7 +65,7 @@ class HalfJoiner:
     def join(self, data: bytes) -> Any:
         """Return the JSON value of an event, in whose texts no half is left."""
         try:
-            return self._join(parse(data), ())
+            return self._join(parse_received(data), ())
         except RecursionError:
             return None
 

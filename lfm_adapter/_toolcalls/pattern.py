@@ -22,6 +22,7 @@ __all__ = ["PatternKeywords", "SlowPatternError", "matches"]
 _MAX_SEARCH_S = 0.25
 _MIN_SEARCH_S = 0.0002  # at the 1,250th; a usual search takes a hundredth of it
 
+_MAX_DIGITS = 10  # of a count of repetitions
 _MAX_ATOMS = 20_000  # the engine writes out what is repeated: (((a{1000}){1000}){1000} would take all memory
 _MAX_SHOWN_CHARS = 100
 
@@ -139,7 +140,8 @@ def _in_python(source: str) -> str:
             last = atoms.pop()
             atoms[-1] += last
         elif kind in ("least", "most"):
-            repeated = max(int(token["least"]), int(token["most"] or 0), 1)
+            counts = (token["least"], token["most"] or "0")
+            repeated = max(1, *(int(count) if len(count) < _MAX_DIGITS else _MAX_ATOMS + 1 for count in counts))
             atoms[-1] += last * (repeated - 1)
             last *= repeated
         else:

@@ -15,7 +15,7 @@ from lfm_adapter.apps.cli.gateway import gateway
 from lfm_adapter.apps.cli.keys import keys, use_stored_key
 from lfm_adapter.apps.cli.local import local
 from lfm_adapter.apps.cli.log import log
-from lfm_adapter.apps.cli.mcp import mcp
+from lfm_adapter.apps.cli.mcp import PlaceholderCommand, mcp
 from lfm_adapter.apps.cli.models import models
 from lfm_adapter.apps.cli.proxy_config import proxy_config
 from lfm_adapter.apps.cli.run import run
@@ -40,13 +40,13 @@ _SUMMARIES: dict[Callable[..., None], str] = {
     local: "Serve a model on this machine.",
     gateway: "Serve OpenAI's and Anthropic's APIs on this machine.",
     usage: "Show the tokens and costs of past calls.",
-    mcp: "Serve tools to coding assistants, over MCP.",
     proxy_config: "Write a configuration for LiteLLM's Proxy.",
     doctor: "Check installation, key and model.",
     config: "Show or change the settings of `lfm`.",
 }
 for _command, _summary in _SUMMARIES.items():
     app.command(short_help=_summary)(_command)
+app.command(short_help="Serve tools to coding assistants, over MCP.", cls=PlaceholderCommand)(mcp)
 app.command(
     short_help="Run a program with Liquid's models in LiteLLM.",
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},

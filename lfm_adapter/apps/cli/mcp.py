@@ -10,9 +10,10 @@ import sys
 from contextlib import ExitStack
 from decimal import Decimal  # noqa: TC003 - typer evaluates the annotation
 from pathlib import Path  # noqa: TC003 - typer evaluates the annotation
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lfm_adapter._extras import how_to_install
 from lfm_adapter._openrouter.address import OPENROUTER_URL
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.session import Session
 
-__all__ = ["mcp"]
+__all__ = ["PlaceholderCommand", "mcp"]
 
 
 # A CPU may take minutes to read a prompt. Users who do not want to wait cancel the call.
@@ -38,8 +39,33 @@ _VARIABLES = ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"
 # As assistants' configurations and their examples write it: ${X}, {env:X}, $X, %X%, <X>, and a key of dots.
 _PLACEHOLDER = re.compile(r"\$?\{.*\}|\$\w+|%\w+%|<.*>|sk-or-v1-(?:[.…]*|[xX*]{3,})")
 
+# Options without which a model would be asked that the user did not want, or more be spent than they allow.
+_NEEDED = {"--base-url", "--gguf", "--max-cost-usd"}
+
+
+class PlaceholderCommand(TyperCommand):
+    """Leaves out options whose value is a placeholder; `context.obj` has the words about them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See `click.Command.parse_args`. There are no arguments but those of options."""
+        kept: list[str] = []
+        ctx.obj = {}
+        for word in args:
+            option, _, value = word.partition("=")
+            if kept and _PLACEHOLDER.fullmatch(word):
+                option, value = kept.pop(), word
+            elif not (option.startswith("--") and _PLACEHOLDER.fullmatch(value)):
+                kept.append(word)
+                continue
+            ctx.obj[option] = (
+                f"`{option} {value}` is ignored, because the program that started this has put nothing in the place of "
+                f"`{value}`.{' Until it does, no model is asked.' * (option in _NEEDED)}"
+            )
+        return super().parse_args(ctx, kept)
+
 
 def mcp(
+    context: typer.Context,
     *,
     model: backend.ModelOption = None,
     base_url: backend.BaseURLOption = None,
@@ -82,12 +108,14 @@ def mcp(
         problem = f"The MCP SDK cannot be imported ({error}). Run `{how_to_install('mcp')}`."
         raise ConfigurationError(problem) from error
     log_short_lines(with_option_names)
-    problems = _unset_placeholders()
+    problems = [*_unset_placeholders(), *context.obj.values()]
     for option, folder in [("--root", path) for path in root or ()] + [("--save-results", save_results)]:
         if folder and not folder.is_dir():
             problems.append(f"`{option} {folder}` is ignored, because the folder does not exist.")
     with ExitStack() as stack:
-        if on_this_machine or not (base_url or model or backend.has_openrouter()):
+        if not _NEEDED.isdisjoint(context.obj):
+            session = _session_without_model()
+        elif on_this_machine or not (base_url or model or backend.has_openrouter()):
             session = _local_session(gguf, context_length, is_requested=on_this_machine, stack=stack)
         else:
             session = _remote_session(model, base_url)
@@ -154,12 +182,14 @@ def _remote_session(model: str | None, base_url: str | None) -> Session:
     return _session_without_model(backend.NO_KEY) if needs_key else Session(client)
 
 
-def _session_without_model(problem: str) -> Session:
+def _session_without_model(*problems: str) -> Session:
     """Return a session that tells agents what is missing: of an error here they would see a closed connection."""
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 
-    return Session(AsyncLFMClient(base_url=OPENROUTER_URL), problems=[with_option_names(problem)], has_model=False)
+    return Session(
+        AsyncLFMClient(base_url=OPENROUTER_URL), problems=[*map(with_option_names, problems)], has_model=False
+    )
 
 
 def _local_session(gguf: Path | None, context_length: int, *, is_requested: bool, stack: ExitStack) -> Session:

@@ -59,7 +59,7 @@ def checked_request(body: bytes) -> dict[str, Any]:
         ValueError: The request must not reach the engine. The message says why, and what to do.
     """
     try:
-        request = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        request = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except UnicodeDecodeError:
@@ -89,6 +89,11 @@ def _finite(text: str) -> float:
     if math.isinf(number):  # it would be written `Infinity`, which is no JSON
         raise ValueError(f"The request has a number that is too large: {text[:100]}.")
     return number
+
+
+def _integer(text: str) -> int:
+    _finite(text)  # Python reads none of more than 4,300 digits
+    return int(text)
 
 
 def _check_depth(request: dict[str, Any]) -> None:
@@ -137,7 +142,7 @@ def _check_grammar(grammar: object) -> None:
         if found > most:
             raise ValueError(f"`grammar` has {found:,} {what}; llama.cpp can handle at most {most:,}.")
     for least, most_times in _REPETITION.findall(grammar):
-        if int(least) > int(most_times):
+        if float(least) > float(most_times):
             raise ValueError(
                 f"`grammar` repeats something {{{least},{most_times}}} times: the minimum exceeds the maximum."
             )

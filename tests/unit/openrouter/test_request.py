@@ -242,6 +242,10 @@ class TestEncoding:
         with pytest.raises(ConfigurationError, match="cannot be encoded as JSON"):
             encode({"a": value})
 
+    def test_encoding_refuses_an_integer_of_thousands_of_digits_in_own_words(self):
+        with pytest.raises(ConfigurationError, match="JSON: an integer has thousands of digits"):
+            encode({"a": 10**5_000})
+
     def test_encoding_refuses_unpaired_surrogates(self):
         with pytest.raises(ConfigurationError, match="surrogate"):
             encode({"a": "\ud83d"})

@@ -498,6 +498,21 @@ class TestErrorElsewhere:
         assert words in error.message
 
 
+HUGE = "9" * 5_000
+
+
+@pytest.mark.parametrize("escaped", ["", r'"a": "\ud83d\ude00", '])
+@pytest.mark.parametrize("name", ["created", "usage"])
+def test_number_of_thousands_of_digits_is_none_and_loses_no_reply(name, escaped):
+    number = HUGE if name == "created" else f'{{"prompt_tokens": 3, "cost": {HUGE}}}'
+    more = f'{{{escaped}"{name}": {number}, '.encode()
+    whole = read_reply(200, {}, more + body({"content": "Hi"})[1:], ASKED)
+    streamed = read_stream([event({"content": "Hi"}, "stop"), b"data: " + more + b'"choices": []}\n\n', DONE]).whole
+    for reply in (whole, streamed):
+        assert reply.text == "Hi"
+        assert (reply.usage or {}).get("cost") is None
+
+
 @pytest.mark.parametrize("more", [{"errors": []}, {"title": {"role": "assistant"}}, {"detail": None}, {"msg": ""}])
 def test_reply_with_fields_like_those_of_errors_is_a_reply(more):
     assert read({"content": "Hi"}, **more).text == "Hi"

@@ -188,6 +188,35 @@ def test_folders_that_do_not_exist_are_told_and_ignored(session_for: Any, tmp_pa
     assert session_for("--save-results", str(tmp_path), OPENROUTER_API_KEY=KEY).results_folder == tmp_path.resolve()
 
 
+@pytest.mark.parametrize("written", ["{} ${{X}}", "{}=${{X}}", "{} ${{input:x}}", "{} %X%", "{} <amount>"])
+@pytest.mark.parametrize("option", ["--max-cost-usd", "--base-url", "--gguf"])
+def test_option_with_a_placeholder_is_told_and_no_model_is_asked_without_it(
+    session_for: Any, option: str, written: str
+):
+    session = session_for(*written.format(option).split(), OPENROUTER_API_KEY=KEY)
+    (problem,) = session.problems
+    assert problem.startswith(f"`{option} ")
+    assert "no model is asked" in problem
+    assert not session.has_model
+
+
+@pytest.mark.parametrize("option", ["--model", "-m", "--context-length", "--port"])
+def test_option_with_a_placeholder_that_can_be_left_out_is_told(session_for: Any, option: str):
+    session = session_for(option, "${X}", "--max-cost-usd", "1", OPENROUTER_API_KEY=KEY)
+    (problem,) = session.problems
+    assert f"`{option} ${{X}}` is ignored" in problem
+    assert session.has_model
+    assert session.limit_usd == 1
+
+
+async def test_limit_that_is_a_placeholder_is_told_to_the_agent(start: Any):
+    async with start("--model", MODEL, "--max-cost-usd", "${LFM_LIMIT}") as client:
+        assert "`--max-cost-usd ${LFM_LIMIT}` is ignored" in client.instructions
+        result = await client.call_tool("ask", {"prompt": "Hi"})
+    assert result.is_error
+    assert "no model is asked" in " ".join(block.text for block in result.content)
+
+
 @pytest.mark.local_model
 async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, start: Any, tmp_path: Path):
     # What Claude Code and Roo Code pass on where the variable that a configuration names is not set.

@@ -38,6 +38,7 @@ def test_nesting_of_real_schemas_passes():
         ({"grammar": "root ::= " + "(" * 2_000 + '"a"'}, "2,000 brackets"),
         ({"grammar": 'root ::= "a"' + ' | "b"' * 3_000}, "3,000 alternatives"),
         ({"grammar": 'root ::= "a"{3, 1}'}, "the minimum exceeds the maximum"),
+        ({"grammar": f'root ::= "a"{{{"9" * 5_000},1}}'}, "the minimum exceeds the maximum"),
         ({"grammar": ["root"]}, "`grammar` must be a string"),
         ({"json_schema": {"enum": list(range(5_000))}}, "`json_schema.enum` has 5,000 entries"),
         ({"json_schema": {"properties": {f"p{n}": {} for n in range(900)}}}, "`json_schema.properties` has 900"),
@@ -59,7 +60,17 @@ def test_what_the_engine_would_choke_on_is_refused_with_the_reason(fields: dict[
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'{"temperature": NaN}', b'{"temperature": 1e999}', b'{"a": "\xff"}', b"1"]
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"temperature": NaN}',
+        b'{"temperature": 1e999}',
+        b'{"a": "\xff"}',
+        b"1",
+        b'{"seed": %d}' % 10**400,
+        b'{"seed": ' + b"9" * 5_000 + b"}",
+    ],
 )
 def test_what_is_no_json_object_is_refused(body: bytes):
     with pytest.raises(ValueError, match=r"The request (is not|must be|has a number)"):
