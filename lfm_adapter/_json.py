@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "parse", "parse_received"]
+__all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "is_deeper", "parse", "parse_received"]
 
 MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
 
@@ -88,3 +88,18 @@ def dicts(value: object) -> Iterator[JSONDict]:
         for item in value:
             if isinstance(item, dict):
                 yield item
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Return whether lists and objects are nested in more than `levels` levels."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True

@@ -10,6 +10,7 @@ import math
 import re
 from typing import Any
 
+from lfm_adapter._json import is_deeper
 from lfm_adapter.apps.local.patterns import to_engine_pattern
 
 __all__ = ["checked_request"]
@@ -68,7 +69,8 @@ def checked_request(body: bytes) -> dict[str, Any]:
         raise ValueError(f"The request is not valid JSON: {error}.") from None
     if not isinstance(request, dict):
         raise ValueError("The request must be a JSON object.")  # noqa: TRY004 - it becomes status 400
-    _check_depth(request)
+    if is_deeper(request, MAX_DEPTH):
+        raise ValueError(_TOO_DEEP)
     _check_fields(request)
     count = [0]
     for name, value in request.items():
@@ -94,20 +96,6 @@ def _finite(text: str) -> float:
 def _integer(text: str) -> int:
     _finite(text)  # Python reads none of more than 4,300 digits
     return int(text)
-
-
-def _check_depth(request: dict[str, Any]) -> None:
-    level: list[Any] = [request]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for value in level
-            for child in (value.values() if isinstance(value, dict) else value)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise ValueError(_TOO_DEEP)
 
 
 def _check_fields(request: dict[str, Any]) -> None:

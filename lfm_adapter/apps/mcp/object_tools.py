@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from lfm_adapter._json import is_deeper
 from lfm_adapter._toolcalls.schema import coerced, schema_error
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.text_tools import TextTool
@@ -15,6 +16,10 @@ from lfm_adapter.types import Reply
 __all__ = ["Classify", "Extract"]
 
 _MAX_TEXTS = 200
+
+# The MCP SDK writes 255 levels, those of the message included.
+_MAX_DEPTH = 200
+_TOO_DEEP = f"The object is nested deeper than {_MAX_DEPTH} levels. Ask for a flatter one."
 
 
 class Extraction(Result):
@@ -147,11 +152,15 @@ async def _ask_object(
         max_tokens=max_tokens,
         response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
     )
+    problem = ""
     try:
-        return coerced(json.loads(reply.text), schema), reply
+        found = json.loads(reply.text)
+        if is_deeper(found, _MAX_DEPTH):
+            problem = _TOO_DEEP
     except ValueError:  # the client returns answers that were cut off
-        raise OutputValidationError(
-            "The answer was cut off before the object was complete. Raise `max_tokens`, or ask for less.",
-            model=call.answered_by(reply),
-            partial=reply,
-        ) from None
+        problem = "The answer was cut off before the object was complete. Raise `max_tokens`, or ask for less."
+    except RecursionError:
+        problem = _TOO_DEEP
+    if problem:
+        raise OutputValidationError(problem, model=call.answered_by(reply), partial=reply)
+    return coerced(found, schema), reply

@@ -34,6 +34,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from lfm_adapter._json import as_dict, parse_received
 from lfm_adapter.apps.mcp.surrogates import repair_json
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ async def _read_messages(
                 continue
             message = parse(text)
             if isinstance(message, ErrorData):
-                await to_client.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=message)))
+                await to_client.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=_id_of(text), error=message)))
                 continue
             if isinstance(message, JSONRPCRequest):
                 unanswered.add(message.id)
@@ -140,7 +141,9 @@ def parse(text: bytes) -> JSONRPCMessage | ErrorData:
         message = jsonrpc_message_adapter.validate_json(text, by_name=False)
     except ValidationError as error:
         if error.errors(include_url=False)[0]["type"] == "json_invalid":
-            return ErrorData(code=PARSE_ERROR, message="This line is not valid JSON.")
+            if parse_received(text) is None:
+                return ErrorData(code=PARSE_ERROR, message="This line is not valid JSON.")
+            return ErrorData(code=INVALID_REQUEST, message="The request is nested too deep, or has too long a number.")
         if text.startswith(b"["):
             return ErrorData(code=INVALID_REQUEST, message="Batches are not supported: send one message per line.")
         return ErrorData(code=INVALID_REQUEST, message="This line is not a JSON-RPC 2.0 message.")
@@ -148,6 +151,13 @@ def parse(text: bytes) -> JSONRPCMessage | ErrorData:
     if isinstance(message, JSONRPCNotification) and "id" in json.loads(text):
         return ErrorData(code=INVALID_REQUEST, message="The `id` of a request must be a string or an integer.")
     return message
+
+
+def _id_of(text: bytes) -> RequestId | None:
+    """Return the id of a request that is invalid otherwise, so that its client does not wait for ever."""
+    request = as_dict(parse_received(text))
+    found = request.get("id") if "method" in request else None
+    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
 
 
 async def _write_messages(

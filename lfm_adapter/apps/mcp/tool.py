@@ -119,5 +119,11 @@ def _problem(detail: ErrorDetails, known: str) -> str:
             return f"Unknown argument: `{name}`. This tool takes {known}."
         case "string_too_short":
             return f"`{name}` must not be empty."
+        case "dict_type":
+            return f"`{name}` must be an object."
+        case "list_type":
+            return f"`{name}` must be a list."
+        case "string_type":
+            return f"`{name}` must be a string."
         case _:
             return f"`{name}` is invalid: {detail['msg'][:1].lower()}{detail['msg'][1:]}."

@@ -60,6 +60,18 @@ class TestExtract:
         result = await call(mcp_server(server, "acme/one"), "extract", text="Ada is 36.", schema=PERSON)
         assert "cut off" in error_of(result)
 
+    @pytest.mark.parametrize("levels", [201, 260, 400, 3_000])
+    async def test_object_that_is_nested_too_deep_is_an_error(self, server: ScriptedOpenRouter, levels: int):
+        server.add(completion('{"a": ' + "[" * levels + "]" * levels + "}"))
+        result = await call(mcp_server(server), "extract", text="x", schema={"type": "object"})
+        assert "nested deeper than 200 levels" in error_of(result)
+        assert usage_of(result)["answers"] == 1
+
+    async def test_object_of_many_levels_is_returned(self, server: ScriptedOpenRouter):
+        server.add(completion('{"a": ' + "[" * 199 + "]" * 199 + "}"))
+        result = await call(mcp_server(server), "extract", text="x", schema={"type": "object"})
+        assert not result.is_error
+
     @pytest.mark.parametrize(
         ("schema", "told"),
         [

@@ -96,13 +96,19 @@ def test_lines_that_are_no_messages_get_an_error(client: RawClient):
         (b"[" * 20_000, -32700),
         (b"42", -32600),
         (b"{}", -32600),
-        (b'{"id": 5, "method": "ping"}', -32600),
         (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', -32600),
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', -32600),
         (b'[{"jsonrpc": "2.0", "id": 5, "method": "ping"}]', -32600),
     ):
         answer = client.exchange(line)
         assert (answer["id"], answer["error"]["code"]) == (None, code), line
+    for line in (
+        b'{"id": 5, "method": "ping"}',
+        b'{"jsonrpc": "2.0", "id": 5, "method": "ping", "params": {"_meta": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}}",
+        b'{"jsonrpc": "2.0", "id": 5, "method": "ping", "params": {"_meta": {"a": ' + b"9" * 5_000 + b"}}}",
+    ):
+        answer = client.exchange(line)
+        assert (answer["id"], answer["error"]["code"]) == (5, -32600), line[:90]
     assert client.exchange(b'\n \n{"jsonrpc": "2.0", "id": 6, "method": "ping"}\r')["id"] == 6
 
 

@@ -273,7 +273,7 @@ async def test_error_has_advice_and_never_the_key(server: ScriptedOpenRouter, mo
         ({"prompt": None}, ["`prompt` is missing."]),
         ({"prompt": ""}, ["`prompt` must not be empty."]),
         ({"prompt": "Hi", "max_tokens": -1}, ["`max_tokens` is invalid", "greater than or equal to 0"]),
-        ({"prompt": ["Hi"], "system": 5}, ["`prompt` is invalid", "`system` is invalid", "a valid string"]),
+        ({"prompt": ["Hi"], "system": 5}, ["`prompt` must be a string", "`system` must be a string"]),
         ({"prompt": "Hi", "temperature": 1}, ["Unknown argument: `temperature`", "`prompt`, `system`, `model`"]),
     ],
 )
