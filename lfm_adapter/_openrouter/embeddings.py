@@ -39,7 +39,7 @@ def with_prefix(texts: Sequence[str], role: EmbeddingRole | None) -> list[str]:
     return [prefix + text for text in texts]
 
 
-def role_of(input_type: object, texts: Sequence[str]) -> EmbeddingRole | None:
+def role_of(input_type: object, texts: Iterable[object]) -> EmbeddingRole | None:
     """Return the role of texts that come through another API, where `input_type` names it.
 
     Without one they are documents, or None if all have a prefix already: some programs add it themselves.
@@ -47,7 +47,8 @@ def role_of(input_type: object, texts: Sequence[str]) -> EmbeddingRole | None:
     Raises:
         ConfigurationError: `input_type` is none of those that OpenRouter and others have.
     """
-    if input_type is None and all(text.startswith(tuple(_PREFIXES.values())) for text in texts):
+    prefixes = tuple(_PREFIXES.values())
+    if input_type is None and all(isinstance(text, str) and text.startswith(prefixes) for text in texts):
         return None
     if not isinstance(input_type, str | None) or input_type not in _ROLES:
         known = ", ".join(repr(name) for name in _ROLES if name)

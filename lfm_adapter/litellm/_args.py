@@ -12,6 +12,7 @@ from litellm.exceptions import UnsupportedParamsError
 from litellm.types.utils import all_litellm_params
 
 from lfm_adapter._client.settings import PER_CALL, Settings
+from lfm_adapter._openrouter.embeddings import role_of
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import AuthenticationError, ConfigurationError
 from lfm_adapter.litellm._convert import to_messages
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["completion_args"]
+__all__ = ["completion_args", "embedding_args"]
 
 logger = logging.getLogger("lfm_adapter")
 
@@ -55,20 +56,9 @@ def completion_args(
         stream: Whether to stream the answer.
         **options: Settings that the provider has for all calls.
     """
-    given = call.get("optional_params") or {}
-    fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
-    extra = given.get("extra_body") or {}
-    if not isinstance(extra, dict):
-        raise ConfigurationError(f"`extra_body` must be a dict, got {type(extra).__name__}.")
-    fields |= extra
+    fields = _fields(call)
     _translate(fields)
-    own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()} | options
-    settings = _settings(call, attribution or _attribution_from_env(), own, stream=stream)
-    if settings.is_openrouter and settings.key(needed=False) is None:
-        raise AuthenticationError(
-            "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; create a key at "
-            "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
-        )
+    settings = _settings(call, fields, attribution, options, stream=stream)
     if stream and (fields.get("n") or 1) > 1:
         raise ConfigurationError("LiteLLM streams only one answer. Use `n=1`, or do not stream.")
     drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
@@ -76,7 +66,32 @@ def completion_args(
     return settings, to_messages(call["messages"]), _supported(fields, card, drop=drop)
 
 
-def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[str, Any], *, stream: bool) -> Settings:
+def embedding_args(
+    call: Mapping[str, Any], attribution: Attribution | None, **options: Any
+) -> tuple[Settings, list[str], JSONDict]:
+    """Return the client's settings, the texts and the other arguments of `embed`: see `completion_args`."""
+    fields = _fields(call)
+    settings = _settings(call, fields, attribution, options, stream=False)
+    given = call["input"]
+    texts = [given] if isinstance(given, str) else list(given)
+    role = role_of(fields.pop("input_type", None), texts)
+    return settings, texts, {"role": role, "model": call["model"], "extra_body": fields}
+
+
+def _fields(call: Mapping[str, Any]) -> JSONDict:
+    given = call.get("optional_params") or {}
+    fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
+    extra = given.get("extra_body") or {}
+    if not isinstance(extra, dict):
+        raise ConfigurationError(f"`extra_body` must be a dict, got {type(extra).__name__}.")
+    return fields | extra
+
+
+def _settings(
+    call: Mapping[str, Any], fields: JSONDict, attribution: Attribution | None, options: JSONDict, *, stream: bool
+) -> Settings:
+    """Return the client's settings, and take those that a call has out of its fields."""
+    own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()} | options
     timeout = getattr(call.get("timeout"), "read", call.get("timeout"))  # LiteLLM also takes an `httpx.Timeout`
     base_url = call.get("api_base") or None
     settings = Settings.from_env(
@@ -88,16 +103,26 @@ def _settings(call: Mapping[str, Any], attribution: Attribution, own: Mapping[st
         stream_chunk_timeout=timeout,
         total_timeout=None if stream else timeout,
         max_retries=0,  # LiteLLM and its Router retry
-        attribution=attribution,
+        attribution=attribution or _attribution_from_env(),
         default_headers={name: str(value) for name, value in (call.get("headers") or {}).items()},
         **own,
     )
-    if call.get("api_key"):
-        return settings
+    if not call.get("api_key"):
+        settings = _with_own_key(settings, is_named=base_url is not None)
+    if settings.is_openrouter and settings.key(needed=False) is None:
+        raise AuthenticationError(
+            "No API key. Set the `OPENROUTER_API_KEY` environment variable or pass `api_key=`; create a key at "
+            "https://openrouter.ai/settings/keys. For another server, pass `api_base=`."
+        )
+    return settings
+
+
+def _with_own_key(settings: Settings, *, is_named: bool) -> Settings:
+    """Return the settings with the environment's key. `is_named`: the call names the address."""
     # Our own variable's key, or LiteLLM's. To an address that a call names it goes only if that is OpenRouter's: who
     # calls may be a client of a Proxy.
     key = settings.api_key or litellm.openrouter_key or os.environ.get("OR_API_KEY")
-    is_ours = base_url is None or settings.is_openrouter
+    is_ours = not is_named or settings.is_openrouter
     return settings.with_overrides({"api_key": key if is_ours else None})
 
 

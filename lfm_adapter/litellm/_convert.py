@@ -13,7 +13,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from litellm.types.utils import Choices, Delta, Message, ModelResponse, ModelResponseStream, StreamingChoices, Usage
+from litellm.types.utils import (
+    Choices,
+    Delta,
+    EmbeddingResponse,
+    Message,
+    ModelResponse,
+    ModelResponseStream,
+    StreamingChoices,
+    Usage,
+)
 
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.litellm._model_cost import PROVIDER
@@ -23,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lfm_adapter import types
-    from lfm_adapter.types import Choice, JSONDict, Reply
+    from lfm_adapter.types import Choice, EmbeddingReply, JSONDict, Reply
 
-__all__ = ["Chunk", "to_chunks", "to_messages", "to_response"]
+__all__ = ["Chunk", "to_chunks", "to_embedding_response", "to_messages", "to_response"]
 
 # Fields of LiteLLM's messages that OpenRouter does not know. LiteLLM makes `thinking_blocks` from `reasoning_details`.
 _LITELLM_ONLY = frozenset({
@@ -57,6 +66,17 @@ def to_response(reply: Reply, model: str) -> ModelResponse:
     response = ModelResponse(choices=choices, usage=usage and Usage(**usage), **head)
     if usage and "cost" in usage:
         response._hidden_params["response_cost"] = usage["cost"]  # LiteLLM takes it even if the caller set prices
+    return response
+
+
+def to_embedding_response(reply: EmbeddingReply, model: str) -> EmbeddingResponse:
+    """Return vectors as LiteLLM's `EmbeddingResponse`, with OpenRouter's reported cost."""
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(reply.vectors)]
+    usage = _to_usage(reply)
+    # `model` with `lfm/`: see `_head`.
+    response = EmbeddingResponse(model=f"{PROVIDER}/{model}", data=data, usage=usage and Usage(**usage))
+    if usage and "cost" in usage:
+        response._hidden_params["response_cost"] = usage["cost"]
     return response
 
 
@@ -200,7 +220,7 @@ def _to_tool_call(call: ToolCall) -> JSONDict:
     return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
-def _to_usage(reply: Reply) -> JSONDict | None:
+def _to_usage(reply: Reply | EmbeddingReply) -> JSONDict | None:
     """Return the arguments of LiteLLM's `Usage`: integers where it wants them, and OpenRouter's own fields."""
     if not reply.usage:
         return None

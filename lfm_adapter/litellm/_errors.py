@@ -44,7 +44,7 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     """Return LiteLLM's exception for one of ours.
 
     It has `status_code`, `llm_provider`, `model` (without `lfm/`), `response` (whose `retry-after` header the Router
-    obeys) and `partial`: what arrived before the failure, or None.
+    obeys), and `partial` and `embeddings`: what arrived before the failure, or None.
     """
     status, wait_s = getattr(error, "status_code", None), getattr(error, "retry_after", None)
     names = [OTHER_NAMES.get(base.__name__, base.__name__) for base in type(error).__mro__]
@@ -63,7 +63,7 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
         raised.status_code = status
     response.status_code = raised.status_code
     raised.response = response
-    raised.partial = getattr(error, "partial", None)
+    raised.partial, raised.embeddings = getattr(error, "partial", None), getattr(error, "embeddings", None)
     return raised  # type: ignore[no-any-return]  # LiteLLM's classes share no base class of their own
 
 

@@ -13,27 +13,27 @@ __all__ = ["PROVIDER", "model_cost_entries"]
 
 PROVIDER = "lfm"
 
+_MODES = {"chat": "chat", "embeddings": "embedding"}
+
 
 def model_cost_entries() -> dict[str, JSONDict]:
-    """Return an entry for each name of each chat model in the catalogue; unknown facts are left out.
+    """Return an entry for each name of each model in the catalogue that `lfm/` serves; unknown facts are left out.
 
     Our provider serves `lfm/lfm-3b` and `lfm/liquid/lfm-3b`, LiteLLM's own serves `openrouter/liquid/lfm-3b`.
     """
     table: dict[str, JSONDict] = {}
     for card in catalog.models():
-        if card.kind == "chat":
+        if card.kind in _MODES:
             table |= {f"{PROVIDER}/{name}": _entry(card, PROVIDER) for name in (card.id, *card.aliases)}
             table[f"openrouter/{card.id}"] = _entry(card, "openrouter")
     return table
 
 
 def _entry(card: ModelCard, provider: str) -> JSONDict:
-    can, prices, write = card.capabilities, card.pricing, card.pricing.input_cache_write
-    # Our clients prompt a model for tools and schemas where it lacks them; LiteLLM's own provider does not.
-    prompted = True if provider == PROVIDER else None
+    prices, write = card.pricing, card.pricing.input_cache_write
     facts = {
         "litellm_provider": provider,
-        "mode": "chat",
+        "mode": _MODES[card.kind],
         "max_input_tokens": card.context_length,
         "max_output_tokens": card.max_output_tokens,
         # Prompt and answer share one context, which also bounds an answer without a limit of its own.
@@ -44,14 +44,23 @@ def _entry(card: ModelCard, provider: str) -> JSONDict:
         "cache_read_input_token_cost": prices.prompt if prices.input_cache_read is None else prices.input_cache_read,
         "cache_creation_input_token_cost": prices.prompt if write is None else write,
         "input_cost_per_request": prices.request,
+        **(_chat_facts(card, provider) if card.kind == "chat" else {}),
+        "deprecation_date": card.retired_between[1] if card.retired_between else None,
+        "source": f"https://openrouter.ai/{card.id}",
+    }
+    # LiteLLM multiplies prices with floats.
+    return {name: float(fact) if "_cost" in name else fact for name, fact in facts.items() if fact is not None}
+
+
+def _chat_facts(card: ModelCard, provider: str) -> JSONDict:
+    can = card.capabilities
+    # Our clients prompt a model for tools and schemas where it lacks them; LiteLLM's own provider does not.
+    prompted = True if provider == PROVIDER else None
+    return {
         "supports_function_calling": prompted or can.tools,
         "supports_tool_choice": prompted or can.tool_choice,
         "supports_response_schema": prompted or can.structured_outputs,
         "supports_reasoning": can.reasoning,
         "supports_system_messages": True,
         "supports_vision": False,
-        "deprecation_date": card.retired_between[1] if card.retired_between else None,
-        "source": f"https://openrouter.ai/{card.id}",
     }
-    # LiteLLM multiplies prices with floats.
-    return {name: float(fact) if "_cost" in name else fact for name, fact in facts.items() if fact is not None}

@@ -12,15 +12,15 @@ from litellm.llms.custom_llm import CustomLLM
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.sync_client import LFMClient
 from lfm_adapter._openrouter.request import Attribution
-from lfm_adapter.litellm._args import completion_args
-from lfm_adapter.litellm._convert import Chunk, to_chunks, to_response
+from lfm_adapter.litellm._args import completion_args, embedding_args
+from lfm_adapter.litellm._convert import Chunk, to_chunks, to_embedding_response, to_response
 from lfm_adapter.litellm._errors import translate_errors
 from lfm_adapter.litellm._model_cost import PROVIDER, model_cost_entries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from litellm.types.utils import ModelResponse
+    from litellm.types.utils import EmbeddingResponse, ModelResponse
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.ledger import Budget, Ledger
@@ -83,6 +83,23 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
             settings, messages, fields = self._args(call, stream=False)
             client = self.async_client(settings)
             return to_response(await client.chat(messages, **fields), call["model"])
+
+    def embedding(self, *_: Any, **call: Any) -> EmbeddingResponse:
+        """Return the vectors of texts. `input_type` says whether they are queries or documents, the default.
+
+        Raises:
+            openai.OpenAIError: See `completion`.
+        """
+        with translate_errors(call["model"]):
+            settings, texts, arguments = embedding_args(call, self.attribution, ledger=self.ledger, budget=self.budget)
+            client = LFMClient.from_settings(settings, self._transport)
+            return to_embedding_response(client.embed(texts, **arguments), call["model"])
+
+    async def aembedding(self, *_: Any, **call: Any) -> EmbeddingResponse:
+        """See `embedding`."""
+        with translate_errors(call["model"]):
+            settings, texts, arguments = embedding_args(call, self.attribution, ledger=self.ledger, budget=self.budget)
+            return to_embedding_response(await self.async_client(settings).embed(texts, **arguments), call["model"])
 
     def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
         """Ask, and return an iterator over the chunks of the reply.
