@@ -7,7 +7,8 @@
         │   └── StreamInterruptedError      the response stopped before its end
         ├── APITimeoutError                 a timeout here (`timeout` and others) or on the server (408, 504, 524)
         ├── ResponseError                   the response could not be parsed
-        │   └── OutputValidationError       the answer breaks `tool_choice` or the schema of `response_format`
+        │   ├── OutputValidationError       the answer breaks `tool_choice` or the schema of `response_format`
+        │   └── InvalidDecisionError        a question has no answer, or one that does not fit it
         ├── BadRequestError                 400, 413, 422 and every 4xx not listed here
         │   └── ContextWindowExceededError  a prompt or text is longer than the model's context
         ├── AuthenticationError             401
@@ -35,14 +36,14 @@ from lfm_adapter._masking import redact_json as _redact_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfm_adapter.types import EmbeddingReply, Reply
+    from lfm_adapter.types import DecisionReply, EmbeddingReply, Reply
 
 __all__ = [
     "MAX_MESSAGE_CHARS", "APIConnectionError", "APIError", "APITimeoutError", "AuthenticationError",
-    "BadRequestError", "BudgetExceededError", "ConfigurationError", "ContextWindowExceededError", "LFMError",
-    "ModelNotFoundError", "ModelRetiredError", "NoEndpointsError", "NotFoundError", "OutputValidationError",
-    "PaymentRequiredError", "PermissionDeniedError", "RateLimitError", "ResponseError", "RetiredModelWarning",
-    "ServerError", "StreamInterruptedError", "redact",
+    "BadRequestError", "BudgetExceededError", "ConfigurationError", "ContextWindowExceededError",
+    "InvalidDecisionError", "LFMError", "ModelNotFoundError", "ModelRetiredError", "NoEndpointsError", "NotFoundError",
+    "OutputValidationError", "PaymentRequiredError", "PermissionDeniedError", "RateLimitError", "ResponseError",
+    "RetiredModelWarning", "ServerError", "StreamInterruptedError", "redact",
 ]  # fmt: skip
 
 
@@ -160,6 +161,18 @@ class OutputValidationError(ResponseError):
 
     `partial` holds the last answer, with the usage and cost of all of them.
     """
+
+
+class InvalidDecisionError(ResponseError):
+    """A question has no answer, or one of another type or beyond its range.
+
+    Attributes:
+        reply: What came. An answer that does not fit its question is an `OtherAnswer` in it.
+    """
+
+    def __init__(self, message: str, *, reply: DecisionReply | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.reply = reply
 
 
 class BadRequestError(APIError):

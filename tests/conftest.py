@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 LOOPBACK = r"127\.0\.0\.1$,::1$,localhost$"
-SETTINGS_OF_THIS_MACHINE = re.compile(r"(?i)(OPENROUTER|LFM|LANGSMITH|LANGCHAIN)_.*|.*_PROXY")
+SETTINGS_OF_THIS_MACHINE = re.compile(r"(?i)(OPENROUTER|LIQUID|LFM|LANGSMITH|LANGCHAIN)_.*|.*_PROXY")
 
 # Without deadlines: a busy machine is no failure. `--hypothesis-profile=thorough` is `make test-thorough`.
 settings.register_profile("quick", deadline=None, max_examples=60)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
+from collections.abc import Mapping, Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,13 +22,17 @@ from lfm_adapter.types import (
     AsyncStream,
     AsyncTransport,
     ChatParameters,
+    DecisionParameters,
+    DecisionReply,
     Delta,
     EmbeddingParameters,
     EmbeddingReply,
     EmbeddingRole,
     JSONDict,
     ModelCard,
+    Question,
     Reply,
+    State,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +64,20 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
     ) -> AsyncStream:
         """Send messages and read the reply while it is written: see `LFMClient.stream`."""
         return AsyncStream(self._batches(Exchange(self._settings, messages, model, parameters, stream=True)))
+
+    async def decide(
+        self,
+        state: State,
+        questions: Mapping[str, Question | str],
+        *,
+        model: str | None = None,
+        **parameters: Unpack[DecisionParameters],
+    ) -> DecisionReply:
+        """Ask a decision model typed questions about a state: see `LFMClient.decide`."""
+        from lfm_adapter._client.decision import DecisionCall  # on use, like its types
+
+        reply: DecisionReply = await self._run(DecisionCall(self._settings, state, questions, model, parameters))
+        return reply
 
     async def embed(
         self,

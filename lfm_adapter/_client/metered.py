@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.retries import Lookup
 from lfm_adapter.catalog import compute_cost
+from lfm_adapter.catalog._usage import chat_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter.errors import APIError
-    from lfm_adapter.types import EmbeddingReply, ModelCard, Reply
+    from lfm_adapter.types import DecisionReply, EmbeddingReply, ModelCard, Reply
 
 __all__ = ["MeteredCall"]
 
@@ -70,13 +71,13 @@ class MeteredCall(Lookup):
             self._span.on_retry(error, delay)
         return delay
 
-    def _price(self, reply: Reply | EmbeddingReply) -> None:
+    def _price(self, reply: Reply | EmbeddingReply | DecisionReply) -> None:
         """Add the cost and, if it names none, the model to a reply."""
         reply.model = reply.model or self._model
         if reply.usage is None:
             return
         card = self._card if reply.model == self._model else self._settings.card(reply.model)
-        cost = compute_cost(reply.usage, card)
+        cost = compute_cost(chat_usage(reply.usage), card)
         # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
         if cost is not None and not (cost.source == "catalog" and self._settings.is_local):
             reply.cost = cost

@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lfm_adapter import catalog
 from lfm_adapter._json import as_dict, as_number
-from lfm_adapter.errors import APIConnectionError, APIError, LFMError, StreamInterruptedError
+from lfm_adapter.catalog._usage import chat_usage
+from lfm_adapter.errors import APIConnectionError, APIError, InvalidDecisionError, LFMError, StreamInterruptedError
 from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Reservation
-    from lfm_adapter.types import EmbeddingReply, JSONDict, ModelCard, Reply
+    from lfm_adapter.types import DecisionReply, EmbeddingReply, JSONDict, ModelCard, Reply
 
-    _AnyReply: TypeAlias = Reply | EmbeddingReply
+    _AnyReply: TypeAlias = Reply | EmbeddingReply | DecisionReply
 
-__all__ = ["CallMeter", "Meter", "Recorder", "max_cost"]
+__all__ = ["CallMeter", "Meter", "Recorder", "arrived", "max_cost"]
 
 _ZERO = Decimal(0)
+
+# Tokens that a decision model's template adds to a question, and more.
+_QUESTION_TOKENS = 256
 
 # With these, no connection was made, so that no request was sent.
 _BEFORE_SENDING = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
@@ -109,8 +113,7 @@ class CallMeter:
             reply: The reply, or what arrived of it.
             error: What ended the call, if it was not its reply.
         """
-        partial = error.partial if isinstance(error, APIError) else None
-        answered = reply or partial
+        answered = reply or arrived(error)
         cost = None if answered is None or answered.cost is None else answered.cost.total
         if self._keeper is not None:
             self._settle(cost, turns=0 if answered is None else 1 + getattr(answered, "output_retries", 0))
@@ -131,7 +134,7 @@ class CallMeter:
     def _record(
         self, answered: _AnyReply | None, cost: Decimal | None, reply: _AnyReply | None, error: BaseException | None
     ) -> CallRecord:
-        usage = (answered.usage if answered else None) or {}
+        usage = chat_usage((answered.usage if answered else None) or {})
         status = "ok" if reply is not None else _kind(error)
         return CallRecord(
             time=self._time,
@@ -153,11 +156,18 @@ class CallMeter:
         )
 
 
+def arrived(error: BaseException | None) -> _AnyReply | None:
+    """Return what had come of a reply when a call failed."""
+    if isinstance(error, InvalidDecisionError):
+        return error.reply
+    return error.partial if isinstance(error, APIError) else None
+
+
 def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
-    """Return the maximum cost of a chat request in US$; None if the prices do not tell.
+    """Return the maximum cost of a request in US$; None if the prices do not tell.
 
     No tokenizer makes more tokens of a text than it has bytes, and the JSON around each message is longer than what a
-    chat template adds.
+    chat template adds. Each question of a decision pays for the state again, and an image fills at most the context.
 
     Args:
         body: The request's JSON. Any of its `models` may answer: https://openrouter.ai/docs/features/model-routing
@@ -165,23 +175,26 @@ def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
     """
     fields = json.loads(body)
     others = [catalog.get(name) for name in fields.get("models") or () if isinstance(name, str)]
-    costs = [_max_cost(len(body), fields, one) for one in (card, *others)]
+    costs = [_max_cost(body, fields, one) for one in (card, *others)]
     known = [cost for cost in costs if cost is not None]
     return max(known) if len(known) == len(costs) else None
 
 
-def _max_cost(body_bytes: int, fields: JSONDict, card: ModelCard) -> Decimal | None:
+def _max_cost(body: bytes, fields: JSONDict, card: ModelCard) -> Decimal | None:
     if card.is_free and card.status != "unknown":  # anybody can name a model so, on a server of their own
         return _ZERO
     pricing = card.pricing
     if pricing.prompt is None or pricing.completion is None:
         return None
+    if questions := fields.get("questions"):
+        bound = card.context_length if b";base64," in body else len(body) + _QUESTION_TOKENS
+        return None if bound is None else len(questions) * bound * pricing.prompt
     max_tokens = fields.get("max_tokens") or card.max_output_tokens or card.context_length
     if max_tokens is None:
         return None
     answers = max(1, int(as_number(fields.get("n")) or 1))
     prompt_price = max(pricing.prompt, pricing.input_cache_write or _ZERO)
-    return body_bytes * prompt_price + answers * max_tokens * pricing.completion + (pricing.request or _ZERO)
+    return len(body) * prompt_price + answers * max_tokens * pricing.completion + (pricing.request or _ZERO)
 
 
 def _kind(error: BaseException | None) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from lfm_adapter._openrouter.address import (
     OPENROUTER_URL,
     base_url_of,
+    is_liquid,
     is_loopback,
     is_openrouter,
     is_private,
@@ -147,8 +148,9 @@ class Settings(ClientOptions):
     def from_env(cls, *, attribution: Attribution | None = None, **given: Any) -> Settings:
         """Return settings from the options that are given and, for the others, the environment.
 
-        `OPENROUTER_API_KEY` goes to OpenRouter, to other hosts over https, and to an address that itself comes from
-        `OPENROUTER_BASE_URL` or `OPENROUTER_API_BASE`. It does not go to a `base_url` on this machine or without TLS.
+        `LIQUID_API_KEY` goes to Liquid's own API. `OPENROUTER_API_KEY` goes to OpenRouter, to other hosts over https,
+        and to an address that itself comes from `OPENROUTER_BASE_URL` or `OPENROUTER_API_BASE`. It does not go to a
+        `base_url` on this machine or without TLS.
 
         Args:
             attribution: The app, in place of `app_url` and so on.
@@ -164,7 +166,7 @@ class Settings(ClientOptions):
         url = base_url_of(base_url or env_url or OPENROUTER_URL)
         api_key = given.pop("api_key", None)
         if api_key is None and (not base_url or sends_env_key(url)):
-            api_key = os.environ.get("OPENROUTER_API_KEY") or None
+            api_key = os.environ.get("LIQUID_API_KEY" if is_liquid(url) else "OPENROUTER_API_KEY") or None
         named = given.pop("model", None) or os.environ.get("LFM_MODEL")
         timeout = given.pop("timeout", None)
         app = (given.get("app_url"), given.get("app_title"), given.get("app_categories"))

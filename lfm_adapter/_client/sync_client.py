@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
+from collections.abc import Mapping, Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from contextvars import copy_context
@@ -22,13 +22,17 @@ from lfm_adapter._transport.urllib3 import Urllib3Transport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
 from lfm_adapter.types import (
     ChatParameters,
+    DecisionParameters,
+    DecisionReply,
     Delta,
     EmbeddingParameters,
     EmbeddingReply,
     EmbeddingRole,
     JSONDict,
     ModelCard,
+    Question,
     Reply,
+    State,
     Stream,
     Transport,
 )
@@ -90,6 +94,38 @@ class LFMClient(BaseClient[Transport]):
             ContextWindowExceededError: The prompt does not fit.
         """
         return Stream(self._deltas(Exchange(self._settings, messages, model, parameters, stream=True)))
+
+    def decide(
+        self,
+        state: State,
+        questions: Mapping[str, Question | str],
+        *,
+        model: str | None = None,
+        **parameters: Unpack[DecisionParameters],
+    ) -> DecisionReply:
+        """Ask a decision model typed questions about a state. It generates no text: it returns probabilities.
+
+        Args:
+            state: What the questions are about: a text, or any JSON. Images stand in it as data URLs, in any form of
+                OpenAI, Anthropic or LangChain.
+            questions: The questions by an id of your own. A text is a yes-or-no question; `types.NoulQuestion`,
+                `ChoiceQuestion`, `ScoreQuestion` and `BoxQuestion` have the form of the others.
+            model: Default: the client's model if it makes decisions, else "liquid/d1.2".
+            **parameters: See `types.DecisionParameters`; other fields of the request go into `extra_body`.
+
+        Returns:
+            An answer to each question, with usage and cost.
+
+        Raises:
+            ConfigurationError: The state or a question is invalid; nothing was sent.
+            ContextWindowExceededError: The state is too long.
+            InvalidDecisionError: An answer is missing or does not fit its question; `reply` holds what came.
+            APIError: The request was refused or failed.
+        """
+        from lfm_adapter._client.decision import DecisionCall  # on use, like its types
+
+        reply: DecisionReply = self._run(DecisionCall(self._settings, state, questions, model, parameters))
+        return reply
 
     def embed(
         self,

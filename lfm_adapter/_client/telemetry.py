@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from opentelemetry import trace
 
+from lfm_adapter._client.metering import arrived
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter._version import __version__
-from lfm_adapter.errors import APIError
-from lfm_adapter.types import EmbeddingReply
+from lfm_adapter.catalog._usage import chat_usage
+from lfm_adapter.types import EmbeddingReply, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import JSONDict, Reply
+    from lfm_adapter.errors import APIError
+    from lfm_adapter.types import DecisionReply, JSONDict
 
 __all__ = ["CallSpan", "start_span"]
 
@@ -90,9 +92,9 @@ class CallSpan:
         """Add what happened in the call."""
         self._span.add_event(f"lfm_adapter.{name}", attributes)
 
-    def end(self, reply: Reply | EmbeddingReply | None, error: BaseException | None) -> None:
+    def end(self, reply: Reply | EmbeddingReply | DecisionReply | None, error: BaseException | None) -> None:
         """End the span with what the reply, or what had arrived of it, tells."""
-        answered = reply or (error.partial if isinstance(error, APIError) else None)
+        answered = reply or arrived(error)
         attributes: JSONDict = {} if answered is None else _reply_attributes(answered)
         if isinstance(error, Exception):
             attributes |= _error_attributes(error)
@@ -103,10 +105,11 @@ class CallSpan:
         self._span.end()
 
 
-def _reply_attributes(reply: Reply | EmbeddingReply) -> JSONDict:
+def _reply_attributes(reply: Reply | EmbeddingReply | DecisionReply) -> JSONDict:
     usage: JSONDict = {}
+    counts = chat_usage(reply.usage or {})
     for name, path in _USAGE.items():
-        value: Any = reply.usage
+        value: Any = counts
         for key in path:
             value = as_dict(value).get(key)
         usage[f"gen_ai.usage.{name}"] = as_number(value)
@@ -120,6 +123,8 @@ def _reply_attributes(reply: Reply | EmbeddingReply) -> JSONDict:
     }
     if isinstance(reply, EmbeddingReply):
         return {**attributes, "gen_ai.embeddings.dimension.count": len(reply.vectors[0])}
+    if not isinstance(reply, Reply):
+        return attributes
     reasons = [choice.finish_reason for choice in reply.choices if choice.finish_reason]
     return {
         **attributes,

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["OPENROUTER_URL", "base_url_of", "is_loopback", "is_openrouter", "is_private", "sends_env_key"]
+__all__ = [
+    "OPENROUTER_URL", "base_url_of", "is_liquid", "is_loopback", "is_openrouter", "is_private", "sends_env_key",
+]  # fmt: skip
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
@@ -131,6 +133,13 @@ def is_openrouter(url: str) -> bool:
     host = parts.hostname or ""
     is_scripted = parts.path.startswith("/openrouter.ai/") and is_loopback(url)
     return is_scripted or host == "openrouter.ai" or host.endswith(".openrouter.ai")
+
+
+@lru_cache(maxsize=256)
+def is_liquid(url: str) -> bool:
+    """Return whether `url` is that of Liquid's own API, or of a server on this machine that plays it."""
+    parts = urlsplit(url)
+    return parts.hostname == "api.liquid.ai" or (parts.path.startswith("/api.liquid.ai") and is_loopback(url))
 
 
 def sends_env_key(url: str) -> bool:

@@ -133,8 +133,8 @@ def body_of(
     return body
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
-    """Return the body as compact UTF-8 JSON.
+def encode(body: object) -> bytes:
+    """Return a body, or a part of one, as compact UTF-8 JSON.
 
     Raises:
         ConfigurationError: A value has no JSON form: NaN, an object, an unpaired surrogate.

@@ -13,8 +13,9 @@ import math
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._json import as_number, as_str, parse_received
+from lfm_adapter._json import as_dict, as_number, as_str, parse_received
 from lfm_adapter._openrouter.collect import Collector
+from lfm_adapter._openrouter.error_text import error_elsewhere
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
 from lfm_adapter._openrouter.surrogates import HalfJoiner, has_halves, parse_whole
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import JSONDict, Reply
 
-__all__ = ["BodyReader", "ReplyReader"]
+__all__ = ["BodyReader", "PaidBodyReader", "ReplyReader"]
 
 # How a stream begins, with data, a comment or another field. No JSON begins so.
 _STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
@@ -85,6 +86,11 @@ class BodyReader:
         """Whether an answer has begun, which may have to be paid for, so that the request must not be sent again."""
         return False
 
+    @property
+    def telling_headers(self) -> dict[str, str]:
+        """The response's headers that say something about it: see `Reply.headers`."""
+        return {name: value for name, value in self._headers.items() if name.startswith(_TELLING_HEADERS)}
+
     def end(self, error: StreamInterruptedError) -> bytes:
         """Return b"" for a connection that broke when nothing but its end was missing, else raise `error`.
 
@@ -123,6 +129,45 @@ class BodyReader:
             generation_id=self._headers.get("x-generation-id"),
             is_retryable=is_empty,
         )
+
+
+class PaidBodyReader(BodyReader):
+    """Reads a response that has to be paid for: a JSON object, which holds the answer as `content`."""
+
+    def __init__(
+        self, status: int, headers: Mapping[str, str], context: RequestContext, *, content: str, max_bytes: float
+    ) -> None:
+        super().__init__(status, headers, context, max_bytes=max_bytes)
+        self._content = content
+        self._is_refused = False
+
+    @property
+    def is_answered(self) -> bool:
+        """See `BodyReader`. Neither padding nor an error is an answer, but a cost comes of one."""
+        return 200 <= self._status < 300 and not self._is_refused and any(map(bytes.strip, self._body))
+
+    def feed(self, chunk: bytes) -> Iterable[Delta]:
+        """See `BodyReader`.
+
+        Raises:
+            APIError: The response reports a failure, or has no answer.
+        """
+        if chunk:
+            return super().feed(chunk)
+        data = self._json()
+        error = data.get("error") or (None if data.get(self._content) else error_elsewhere(data))
+        self._is_refused = error is not data and not as_number(as_dict(data.get("usage")).get("cost"))
+        if error:
+            named = data if error is True else error
+            raise from_error(named, self._context, headers=self._headers, generation_id=as_str(data.get("id")))
+        if not data.get(self._content):
+            raise ResponseError(
+                f"The response has no `{self._content}`.",
+                generation_id=as_str(data.get("id")),
+                provider=as_str(data.get("provider")),
+            )
+        self.result = data
+        return ()
 
 
 class ReplyReader(BodyReader):
@@ -275,7 +320,7 @@ class ReplyReader(BodyReader):
 
     def _reply(self) -> Reply:
         reply = self._collector.reply()
-        reply.headers = {name: value for name, value in self._headers.items() if name.startswith(_TELLING_HEADERS)}
+        reply.headers = self.telling_headers
         return reply
 
     def _reported_error(self, body: JSONDict) -> APIError:

@@ -29,6 +29,14 @@ _ZERO = Decimal(0)
 _MAX_COST = Decimal(1_000_000)
 _MAX_TOKENS = 1_000_000_000_000
 
+# The names of other APIs (decisions, OpenAI's Responses) for what chat completions call otherwise.
+_CHAT_NAMES = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "input_tokens_details": "prompt_tokens_details",
+    "output_tokens_details": "completion_tokens_details",
+}
+
 _STRETCH = re.compile(r"[^\W_][^ \n]{0,127}")
 
 # For contexts up to this size, OpenRouter shortens prompts itself:
@@ -195,6 +203,17 @@ def _text(content: object) -> str:
     texts = (part.get("text") for part in parts if part.get("type") == "text")
     # A template may put anything, or nothing, between two parts.
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def chat_usage(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a `usage` object of any API with the names that chat completions have.
+
+    >>> chat_usage({"input_tokens": 476, "cost": 0.00001})
+    {'prompt_tokens': 476, 'cost': 1e-05}
+    """
+    if usage.keys().isdisjoint(_CHAT_NAMES):
+        return usage
+    return {_CHAT_NAMES.get(name, name): value for name, value in usage.items()}
 
 
 def compute_cost(usage: Mapping[str, Any], card: ModelCard) -> Cost | None:

@@ -17,6 +17,7 @@ itself.
 
 from __future__ import annotations
 
+from lfm_adapter.testing._decisions import decisions
 from lfm_adapter.testing._embeddings import embeddings
 from lfm_adapter.testing._failures import failure, failure_names
 from lfm_adapter.testing._listings import key_info, model_list
@@ -31,6 +32,7 @@ __all__ = [
     "ScriptedReply",
     "chunk",
     "completion",
+    "decisions",
     "embeddings",
     "error",
     "events",

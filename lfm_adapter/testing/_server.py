@@ -16,6 +16,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
+from lfm_adapter.testing._decisions import undecided
 from lfm_adapter.testing._embeddings import word_embeddings
 from lfm_adapter.testing._listings import listing
 from lfm_adapter.testing._reply import Break, ScriptedReply, with_model
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedRequest", "ScriptedOpenRouter"]
 
-CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
+CHAT, EMBEDDINGS, DECISIONS = "/chat/completions", "/embeddings", ("/alpha/decisions", "/systemone")
 POLL_S = 0.005
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -67,7 +68,8 @@ class ScriptedOpenRouter:
         server.check()
 
     `GET /models`, its endpoints, `GET /key`, `GET /generation` and `POST /embeddings` are answered, unless a reply was
-    added for the path. Vectors are near each other for texts that have words in common.
+    added for the path. Vectors are near each other for texts that have words in common. Decisions (`POST
+    /alpha/decisions`, `/systemone`) give each option the same probability.
 
     Args:
         *replies: The first replies, see `add`.
@@ -186,6 +188,8 @@ class ScriptedOpenRouter:
             headers[name.lower()] = value.strip()
         content = stream.read(int(headers.get("content-length", 0)))
         path = rest.rpartition(" ")[0].removeprefix(self._path)
+        if path.startswith(alpha := self._path.removesuffix("/v1") + "/alpha/"):
+            path = "/alpha/" + path.removeprefix(alpha)
         return RecordedRequest(method, path, headers, content, number)
 
     def _reply_to(self, request: RecordedRequest) -> ScriptedReply:
@@ -200,6 +204,8 @@ class ScriptedOpenRouter:
             return listing(path, has_key="authorization" in request.headers)
         if path == EMBEDDINGS:
             return word_embeddings(request.body)
+        if path in DECISIONS:
+            return undecided(request.body["questions"])
         if self.default is not None and path == CHAT:
             try:
                 return self.default(request)

@@ -3,6 +3,7 @@
 Replies: `Reply`, its `Choice`s and `ToolCall`s, the `Delta`s of a stream, and `EmbeddingReply`. Requests: `ChatRequest`
 and its parts, as typed dicts. Models: `ModelCard`, `Pricing`, `Cost`. Transports: the protocols for
 `LFMClient(transport=...)`.
+Decisions: the questions as typed dicts, `DecisionReply` and its answers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lfm_adapter.types._decisions import (
+        Answer,
+        Box,
+        BoxAnswer,
+        BoxQuestion,
+        ChoiceAnswer,
+        ChoiceQuestion,
+        DecisionParameters,
+        DecisionReply,
+        NoulAnswer,
+        NoulQuestion,
+        OtherAnswer,
+        Question,
+        ScoreAnswer,
+        ScoreQuestion,
+        State,
+    )
     from lfm_adapter.types._embeddings import EmbeddingParameters, EmbeddingReply, EmbeddingRole
     from lfm_adapter.types._models import Capabilities, Endpoint, Kind, ModelCard, Pricing, Source, Status, ToolDialect
     from lfm_adapter.types._reply import AsyncStream, Choice, Cost, Delta, Reply, Stream, TokenLimits, ToolCall
@@ -30,10 +48,12 @@ if TYPE_CHECKING:
     from lfm_adapter.types._transport import AsyncHTTPResponse, AsyncTransport, HTTPRequest, HTTPResponse, Transport
 
 __all__ = [
-    "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Capabilities", "ChatParameters", "ChatRequest", "Choice",
-    "Cost", "Delta", "EmbeddingParameters", "EmbeddingReply", "EmbeddingRole", "Endpoint", "FunctionCall",
-    "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message", "ModelCard", "OnInvalidOutput", "Pricing",
-    "ProviderPreferences", "Reasoning", "Reply", "Source", "Status", "Stream", "TokenLimits", "ToolCall",
+    "Answer", "AsyncHTTPResponse", "AsyncStream", "AsyncTransport", "Box", "BoxAnswer", "BoxQuestion", "Capabilities",
+    "ChatParameters", "ChatRequest", "Choice", "ChoiceAnswer", "ChoiceQuestion", "Cost", "DecisionParameters",
+    "DecisionReply", "Delta", "EmbeddingParameters", "EmbeddingReply", "EmbeddingRole", "Endpoint", "FunctionCall",
+    "HTTPRequest", "HTTPResponse", "JSONDict", "Kind", "Message", "ModelCard", "NoulAnswer", "NoulQuestion",
+    "OnInvalidOutput", "OtherAnswer", "Pricing", "ProviderPreferences", "Question", "Reasoning", "Reply",
+    "ScoreAnswer", "ScoreQuestion", "Source", "State", "Status", "Stream", "TokenLimits", "ToolCall",
     "ToolCallParam", "ToolCalling", "ToolDialect", "Transport", "WhenRetired",
 ]  # fmt: skip
 
@@ -41,7 +61,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # On first use: the dataclasses take 10 ms to create, as much as importing all of `ChatLFM`.
     if name in __all__:
-        for module in ("_request", "_reply", "_transport", "_models", "_embeddings"):
+        for module in ("_request", "_reply", "_transport", "_models", "_embeddings", "_decisions"):
             names = vars(import_module(f"{__name__}.{module}"))
             if name in names:
                 globals()[name] = names[name]

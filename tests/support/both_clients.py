@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.testing import ScriptedOpenRouter
-    from lfm_adapter.types import Delta, EmbeddingReply, HTTPRequest, Reply
+    from lfm_adapter.types import DecisionReply, Delta, EmbeddingReply, HTTPRequest, Reply
 
 __all__ = [
     "KEY",
@@ -115,6 +115,9 @@ class Client:
 
     def embed(self, *arguments: Any, **parameters: Any) -> EmbeddingReply:
         return self._run(self.client.embed(*arguments, **parameters))
+
+    def decide(self, *arguments: Any, **parameters: Any) -> DecisionReply:
+        return self._run(self.client.decide(*arguments, **parameters))
 
     def list_models(self) -> list[dict[str, Any]]:
         return self._run(self.client.list_models())

@@ -10,7 +10,7 @@ import pytest
 
 from lfm_adapter import errors
 from lfm_adapter.errors import APIError, ConfigurationError, LFMError, redact
-from lfm_adapter.types import Choice, EmbeddingReply, Reply
+from lfm_adapter.types import Choice, DecisionReply, EmbeddingReply, NoulAnswer, Reply
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, LFMError)]
 OF_THE_API = [kind for kind in CLASSES if issubclass(kind, APIError)]
@@ -21,6 +21,7 @@ OF_THEIR_OWN = {
         "requested_tokens": 50_000,
         "context_length": 32_768,
     },
+    errors.InvalidDecisionError: {"reply": DecisionReply({"urgent": NoulAnswer(0.5)}, id="gen-dec-1")},
     errors.ModelRetiredError: {"successors": ("liquid/lfm-3-1.7b",)},
 }
 FACTS = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lfm_adapter import AsyncLFMClient, ChatLFM
-from lfm_adapter.errors import APIError, OutputValidationError
-from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
+from lfm_adapter.errors import APIError, InvalidDecisionError, OutputValidationError
+from lfm_adapter.testing import completion, decisions, error, stream, token_usage, tool_call
 from lfm_adapter.testing._wire import midstream_error
 from tests.support.both_clients import KEY
 
@@ -260,3 +260,31 @@ LFMClient("m", base_url={server.base_url!r}).chat("Hi")
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603  # our own program
+
+
+def test_decision_is_a_span_with_its_tokens_and_cost(make: Any, server: ScriptedOpenRouter, spans: Spans):
+    server.add(decisions({"q": 0.9}, input_tokens=476, cost=0.00000952), path="/systemone")
+    make(server, model="liquid/d1.2").decide("My secret question", {"q": "My secret question"})
+    span = spans.only()
+    assert span.name == "decide liquid/d1.2"
+    assert span.attributes is not None
+    assert (
+        span.attributes.items()
+        >= {
+            "gen_ai.operation.name": "decide",
+            "gen_ai.request.model": "liquid/d1.2",
+            "gen_ai.response.model": "liquid/d1.2",
+            "gen_ai.usage.input_tokens": 476,
+            "gen_ai.usage.output_tokens": 0,
+            "gen_ai.usage.cost": 0.00000952,
+        }.items()
+    )
+
+
+def test_answers_that_do_not_fit_are_an_error_of_the_span(make: Any, server: ScriptedOpenRouter, spans: Spans):
+    server.add(decisions({"q": {"type": "refusal"}}, cost=0.5), path="/systemone")
+    with pytest.raises(InvalidDecisionError):
+        make(server, model="liquid/d1.2").decide("My secret question", {"q": "My secret question"})
+    span = spans.only()
+    assert span.attributes is not None
+    assert (span.attributes["error.type"], span.attributes["gen_ai.usage.cost"]) == ("InvalidDecisionError", 0.5)

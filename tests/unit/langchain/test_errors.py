@@ -31,6 +31,7 @@ EXPECTED = {
     errors.StreamInterruptedError: theirs.ModelConnectionError,
     errors.APITimeoutError: theirs.ModelTimeoutError,
     errors.ResponseError: theirs.ModelAPIError,
+    errors.InvalidDecisionError: theirs.ModelAPIError,
     errors.OutputValidationError: theirs.OutputParserException,
     errors.BadRequestError: theirs.ModelInvalidRequestError,
     errors.ContextWindowExceededError: theirs.ContextOverflowError,

@@ -55,6 +55,7 @@ CLASSES = {
     errors.StreamInterruptedError: theirs.APIConnectionError,
     errors.APITimeoutError: theirs.Timeout,
     errors.ResponseError: theirs.APIResponseValidationError,
+    errors.InvalidDecisionError: theirs.APIResponseValidationError,
     errors.OutputValidationError: theirs.APIResponseValidationError,
     errors.BadRequestError: theirs.BadRequestError,
     errors.ContextWindowExceededError: theirs.ContextWindowExceededError,

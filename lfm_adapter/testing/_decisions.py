@@ -1,0 +1,65 @@
+"""The response to `POST /alpha/decisions` and `/systemone`: given answers, or ones that favour nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lfm_adapter.testing._reply import REQUESTED_MODEL, ScriptedReply, json_reply
+from lfm_adapter.testing._wire import GENERATION_ID
+
+__all__ = ["decisions", "undecided"]
+
+Shorthand = float | Sequence[float] | Mapping[str, Any]
+
+
+def decisions(
+    answers: Mapping[str, Shorthand],
+    *,
+    input_tokens: int = 147,
+    cost: float | None = 2.94e-06,
+    headers: Mapping[str, str] | None = None,
+    **top_level: Any,
+) -> ScriptedReply:
+    """Return answers by the questions' ids: `server.add(decisions({"urgent": 0.97}), path="/alpha/decisions")`.
+
+    A number is the probability of yes, an object of probabilities a choice, a list of them a score; an object with a
+    `type` is sent unchanged. As OpenRouter may, it leaves out confidences and legends. `top_level` adds keys to the
+    body or replaces its: `id=None`, `usage={}`.
+    """
+    body = {
+        "id": GENERATION_ID,
+        "model": REQUESTED_MODEL,
+        "provider": "Liquid",
+        "answers": {id_: _answer(answer) for id_, answer in answers.items()},
+        "usage": {"input_tokens": input_tokens, "output_tokens": 0, "cost": cost},
+    }
+    return json_reply(body | top_level, headers=headers)
+
+
+def undecided(questions: Mapping[str, Any]) -> ScriptedReply:
+    """Return an answer to each question that gives each option the same probability."""
+    return decisions({id_: _undecided(question) for id_, question in questions.items()})
+
+
+def _answer(answer: Shorthand) -> Mapping[str, Any]:
+    if isinstance(answer, int | float):
+        return {"type": "noul", "noul": answer}
+    if isinstance(answer, Mapping):
+        if "type" in answer:
+            return answer
+        return {"type": "choice", "choice": max(answer, key=answer.__getitem__), "probabilities": answer}
+    score = sum(level * p for level, p in enumerate(answer))
+    return {"type": "score", "score": score, "probabilities": {str(level): p for level, p in enumerate(answer)}}
+
+
+def _undecided(question: Mapping[str, Any]) -> Shorthand:
+    criteria = question.get("criteria") or {}
+    match question["type"]:
+        case "noul":
+            return 0.5
+        case "choice":
+            return dict.fromkeys(criteria, 1 / len(criteria))
+        case "score":
+            return [1 / len(criteria)] * len(criteria)
+    return {"type": "box", "box": {"top": 0.0, "left": 0.0, "bottom": 1.0, "right": 1.0}}
