@@ -13,19 +13,20 @@ __all__ = ["PROVIDER", "model_cost_entries"]
 
 PROVIDER = "lfm"
 
-_MODES = {"chat": "chat", "embeddings": "embedding"}
+_MODES = {"chat": "chat", "embeddings": "embedding", "decisions": "evaluation"}
 
 
 def model_cost_entries() -> dict[str, JSONDict]:
-    """Return an entry for each name of each model in the catalogue that `lfm/` serves; unknown facts are left out.
+    """Return an entry for each name of each model in the catalogue; unknown facts are left out.
 
-    Our provider serves `lfm/lfm-3b` and `lfm/liquid/lfm-3b`, LiteLLM's own serves `openrouter/liquid/lfm-3b`.
+    Our provider serves `lfm/lfm-3b` and `lfm/liquid/lfm-3b`, LiteLLM's own serves `openrouter/liquid/lfm-3b`. Decisions
+    are served by LiteLLM's own alone: it asks no custom provider for them.
     """
     table: dict[str, JSONDict] = {}
     for card in catalog.models():
-        if card.kind in _MODES:
+        if card.kind != "decisions":
             table |= {f"{PROVIDER}/{name}": _entry(card, PROVIDER) for name in (card.id, *card.aliases)}
-            table[f"openrouter/{card.id}"] = _entry(card, "openrouter")
+        table[f"openrouter/{card.id}"] = _entry(card, "openrouter")
     return table
 
 
@@ -45,6 +46,7 @@ def _entry(card: ModelCard, provider: str) -> JSONDict:
         "cache_creation_input_token_cost": prices.prompt if write is None else write,
         "input_cost_per_request": prices.request,
         **(_chat_facts(card, provider) if card.kind == "chat" else {}),
+        **(_decision_facts(card) if card.kind == "decisions" else {}),
         "deprecation_date": card.retired_between[1] if card.retired_between else None,
         "source": f"https://openrouter.ai/{card.id}",
     }
@@ -63,4 +65,13 @@ def _chat_facts(card: ModelCard, provider: str) -> JSONDict:
         "supports_reasoning": can.reasoning,
         "supports_system_messages": True,
         "supports_vision": False,
+    }
+
+
+def _decision_facts(card: ModelCard) -> JSONDict:
+    # Not `supports_audio_input`: with it LiteLLM sends a field `audio`, which OpenRouter does not have.
+    return {
+        "supported_endpoints": ["/v1/decisions", "/v1/systemone"],
+        "supports_vision": "image" in (card.input_modalities or ()),
+        "supports_box_questions": "box" in card.question_types,
     }

@@ -87,6 +87,7 @@ def test_python_blocks_of_a_page_run_in_order(
     tmp_path: Path,
 ):
     openrouter.default = server.default = _answer
+    monkeypatch.setenv("OPENROUTER_API_BASE", openrouter.base_url)  # LiteLLM's own provider reads this one
     monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

@@ -74,7 +74,6 @@ def test_each_chat_model_has_prices_and_limits_by_each_name(name: str):
 def test_unknown_facts_are_left_out_of_model_cost():
     unknown = model_cost_entries()["openrouter/liquid/lfm-40b:free"]
     assert not {"max_input_tokens", "max_tokens", "supports_function_calling", "supports_reasoning"} & unknown.keys()
-    assert not any(name.startswith(("lfm/liquid/d1", "openrouter/liquid/d1")) for name in model_cost_entries())
 
 
 def test_retired_model_has_deprecation_date():
