@@ -18,7 +18,7 @@ from tests.support.leaks import Leaks
 from tests.support.recording import MARKERS, Service, provenance_of, recording_service, replayed_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from vcr import VCR
     from vcr.cassette import Cassette
@@ -134,7 +134,24 @@ def local_embeddings() -> Iterator[str]:
     yield from _served(embeddings=True, context_length=512)
 
 
-def _served(**options: Any) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A cache folder for the copy of the demo model that answers questions. The workers of one run share it."""
+    return str(tmp_path_factory.getbasetemp().parent)
+
+
+@pytest.fixture(scope="session")
+def local_decisions(demo_cache: str) -> Iterator[str]:
+    """The base URL of the demo model as a decision model, with one slot: with more, the digits of an answer vary."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_CACHE_HOME", demo_cache)
+        served = _served(decisions=True, context_length=2048, parallel=1)
+        base_url = next(served)
+    yield base_url
+    served.close()
+
+
+def _served(**options: Any) -> Generator[str]:
     pytest.importorskip("xllamacpp", reason="the local model needs `pip install 'lfm-adapter[local]'`")
     from lfm_adapter import local
 

@@ -10,6 +10,7 @@ from lfm_adapter._version import __version__
 from lfm_adapter.apps.cli.chat import chat
 from lfm_adapter.apps.cli.config import config, use_configured_model
 from lfm_adapter.apps.cli.console import Commands
+from lfm_adapter.apps.cli.decide import decide
 from lfm_adapter.apps.cli.doctor import doctor
 from lfm_adapter.apps.cli.gateway import gateway
 from lfm_adapter.apps.cli.keys import keys, use_stored_key
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 _SUMMARIES: dict[Callable[..., None], str] = {
     chat: "Ask a model, or start a conversation.",
+    decide: "Ask a decision model: yes or no, a label, or a level.",
     models: "List models with their limits and prices.",
     local: "Serve a model on this machine.",
     gateway: "Serve OpenAI's and Anthropic's APIs on this machine.",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTEXT_LENGTH", "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "GGUFOption", "LocalOption",
-    "ModelOption", "check_choice", "complete_model", "has_openrouter", "model_named", "serve_here",
+    "ModelOption", "check_choice", "complete_decision_model", "complete_model", "has_openrouter", "model_named",
+    "serve_here",
 ]  # fmt: skip
 
 
@@ -29,6 +30,13 @@ def complete_model(incomplete: str) -> list[str]:
 
     names = [name for card in catalog.models() if card.status != "retired" for name in (card.id, *card.aliases)]
     return [name for name in names if name.startswith(incomplete.lower())]
+
+
+def complete_decision_model(incomplete: str) -> list[str]:
+    """Return what `complete_model` returns, of decision models."""
+    from lfm_adapter import catalog
+
+    return [name for name in complete_model(incomplete) if catalog.get(name).kind == "decisions"]
 
 
 def model_named(name: str) -> str:

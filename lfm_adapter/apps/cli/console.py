@@ -32,7 +32,7 @@ _SET_KEY = re.compile(r"Set the `OPENROUTER_API_KEY` environment variable or pas
 _CHECK_KEY = re.compile(r"Check the API key: `api_key`, or the `OPENROUTER_API_KEY` environment variable\.")
 _NO_OPTION = re.compile(r",? or pass `when_retired=[^`]*`| or pass `(?:api_key|allow_http=True)`(?: to allow it)?")
 _ARGUMENT = re.compile(
-    r"`(base_url|context_length|max_tokens|model|parallel|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
+    r"`(base_url|context_length|max_tokens|model|parallel|questions|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
 )
 
 

@@ -72,14 +72,25 @@ def local(
     with server as base_url:
         typer.echo(f"Base URL  {base_url}")
         typer.echo(f"Model     {server.model}")
-        typer.echo(f'Python    ChatLFM(base_url="{base_url}", model="{server.model}")')
-        typer.echo(f'Shell     lfm chat --base-url {base_url} --model {server.model} "..."')
+        if _is_decision_model(base_url):
+            typer.echo(f'Python    LFMClient(base_url="{base_url}").decide("...", {{"urgent": "Is this urgent?"}})')
+            typer.echo(f'Shell     lfm decide --base-url {base_url} "Is this urgent?" < mail.txt')
+        else:
+            typer.echo(f'Python    ChatLFM(base_url="{base_url}", model="{server.model}")')
+            typer.echo(f'Shell     lfm chat --base-url {base_url} --model {server.model} "..."')
         note("Ctrl-C stops it.")
         try:
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:
             note("Stopped.")
+
+
+def _is_decision_model(base_url: str) -> bool:
+    from lfm_adapter._client.sync_client import LFMClient
+
+    (model,) = LFMClient(base_url=base_url).list_models()
+    return "decisions" in model["architecture"]["output_modalities"]
 
 
 def _free_port() -> int:

@@ -18,7 +18,7 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["attached", "question_of", "read_schema", "read_text"]
+__all__ = ["attached", "question_of", "read_json", "read_schema", "read_text", "stdin_text"]
 
 STDIN = "-"
 STDIN_WAIT_S = 2.0
@@ -34,15 +34,22 @@ def question_of(words: Sequence[str], files: Sequence[Path], template: str | Non
         template: A text with `{input}` where the question goes, or a file with such a text.
     """
     text = " ".join(word for word in words if word != STDIN)
-    is_terminal = sys.stdin is not None and sys.stdin.isatty() and STDIN not in words
-    piped = "" if is_terminal or sys.stdin is None else _piped(sys.stdin)
-    if is_terminal and not (text or files):
+    piped = stdin_text(words)
+    if piped is None and not (text or files):
         return None
+    piped = piped or ""
     parts = [text, piped if text or piped.strip() else "", *attached(files)]
     question = "\n\n".join(part for part in parts if part.strip())
     if not question:
         raise typer.BadParameter("The question is empty.")
     return question if template is None else _template(template).replace(PLACE, question)
+
+
+def stdin_text(words: Sequence[str]) -> str | None:
+    """Return what is piped in; None at a terminal, unless the word "-" asks for what is typed there."""
+    if sys.stdin is None:
+        return ""
+    return None if sys.stdin.isatty() and STDIN not in words else _piped(sys.stdin)
 
 
 def attached(files: Iterable[Path]) -> list[str]:
@@ -73,14 +80,23 @@ def read_schema(file: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: The file cannot be read, or holds no JSON Schema.
     """
-    try:
-        schema = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{file} is not valid JSON: {error}.") from error
+    schema = read_json(file)
     if not isinstance(schema, dict):
         raise ConfigurationError(f"{file} must contain a JSON Schema, which is a JSON object.")
     name = "".join(letter if letter.isalnum() else "_" for letter in str(schema.get("title") or file.stem))[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
+
+
+def read_json(file: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{file} is not valid JSON: {error}.") from error
 
 
 def _template(text: str) -> str:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from rich.segment import Segment
 
-    from lfm_adapter.types import Delta, Reply
+    from lfm_adapter.types import Cost, Delta, Reply
 
-__all__ = ["Screen", "cost_text", "spinner", "summary"]
+__all__ = ["Screen", "charged", "cost_text", "spinner", "summary"]
 
 SPINNER_DELAY_S = 0.3
 
@@ -189,16 +189,20 @@ def summary(reply: Reply, elapsed_s: float, *, is_free: bool) -> str:
         facts.append(f"{usage.get('prompt_tokens', 0):,} tokens in, {written:,} out{share}")
         speed += f" ({written / max(elapsed_s, 0.001):.0f} tokens/s)"
     facts.append(speed)
-    if is_free:
-        facts.append("no cost")
-    elif reply.cost is None:
-        facts.append("cost unknown")
-    else:
-        facts.append(cost_text(reply.cost.total) + (" (catalogue price)" if reply.cost.source == "catalog" else ""))
+    facts.append(charged(reply.cost, is_free=is_free))
     facts += [str(fact) for fact in (reply.model, reply.provider) if fact]
     if reply.finish_reason == "length":
         facts.append("cut off at the token limit; see --max-tokens")
     return " · ".join(facts)
+
+
+def charged(cost: Cost | None, *, is_free: bool) -> str:
+    """Return what a reply cost, in words."""
+    if is_free:
+        return "no cost"
+    if cost is None:
+        return "cost unknown"
+    return cost_text(cost.total) + (" (catalogue price)" if cost.source == "catalog" else "")
 
 
 def cost_text(cost_usd: Decimal) -> str:

@@ -20,7 +20,8 @@ needs_systemone = pytest.mark.skipif(
 )
 
 needs_box_questions = pytest.mark.skipif(
-    not hasattr(litellm, "supports_box_questions"), reason="this release of LiteLLM knows no boxes, and passes unknown media on"
+    not hasattr(litellm, "supports_box_questions"),
+    reason="this release of LiteLLM knows no boxes, and passes unknown media on",
 )
 
 PATH = "/alpha/decisions"

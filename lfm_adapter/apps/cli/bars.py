@@ -1,0 +1,139 @@
+"""Shows the answers of a decision model: bars of probabilities on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter.apps.cli.console import answer, safe
+from lfm_adapter.apps.cli.screen import charged
+from lfm_adapter.types import BoxAnswer, ChoiceAnswer, NoulAnswer, ScoreAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from lfm_adapter.types import Answer, DecisionReply
+
+__all__ = ["decision_summary", "show_answers"]
+
+BAR_WIDTH = 30
+LABEL_WIDTH = 40
+MAX_BARS = 20  # of the most probable labels, on a terminal
+
+Row = tuple[str, float | None]  # None: a chat model chose the label without a probability
+
+
+def show_answers(answers: Mapping[str, Answer]) -> None:
+    """Print answers, by the names of the questions, to stdout.
+
+    Elsewhere than on a terminal each line has a label and its probability, after the name of the question where there
+    are several. The first line of a question is its answer.
+    """
+    if sys.stdout.isatty():
+        _show_bars(answers)
+        return
+    for name, one in answers.items():
+        prefix = [name] if len(answers) > 1 else []
+        for label, value in _lines(one):
+            cells = [*prefix, label, *([] if value is None else [f"{value:.4f}"])]
+            answer("\t".join(" ".join(cell.split()) for cell in cells) + "\n")
+
+
+def decision_summary(reply: DecisionReply, elapsed_s: float, *, is_free: bool) -> str:
+    """Return one line about a reply: tokens, time, cost, model and provider.
+
+    Args:
+        reply: The reply.
+        elapsed_s: Seconds that it took.
+        is_free: Whether it cost nothing.
+    """
+    tokens = (reply.usage or {}).get("input_tokens")
+    facts = [f"{tokens:,} tokens" if isinstance(tokens, int) else None, f"{elapsed_s:.1f} s"]
+    facts += [charged(reply.cost, is_free=is_free), reply.model, reply.provider]
+    if reply.calibrated is False:
+        facts.append("a chat model, whose probabilities say little about how often it is right")
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _lines(one: Answer) -> list[Row]:
+    """Return an answer as lines, what was chosen first."""
+    match one:
+        case ScoreAnswer(score=score):
+            return [("score", score), *_rows(one)]
+        case BoxAnswer(box=box):
+            return [*asdict(box).items()]
+        case NoulAnswer() | ChoiceAnswer():
+            return sorted(_rows(one), key=lambda row: -(row[1] or 0))
+    return [(json.dumps({"type": one.type, **one.extra}, ensure_ascii=False), None)]
+
+
+def _rows(one: NoulAnswer | ChoiceAnswer | ScoreAnswer) -> list[Row]:
+    """Return the labels of an answer, and their probabilities."""
+    match one:
+        case NoulAnswer(noul=None):
+            return [("yes" if one.yes else "no", None)]
+        case NoulAnswer(noul=yes):
+            return [("yes", yes), ("no", 1 - yes)]
+        case ChoiceAnswer():
+            return [*one.probabilities.items()] or [(one.choice, None)]
+    return [(_text(one.legend.get(level, level)), p) for level, p in one.probabilities.items()]
+
+
+def _show_bars(answers: Mapping[str, Answer]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, width=get_terminal_size().columns)
+    for number, (name, one) in enumerate(answers.items()):
+        if len(answers) > 1:
+            console.print("\n" * bool(number) + safe(name), style="bold")
+        match one:
+            case NoulAnswer():
+                _show_rows(console, _rows(one))
+            case ChoiceAnswer(confidence=confidence):
+                _show_rows(console, _lines(one))
+                _show_facts(console, confidence=confidence)
+            case ScoreAnswer(score=score, legend=legend, confidence=confidence):
+                _show_rows(console, _rows(one))
+                _show_facts(console, score=score, highest=len(legend) - 1, confidence=confidence)
+            case _:
+                for label, value in _lines(one):
+                    console.print(safe(label) if value is None else f"{label:8}{value:.0%}")
+
+
+def _show_rows(console: Console, rows: list[Row]) -> None:
+    from rich.bar import Bar
+    from rich.table import Table
+    from rich.text import Text
+
+    highest = max((p or 0 for _, p in rows), default=0)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(max_width=LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
+    for label, p in rows[:MAX_BARS]:
+        style = "bold" if (p or 0) == highest else "none"
+        if p is None:
+            table.add_row(Text(safe(label), style))
+        else:
+            color = "green" if p == highest else "default"
+            table.add_row(
+                Text(safe(label), style), Bar(1, 0, p, width=BAR_WIDTH, color=color), Text(f"{p:4.0%}", style)
+            )
+    console.print(table)
+    if len(rows) > MAX_BARS:
+        console.print(f"and {len(rows) - MAX_BARS} less probable ones", style="dim")
+
+
+def _show_facts(
+    console: Console, *, score: float | None = None, highest: int = 0, confidence: float | None = None
+) -> None:
+    facts = [] if score is None else [f"score {score:.2f} from 0 to {highest}"]
+    facts += [] if confidence is None else [f"confidence {confidence:.2f}"]
+    console.print(" · ".join(facts), style="dim")
+
+
+def _text(level: Any) -> str:
+    return level if isinstance(level, str) else json.dumps(level, ensure_ascii=False)

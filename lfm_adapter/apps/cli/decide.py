@@ -1,0 +1,152 @@
+"""`lfm decide`: typed questions about a text, answered with probabilities."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lfm_adapter.apps.cli import backend
+from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.question import read_json, stdin_text
+from lfm_adapter.apps.cli.state import state_of
+from lfm_adapter.errors import ConfigurationError, InvalidDecisionError
+from lfm_adapter.ledger import ledger_from_env
+
+if TYPE_CHECKING:
+    from lfm_adapter.types import DecisionReply
+
+__all__ = ["decide"]
+
+QUESTION_ID = "question"
+WHICH_LABEL = "Which of these fits best?"
+MAX_LABELS, MAX_LEVELS = 255, 10
+
+
+def decide(
+    question: Annotated[
+        list[str] | None, typer.Argument(metavar="QUESTION", help="Question with yes or no as its answer.")
+    ] = None,
+    *,
+    labels: Annotated[
+        str | None, typer.Option("--labels", "-l", metavar="A,B,…", help="Labels to choose from, instead of yes or no.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Levels of a scale, the lowest first, instead of yes or no.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file with several typed questions by their names.")
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", "-f", metavar="FILE", help="Text file or image to decide about. May be repeated."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Decision model to ask; see `lfm models --kind decisions`. Default: liquid/d1.2.",
+            autocompletion=backend.complete_decision_model,
+            parser=backend.model_named,
+            metavar="MODEL",
+        ),
+    ] = None,
+    base_url: backend.BaseURLOption = None,
+    on_this_machine: Annotated[
+        bool, typer.Option("--local", help="Ask a demo on this machine, whose judgement means nothing.")
+    ] = False,
+    gguf: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Serve and ask the GGUF file of a decision model.")
+    ] = None,
+    context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as one JSON object.")] = False,
+) -> None:
+    """Ask a decision model about a text: yes or no, a label, or a level.
+
+        lfm decide "Is this urgent?" < mail.txt
+
+        lfm decide "Who should answer?" --labels billing,shipping,other < mail.txt
+
+    The text comes from stdin or `--file`. Prints the probability of each answer.
+    """
+    on_this_machine = on_this_machine or gguf is not None
+    backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
+    asked = _questions(question or [], labels, scale, questions)
+    state = state_of(stdin_text(question or []), file or [])
+    if not (on_this_machine or base_url or backend.has_openrouter()):
+        raise ConfigurationError(backend.NO_KEY)
+
+    from lfm_adapter._client.metering import Meter
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter._client.sync_client import LFMClient
+    from lfm_adapter.apps.cli.screen import spinner
+
+    with ExitStack() as stack:
+        if on_this_machine:
+            server = backend.serve_here(
+                gguf, is_requested=True, stack=stack, parallel=1, context_length=context_length, decisions=True
+            )
+            model, base_url = server.model, server.base_url
+            if gguf is None:
+                note("It is a demo of a decision model: its judgement means nothing.")
+        meter = Meter(ledger_from_env(default=True), app="lfm decide", source="decide", is_free=on_this_machine)
+        client = LFMClient.from_settings(Settings.from_env(base_url=base_url, meter=meter))
+        started_s = time.monotonic()
+        try:
+            with spinner("deciding"):
+                reply = client.decide(state, asked, model=model)
+        except InvalidDecisionError as error:  # what came is paid for
+            _print(error.reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
+            raise
+        _print(reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
+
+
+def _questions(words: list[str], labels: str | None, scale: str | None, file: Path | None) -> dict[str, Any]:
+    """Return the questions by their names."""
+    text = " ".join(word for word in words if word != "-").strip()
+    if file is not None:
+        if text or labels or scale:
+            raise typer.BadParameter("`--questions` has all questions; leave out QUESTION, `--labels` and `--scale`.")
+        found = read_json(file)
+        if not isinstance(found, dict) or not found:
+            raise ConfigurationError(
+                f'{file} must be a JSON object with questions by their names, such as {{"urgent": "Is it urgent?"}}.'
+            )
+        return found
+    if labels and scale:
+        raise typer.BadParameter("Choose one of `--labels` and `--scale`.")
+    if labels:
+        criteria = dict.fromkeys(_split(labels, "--labels", MAX_LABELS))
+        return {QUESTION_ID: {"type": "choice", "instructions": text or WHICH_LABEL, "criteria": criteria}}
+    if not text:
+        raise typer.BadParameter('Ask something: `lfm decide "Is this urgent?" < mail.txt`.')
+    if scale:
+        levels = _split(scale, "--scale", MAX_LEVELS)
+        return {QUESTION_ID: {"type": "score", "instructions": text, "criteria": levels}}
+    return {QUESTION_ID: {"type": "noul", "instructions": text}}
+
+
+def _split(text: str, option: str, most: int) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not 2 <= len(names) <= most:
+        raise typer.BadParameter(f"`{option}` needs 2 to {most} names, separated by commas; got {len(names)}.")
+    if len(set(names)) < len(names):
+        raise typer.BadParameter(f"`{option}` has a name twice.")
+    return names
+
+
+def _print(reply: DecisionReply, elapsed_s: float, *, is_free: bool, as_json: bool) -> None:
+    if as_json:
+        cost = 0.0 if is_free else None if reply.cost is None else float(reply.cost.total)
+        facts = {**reply.to_wire(), "calibrated": reply.calibrated, "cost": cost}
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    from lfm_adapter.apps.cli.bars import decision_summary, show_answers
+
+    show_answers(reply.answers)
+    note(decision_summary(reply, elapsed_s, is_free=is_free))
