@@ -131,6 +131,11 @@ class GatewayThread:
         body = {"model": model, "messages": [{"role": "user", "content": "What is water?"}], **fields}
         return self.request("POST", "/v1/chat/completions", body, headers=headers)
 
+    def decide(self, path: str = "/v1/systemone", *, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
+        """Ask one yes-or-no question."""
+        body = {"state": "It is on fire.", "questions": {"urgent": {"type": "noul", "instructions": "Urgent?"}}}
+        return self.request("POST", path, body | fields, headers=headers)
+
     def _run(self, serving: Any) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(serving)

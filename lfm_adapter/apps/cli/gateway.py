@@ -103,7 +103,7 @@ def gateway(
         limits = parse_limits(
             budget_usd or [DAILY_BUDGET_USD],
             rpm or [],
-            model_id=lambda name: models.route(name).models[0],
+            model_id=models.model_id,
             ledger=ledger,
         )
         bound = listener.getsockname()[1]

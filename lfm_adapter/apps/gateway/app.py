@@ -11,6 +11,7 @@ from lfm_adapter._version import __version__
 from lfm_adapter.apps.gateway.call import GATEWAY, Gateway
 from lfm_adapter.apps.gateway.chat import chat_completions, json_response
 from lfm_adapter.apps.gateway.completions import completions
+from lfm_adapter.apps.gateway.decisions import decisions
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
 from lfm_adapter.apps.gateway.page import PAGE_PATHS, Sessions, add_page
 from lfm_adapter.apps.gateway.translated import anthropic_error, count_tokens, messages, responses
@@ -18,6 +19,8 @@ from lfm_adapter.errors import LFMError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from lfm_adapter.types import Kind
 
 __all__ = ["create_app"]
 
@@ -41,6 +44,9 @@ def create_app(gateway: Gateway, sessions: Sessions) -> web.Application:
     _add(app, "POST", "/messages", messages)
     _add(app, "POST", "/messages/count_tokens", count_tokens)
     _add(app, "POST", "/responses", responses)
+    _add(app, "POST", "/systemone", decisions)
+    for path in ("/api/alpha/decisions", "/alpha/decisions"):  # of OpenRouter's clients, and of LiteLLM's
+        app.router.add_route("POST", path, decisions)
     _add(app, "GET", "/models", _models)
     _add(app, "GET", "/models/{name:.+}", _model)
     _add(app, "GET", "/model/info", _model_info)
@@ -93,7 +99,16 @@ async def _add_cors_headers(request: web.Request, response: web.StreamResponse) 
 
 
 async def _models(request: web.Request) -> web.Response:
-    return json_response({"object": "list", "data": request.app[GATEWAY].models.listing()})
+    kinds = _kinds(request.query.get("output_modalities", "text"))
+    data = [row for kind in kinds for row in request.app[GATEWAY].models.listing(kind)]
+    return json_response({"object": "list", "data": data})
+
+
+def _kinds(modalities: str) -> list[Kind]:
+    """Return the kinds of the models that are listed: those for chats, unless a client asks as of OpenRouter's list."""
+    wanted = {name.strip() for name in modalities.split(",")}
+    made: dict[str, Kind] = {"text": "chat", "decisions": "decisions", "embeddings": "embeddings"}
+    return [kind for modality, kind in made.items() if wanted & {modality, "all"}]
 
 
 async def _model(request: web.Request) -> web.Response:

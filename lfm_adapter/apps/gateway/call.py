@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import CallRecord, Ledger
     from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
 
-__all__ = ["GATEWAY", "Call", "Gateway", "read_object"]
+__all__ = ["GATEWAY", "Call", "Gateway", "UpstreamCall", "model_of", "read_object"]
 
 T = TypeVar("T")
 
@@ -111,46 +111,38 @@ async def read_object(request: web.Request) -> JSONDict:
     return body
 
 
-class Call:
-    """A chat request of a client.
+def model_of(fields: JSONDict, default: str) -> str:
+    """Take the model's name out of a request.
+
+    Raises:
+        GatewayError: It is no string.
+    """
+    model = fields.pop("model", None) or default
+    if not isinstance(model, str):
+        raise GatewayError(400, "`model` must be a string.")
+    return model
+
+
+class UpstreamCall:
+    """A request of a client, asked of the models of its route in turn.
 
     Attributes:
         app: The client's name, as it gives it.
-        model: The name that it asks for.
         route: The models that may answer.
-        is_stream: Whether it asks for a stream.
-
-    Raises:
-        GatewayError: The request is malformed, or names a model that is not served.
     """
 
-    def __init__(self, gateway: Gateway, request: web.Request, body: JSONDict) -> None:
-        fields = dict(body)
-        self.model = fields.pop("model", None) or gateway.default_model
-        if not isinstance(self.model, str):
-            raise GatewayError(400, "`model` must be a string.")
-        self._messages = _checked_messages(fields.pop("messages", None))
-        self.is_stream = bool(fields.pop("stream", False))
-        self.route: Route = gateway.models.route(self.model)
-        for other in _checked_names(fields.get("models")):  # OpenRouter may ask these in its place
-            gateway.models.route(other)
-        self._falls_back = not fields.pop("disable_fallbacks", False) and not fields.get("models")
-        self._fields = fields
+    _advice = "Try again."
+
+    def __init__(self, gateway: Gateway, request: web.Request, route: Route, *, falls_back: bool = True) -> None:
         self.app = app_name(request)
+        self.route = route
+        self._falls_back = falls_back
         self._wait_s = _wait_s(request, gateway.wait_s)
         self._gateway = gateway
         self._settings = gateway.settings.with_overrides(_identity(request))
 
-    async def reply(self) -> tuple[str, Reply]:
-        """Return the whole reply, and the model that was asked for it."""
-        return await self._first_answer(self._ask)
-
-    async def open_stream(self) -> tuple[str, AsyncStream, Sequence[Delta]]:
-        """Return the model that answers, its stream, and the first deltas."""
-        model, (stream, deltas) = await self._first_answer(self._open)
-        return model, stream, deltas
-
-    async def _client(self, model: str) -> AsyncLFMClient:
+    async def client(self, model: str) -> AsyncLFMClient:
+        """Return a client whose calls keep to the budgets of the app and the model."""
         gateway = self._gateway
         budgets = gateway.limits.budgets(self.app, model)
         card = None
@@ -159,14 +151,7 @@ class Call:
         meter = Meter(gateway, budgets, self.app, "gateway", is_free=self._settings.is_local, card=card)
         return AsyncLFMClient.from_settings(self._settings.with_overrides({"meter": meter}))
 
-    async def _ask(self, model: str) -> Reply:
-        return await (await self._client(model)).chat(self._messages, model=model, extra_body=self._fields)
-
-    async def _open(self, model: str) -> tuple[AsyncStream, Sequence[Delta]]:
-        stream = (await self._client(model)).stream(self._messages, model=model, extra_body=self._fields)
-        return stream, await stream._next_batch()
-
-    async def _first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
+    async def first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
         """Ask the models in turn until one answers.
 
         Raises:
@@ -179,8 +164,8 @@ class Call:
         except TimeoutError as error:
             raise GatewayError(
                 504,
-                f"No answer arrived within {self._wait_s:g} s. Try again, turn on streaming, or ask for a shorter "
-                "answer. To wait longer, send the seconds in the header X-Request-Timeout.",
+                f"No answer arrived within {self._wait_s:g} s. {self._advice} To wait longer, send the seconds in the "
+                "header X-Request-Timeout.",
                 code="timeout",
             ) from error
 
@@ -213,6 +198,48 @@ class Call:
                 raise
             await asyncio.sleep(error.retry_after or RETRY_DELAY_S)
         return await ask(model)
+
+
+class Call(UpstreamCall):
+    """A chat request of a client.
+
+    Attributes:
+        model: The name that it asks for.
+        is_stream: Whether it asks for a stream.
+
+    Raises:
+        GatewayError: The request is malformed, or names a model that is not served.
+    """
+
+    _advice = "Try again, turn on streaming, or ask for a shorter answer."
+
+    def __init__(self, gateway: Gateway, request: web.Request, body: JSONDict) -> None:
+        fields = dict(body)
+        self.model = model_of(fields, gateway.default_model)
+        self._messages = _checked_messages(fields.pop("messages", None))
+        self.is_stream = bool(fields.pop("stream", False))
+        route = gateway.models.route(self.model)
+        for other in _checked_names(fields.get("models")):  # OpenRouter may ask these in its place
+            gateway.models.route(other)
+        falls_back = not fields.pop("disable_fallbacks", False) and not fields.get("models")
+        self._fields = fields
+        super().__init__(gateway, request, route, falls_back=falls_back)
+
+    async def reply(self) -> tuple[str, Reply]:
+        """Return the whole reply, and the model that was asked for it."""
+        return await self.first_answer(self._ask)
+
+    async def open_stream(self) -> tuple[str, AsyncStream, Sequence[Delta]]:
+        """Return the model that answers, its stream, and the first deltas."""
+        model, (stream, deltas) = await self.first_answer(self._open)
+        return model, stream, deltas
+
+    async def _ask(self, model: str) -> Reply:
+        return await (await self.client(model)).chat(self._messages, model=model, extra_body=self._fields)
+
+    async def _open(self, model: str) -> tuple[AsyncStream, Sequence[Delta]]:
+        stream = (await self.client(model)).stream(self._messages, model=model, extra_body=self._fields)
+        return stream, await stream._next_batch()
 
 
 def _is_replaceable(error: APIError) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
+from lfm_adapter.apps.gateway.call import GATEWAY, Call, UpstreamCall, read_object
 from lfm_adapter.apps.gateway.sse import send_events
 from lfm_adapter.apps.gateway.wire import ChunkWriter, completion_of, encoded, to_json
 
@@ -45,7 +45,7 @@ def json_response(body: JSONDict, *, status: int = 200, headers: dict[str, str] 
     return web.Response(body=encoded(to_json(body)), status=status, content_type="application/json", headers=headers)
 
 
-def answer_headers(call: Call, model: str, generation_id: str | None) -> dict[str, str]:
+def answer_headers(call: UpstreamCall, model: str, generation_id: str | None) -> dict[str, str]:
     """Return the headers that tell which model was asked, and which retired one it replaces."""
     headers = {
         "X-LFM-Model": model,

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter import catalog
 from lfm_adapter._extras import how_to_install
 from lfm_adapter.apps.gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from lfm_adapter.ledger import CallRecord
+    from lfm_adapter.types import Kind
 
 __all__ = ["Metrics"]
 
@@ -20,6 +22,7 @@ _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 2
 _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
 
+_OPERATIONS: dict[Kind, str] = {"chat": "chat", "decisions": "decide", "embeddings": "embeddings"}
 _LABELS = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
 
 
@@ -54,7 +57,7 @@ class Metrics:
         """Count a call."""
         if self._client is None:
             return
-        labels = ("chat", "openrouter", call.model, call.served_model or "")
+        labels = (_OPERATIONS[catalog.get(call.model).kind], "openrouter", call.model, call.served_model or "")
         self._duration.labels(*labels, "" if call.status == "ok" else call.status, call.app).observe(call.duration_s)
         if call.first_token_s is not None:
             self._first_token.labels(*labels).observe(call.first_token_s)

@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import JSONDict
+    from lfm_adapter.types import JSONDict, Kind
 
 __all__ = ["CatalogModels", "LocalModel", "Models", "Route"]
 
 # Retired, but still the model that most programs name. Its successor answers.
 _KEPT = "liquid/lfm-3b"
+
+# What models of each kind are called, and where they are asked.
+_KINDS: dict[Kind, tuple[str, str]] = {
+    "chat": ("a chat model", "/v1/chat/completions"),
+    "decisions": ("a decision model", "/v1/systemone"),
+    "embeddings": ("an embedding model", "/v1/embeddings"),
+}
 
 # Clients ask for as many output tokens as they are told a model has, and the prompt needs its share of the context.
 _OUTPUT_SHARE = 4
@@ -50,29 +57,33 @@ class CatalogModels:
     def __init__(self, *, is_openrouter: bool = True, any_model: bool = False) -> None:
         self._is_openrouter = is_openrouter
         self._any_model = any_model
-        chat = [card for card in catalog.models() if card.kind == "chat"]
-        self._live = [card for card in chat if card.status == "live"]
-        self.cards = [card for card in chat if card.status == "live" or card.id == _KEPT]
+        self._served = [card for card in catalog.models() if card.status == "live" or card.id == _KEPT]
+        self.cards = self._of("chat")
 
-    def names(self) -> list[str]:
-        """Return the names to show, one for each model."""
-        return [short_name(card) for card in self.cards]
+    def names(self, kind: Kind = "chat") -> list[str]:
+        """Return the names to show, one for each model of a kind."""
+        return [short_name(card) for card in self._of(kind)]
 
     def default_name(self, settings: Settings) -> str:
         """Return the name of the model that the settings choose."""
         return short_name(catalog.get(self.route(settings.model).models[0]))
 
-    def route(self, name: str) -> Route:
+    def route(self, name: str, kind: Kind = "chat") -> Route:
         """Return what answers to `name`.
 
+        Args:
+            name: The model's.
+            kind: The kind of model that can answer.
+
         Raises:
-            GatewayError: The gateway does not serve it.
+            GatewayError: The gateway does not serve it, or it is of another kind.
         """
         card = catalog.get(name)
-        if card.kind != "chat":
-            raise GatewayError(400, f"{name} is not a chat model.", code="wrong_endpoint")
+        if card.status != "unknown" and card.kind != kind:
+            (wanted, _), (what, path) = _KINDS[kind], _KINDS[card.kind]
+            raise GatewayError(400, f"{name} is {what}, not {wanted}. Ask it at {path}.", code="wrong_endpoint")
         if card.status == "unknown" and not self._any_model:
-            known = ", ".join(self.names())
+            known = ", ".join(self.names(kind))
             hint = " Start `lfm gateway` with `--any-model` for others." if self._is_openrouter else ""
             raise GatewayError(
                 404, f"The model {name!r} does not exist here. Known: {known}.{hint}", code="model_not_found"
@@ -85,25 +96,41 @@ class CatalogModels:
             return Route(others, retired=card.id)
         return Route((sent, *others))
 
+    def model_id(self, name: str) -> str:
+        """Return the id that is asked first for `name`, a model of any kind.
+
+        Raises:
+            GatewayError: The gateway does not serve it.
+        """
+        return self.route(name, catalog.get(name).kind).models[0]
+
     def _fallbacks(self, card: ModelCard) -> Sequence[ModelCard]:
-        """Return the models that may answer instead, the most similar first; only free ones for a free one."""
+        """Return the models that may answer instead, the most similar first; only free ones for a free one.
+
+        Only chats fall back: probabilities and vectors of other models mean something else.
+        """
+        if card.kind != "chat":
+            return [] if card.status == "live" else [catalog.get(successor) for successor in card.successors]
         base = card.id.rpartition(":")[0] or card.id
-        others = [other for other in self._live if other.id not in (card.id, base)]
+        others = [other for other in self.cards if other.status == "live" and other.id not in (card.id, base)]
         named = [other for successor in card.successors for other in others if other.id == successor]
         rest = [other for other in others if other not in named and (other.is_free or not card.is_free)]
         return named + sorted(rest, key=lambda other: other.id.removesuffix(":free") != base)
 
-    def listing(self) -> list[JSONDict]:
-        """Return the models in OpenAI's form, with the fields that OpenRouter adds."""
-        return [listed(short_name(card), card) for card in self.cards]
+    def listing(self, kind: Kind = "chat") -> list[JSONDict]:
+        """Return the models of a kind in OpenAI's form, with the fields that OpenRouter adds."""
+        return [listed(short_name(card), card) for card in self._of(kind)]
 
     def find(self, name: str) -> JSONDict | None:
         """Return a model's row of the listing, under the name that was asked for."""
-        return next((listed(name, card) for card in self.cards if name in (card.id, *card.aliases)), None)
+        return next((listed(name, card) for card in self._served if name in (card.id, *card.aliases)), None)
 
     def info(self) -> list[JSONDict]:
         """Return the models as `/v1/model/info` of LiteLLM's Proxy lists them."""
         return [_info(short_name(card), card) for card in self.cards]
+
+    def _of(self, kind: Kind) -> list[ModelCard]:
+        return [card for card in self._served if card.kind == kind]
 
 
 class LocalModel:
@@ -123,7 +150,7 @@ class LocalModel:
         )
         self.cards = [self._card]
 
-    def names(self) -> list[str]:
+    def names(self, kind: Kind = "chat") -> list[str]:
         """See `CatalogModels.names`."""
         return [self._model]
 
@@ -131,11 +158,15 @@ class LocalModel:
         """See `CatalogModels.default_name`."""
         return self._model
 
-    def route(self, name: str) -> Route:  # clients stay set up for OpenRouter's models
+    def route(self, name: str, kind: Kind = "chat") -> Route:  # clients stay set up for OpenRouter's models
         """See `CatalogModels.route`."""
         return Route((self._model,))
 
-    def listing(self) -> list[JSONDict]:
+    def model_id(self, name: str) -> str:
+        """See `CatalogModels.model_id`."""
+        return self._model
+
+    def listing(self, kind: Kind = "chat") -> list[JSONDict]:
         """See `CatalogModels.listing`."""
         return [listed(self._model, self._card)]
 
@@ -169,7 +200,7 @@ def listed(name: str, card: ModelCard) -> JSONDict:
         "canonical_slug": card.canonical_slug or card.id,
         "context_length": card.context_length,
         "max_input_tokens": card.context_length,
-        "architecture": {"modality": "text->text", "input_modalities": ["text"], "output_modalities": ["text"]},
+        "architecture": _architecture(card),
         "pricing": {
             "prompt": _price(card.pricing.prompt),
             "completion": _price(card.pricing.completion),
@@ -182,6 +213,12 @@ def listed(name: str, card: ModelCard) -> JSONDict:
         },
         "supported_parameters": _supported_parameters(card),
     }
+
+
+def _architecture(card: ModelCard) -> JSONDict:
+    given = sorted(card.input_modalities or ["text"], reverse=True)
+    made = "text" if card.kind == "chat" else card.kind
+    return {"modality": f"{'+'.join(given)}->{made}", "input_modalities": given, "output_modalities": [made]}
 
 
 def _info(name: str, card: ModelCard) -> JSONDict:

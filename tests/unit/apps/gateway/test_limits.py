@@ -37,7 +37,7 @@ def start(openrouter: ScriptedOpenRouter, ledger: Ledger) -> Start:
     @contextmanager
     def started(usd: tuple[str, ...] = (), rpm: tuple[str, ...] = ()) -> Iterator[GatewayThread]:
         models = CatalogModels()
-        limits = parse_limits(usd, rpm, model_id=lambda name: models.route(name).models[0], ledger=ledger)
+        limits = parse_limits(usd, rpm, model_id=models.model_id, ledger=ledger)
         with GatewayThread(openrouter.base_url, ledger=ledger, limits=limits) as gateway:
             yield gateway
 
