@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.session import Session
     from lfm_adapter.apps.mcp.tool import Result
-    from lfm_adapter.types import Reply
+    from lfm_adapter.types import DecisionReply, JSONDict, Reply
 
 __all__ = ["ToolInvocation"]
 
@@ -111,6 +111,14 @@ class ToolInvocation:
             raise errors.OutputValidationError(no_answer(reply), model=self.answered_by(reply), partial=reply)
         return reply
 
+    async def decide(self, state: str, questions: Mapping[str, JSONDict], model: str) -> DecisionReply:
+        """Ask a decision model.
+
+        Raises:
+            LFMError: See `Session.ask`.
+        """
+        return await self.session.decide(state, questions, self.tally, app=self._app, model=model)
+
     async def ask_each(self, items: Sequence[str], ask: Callable[[str], Awaitable[T]], what: str) -> list[T]:
         """Ask about each item, a few at a time; `what` tells in progress notifications what is done.
 
@@ -139,7 +147,7 @@ class ToolInvocation:
         """Set what the next progress notification says."""
         self._status = status
 
-    def answered_by(self, reply: Reply) -> str:
+    def answered_by(self, reply: Reply | DecisionReply) -> str:
         """Return the model that answered."""
         return reply.model or self.model or self.session.model
 

@@ -1,21 +1,31 @@
 """The tools that turn a text into an object or a label, validated against a schema."""
 
 import json
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from lfm_adapter import catalog
 from lfm_adapter._json import is_deeper
 from lfm_adapter._toolcalls.schema import coerced, schema_error
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.text_tools import TextTool
 from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool
-from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, LFMError, OutputValidationError
+from lfm_adapter.errors import (
+    ConfigurationError,
+    ContextWindowExceededError,
+    InvalidDecisionError,
+    LFMError,
+    NotFoundError,
+    OutputValidationError,
+    PermissionDeniedError,
+)
 from lfm_adapter.types import Reply
 
 __all__ = ["Classify", "Extract"]
 
 _MAX_TEXTS = 200
+_MIN_PROBABILITY = 0.005
 
 # The MCP SDK writes 255 levels, those of the message included.
 _MAX_DEPTH = 200
@@ -60,6 +70,10 @@ class Classification(Result):
 
     label: str | None = Field(description="The label of `text`, spelt as you gave it; null for `texts`.")
     labels: list[str | None] = Field(description="The label of each of `texts`, in order; null if it has none.")
+    probabilities: list[dict[str, float] | None] = Field(
+        description="For each text, the probability of each label, from a decision model; those below 0.005 are left "
+        "out. null for a text without a label, and if a chat model chose."
+    )
     errors: list[str] = Field(description="Why texts have no label.")
     model: str = Field(description="The model that chose.")
 
@@ -68,10 +82,16 @@ class Classification(Result):
         return self.label or "\n".join([*lines, *self.errors])
 
 
+class _Chosen(NamedTuple):
+    label: str
+    model: str
+    probabilities: dict[str, float] | None = None
+
+
 class Classify(Tool):
     """Choose the label that fits a text best, for one text or many in one call.
 
-    Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
+    A decision model chooses, with probabilities, if the key reaches one and you name no chat model. Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
     none may fit, and explain in `instructions` what the labels alone do not make clear.
     """
 
@@ -93,28 +113,32 @@ class Classify(Tool):
         if bool(self.text.strip()) == bool(self.texts):
             raise ConfigurationError("Pass either `text` or `texts`.")
         if not self.texts:
-            label, model = await self._choose(call, self.text)
-            return Classification(label=label, labels=[], errors=[], model=model)
-        chosen = await self._choose_all(call)
-        errors = [answer for answer in chosen if isinstance(answer, LFMError)]
-        if len(errors) == len(chosen):
+            chosen = await self._choose(call, self.text)
+            return Classification(
+                label=chosen.label, labels=[], probabilities=[chosen.probabilities], errors=[], model=chosen.model
+            )
+        answers = await self._choose_all(call)
+        errors = [answer for answer in answers if isinstance(answer, LFMError)]
+        if len(errors) == len(answers):
             raise errors[0]
+        labels = [None if isinstance(answer, LFMError) else answer for answer in answers]
         return Classification(
             label=None,
-            labels=[None if isinstance(answer, LFMError) else answer[0] for answer in chosen],
+            labels=[answer and answer.label for answer in labels],
+            probabilities=[answer and answer.probabilities for answer in labels],
             errors=list(dict.fromkeys(map(str, errors))),
-            model=next(answer[1] for answer in chosen if not isinstance(answer, LFMError)),
+            model=next(answer.model for answer in labels if answer),
         )
 
-    async def _choose_all(self, call: ToolInvocation) -> list[tuple[str, str] | LFMError]:
-        """Return the label of each text and the model, or the error: what was paid for must not be lost."""
+    async def _choose_all(self, call: ToolInvocation) -> list[_Chosen | LFMError]:
+        """Return what was chosen for each text, or the error: what was paid for must not be lost."""
         stopped: LFMError | None = None
 
-        async def choose(text: str) -> tuple[str, str] | LFMError:
+        async def choose(text: str) -> _Chosen | LFMError:
             nonlocal stopped
             try:
                 return stopped or await self._choose(call, text)
-            except (OutputValidationError, ContextWindowExceededError) as error:
+            except (OutputValidationError, InvalidDecisionError, ContextWindowExceededError) as error:
                 return error
             except LFMError as error:  # such as a wrong key: it would be the same for the other texts
                 stopped = error
@@ -122,7 +146,26 @@ class Classify(Tool):
 
         return await call.ask_each(self.texts, choose, "texts classified")
 
-    async def _choose(self, call: ToolInvocation, text: str) -> tuple[str, str]:
+    async def _choose(self, call: ToolInvocation, text: str) -> _Chosen:
+        if self.model:
+            decides = catalog.get(self.model).kind == "decisions"
+            return await (self._decide(call, text, self.model) if decides else self._choose_by_chat(call, text))
+        if model := call.session.decision_model:
+            try:
+                return await self._decide(call, text, model)
+            except (NotFoundError, PermissionDeniedError):
+                call.session.may_decide = False
+        return await self._choose_by_chat(call, text)
+
+    async def _decide(self, call: ToolInvocation, text: str, model: str) -> _Chosen:
+        instructions = f"Which of these labels fits the text best? {self.instructions}".strip()
+        question = {"type": "choice", "instructions": instructions, "criteria": dict.fromkeys(self.labels)}
+        reply = await call.decide(text, {"label": question}, model)
+        answer = reply.choices["label"]
+        probabilities = {label: round(p, 3) for label, p in answer.probabilities.items() if p >= _MIN_PROBABILITY}
+        return _Chosen(answer.choice, call.answered_by(reply), probabilities)
+
+    async def _choose_by_chat(self, call: ToolInvocation, text: str) -> _Chosen:
         schema = {
             "type": "object",
             "properties": {"label": {"type": "string", "enum": self.labels}},
@@ -130,7 +173,7 @@ class Classify(Tool):
         }
         task = f"Which of these labels fits the text best? {'; '.join(self.labels)}. {self.instructions}".strip()
         chosen, reply = await _ask_object(call, f"<text>\n{text}\n</text>\n\n{task}", schema)
-        return chosen["label"], call.answered_by(reply)
+        return _Chosen(chosen["label"], call.answered_by(reply))
 
 
 def _check_schema(schema: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field, PlainSerializer
 
 from lfm_adapter._client.async_client import AsyncLFMClient
-from lfm_adapter._client.metering import Meter
-from lfm_adapter.errors import APIError, ConfigurationError
+from lfm_adapter._client.metering import Meter, arrived
+from lfm_adapter._client.request import DEFAULT_MODELS
+from lfm_adapter.catalog._usage import chat_usage
+from lfm_adapter.errors import ConfigurationError, LFMError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.ledger import Budget, Ledger
-    from lfm_adapter.types import ModelCard, Reply
+    from lfm_adapter.types import DecisionReply, JSONDict, ModelCard, Reply
 
 __all__ = ["Session", "Tally", "Usd"]
 
@@ -40,10 +43,10 @@ class Tally(BaseModel):
     cost_usd: Annotated[Usd, Field(description="What was charged, as far as known.")] = Decimal(0)
     unpriced_answers: Annotated[int, Field(description="Answers without a known cost.")] = 0
 
-    def add(self, reply: Reply, *, is_free: bool) -> None:
+    def add(self, reply: Reply | DecisionReply, *, is_free: bool) -> None:
         """Add a reply, or what arrived of one."""
-        usage = reply.usage or {}
-        self.answers += 1 + reply.output_retries
+        usage = chat_usage(reply.usage or {})
+        self.answers += 1 + getattr(reply, "output_retries", 0)
         self.prompt_tokens += _count(usage.get("prompt_tokens"))
         self.completion_tokens += _count(usage.get("completion_tokens"))
         if reply.cost is not None:
@@ -68,6 +71,7 @@ class Session:
         notice: What else agents should know about the model.
         problems: What the user should put right. Each result says it.
         has_model: Whether there is a model to ask, in spite of the problems.
+        may_decide: Whether the key may reach decision models; a refusal tells that it does not.
         tallies: The usage by model.
     """
 
@@ -82,6 +86,7 @@ class Session:
     notice: str = ""
     problems: list[str] = field(default_factory=list)
     has_model: bool = True
+    may_decide: bool = True
     tallies: dict[str, Tally] = field(default_factory=dict)
 
     @property
@@ -104,6 +109,15 @@ class Session:
         """What was spent of the budget: what was charged, or the maximum where that is unknown."""
         keeper = self._meter().keeper
         return Decimal(0) if self.budget is None or keeper is None else keeper.spent(self.budget)
+
+    @property
+    def decision_model(self) -> str | None:
+        """The decision model that the key can reach without being named; None where a chat model must do.
+
+        Whoever chose a free model is not charged for another.
+        """
+        reaches = self.may_decide and self.settings.is_openrouter and not self.card().is_free
+        return DEFAULT_MODELS["decisions"] if reaches else None
 
     def card(self, model: str = "") -> ModelCard:
         """Return what is known about a model. Default: `model`."""
@@ -134,29 +148,51 @@ class Session:
         Raises:
             LFMError: The server or the budget refused the request, or it failed.
         """
-        if not self.has_model:
-            raise ConfigurationError("No model is available. Only the user can fix this: tell them.")
-        card = self.card(model)
-        metered = self.settings.with_overrides({"meter": self._meter(app)})
-        client = AsyncLFMClient.from_settings(metered, self.client._transport)
+        client, card = self._metered_client(app), self.card(model)
         parameters |= {"model": model or None, "max_tokens": max_tokens or self.max_tokens, **self._price_cap(card)}
-        reply: Any = None
-        try:
+        with self._counting(card, tally) as replies:
             if on_chunk is None:
-                reply = await client.chat(messages, **parameters)
+                replies.append(await client.chat(messages, **parameters))
             else:
                 async with client.stream(messages, **parameters) as stream:
                     async for _ in stream:
                         on_chunk()
-                reply = stream.reply
-        except APIError as error:
-            reply = error.partial
+                replies.append(stream.reply)
+        return replies[0]  # type: ignore[no-any-return]
+
+    async def decide(
+        self, state: str, questions: Mapping[str, JSONDict], tally: Tally, *, app: str, model: str
+    ) -> DecisionReply:
+        """Ask a decision model; the arguments are those of `AsyncLFMClient.decide` and of `ask`.
+
+        Raises:
+            LFMError: See `ask`.
+        """
+        client, card = self._metered_client(app), self.card(model)
+        with self._counting(card, tally) as replies:
+            replies.append(await client.decide(state, questions, model=model, **self._price_cap(card)))
+        return replies[0]  # type: ignore[no-any-return]
+
+    def _metered_client(self, app: str) -> AsyncLFMClient:
+        if not self.has_model:
+            raise ConfigurationError("No model is available. Only the user can fix this: tell them.")
+        metered = self.settings.with_overrides({"meter": self._meter(app)})
+        return AsyncLFMClient.from_settings(metered, self.client._transport)
+
+    @contextmanager
+    def _counting(self, card: ModelCard, tally: Tally) -> Iterator[list[Any]]:
+        """Count the usage of the reply that the block puts into the list, or of what arrived of it."""
+        replies: list[Any] = []
+        try:
+            yield replies
+        except LFMError as error:
+            if (part := arrived(error)) is not None:
+                replies.append(part)
             raise
         finally:
-            if reply is not None:
+            for reply in replies:
                 for one in (self.tallies.setdefault(card.id, Tally()), tally):
                     one.add(reply, is_free=self.is_local)
-        return reply  # type: ignore[no-any-return]
 
     def _meter(self, app: str = "mcp") -> Meter:
         budgets = () if self.budget is None else (self.budget,)

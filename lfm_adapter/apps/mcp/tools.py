@@ -51,6 +51,7 @@ class ListedModel(BaseModel):
     """One model. null means unknown."""
 
     id: str = Field(description="What to pass as `model`.")
+    kind: str = Field(description='"chat", or "decisions", which is only for the tool `classify`.')
     status: str = Field(description='"live", "preview", "unknown", or "retired": no longer served.')
     is_default: bool = Field(description="Whether it is asked where a call names no model.")
     context_length: int | None = Field(description="Context in tokens, for prompt and answer together.")
@@ -85,7 +86,7 @@ class Models(Tool):
         """See `Tool.run`."""
         session, settings = call.session, call.session.settings
         if settings.is_openrouter:
-            cards = [card for card in catalog.models()[::-1] if card.kind == "chat"]
+            cards = [card for card in catalog.models()[::-1] if card.kind in ("chat", "decisions")]
         else:
             cards = [settings.card(str(model["id"])) for model in await session.client.list_models() if model.get("id")]
         server = "OpenRouter" if settings.is_openrouter else settings.base_url
@@ -100,6 +101,7 @@ def _listed(card: ModelCard, session: Session) -> ListedModel:
     is_free = session.is_local or card.is_free
     return ListedModel(
         id=card.id,
+        kind=card.kind,
         status=card.status,
         is_default=card.id == session.model,
         context_length=card.context_length or session.context_length,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from lfm_adapter.testing import completion, error
+from lfm_adapter.ledger import Budget
+from lfm_adapter.testing import completion, decisions, error
 from tests.support.mcp_session import MODEL, MODES, PERSON, call, error_of, mcp_server, prompt_of, usage_of
 from tests.support.prompted_model import prompted_model
 from tests.support.scripted_model import openrouter_like
@@ -126,10 +127,93 @@ class TestClassify:
         assert "OPENROUTER_API_KEY" in error_of(result)
         assert len(server.requests) <= 4
 
+    async def test_chat_model_gives_no_probabilities(self, server: ScriptedOpenRouter):
+        server.default = label_by_content
+        texts = ["It crashes.", "Make it fail."]
+        result = await call(mcp_server(server), "classify", texts=texts, labels=["bug", "wish"])
+        assert result.structured_content["probabilities"] == [None, None]
+
     @pytest.mark.parametrize("arguments", [{}, {"text": " "}, {"text": "a", "texts": ["b"]}, {"texts": []}])
     async def test_it_takes_either_a_text_or_texts(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
         result = await call(mcp_server(server), "classify", labels=["bug", "wish"], **arguments)
         assert "either `text` or `texts`" in error_of(result)
+
+
+class TestClassifyByDecisionModel:
+    PATH = "/alpha/decisions"
+    LABELS: ClassVar = ["bug", "wish", "other"]
+
+    async def test_label_comes_with_probabilities(self, openrouter: ScriptedOpenRouter, mode: str):
+        probabilities = {"bug": 0.9, "wish": 0.0973, "other": 0.0027}
+        openrouter.add(decisions({"label": probabilities}, cost=7e-6, input_tokens=350), path=self.PATH)
+        result = await call(
+            mcp_server(openrouter), "classify", mode, text="Broken!", labels=self.LABELS, instructions="Wishes are new."
+        )
+        assert result.structured_content == {
+            "label": "bug",
+            "labels": [],
+            "probabilities": [{"bug": 0.9, "wish": 0.097}],
+            "errors": [],
+            "model": "liquid/d1.2",
+        }
+        assert result.content[0].text == "bug"
+        assert usage_of(result) == {"answers": 1, "prompt_tokens": 350, "completion_tokens": 0, "cost_usd": 7e-6}
+        question = openrouter.requests[0].body["questions"]["label"]
+        assert question["criteria"] == dict.fromkeys(self.LABELS)
+        assert question["instructions"].endswith("Wishes are new.")
+
+    async def test_many_texts_each_have_their_probabilities(self, openrouter: ScriptedOpenRouter):
+        openrouter.add(*[decisions({"label": {"bug": 0.75, "wish": 0.25, "other": 0}})] * 2, path=self.PATH)
+        result = await call(mcp_server(openrouter), "classify", texts=["a", "b"], labels=self.LABELS)
+        assert result.structured_content["labels"] == ["bug", "bug"]
+        assert result.structured_content["probabilities"] == [{"bug": 0.75, "wish": 0.25}] * 2
+        assert usage_of(result)["answers"] == 2
+
+    async def test_answer_that_does_not_fit_loses_no_other(self, openrouter: ScriptedOpenRouter):
+        openrouter.add(decisions({"other": 0.5}), path=self.PATH)
+        openrouter.add(decisions({"label": {"bug": 1, "wish": 0, "other": 0}}), path=self.PATH)
+        result = await call(mcp_server(openrouter), "classify", texts=["a", "b"], labels=self.LABELS)
+        assert sorted(map(str, result.structured_content["labels"])) == ["None", "bug"]
+        assert "the answer to 'label' is missing" in result.structured_content["errors"][0]
+        assert usage_of(result)["answers"] == 2
+
+    @pytest.mark.parametrize("status", [403, 404])
+    async def test_key_that_reaches_none_asks_a_chat_model_from_then_on(
+        self, openrouter: ScriptedOpenRouter, status: int
+    ):
+        openrouter.add(error(status, "No endpoints found matching your data policy"), path=self.PATH)
+        openrouter.default = label_by_content
+        server = mcp_server(openrouter)
+        for _ in range(2):
+            result = await call(server, "classify", text="It crashes.", labels=self.LABELS)
+            assert (result.structured_content["label"], result.structured_content["model"]) == ("bug", MODEL)
+        assert [request.path for request in openrouter.requests].count(self.PATH) == 1
+
+    @pytest.mark.parametrize(("default", "named"), [(MODEL, MODEL), (f"{MODEL}:free", "")], ids=["named", "free"])
+    async def test_chat_model_that_was_chosen_or_is_free_is_asked(
+        self, openrouter: ScriptedOpenRouter, default: str, named: str
+    ):
+        openrouter.default = label_by_content
+        result = await call(
+            mcp_server(openrouter, default), "classify", text="It crashes.", labels=self.LABELS, model=named
+        )
+        assert result.structured_content["probabilities"] == [None]
+        assert [request.path for request in openrouter.requests] == ["/chat/completions"]
+
+    async def test_decision_model_that_is_named_is_asked_of_any_server(self, server: ScriptedOpenRouter):
+        server.add(decisions({"label": {"bug": 1, "wish": 0, "other": 0}}), path="/systemone")
+        result = await call(mcp_server(server), "classify", text="a", labels=self.LABELS, model="liquid/d1.1")
+        assert (result.structured_content["label"], server.requests[0].body["model"]) == ("bug", "liquid/d1.1")
+
+    async def test_spending_limit_holds(self, openrouter: ScriptedOpenRouter):
+        result = await call(mcp_server(openrouter, budget=Budget("0.000001")), "classify", text="a", labels=self.LABELS)
+        assert result.meta["lfm-adapter/error"]["type"] == "BudgetExceededError"
+        assert not openrouter.requests
+
+    async def test_price_is_capped_under_a_limit(self, openrouter: ScriptedOpenRouter):
+        openrouter.add(decisions({"label": {"bug": 1, "wish": 0, "other": 0}}), path=self.PATH)
+        await call(mcp_server(openrouter, budget=Budget(1)), "classify", text="a", labels=self.LABELS)
+        assert openrouter.requests[0].body["provider"] == {"max_price": {"prompt": 0.02, "completion": 0.0}}
 
 
 def label_by_content(request: RecordedRequest) -> ScriptedReply:
