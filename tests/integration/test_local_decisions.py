@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from typer.testing import CliRunner
 
 from lfm_adapter import local
+from lfm_adapter.apps.cli import app
 from lfm_adapter.apps.local.gguf import write_with_metadata
 from lfm_adapter.errors import ConfigurationError
 
@@ -117,6 +123,50 @@ def test_decision_model_that_the_engine_refuses_is_named_with_its_type(tmp_path:
     file = retagged(tmp_path / "old.gguf", kind, template)
     with pytest.raises(ConfigurationError, match=rf"old\.gguf.*decision type \('{kind}'\) unknown to xllamacpp"):
         local.serve(file)
+
+
+def test_lfm_decide_asks_the_demo_and_says_that_it_means_nothing(demo_cache: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", demo_cache)
+    monkeypatch.setenv("LFM_LEDGER", "0")
+    arguments = ["decide", "--local", "--context-length", "512", "Who?", "-l", "billing,shipping"]
+    result = CliRunner().invoke(app, arguments, input=STATE)
+    assert result.exit_code == 0
+    (first, p), (second, q) = (line.split("\t") for line in result.stdout.splitlines())
+    assert {first, second} == {"billing", "shipping"}
+    assert float(p) > float(q)
+    assert float(p) + float(q) == pytest.approx(1, abs=1e-3)
+    assert "its judgement means nothing" in result.stderr
+    assert "no cost · local/demo-decisions" in result.stderr
+
+
+def test_lfm_decide_asks_a_server_on_this_machine(local_decisions: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LFM_LEDGER", "0")
+    result = CliRunner().invoke(app, ["decide", "--base-url", local_decisions, "Urgent?", "--json"], input=STATE)
+    reply = json.loads(result.stdout)
+    assert 0 < reply["answers"]["question"]["noul"] < 1
+    assert reply["model"] == "local/demo-decisions"
+
+
+def test_lfm_local_says_how_to_ask_a_decision_model(demo_cache: str):
+    program = [
+        sys.executable,
+        "-c",
+        "from lfm_adapter.apps.cli import app; app()",
+        "local",
+        "--decisions",
+        "--port",
+        "0",
+    ]
+    environment = os.environ | {"XDG_CACHE_HOME": demo_cache}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=environment) as process:  # noqa: S603
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline() for _ in range(4)]
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert lines[1].split() == ["Model", "local/demo-decisions"]
+    assert ".decide(" in lines[2]
+    assert "lfm decide --base-url http://127.0.0.1:" in lines[3]
 
 
 def retagged(file: Path, kind: str, template: str | None) -> Path:

@@ -75,10 +75,10 @@ def _lines(one: Answer) -> list[Row]:
 def _rows(one: NoulAnswer | ChoiceAnswer | ScoreAnswer) -> list[Row]:
     """Return the labels of an answer, and their probabilities."""
     match one:
-        case NoulAnswer(noul=None):
-            return [("yes" if one.yes else "no", None)]
-        case NoulAnswer(noul=yes):
+        case NoulAnswer(noul=float() as yes):
             return [("yes", yes), ("no", 1 - yes)]
+        case NoulAnswer():
+            return [("yes" if one.yes else "no", None)]
         case ChoiceAnswer():
             return [*one.probabilities.items()] or [(one.choice, None)]
     return [(_text(one.legend.get(level, level)), p) for level, p in one.probabilities.items()]

@@ -101,7 +101,8 @@ def decide(
             with spinner("deciding"):
                 reply = client.decide(state, asked, model=model)
         except InvalidDecisionError as error:  # what came is paid for
-            _print(error.reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
+            if error.reply is not None:
+                _print(error.reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
             raise
         _print(reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
 

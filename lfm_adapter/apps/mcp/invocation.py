@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.session import Session
     from lfm_adapter.apps.mcp.tool import Result
-    from lfm_adapter.types import DecisionReply, JSONDict, Reply
+    from lfm_adapter.types import DecisionReply, Question, Reply
 
 __all__ = ["ToolInvocation"]
 
@@ -111,7 +111,7 @@ class ToolInvocation:
             raise errors.OutputValidationError(no_answer(reply), model=self.answered_by(reply), partial=reply)
         return reply
 
-    async def decide(self, state: str, questions: Mapping[str, JSONDict], model: str) -> DecisionReply:
+    async def decide(self, state: str, questions: Mapping[str, Question], model: str) -> DecisionReply:
         """Ask a decision model.
 
         Raises:

@@ -20,7 +20,7 @@ from lfm_adapter.errors import (
     OutputValidationError,
     PermissionDeniedError,
 )
-from lfm_adapter.types import Reply
+from lfm_adapter.types import ChoiceQuestion, Reply
 
 __all__ = ["Classify", "Extract"]
 
@@ -91,8 +91,9 @@ class _Chosen(NamedTuple):
 class Classify(Tool):
     """Choose the label that fits a text best, for one text or many in one call.
 
-    A decision model chooses, with probabilities, if the key reaches one and you name no chat model. Good for sorting many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if
-    none may fit, and explain in `instructions` what the labels alone do not make clear.
+    A decision model chooses, with probabilities, if the key reaches one and you name no chat model. Good for sorting
+    many items cheaply: triage, sentiment, language, topic, spam. Add a label such as "other" if none may fit, and
+    explain in `instructions` what the labels alone do not make clear.
     """
 
     title: ClassVar = "Choose labels for texts"
@@ -159,7 +160,9 @@ class Classify(Tool):
 
     async def _decide(self, call: ToolInvocation, text: str, model: str) -> _Chosen:
         instructions = f"Which of these labels fits the text best? {self.instructions}".strip()
-        question = {"type": "choice", "instructions": instructions, "criteria": dict.fromkeys(self.labels)}
+        question: ChoiceQuestion = {
+            "type": "choice", "instructions": instructions, "criteria": dict.fromkeys(self.labels)
+        }  # fmt: skip
         reply = await call.decide(text, {"label": question}, model)
         answer = reply.choices["label"]
         probabilities = {label: round(p, 3) for label, p in answer.probabilities.items() if p >= _MIN_PROBABILITY}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.ledger import Budget, Ledger
-    from lfm_adapter.types import DecisionReply, JSONDict, ModelCard, Reply
+    from lfm_adapter.types import DecisionReply, ModelCard, Question, Reply
 
 __all__ = ["Session", "Tally", "Usd"]
 
@@ -161,7 +161,7 @@ class Session:
         return replies[0]  # type: ignore[no-any-return]
 
     async def decide(
-        self, state: str, questions: Mapping[str, JSONDict], tally: Tally, *, app: str, model: str
+        self, state: str, questions: Mapping[str, Question], tally: Tally, *, app: str, model: str
     ) -> DecisionReply:
         """Ask a decision model; the arguments are those of `AsyncLFMClient.decide` and of `ask`.
 
