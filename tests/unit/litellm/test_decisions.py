@@ -26,7 +26,8 @@ needs_box_questions = pytest.mark.skipif(
 
 PATH = "/alpha/decisions"
 MODEL = "openrouter/liquid/d1.2"
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+IMAGE_URL = "data:image/png;base64,iVBORw0KGgo="
+IMAGE = {"type": "image_url", "image_url": {"url": IMAGE_URL}}
 
 QUESTIONS: dict[str, Any] = {
     "urgent": {"type": "noul", "instructions": "Must somebody answer today?"},
@@ -139,12 +140,12 @@ def test_image_in_the_state_is_sent_as_it_is(decisions_server: ScriptedOpenRoute
 
 
 @needs_box_questions
-@pytest.mark.parametrize("field", ["audio", "images"])
+@pytest.mark.parametrize(("field", "media"), [("audio", "data:audio/wav;base64,AAAA"), ("images", IMAGE_URL)])
 def test_media_that_would_go_into_a_field_that_openrouter_does_not_have_are_refused(
-    decisions_server: ScriptedOpenRouter, field: str
+    decisions_server: ScriptedOpenRouter, field: str, media: str
 ):
     with pytest.raises(litellm.UnsupportedParamsError, match=field):
-        ask(decisions_server, **{field: ["data:image/png;base64,iVBORw0KGgo="]})
+        ask(decisions_server, **{field: [media]})
     assert not decisions_server.requests
 
 
