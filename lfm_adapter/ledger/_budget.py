@@ -6,19 +6,15 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger._amounts import to_pico
+from lfm_adapter.ledger._ledger import Ledger  # noqa: TC001 # Pydantic 2.12 evaluates annotations of `Budget`
 
-if TYPE_CHECKING:
-    from lfm_adapter.ledger._ledger import Ledger
-
-__all__ = ["PICO", "Budget", "Period", "Reservation", "to_pico"]
+__all__ = ["Budget", "Period", "Reservation"]
 
 Period: TypeAlias = Literal["day", "month", "total"]
-
-PICO = Decimal(10) ** 12
-"""Amounts are kept in 10^-12 US$, as integers, which add up exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +91,6 @@ class Reservation:
     amount: int
     places: tuple[tuple[str, str], ...] = ()
     ids: tuple[int, ...] = ()
-
-
-def to_pico(usd: Decimal) -> int:
-    """Return an amount in 10^-12 US$, rounded up."""
-    return int((usd * PICO).to_integral_value(rounding="ROUND_CEILING"))
 
 
 def _amount(usd: Decimal | str | float) -> Decimal:

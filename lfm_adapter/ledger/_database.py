@@ -8,7 +8,7 @@ from dataclasses import astuple
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from lfm_adapter.ledger._budget import PICO, to_pico
+from lfm_adapter.ledger._amounts import PICO, to_pico
 from lfm_adapter.ledger._record import CallRecord
 
 if TYPE_CHECKING:

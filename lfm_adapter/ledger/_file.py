@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import BudgetExceededError, ConfigurationError, RateLimitError
 from lfm_adapter.ledger import _queries
-from lfm_adapter.ledger._budget import PICO, Reservation, to_pico
+from lfm_adapter.ledger._amounts import PICO, to_pico
+from lfm_adapter.ledger._budget import Reservation
 from lfm_adapter.ledger._database import connect, insert
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter.ledger._budget import PICO, to_pico
+from lfm_adapter.ledger._amounts import PICO, to_pico
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

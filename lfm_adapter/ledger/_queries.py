@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._budget import PICO
+from lfm_adapter.ledger._amounts import PICO
 from lfm_adapter.ledger._database import to_record
 from lfm_adapter.ledger._record import ModelStats, UsageRow
 

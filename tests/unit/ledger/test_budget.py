@@ -6,7 +6,7 @@ import multiprocessing
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
@@ -125,3 +125,7 @@ def test_locked_file_keeps_this_process_to_the_limit(ledger: Ledger, monkeypatch
 def test_malformed_budget_is_an_error(wrong: dict[str, Any]):
     with pytest.raises(ConfigurationError):
         Budget(**wrong)
+
+
+def test_annotations_of_a_budget_name_classes_that_pydantic_finds():
+    assert get_type_hints(Budget)["ledger"] == Ledger | None
