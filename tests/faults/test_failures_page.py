@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.testing import error
+from lfm_adapter.testing import error, failure_names
 from lfm_adapter.testing._wire import midstream_error
-from tests.support.failure_table import render
+from tests.faults.table import SCENARIOS
+from tests.support.failure_table import PAGE, render
 
 if TYPE_CHECKING:
     from lfm_adapter.testing import ScriptedOpenRouter
 
-TEXT = (Path(__file__).parents[2] / "docs" / "failures.md").read_text(encoding="utf-8")
+TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 SAYS = ["so far: Hel", "so far: Hel", "so far: Hel", "wait 7.0 s"]
 
 
 def test_tables_equal_the_scenarios() -> None:
-    assert render() in TEXT, "print the tables with `python -m tests.support.failure_table` and paste them"
+    assert TEXT.endswith(f"{render()}\n"), "write the tables with `python -m tests.support.failure_table`"
+
+
+def test_each_failure_of_the_scripted_server_is_a_scenario() -> None:
+    assert set(failure_names()) <= {scenario.name for scenario in SCENARIOS}
 
 
 @pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types

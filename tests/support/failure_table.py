@@ -1,7 +1,8 @@
-"""The tables of `docs/failures.md`, from `tests/faults`. `python -m tests.support.failure_table` prints them."""
+"""The tables of `docs/failures.md`, from `tests/faults`. `python -m tests.support.failure_table` writes them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.scenario import LANGCHAIN
@@ -10,8 +11,9 @@ from tests.faults.table import FAILURES, HARMLESS
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
-__all__ = ["render"]
+__all__ = ["PAGE", "render"]
 
+PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
 HEAD = ("Name", "Status", "Retried", "Raises", "LangChain", "LiteLLM", "Kept")
 
 
@@ -42,4 +44,5 @@ def _row(scenario: Scenario) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    print(render())  # noqa: T201 # its purpose
+    head, _, _ = PAGE.read_text("utf-8").partition(f"## {next(iter(FAILURES))}\n")
+    PAGE.write_text(f"{head}{render()}\n", "utf-8")

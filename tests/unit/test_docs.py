@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import tomllib
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +30,7 @@ COMMANDS = sorted(
     {command for text in PAGES.values() for command in re.findall(r"^\$ lfm (.*?)(?:  +#.*)?$", text, re.MULTILINE)}
 )
 BLOCKS = {page: re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) for page, text in PAGES.items()}
-RUN_ELSEWHERE = {"docs/clients.md"}  # tests/clients runs the clients on a gateway
+RUN_ELSEWHERE = {"docs/clients.md", "docs/frameworks.md"}  # tests/clients runs them, in environments of their own
 
 
 @pytest.mark.parametrize(("file", "every_model"), TABLES.items(), ids=[file.name for file in TABLES])
@@ -111,6 +112,25 @@ def test_example_of_a_recorded_test_needs_the_server_once(
         names["test_capital"]()
     assert len(server.requests) == 1
     assert "sk-or-v1" not in (tmp_path / "cassettes" / "capital.yaml").read_text()
+
+
+def test_versions_of_frameworks_are_those_that_tests_install():
+    rows = re.findall(r"^\| \[.*?\]\((#\S+)\) \| (.*?) \|", PAGES["docs/frameworks.md"], re.MULTILINE)
+    files = {f"#{file.stem}": file.read_text("utf-8") for file in ROOT.glob("tests/clients/frameworks/*.txt")}
+    assert [anchor for anchor, _ in rows if anchor in files] == [anchor for anchor, _ in rows]
+    assert len(rows) == len(files)
+    for anchor, versions in rows:
+        for version in versions.split(", "):
+            name, number = version.split()
+            assert re.search(rf"^{name}(\[.*\])?=={number}$", files[anchor], re.MULTILINE), version
+
+
+def test_picture_of_the_architecture_has_the_layers_that_are_checked():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = [name for layer in contracts[0]["layers"] for name in layer.split(" | ")]
+    shown = re.findall(r'class="room".*?>(\w+)<', (ROOT / "docs/images/architecture.svg").read_text("utf-8"))
+    assert shown == [name for name in layers if name in shown]
+    assert set(layers) - set(shown) == {"local", "_pytest_plugin", "_extras", "_json", "_masking"}  # small modules
 
 
 def test_readme_stays_short():
