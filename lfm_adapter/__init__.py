@@ -5,6 +5,7 @@ Public names are loaded on first use (PEP 562): `import lfm_adapter` loads neith
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._version import __version__
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.langchain.chat_model import ChatLFM
+    from lfm_adapter.langchain.decisions import LFMDecisions
     from lfm_adapter.langchain.embeddings import LFMEmbeddings
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "ChatLFM",
     "ClientOptions",
     "LFMClient",
+    "LFMDecisions",
     "LFMEmbeddings",
     "__version__",
     "catalog",
@@ -34,46 +37,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: C901 # a case for each name
-    value: Any
-    match name:
-        case "AsyncLFMClient":
-            from lfm_adapter._client.async_client import AsyncLFMClient
+_MODULES = {
+    "AsyncLFMClient": "_client.async_client",
+    "Attribution": "_openrouter.request",
+    "ChatLFM": "langchain.chat_model",
+    "ClientOptions": "_client.settings",
+    "LFMClient": "_client.sync_client",
+    "LFMDecisions": "langchain.decisions",
+    "LFMEmbeddings": "langchain.embeddings",
+}
 
-            value = AsyncLFMClient
-        case "Attribution":
-            from lfm_adapter._openrouter.request import Attribution
 
-            value = Attribution
-        case "ChatLFM":
-            from lfm_adapter.langchain.chat_model import ChatLFM
-
-            value = ChatLFM
-        case "ClientOptions":
-            from lfm_adapter._client.settings import ClientOptions
-
-            value = ClientOptions
-        case "LFMClient":
-            from lfm_adapter._client.sync_client import LFMClient
-
-            value = LFMClient
-        case "LFMEmbeddings":
-            from lfm_adapter.langchain.embeddings import LFMEmbeddings
-
-            value = LFMEmbeddings
-        case "catalog":
-            import lfm_adapter.catalog as value
-        case "errors":
-            import lfm_adapter.errors as value
-        case "local":
-            import lfm_adapter.local as value
-        case "testing":
-            import lfm_adapter.testing as value
-        case "types":
-            import lfm_adapter.types as value
-        case _:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
+    value = globals()[name] = getattr(module, name) if name in _MODULES else module
     return value
 
 

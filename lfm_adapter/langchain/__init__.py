@@ -1,4 +1,4 @@
-"""`ChatLFM` and `LFMEmbeddings` for LangChain, and their names for `init_chat_model` and `init_embeddings`."""
+"""`ChatLFM`, `LFMDecisions` and `LFMEmbeddings` for LangChain, and their names for its `init_` functions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lfm_adapter.langchain.chat_model import ChatLFM
+    from lfm_adapter.langchain.decisions import DecisionResponse, LFMDecisions
     from lfm_adapter.langchain.embeddings import LFMEmbeddings
 
-__all__ = ["ChatLFM", "LFMEmbeddings", "register"]
+__all__ = ["ChatLFM", "DecisionResponse", "LFMDecisions", "LFMEmbeddings", "register"]
 
-_MODULES = {"ChatLFM": "chat_model", "LFMEmbeddings": "embeddings"}
+_MODULES = {
+    "ChatLFM": "chat_model",
+    "DecisionResponse": "decisions",
+    "LFMDecisions": "decisions",
+    "LFMEmbeddings": "embeddings",
+}
 
 
 def __getattr__(name: str) -> Any:

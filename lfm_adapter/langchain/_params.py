@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from functools import lru_cache
 from operator import itemgetter
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from lfm_adapter._client.settings import ClientOptions, Settings
-from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, sends_env_key
+from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_liquid, sends_env_key
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.types import ChatRequest
@@ -105,8 +106,11 @@ def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings
         ConfigurationError: A setting is out of its range.
     """
     key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
-    if "api_key" not in given and "base_url" in given and not sends_env_key(options["base_url"] or ""):
-        key = None  # as in `Settings.from_env`
+    url = options["base_url"] or ""
+    if "api_key" not in given and is_liquid(url):  # these two are as in `Settings.from_env`
+        key = SecretStr(os.environ.get("LIQUID_API_KEY", ""))
+    elif "api_key" not in given and "base_url" in given and not sends_env_key(url):
+        key = None
     return _settings_of(
         _plain_values(options),
         key,

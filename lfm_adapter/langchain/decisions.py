@@ -1,0 +1,211 @@
+"""`LFMDecisions`: Liquid AI's decision models for LangChain's middlewares and chains."""
+
+# No `from __future__ import annotations`: see `chat_model`.
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, Self
+
+import langchain_core
+from langchain_core.messages import BaseMessage
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
+
+from lfm_adapter._client.request import DEFAULT_MODELS, model_for
+from lfm_adapter._client.settings import ClientOptions, CommonOptions, Settings, TokenCounter
+from lfm_adapter._json import as_dict, as_number
+from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter.errors import APIError
+from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.langchain._messages import to_wire
+from lfm_adapter.langchain._params import named_arguments, settings_of
+from lfm_adapter.langchain._replies import PROVIDER
+from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer
+
+try:
+    from langchain_core.decisions import BaseDecisionModel, ClassifierResponse, Question, State
+except ImportError as missing:
+    raise ImportError(
+        f"`LFMDecisions` needs langchain-core 1.8 or newer; {langchain_core.__version__} is installed. "
+        'Run `pip install -U "langchain-core>=1.8"`.'
+    ) from missing
+
+__all__ = ["DecisionResponse", "LFMDecisions"]
+
+_PARAMETERS = tuple(DecisionParameters.__annotations__)
+_DEFAULTS = {option.name: option.default for option in fields(ClientOptions)}
+
+
+class DecisionResponse(ClassifierResponse):
+    """The answers, with what OpenRouter tells of the request.
+
+    Attributes:
+        cost: US$, from the response or else from the catalogue; None if unknown.
+        cost_source: "openrouter" or "catalog".
+        provider: The provider that served ("Liquid").
+        calibrated: See `types.DecisionReply`.
+        generation_id: OpenRouter's id to look up the request with `LFMClient.generation`; the same as `request_id`
+            unless the server has another.
+        other_answers: Answers of types that LangChain does not know.
+    """
+
+    cost: float | None = None
+    cost_source: str | None = None
+    provider: str | None = None
+    calibrated: bool | None = None
+    generation_id: str | None = None
+    other_answers: dict[str, Any] = Field(default_factory=dict)
+
+
+class LFMDecisions(BaseDecisionModel, CommonOptions):
+    """Ask Liquid AI's decision models typed questions about text, messages or JSON.
+
+    Needs langchain-core 1.8. On OpenRouter decisions are an alpha API. The state may hold LangChain's messages and
+    images (as base64) at any depth; other media are refused. Errors are those of `ChatLFM`, and `InvalidDecisionError`.
+
+        >>> from lfm_adapter import LFMDecisions
+        >>> LFMDecisions().model
+        'liquid/d1.2'
+
+    ```python
+    from langchain_core.decisions import Choice, Noul
+
+    classifier = LFMDecisions()
+    response = classifier.invoke({
+        "state": "I was charged twice. Please refund me.",
+        "questions": {
+            "refund": Noul(instructions="Is the customer asking for a refund?"),
+            "team": Choice(instructions="Which team?", criteria={"billing": "payments", "other": None}),
+        },
+    })
+    response.nouls["refund"].noul, response.choices["team"].choice, response.cost
+    ```
+
+    `ModelRouterMiddleware` and `AutoModeMiddleware` of langchain 1.5 take it as their `classifier`. `api_key`,
+    `base_url`, `timeout` (seconds), `max_retries` and the other settings are those of `ClientOptions`.
+
+    Attributes:
+        model: An id or an alias of a decision model.
+        default_headers: Headers for every request. Not shown and not serialized, since they may be secret.
+        provider: Routing (https://openrouter.ai/docs/features/provider-routing): `{"data_collection": "deny"}` …
+        user: A stable id of your end user.
+        session_id: Groups requests. At most 256 characters.
+        trace: Trace ids for OpenRouter's Broadcast.
+        extra_body: Other fields of the request.
+        route: OpenRouter's address, "alpha" or "systemone": see `types.DecisionParameters`.
+    """
+
+    model: str = DEFAULT_MODELS["decisions"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
+        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
+    )
+    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
+    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
+    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
+    app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    token_counter: TokenCounter | None = Field(default=None, exclude=True)
+    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
+    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
+    provider: dict[str, Any] | None = None
+    user: str | None = None
+    session_id: str | None = None
+    trace: dict[str, Any] | None = None
+    extra_body: dict[str, Any] | None = None
+    route: str | None = None
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_arguments(cls, values: Any) -> Any:
+        return named_arguments(values, cls) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        settings = self._settings()
+        model_for("decisions", self.model, settings)
+        if not settings.api_key:
+            object.__setattr__(self, "api_key", None)
+        return self
+
+    def _settings(self) -> Settings:
+        return settings_of(_DEFAULTS | self.__dict__, self.model_fields_set | {"model"})
+
+    @property
+    def _provider(self) -> str:
+        return PROVIDER
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The secret fields, and the environment variables from which they are loaded."""
+        return {"api_key": "OPENROUTER_API_KEY"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return True: LangChain may serialize it, without its secrets."""
+        return True
+
+    def _classify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
+        from lfm_adapter._client.sync_client import LFMClient
+
+        client = LFMClient.from_settings(self._settings())
+        try:
+            return _response(client.decide(_json(state), _questions(questions), **self._parameters()))
+        except APIError as error:
+            raise to_langchain_error(error) from error.__cause__
+
+    async def _aclassify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
+        from lfm_adapter._client.async_client import AsyncLFMClient
+
+        client = AsyncLFMClient.from_settings(self._settings())
+        try:
+            return _response(await client.decide(_json(state), _questions(questions), **self._parameters()))
+        except APIError as error:
+            raise to_langchain_error(error) from error.__cause__
+
+    def _parameters(self) -> dict[str, Any]:
+        return {"model": self.model} | {name: getattr(self, name) for name in _PARAMETERS}
+
+
+def _questions(questions: Mapping[str, Any]) -> dict[str, Any]:
+    return {id_: asked.model_dump() if isinstance(asked, BaseModel) else asked for id_, asked in questions.items()}
+
+
+def _json(value: Any) -> Any:
+    """Return a state with its messages in wire form, a list of them where one carries the results of several tools."""
+    if isinstance(value, BaseMessage):
+        wires = to_wire([value])
+        return wires[0] if len(wires) == 1 else wires
+    if isinstance(value, Mapping):
+        return {key: _json(member) for key, member in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_json(member) for member in value]
+    return value
+
+
+def _response(reply: DecisionReply) -> DecisionResponse:
+    cost, usage = reply.cost, reply.usage
+    answers = {id_: asdict(answer) for id_, answer in reply.answers.items()}
+    other = {id_: answers.pop(id_) for id_, answer in reply.answers.items() if isinstance(answer, OtherAnswer)}
+    return DecisionResponse.model_validate(
+        {
+            "model": reply.model,
+            "answers": answers,
+            "usage": None if usage is None else _usage(usage),
+            "request_id": reply.id,
+            "cost": None if cost is None else float(cost.total),
+            "cost_source": None if cost is None else cost.source,
+            "provider": reply.provider,
+            "calibrated": reply.calibrated,
+            "generation_id": reply.headers.get("x-generation-id") or reply.id,
+            "other_answers": other,
+        }
+    )
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    counts: dict[str, Any] = {name: int(as_number(usage.get(name)) or 0) for name in ("input_tokens", "output_tokens")}
+    cached = as_number(as_dict(usage.get("input_tokens_details")).get("cached_tokens"))
+    return counts if cached is None else {**counts, "input_token_details": {"cache_read": int(cached)}}
