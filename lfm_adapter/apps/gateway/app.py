@@ -12,6 +12,7 @@ from lfm_adapter.apps.gateway.call import GATEWAY, Gateway
 from lfm_adapter.apps.gateway.chat import chat_completions, json_response
 from lfm_adapter.apps.gateway.completions import completions
 from lfm_adapter.apps.gateway.decisions import decisions
+from lfm_adapter.apps.gateway.embeddings import embedding_models, embeddings
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
 from lfm_adapter.apps.gateway.page import PAGE_PATHS, Sessions, add_page
 from lfm_adapter.apps.gateway.translated import anthropic_error, count_tokens, messages, responses
@@ -41,6 +42,8 @@ def create_app(gateway: Gateway, sessions: Sessions) -> web.Application:
     app.on_response_prepare.append(_add_cors_headers)
     _add(app, "POST", "/chat/completions", chat_completions)
     _add(app, "POST", "/completions", completions)
+    _add(app, "POST", "/embeddings", embeddings)
+    _add(app, "GET", "/embeddings/models", embedding_models)
     _add(app, "POST", "/messages", messages)
     _add(app, "POST", "/messages/count_tokens", count_tokens)
     _add(app, "POST", "/responses", responses)

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
+from lfm_adapter.catalog import get
 
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
@@ -92,7 +93,7 @@ def to_gateway_error(error: errors.LFMError) -> GatewayError:
         case errors.ContextWindowExceededError():
             facts["code"] = "context_length_exceeded"
             counted, limit = error.estimated_tokens, error.context_length
-            if counted and limit:
+            if counted and limit and get(error.model or "").kind == "chat":
                 message = (
                     f"This prompt is too long: it has at least {counted:,} tokens, and the context of {error.model} "
                     f"has {limit:,}. Shorten the conversation, or choose a model with a larger context."

@@ -190,7 +190,7 @@ def short_name(card: ModelCard) -> str:
 def listed(name: str, card: ModelCard) -> JSONDict:
     """Return a model as `/v1/models` lists it: OpenAI's fields, and those that OpenRouter adds."""
     created = card.created or datetime.now(tz=UTC).date()
-    output = _max_output(card)
+    is_chat = card.kind == "chat"
     return {
         "id": name,
         "object": "model",
@@ -208,10 +208,10 @@ def listed(name: str, card: ModelCard) -> JSONDict:
         },
         "top_provider": {
             "context_length": card.context_length,
-            "max_completion_tokens": output,
+            "max_completion_tokens": _max_output(card) if is_chat else None,
             "is_moderated": False,
         },
-        "supported_parameters": _supported_parameters(card),
+        "supported_parameters": _supported_parameters(card) if is_chat else [],
     }
 
 

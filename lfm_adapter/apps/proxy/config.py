@@ -66,9 +66,11 @@ class ProxyOptions:
 
 
 def _served_models() -> tuple[ModelCard, ...]:
-    """Return the models that the Proxy serves: LFM-3B and every live chat model."""
+    """Return the models that the Proxy serves: LFM-3B and every live model for chats and embeddings."""
     return tuple(
-        card for card in catalog.models() if card.kind == "chat" and (card.status == "live" or card.id == _KEPT)
+        card
+        for card in catalog.models()
+        if card.kind in ("chat", "embeddings") and (card.status == "live" or card.id == _KEPT)
     )
 
 
@@ -133,7 +135,8 @@ def _deployment(card: ModelCard, options: ProxyOptions) -> str:
     ]
     if not card.is_free:
         lines += [f"      max_budget: {options.daily_budget_usd:f}", "      budget_duration: 1d"]
-    return "\n".join([*lines, "    model_info:", f"      id: {_text(_name(card))}"])
+    mode = ["      mode: embedding"] if card.kind == "embeddings" else []
+    return "\n".join([*lines, "    model_info:", f"      id: {_text(_name(card))}", *mode])
 
 
 def _about(card: ModelCard) -> str:
@@ -149,7 +152,7 @@ def _name(card: ModelCard) -> str:
 
 def _fallbacks(card: ModelCard, cards: Sequence[ModelCard]) -> list[ModelCard]:
     """Return the models that may answer instead, the most similar first."""
-    others = [other for other in cards if other is not card and other.status == "live"]
+    others = [other for other in cards if other is not card and other.kind == card.kind and other.status == "live"]
     named = [other for successor in card.successors for other in others if other.id == successor]
     rest = [other for other in others if other not in named and (other.is_free or not card.is_free)]
     same_for_free = [other for other in rest if other.id.removesuffix(":free") == card.id]

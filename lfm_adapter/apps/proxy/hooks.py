@@ -36,7 +36,9 @@ logger = logging.getLogger("uvicorn.lfm_adapter")  # so that the Proxy shows it
 KEYS_VARIABLE = "LFM_PROXY_KEYS"
 
 # The only paths for people's keys; all others, such as /metrics, /health and /key/generate, take the master key alone.
-_PATHS = ("/chat/completions", "/completions", "/responses", "/messages", "/messages/count_tokens", "/models")
+_PATHS = (
+    "/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/messages/count_tokens", "/models",
+)  # fmt: skip
 
 # Parameters of a request by which LiteLLM would ask another provider, or another model than the one that is named.
 _ROUTES = frozenset({

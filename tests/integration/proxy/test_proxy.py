@@ -64,7 +64,9 @@ def asked(openrouter: ScriptedOpenRouter) -> list:
 
 def test_models_have_their_names_and_limits_and_ids_are_not_listed_twice(proxy: Proxy):
     listed = {model.id: model.model_dump() for model in proxy.client.models.list()}
-    assert set(listed) == {"lfm-3b", "lfm-3-1.7b", "lfm-3-1.7b:free", "lfm-2.5-2.6b:free"}
+    assert set(listed) == {
+        "lfm-3b", "lfm-3-1.7b", "lfm-3-1.7b:free", "lfm-2.5-2.6b:free", "lfm-2.5-embedding-350m:free",
+    }  # fmt: skip
     assert listed["lfm-3b"]["max_input_tokens"] == 32768
     assert listed["lfm-2.5-2.6b:free"]["max_output_tokens"] == 8192
 
@@ -143,6 +145,19 @@ def test_messages_are_streamed(proxy: Proxy):
     pieces = [event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"]
     assert (status, "".join(pieces)) == (200, "Thank you for your message: Hello")
     assert events[-1]["type"] == "message_stop"
+
+
+def test_embeddings_come_though_openais_sdk_asks_for_base64(proxy: Proxy, asked: list):
+    texts = ["Oslo is in Norway.", "Lyon is in France."]
+    response = proxy.client.embeddings.create(model="lfm-2.5-embedding-350m:free", input=texts)
+    assert [len(item.embedding) for item in response.data] == [1024, 1024]
+    assert response.usage.prompt_tokens == 10
+    proxy.client.embeddings.create(
+        model="liquid/lfm-2.5-embedding-350m:free", input="Where is Lyon?", extra_body={"input_type": "query"}
+    )
+    assert [request.body["input"] for request in asked] == [
+        ["document: Oslo is in Norway.", "document: Lyon is in France."], ["query: Where is Lyon?"],
+    ]  # fmt: skip
 
 
 def test_retired_model_is_answered_by_its_successor(proxy: Proxy, asked: list):

@@ -71,14 +71,24 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch):
     assert "export LITELLM_MASTER_KEY=" in result.stderr
 
 
-def test_living_chat_models_and_lfm_3b_are_served_without_a_key_or_a_price_of_their_own():
+def test_living_models_and_lfm_3b_are_served_without_a_key_or_a_price_of_their_own():
     """LiteLLM would send the key wherever a client's request leads, and count the price instead of the charge."""
     deployments = {entry["litellm_params"]["model"]: entry for entry in printed()["model_list"]}
-    live = {card.id for card in catalog.models() if card.status == "live" and card.kind == "chat"}
+    live = {card.id for card in catalog.models() if card.status == "live" and card.kind != "decisions"}
     assert set(deployments) == {f"lfm/{model}" for model in live | {"liquid/lfm-3b"}}
     for deployment in deployments.values():
         assert "api_key" not in deployment["litellm_params"]
-        assert deployment["model_info"] == {"id": deployment["model_name"]}
+        assert deployment["model_info"]["id"] == deployment["model_name"]
+
+
+def test_embedding_model_is_known_as_one_and_answers_for_no_other():
+    config = printed()
+    modes = {entry["model_name"]: entry["model_info"].get("mode") for entry in config["model_list"]}
+    assert [name for name, mode in modes.items() if mode] == ["lfm-2.5-embedding-350m:free"]
+    assert modes["lfm-2.5-embedding-350m:free"] == "embedding"
+    assert config["litellm_settings"]["drop_params"]
+    for name in ("fallbacks", "context_window_fallbacks"):
+        assert "embedding" not in str(config["litellm_settings"][name])
 
 
 def test_limits_and_budgets_are_as_asked():
