@@ -163,7 +163,10 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             while call.result is None:
                 attempts = call.attempts
                 try:
-                    with closing(await self._transport.send(attempts.begin())) as response:
+                    request = attempts.begin()
+                    if not attempts.reserve(wait=False):
+                        await asyncio.to_thread(attempts.reserve)
+                    with closing(await self._transport.send(request)) as response:
                         reader = attempts.read(response.status_code, response.headers)
                         while reader.result is None:
                             try:

@@ -11,9 +11,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lfm_adapter import catalog
-from lfm_adapter._json import as_dict, as_number
+from lfm_adapter._json import as_dict, as_number, dicts
 from lfm_adapter.catalog._usage import chat_usage
-from lfm_adapter.errors import APIConnectionError, APIError, InvalidDecisionError, LFMError, StreamInterruptedError
+from lfm_adapter.errors import (
+    APIConnectionError,
+    APIError,
+    BudgetExceededError,
+    InvalidDecisionError,
+    LFMError,
+    StreamInterruptedError,
+)
 from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
@@ -28,6 +35,9 @@ _ZERO = Decimal(0)
 
 # Tokens that a decision model's template adds to a question, and more.
 _QUESTION_TOKENS = 256
+
+# https://openrouter.ai/docs/guides/features/plugins
+_FREE_PLUGINS = frozenset({"context-compression", "response-healing"})
 
 # With these, no connection was made, so that no request was sent.
 _BEFORE_SENDING = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
@@ -79,20 +89,41 @@ class CallMeter:
         self._card = meter.card or card
         self._is_stream = is_stream
         self._reserved: list[Reservation] = []
+        self._is_ended = False
         self._time = time.time()
         self._began = time.monotonic()
         self._first: float | None = None
 
-    def reserve(self, body: bytes | None) -> None:
-        """Reserve the maximum cost of an attempt.
+    def reserve(self, body: bytes | None, *, wait: bool = True) -> bool:
+        """Reserve the maximum cost of an attempt; return False if that has to wait for other programs, and may not.
 
         Raises:
             BudgetExceededError: It does not fit into a budget.
             RateLimitError: Too many requests were made.
         """
-        if self._keeper is not None:
-            usd = _ZERO if self._meter.is_free else max_cost(body or b"{}", self._card)
-            self._reserved.append(self._keeper.reserve(self._meter.budgets, usd, model=self._model))
+        if self._keeper is None:
+            return True
+        usd = _ZERO if self._meter.is_free else max_cost(body or b"{}", self._card)
+        if usd is None:
+            self._refuse_unpriced(body or b"{}")
+        reserve = self._keeper.reserve if wait else self._keeper.try_reserve
+        reservation = reserve(self._meter.budgets, usd, model=self._model)
+        if reservation is None:
+            return False
+        self._reserved.append(reservation)
+        if self._is_ended and reservation in self._reserved:  # the call was cancelled while a thread waited
+            self._reserved.remove(reservation)
+            self._keeper.settle(reservation, _ZERO)
+        return True
+
+    def _refuse_unpriced(self, body: bytes) -> None:
+        extra = _unpriced_extra(json.loads(body))
+        if extra and any(budget.needs_price for budget in self._meter.budgets):
+            raise BudgetExceededError(
+                f"The cost of {extra} is not known beforehand, so it cannot be checked against the budget. Nothing was "
+                "sent. Leave it out of the request.",
+                model=self._model,
+            )
 
     def refuse(self, error: APIError) -> None:
         """Give the reservation of the last attempt back if nothing can have been charged for it."""
@@ -113,6 +144,7 @@ class CallMeter:
             reply: The reply, or what arrived of it.
             error: What ended the call, if it was not its reply.
         """
+        self._is_ended = True
         answered = reply or arrived(error)
         cost = None if answered is None or answered.cost is None else answered.cost.total
         if self._keeper is not None:
@@ -163,6 +195,23 @@ def arrived(error: BaseException | None) -> _AnyReply | None:
     return error.partial if isinstance(error, APIError) else None
 
 
+def _unpriced_extra(fields: JSONDict) -> str | None:
+    """Return what a chat request has OpenRouter do at a price of its own, beside asking a model; None for nothing.
+
+    It also feeds the model what was found, which the length of the request does not tell.
+    """
+    for plugin in dicts(fields.get("plugins")):
+        if plugin.get("enabled") is not False and plugin.get("id") not in _FREE_PLUGINS:
+            return f"the plugin {plugin.get('id')!r}"
+    for tool in dicts(fields.get("tools")):
+        if str(tool.get("type")).startswith("openrouter:"):  # they run on OpenRouter's servers
+            return f"the tool {tool.get('type')!r}"
+    if as_dict(fields.get("web_search_options")):
+        return "`web_search_options`"
+    models = [fields.get("model"), *(fields.get("models") or ())]
+    return next((f"the web search of {model!r}" for model in models if ":online" in str(model)), None)
+
+
 def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
     """Return the maximum cost of a request in US$; None if the prices do not tell.
 
@@ -174,6 +223,8 @@ def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
         card: The model to ask.
     """
     fields = json.loads(body)
+    if _unpriced_extra(fields):
+        return None
     others = [catalog.get(name) for name in fields.get("models") or () if isinstance(name, str)]
     costs = [_max_cost(body, fields, one) for one in (card, *others)]
     known = [cost for cost in costs if cost is not None]

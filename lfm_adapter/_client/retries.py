@@ -84,9 +84,11 @@ class Attempts:
             total = self._settings.total_timeout
             self.deadline = math.inf if total is None else time.monotonic() + total
         self._deadline = self.deadline
-        if self._meter is not None:
-            self._meter.reserve(self._request.body)
         return self._request.http(self.read_timeout())
+
+    def reserve(self, *, wait: bool = True) -> bool:
+        """Hold the attempt that has begun against budgets: see `CallMeter.reserve`."""
+        return self._meter is None or self._meter.reserve(self._request.body, wait=wait)
 
     def read(self, status: int, headers: Mapping[str, str]) -> BodyReader:
         """Return the reader of this attempt's response."""

@@ -243,7 +243,9 @@ class LFMClient(BaseClient[Transport]):
             while call.result is None:
                 attempts = call.attempts
                 try:
-                    with closing(self._transport.send(attempts.begin())) as response:
+                    request = attempts.begin()
+                    attempts.reserve()
+                    with closing(self._transport.send(request)) as response:
                         reader = attempts.read(response.status_code, response.headers)
                         while reader.result is None:
                             try:

@@ -60,6 +60,11 @@ class Budget:
         """`usd` in 10^-12 US$."""
         return None if self.usd is None else to_pico(Decimal(self.usd))
 
+    @property
+    def needs_price(self) -> bool:
+        """Whether it refuses what has no known price."""
+        return self.usd is not None and not self.allow_unknown_price
+
     def period(self, now: float) -> str:
         """Return the name of the period that holds `now`, in Unix seconds."""
         if self.per == "total":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import contextmanager
 from dataclasses import astuple
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -12,10 +13,11 @@ from lfm_adapter.ledger._amounts import PICO, to_pico
 from lfm_adapter.ledger._record import CallRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import threading
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["connect", "insert", "to_record"]
+__all__ = ["connect", "insert", "to_record", "transaction"]
 
 # `user_version` counts the changes of these tables.
 _VERSION = 1
@@ -69,16 +71,31 @@ def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def insert(connection: sqlite3.Connection, records: Iterable[CallRecord]) -> None:
-    """Insert the records in one transaction."""
-    rows = [_row(record) for record in records]
+@contextmanager
+def transaction(
+    connection: sqlite3.Connection, lock: threading.Lock, on_commit: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Write to the file, all or nothing.
+
+    Args:
+        connection: The connection; it waits for other processes that write.
+        lock: Is held until the end.
+        on_commit: Is called at the end, if all was written.
+    """
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.executemany(_INSERT, rows)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+    with lock:
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        on_commit()
+
+
+def insert(connection: sqlite3.Connection, records: Iterable[CallRecord]) -> None:
+    """Insert the records, in a transaction."""
+    connection.executemany(_INSERT, map(_row, records))
 
 
 def _row(record: CallRecord) -> list[object]:

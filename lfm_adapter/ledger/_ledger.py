@@ -70,8 +70,15 @@ class Ledger:
         """
         return self._open().reserve(budgets, usd, model)
 
+    def try_reserve(self, budgets: Sequence[Budget], usd: Decimal | None, *, model: str) -> Reservation | None:
+        """Do what `reserve` does, or return None if that has to wait for others that write: for event loops."""
+        return self._open().try_reserve(budgets, usd, model)
+
     def settle(self, reservation: Reservation, usd: Decimal | None) -> None:
-        """Replace a reservation by the actual cost; None, if that is unknown, counts the reserved maximum."""
+        """Replace a reservation by the actual cost; None, if that is unknown, counts the reserved maximum.
+
+        Returns at once; a thread writes it.
+        """
         self._open().settle(reservation, reservation.amount if usd is None else to_pico(usd))
 
     def spent(self, budget: Budget) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -137,7 +138,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 async def _key(request: web.Request) -> web.Response:
     """Answer what clients of OpenRouter ask of their key. The limit is that of this gateway's day."""
-    limit, spent = _spending(request.app[GATEWAY])
+    limit, spent = await _spending(request.app[GATEWAY])
     data = {
         "label": "lfm gateway",
         "limit": limit,
@@ -153,16 +154,16 @@ async def _key(request: web.Request) -> web.Response:
 
 
 async def _credits(request: web.Request) -> web.Response:
-    limit, spent = _spending(request.app[GATEWAY])
+    limit, spent = await _spending(request.app[GATEWAY])
     return json_response({"data": {"total_credits": limit, "total_usage": spent}})
 
 
-def _spending(gateway: Gateway) -> tuple[float | None, float]:
+async def _spending(gateway: Gateway) -> tuple[float | None, float]:
     """Return the limit of a day, and what is spent of it, in US$."""
     budget, ledger = gateway.limits.overall, gateway.ledger
     if budget is None or budget.usd is None or ledger is None:
         return None, 0.0
-    return float(budget.usd), float(ledger.spent(budget))
+    return float(budget.usd), float(await asyncio.to_thread(ledger.spent, budget))
 
 
 async def _not_found(request: web.Request) -> web.Response:

@@ -129,14 +129,30 @@ class UpstreamCall:
     Attributes:
         app: The client's name, as it gives it.
         route: The models that may answer.
+
+    Args:
+        gateway: The gateway.
+        request: The client's request.
+        route: The models to ask.
+        others: Models that OpenRouter may ask in place of the first.
+        falls_back: Whether the gateway may ask another of the route.
     """
 
     _advice = "Try again."
 
-    def __init__(self, gateway: Gateway, request: web.Request, route: Route, *, falls_back: bool = True) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        request: web.Request,
+        route: Route,
+        *,
+        others: Sequence[str] = (),
+        falls_back: bool = True,
+    ) -> None:
         self.app = app_name(request)
         self.route = route
-        self._falls_back = falls_back
+        self._others = [catalog.get(other).id for other in others]
+        self._falls_back = falls_back and not others
         self._wait_s = _wait_s(request, gateway.wait_s)
         self._gateway = gateway
         self._settings = gateway.settings.with_overrides(_identity(request))
@@ -144,7 +160,7 @@ class UpstreamCall:
     async def client(self, model: str) -> AsyncLFMClient:
         """Return a client whose calls keep to the budgets of the app and the model."""
         gateway = self._gateway
-        budgets = gateway.limits.budgets(self.app, model)
+        budgets = gateway.limits.budgets(self.app, [model, *self._others])
         card = None
         if budgets and gateway.prices is not None and catalog.get(model).status == "unknown":
             card = await gateway.prices.card(model)
@@ -219,11 +235,12 @@ class Call(UpstreamCall):
         self._messages = _checked_messages(fields.pop("messages", None))
         self.is_stream = bool(fields.pop("stream", False))
         route = gateway.models.route(self.model)
-        for other in _checked_names(fields.get("models")):  # OpenRouter may ask these in its place
+        others = _checked_names(fields.get("models"))  # OpenRouter may ask these in its place
+        for other in others:
             gateway.models.route(other)
-        falls_back = not fields.pop("disable_fallbacks", False) and not fields.get("models")
+        falls_back = not fields.pop("disable_fallbacks", False)
         self._fields = fields
-        super().__init__(gateway, request, route, falls_back=falls_back)
+        super().__init__(gateway, request, route, others=others, falls_back=falls_back)
 
     async def reply(self) -> tuple[str, Reply]:
         """Return the whole reply, and the model that was asked for it."""

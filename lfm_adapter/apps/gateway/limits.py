@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.ledger import Ledger
 
-__all__ = ["Limits", "parse_limits"]
+__all__ = ["Limits", "parse_limits", "without_routing"]
 
 _APP = "app:"
 
@@ -33,9 +33,10 @@ class Limits:
     models: Mapping[str, Budget] = field(default_factory=dict)
     apps: Mapping[str, Budget] = field(default_factory=dict)
 
-    def budgets(self, app: str, model: str) -> tuple[Budget, ...]:
-        """Return the budgets that a call keeps to."""
-        found = (self.overall, self.models.get(model), self.apps.get(app.lower()))
+    def budgets(self, app: str, models: Iterable[str]) -> tuple[Budget, ...]:
+        """Return the budgets that a call of an app keeps to: also those of each model that may answer it."""
+        found = [self.overall, self.apps.get(app.lower())]
+        found += [self.models.get(model) for model in dict.fromkeys(map(without_routing, models))]
         return tuple(budget for budget in found if budget is not None)
 
 
@@ -85,4 +86,10 @@ def _split(text: str, option: str, model_id: Callable[[str], str]) -> tuple[str,
         ) from None
     if target.startswith(_APP):
         return target.lower(), number
-    return (model_id(target) if target else ""), number
+    return (without_routing(model_id(target)) if target else ""), number
+
+
+def without_routing(model: str) -> str:
+    """Return a model's id without what only chooses among its endpoints, such as ":nitro"."""
+    base, *suffixes = model.split(":")
+    return f"{base}:free" if "free" in suffixes else base

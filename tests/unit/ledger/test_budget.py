@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
 from lfm_adapter.errors import BudgetExceededError, ConfigurationError, RateLimitError
-from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.ledger import Budget, Ledger, _reservations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -61,26 +63,22 @@ def test_every_budget_must_have_room(ledger: Ledger):
 
 
 def test_a_new_day_begins_anew(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
-    from lfm_adapter.ledger import _file
-
     budget = Budget("0.01", per="day")
-    monkeypatch.setattr(_file.time, "time", lambda: 1_795_000_000.0)
+    monkeypatch.setattr(_reservations.time, "time", lambda: 1_795_000_000.0)
     ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
-    monkeypatch.setattr(_file.time, "time", lambda: 1_795_086_400.0)
+    monkeypatch.setattr(_reservations.time, "time", lambda: 1_795_086_400.0)
     ledger.reserve([budget], CENT, model="m")
 
 
 def test_requests_a_minute_are_counted(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
-    from lfm_adapter.ledger import _file
-
     budget = Budget(rpm=2)
     for second in (0.0, 10.0):
-        monkeypatch.setattr(_file.time, "time", lambda second=second: 1_795_000_000.0 + second)
+        monkeypatch.setattr(_reservations.time, "time", lambda second=second: 1_795_000_000.0 + second)
         ledger.reserve([budget], Decimal(0), model="m")
     with pytest.raises(RateLimitError, match="limit of 2 requests per minute") as caught:
         ledger.reserve([budget], Decimal(0), model="m")
     assert caught.value.retry_after == pytest.approx(50)
-    monkeypatch.setattr(_file.time, "time", lambda: 1_795_000_060.5)
+    monkeypatch.setattr(_reservations.time, "time", lambda: 1_795_000_060.5)
     ledger.reserve([budget], Decimal(0), model="m")
 
 
@@ -108,17 +106,87 @@ def test_processes_that_race_do_not_exceed_it(ledger: Ledger):
     assert ledger.spent(Budget("0.01", name="shared")) == Decimal("0.0099")
 
 
-def test_locked_file_keeps_this_process_to_the_limit(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
-    from lfm_adapter.ledger import _file
-
-    monkeypatch.setattr(_file, "RESERVE_TIMEOUT_S", 0.05)
-    budget = Budget("0.015")
-    ledger.spent(budget)
+@contextmanager
+def locked(ledger: Ledger) -> Iterator[None]:
+    """Have another program write to the file all the while."""
+    assert ledger.flush()
     with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no other program."""
+    monkeypatch.setattr(_reservations, "RESERVE_TIMEOUT_S", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_locked_file_keeps_this_process_to_the_limit(ledger: Ledger):
+    budget = Budget("0.034")
+    ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
+    with locked(ledger):
+        held = [ledger.reserve([budget], CENT, model="m") for _ in range(2)]
         with pytest.raises(BudgetExceededError):
             ledger.reserve([budget], CENT, model="m")
+        ledger.settle(held[0], CENT / 2)
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve([budget], CENT, model="m")
+        ledger.reserve([budget], CENT / 2, model="m")
+
+
+def test_place_without_a_file_keeps_this_process_to_the_limit(tmp_path: Path):
+    (tmp_path / "file").touch()
+    ledger, budget = Ledger(tmp_path / "file" / "ledger.db"), Budget("0.02")
+    ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
+    ledger.reserve([budget], CENT, model="m")
+    with pytest.raises(BudgetExceededError):
+        ledger.reserve([budget], CENT, model="m")
+    assert ledger.spent(budget) == CENT
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_spent_while_the_file_was_locked_is_in_it_afterwards(ledger: Ledger):
+    budget = Budget("0.03")
+    before = ledger.reserve([budget], CENT, model="m")
+    with locked(ledger):
+        during = ledger.reserve([budget], CENT, model="m")
+        for reservation in (before, during):
+            ledger.settle(reservation, CENT / 2)
+        assert ledger.spent(budget) == CENT
+    assert ledger.flush(60)
+    assert ledger.spent(budget) == Ledger(ledger.path).spent(budget) == CENT
+    ledger.reserve([budget], CENT * 2, model="m")
+    with pytest.raises(BudgetExceededError):
+        ledger.reserve([budget], CENT / 100, model="m")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_only_the_first_call_waits_for_a_locked_file(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    budget = Budget("1")
+    with locked(ledger):
+        assert ledger.try_reserve([budget], CENT, model="m") is None
+        ledger.reserve([budget], CENT, model="m")
+        monkeypatch.setattr(_reservations, "RESERVE_TIMEOUT_S", 3600)
+        assert ledger.reserve([budget], CENT, model="m").amount
+        assert ledger.try_reserve([budget], CENT, model="m")
+    assert ledger.reserve([budget], CENT, model="m").ids
+
+
+@pytest.mark.usefixtures("impatient")
+def test_threads_that_race_for_a_locked_file_do_not_exceed_it(ledger: Ledger):
+    budget = Budget("0.05")
+
+    def reserve(_: int) -> bool:
+        try:
+            return bool(ledger.reserve([budget], CENT, model="m"))
+        except BudgetExceededError:
+            return False
+
+    ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
+    with locked(ledger), ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(reserve, range(20))) == 4
 
 
 @pytest.mark.parametrize("wrong", [{"usd": "much"}, {"usd": -1}, {"usd": "NaN"}, {"per": "week"}, {"rpm": 0}])

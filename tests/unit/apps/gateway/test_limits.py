@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import pytest
 from lfm_adapter.apps.gateway.limits import Limits, parse_limits
 from lfm_adapter.apps.gateway.models import CatalogModels
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.ledger import Budget, Ledger, _reservations
 from lfm_adapter.testing import completion, error, json_reply, stream, token_usage
 from tests.support.gateway_thread import GatewayThread
 
@@ -119,6 +121,66 @@ def test_malformed_limits_are_errors(options: dict[str, Any], told: str):
         parse_limits(**{"usd": [], "rpm": []} | options, model_id=str, ledger=None)
 
 
+@pytest.mark.parametrize("limit", ["lfm-3-1.7b=0.000001", "lfm-3-1.7b:nitro=0.000001"])
+@pytest.mark.parametrize("name", ["lfm-3-1.7b", "liquid/lfm-3-1.7b:nitro", "lfm-3-1.7b:floor"])
+def test_budget_of_a_model_holds_however_its_endpoints_are_chosen(
+    start: Start, openrouter: ScriptedOpenRouter, limit: str, name: str
+):
+    openrouter.add(completion())
+    with start(usd=(limit,)) as gateway:
+        assert gateway.chat(name).status == 402
+        assert gateway.chat("lfm-3-1.7b:free").status == 200
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ({"plugins": [{"id": "response-healing"}, {"id": "web", "max_results": 5}]}, "the plugin 'web'"),
+        ({"tools": [{"type": "openrouter:web_search"}]}, "the tool 'openrouter:web_search'"),
+        ({"web_search_options": {"search_context_size": "high"}}, "`web_search_options`"),
+        ({"model": "lfm-3-1.7b:online"}, "the web search of 'liquid/lfm-3-1.7b:online'"),
+        ({"model": "lfm-3-1.7b:free", "plugins": [{"id": "file-parser"}]}, "the plugin 'file-parser'"),
+    ],
+)
+def test_what_openrouter_charges_beside_the_model_is_refused_within_a_budget(
+    start: Start, openrouter: ScriptedOpenRouter, extra: dict[str, Any], named: str
+):
+    with start(usd=("1",)) as gateway:
+        refused = gateway.chat(**extra)
+    assert (refused.status, refused.error["code"]) == (402, "budget_exceeded")
+    assert named in refused.error["message"]
+    assert openrouter.requests == []
+    openrouter.add(completion())
+    with start() as unlimited:
+        assert unlimited.chat(**extra).status == 200
+
+
+def test_plugins_without_a_price_pass_within_a_budget(start: Start, openrouter: ScriptedOpenRouter):
+    openrouter.add(completion())
+    with start(usd=("1",)) as gateway:
+        answer = gateway.chat(plugins=[{"id": "context-compression"}, {"id": "web", "enabled": False}])
+    assert answer.status == 200
+    assert len(openrouter.requests[0].body["plugins"]) == 2
+
+
+def test_a_locked_ledger_holds_up_only_who_has_to_wait_for_it(
+    start: Start, openrouter: ScriptedOpenRouter, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_reservations, "RESERVE_TIMEOUT_S", 3600)
+    openrouter.add(completion(), completion())
+    assert ledger.calls() == []  # there is a file
+    with ExitStack() as stack:
+        gateway = stack.enter_context(start(usd=("1",)))
+        other = stack.enter_context(closing(sqlite3.connect(ledger.path, isolation_level=None)))
+        pool = stack.enter_context(ThreadPoolExecutor())
+        other.execute("BEGIN EXCLUSIVE")
+        waiting = [pool.submit(gateway.chat) for _ in range(2)]
+        assert gateway.request("GET", "/health").status == gateway.request("GET", "/v1/key").status == 200
+        assert not any(answer.done() for answer in waiting)
+        other.execute("COMMIT")
+        assert [answer.result().status for answer in waiting] == [200, 200]
+
+
 class TestFallbacksThatOpenRouterChooses:
     def test_models_that_are_not_served_are_refused(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
         answer = gateway.chat(models=["someone/expensive"])
@@ -132,6 +194,14 @@ class TestFallbacksThatOpenRouterChooses:
             answer = gateway.chat("lfm-2.5-2.6b:free", models=["liquid/lfm-3-1.7b"])
         assert (answer.status, answer.error["code"]) == (402, "budget_exceeded")
         assert openrouter.requests == []
+
+    @pytest.mark.parametrize("other", ["liquid/lfm-3-1.7b", "lfm-3-1.7b", "liquid/lfm-3-1.7b:nitro"])
+    def test_budget_of_each_counts(self, start: Start, openrouter: ScriptedOpenRouter, other: str):
+        with start(usd=("lfm-3-1.7b=0.000001",)) as gateway:
+            assert gateway.chat("lfm-2.5-2.6b:free", models=[other]).status == 402
+            assert openrouter.requests == []
+            openrouter.add(completion())
+            assert gateway.chat("lfm-2.5-2.6b:free").status == 200
 
     def test_budget_refuses_one_of_unknown_price(self, openrouter: ScriptedOpenRouter, tmp_path: Path):
         limits = Limits(Budget(1, per="day", name="gateway", ledger=Ledger(tmp_path / "ledger.db")))
