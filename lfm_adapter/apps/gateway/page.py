@@ -16,6 +16,7 @@ from lfm_adapter._extras import how_to_install
 from lfm_adapter.apps.gateway.call import GATEWAY
 from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.apps.gateway.page_facts import PERIODS, last_calls, page_facts
+from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["PAGE_PATHS", "SESSIONS", "Sessions", "add_page"]
 
@@ -94,7 +95,10 @@ async def _page(request: web.Request) -> web.Response:
         return _html("login.html", status=401, problem=problem, base_url=f"{request.scheme}://{request.host}/v1")
     gateway = request.app[GATEWAY]
     days = next((days for days in PERIODS if str(days) == request.query.get("days")), 30)
-    facts = await asyncio.to_thread(page_facts, gateway, days)
+    try:
+        facts = await asyncio.to_thread(page_facts, gateway, days)
+    except ConfigurationError as error:
+        return _html("unreadable.html", status=503, problem=error.message)
     return _html("page.html", **facts)
 
 
@@ -102,7 +106,11 @@ async def _calls(request: web.Request) -> web.Response:
     if not _may_see(request):
         raise GatewayError(401, "You are not signed in.")
     ledger = request.app[GATEWAY].ledger
-    return _html("calls.html", calls=await asyncio.to_thread(last_calls, ledger))
+    try:
+        calls = await asyncio.to_thread(last_calls, ledger)
+    except ConfigurationError as error:
+        raise GatewayError(503, error.message) from error
+    return _html("calls.html", calls=calls)
 
 
 async def _login(request: web.Request) -> web.Response:

@@ -11,10 +11,11 @@ import pytest
 
 from lfm_adapter.apps.gateway.access import Access
 from lfm_adapter.apps.gateway.limits import Limits
-from lfm_adapter.ledger import Budget, CallRecord, Ledger
+from lfm_adapter.ledger import Budget, CallRecord, Ledger, _file
 from tests.support.gateway_thread import KEY, GatewayThread
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -155,3 +156,37 @@ class TestMalformedRequests:
         with started() as gateway:
             answer = gateway.request("GET", f"/?token={gateway.sessions.token}", key="", headers={"Host": "a:b;c"})
         assert (answer.status, answer.headers["Location"]) == (303, "/")
+
+
+def test_unreadable_ledger_is_told_on_a_page(ledger: Ledger):
+    ledger.path.write_text("This is no database, however long it may be. " * 30)
+    with started(ledger) as gateway:
+        page = gateway.request("GET", "/")
+        assert (page.status, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+        assert f"The ledger {ledger.path} cannot be read: file is not a database." in page.text
+        calls = gateway.request("GET", "/calls")
+        assert (calls.status, "cannot be read" in calls.error["message"]) == (503, True)
+
+
+def test_a_large_ledger_is_read_a_fixed_number_of_times(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    """100,000 calls take 0.3 s. SQLite's own count of its steps, some 125 a call, shows whether that stays so."""
+    rows = 20_000
+    for number in range(rows):
+        ledger.record(CallRecord(
+            time=time.time() - number, source="gateway", app=f"app {number % 30}", model="liquid/lfm-3-1.7b",
+            prompt_tokens=900, completion_tokens=90, first_token_s=0.2, duration_s=2.0,
+        ))  # fmt: skip
+    assert ledger.flush(60)
+    thousands: list[None] = []
+    connect = _file.connect
+
+    def counting(path: Path, *, timeout: float) -> sqlite3.Connection:
+        connection = connect(path, timeout=timeout)
+        connection.set_progress_handler(lambda: thousands.append(None), 1_000)
+        return connection
+
+    monkeypatch.setattr(_file, "connect", counting)
+    with started(ledger) as gateway:
+        assert gateway.request("GET", "/").status == 200
+    steps = len(thousands) * 1_000 / rows
+    assert 0 < steps < 200
