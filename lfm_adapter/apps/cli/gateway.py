@@ -26,52 +26,64 @@ if TYPE_CHECKING:
 __all__ = ["gateway"]
 
 DAILY_BUDGET_USD = "1"
+ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
 LOCAL_WAIT_S = 600.0  # a laptop may take minutes to read a long prompt
+
+
+HostOption = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
+PortOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on. Default: 4000 or the next free port."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LFM_GATEWAY_KEY",
+        metavar="KEY",
+        help="API key that clients must send, of 8 or more characters. Default: a key that is created once and "
+        "stored for this user.",
+    ),
+]
+OpenOption = Annotated[
+    bool,
+    typer.Option("--open", help="Accept any key or none, on this machine only, for apps that send a fixed key."),
+]
+OriginOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ORIGIN", help="Allow a web page, such as https://app.example.com. May be repeated."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="Model in the printed settings. Default: LFM_MODEL."),
+]
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[MODEL=|app:NAME=]AMOUNT",
+        help="Daily budget in US$ (days in UTC), in total, per model or per app. May be repeated. Default: 1.",
+    ),
+]
+RateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[MODEL=|app:NAME=]COUNT",
+        help="Requests per minute, in total, per model or per app. May be repeated.",
+    ),
+]
+AnyModelOption = Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")]
 
 
 def gateway(
     *,
-    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on. Default: 4000 or the next free port."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LFM_GATEWAY_KEY",
-            metavar="KEY",
-            help="API key that clients must send, of 8 or more characters. Default: a key that is created once and "
-            "stored for this user.",
-        ),
-    ] = None,
-    is_open: Annotated[
-        bool,
-        typer.Option("--open", help="Accept any key or none, on this machine only, for apps that send a fixed key."),
-    ] = False,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Allow a web page, such as https://app.example.com. May be repeated."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="Model in the printed settings. Default: LFM_MODEL."),
-    ] = None,
-    budget_usd: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[MODEL=|app:NAME=]AMOUNT",
-            help="Daily budget in US$ (days in UTC), in total, per model or per app. May be repeated. Default: 1.",
-        ),
-    ] = None,
-    rpm: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[MODEL=|app:NAME=]COUNT",
-            help="Requests per minute, in total, per model or per app. May be repeated.",
-        ),
-    ] = None,
-    any_model: Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")] = False,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = None,
+    key: KeyOption = None,
+    is_open: OpenOption = False,
+    allow_origin: OriginOption = None,
+    model: ModelOption = None,
+    budget_usd: BudgetOption = None,
+    rpm: RateOption = None,
+    any_model: AnyModelOption = False,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
@@ -82,11 +94,9 @@ def gateway(
     this machine answers.
     """
     from lfm_adapter.apps.gateway.call import Gateway
-    from lfm_adapter.apps.gateway.limits import parse_limits
     from lfm_adapter.apps.gateway.page import Sessions
     from lfm_adapter.apps.gateway.prices import Prices
     from lfm_adapter.apps.gateway.server import listen, serve
-    from lfm_adapter.ledger import ledger_from_env
 
     access = _access(key, host, is_open=is_open, origins=allow_origin or ())
     on_this_machine = on_this_machine or gguf is not None
@@ -99,30 +109,33 @@ def gateway(
             settings, models = _at_openrouter(model, any_model=any_model)
             options = {"prices": Prices(settings) if any_model else None}
         name = models.default_name(settings)
-        ledger = ledger_from_env(default=True)
-        limits = parse_limits(
-            budget_usd or [DAILY_BUDGET_USD],
-            rpm or [],
-            model_id=models.model_id,
-            ledger=ledger,
-        )
-        bound = listener.getsockname()[1]
-        address = "127.0.0.1" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
-        base_url = f"http://{address}:{bound}/v1"
-
+        options |= _accounts(budget_usd or [DAILY_BUDGET_USD], rpm or [], models)
+        shared = Gateway(settings=settings, models=models, access=access, default_model=name, **options)
         sessions = Sessions()
 
         def introduce() -> None:
-            _introduce(base_url, access, models.names(), name, sessions.token)
-            if address != host:
+            _introduce(_base_url(host, listener.getsockname()[1]), access, models.names(), name, sessions.token)
+            if host in ANY_ADDRESS:
                 note("Other machines can connect: anyone who has the key can spend your credit.", style="yellow")
             note("Ctrl-C stops it.")
 
-        shared = Gateway(
-            settings=settings, models=models, access=access, default_model=name, ledger=ledger, limits=limits, **options
-        )
         serve(shared, sessions, listener, introduce)
     note("Stopped.")
+
+
+def _base_url(host: str, port: int) -> str:
+    address = "127.0.0.1" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
+    return f"http://{address}:{port}/v1"
+
+
+def _accounts(budget_usd: list[str], rpm: list[str], models: Models) -> dict[str, Any]:
+    """Return the ledger and the limits of a gateway."""
+    from lfm_adapter.apps.gateway.limits import parse_limits
+    from lfm_adapter.ledger import ledger_from_env
+
+    ledger = ledger_from_env(default=True)
+    limits = parse_limits(budget_usd, rpm, model_id=models.model_id, ledger=ledger)
+    return {"ledger": ledger, "limits": limits}
 
 
 def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | tuple[()]) -> Access:
