@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lfm_adapter.testing import ScriptedOpenRouter, stream, token_usage
+from lfm_adapter.testing import ScriptedOpenRouter, decisions, stream, token_usage
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 COLUMNS, ROWS = 80, 30
@@ -40,6 +40,7 @@ def is_liquid(celsius):
     return 0 < celsius < 100
 ```
 """
+DECISIONS = (0.97, {"billing": 0.93, "shipping": 0.05, "other": 0.02}, [0.06, 0.71, 0.23])
 REASONING = "The user wants a short overview. A table of the states may help."
 
 # For each picture: what is typed, and what is shown when it has been answered.
@@ -50,6 +51,12 @@ SCENES = {
         ("What is water?", "tokens/s"),
         ("/usage", "1 answer"),
         ("/help", "Ctrl-D"),
+    ],
+    "decide": [
+        ('echo "Charged twice! Pay me back today." > mail.txt', "$"),
+        ("lfm decide Must somebody answer today < mail.txt", "97%"),
+        ("lfm decide Who should answer -l billing,shipping,other < mail.txt", "confidence"),
+        ("lfm decide How angry is it --scale calm,annoyed,furious < mail.txt", "score"),
     ],
     "local": [
         ("lfm chat --local Explain in one sentence what water is", "no cost"),
@@ -65,6 +72,8 @@ def draw(scene: str, server: ScriptedOpenRouter) -> str:
     pieces = [ANSWER[start : start + 9] for start in range(0, len(ANSWER), 9)]
     reply = stream(pieces, reasoning=[REASONING], usage=token_usage(11, 96, cost=0.0000201))
     server.add(replace(reply, parts=[part for sent in reply.parts for part in (sent, 0.01)]))
+    answers = [decisions({"question": answer}, cost=1.12e-6, input_tokens=56) for answer in DECISIONS]
+    server.add(*answers, path="/alpha/decisions")
     with tempfile.TemporaryDirectory() as home:
         settings = {
             "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "PS1": "$ ", "TERM": "xterm-256color",
@@ -72,7 +81,7 @@ def draw(scene: str, server: ScriptedOpenRouter) -> str:
             "OPENROUTER_API_KEY": "sk-or-v1-made-up-for-pictures",
         }  # fmt: skip
         shell = shlex.join(["env", *(f"{name}={value}" for name, value in settings.items()), "bash", "--norc"])
-        _tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(ROWS), shell)
+        _tmux("new-session", "-c", home, "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(ROWS), shell)
         try:
             for typed, shown in SCENES[scene]:
                 time.sleep(0.5)

@@ -31,6 +31,7 @@ _CHOOSE_MODEL = re.compile(r"(?:Choose|Pass) [^.]*`model=.*", re.DOTALL)
 _SET_KEY = re.compile(r"Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`")
 _CHECK_KEY = re.compile(r"Check the API key: `api_key`, or the `OPENROUTER_API_KEY` environment variable\.")
 _NO_OPTION = re.compile(r",? or pass `when_retired=[^`]*`| or pass `(?:api_key|allow_http=True)`(?: to allow it)?")
+_CLIENT_METHOD = re.compile(r"`client\.(chat|decide)\(\.\.\.\)`, or `\w+` in LangChain")
 _ARGUMENT = re.compile(
     r"`(base_url|context_length|max_tokens|model|parallel|questions|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
 )
@@ -75,6 +76,7 @@ def with_option_names(text: str) -> str:
     text = _SET_KEY.sub("Run `lfm keys set` or set OPENROUTER_API_KEY", text)
     text = _CHECK_KEY.sub("Check the key: `lfm keys show` says which one is sent.", text)
     text = _NO_OPTION.sub("", text)
+    text = _CLIENT_METHOD.sub(r"`lfm \1`", text)
     text = text.replace("For a model on this machine, pass `base_url`.", "For a model on this machine, pass `--local`.")
     return _ARGUMENT.sub(lambda found: f"`--{found[1].replace('_', '-')}{found[2] and ' ' + found[2]}`", text)
 

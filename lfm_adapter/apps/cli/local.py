@@ -72,7 +72,7 @@ def local(
     with server as base_url:
         typer.echo(f"Base URL  {base_url}")
         typer.echo(f"Model     {server.model}")
-        if _is_decision_model(base_url):
+        if _is_decision_model(server.model, base_url):
             typer.echo(f'Python    LFMClient(base_url="{base_url}").decide("...", {{"urgent": "Is this urgent?"}})')
             typer.echo(f'Shell     lfm decide --base-url {base_url} "Is this urgent?" < mail.txt')
         else:
@@ -86,11 +86,11 @@ def local(
             note("Stopped.")
 
 
-def _is_decision_model(base_url: str) -> bool:
+def _is_decision_model(model: str, base_url: str) -> bool:
     from lfm_adapter._client.sync_client import LFMClient
 
-    (model,) = LFMClient(base_url=base_url).list_models()
-    return "decisions" in model["architecture"]["output_modalities"]
+    listed = LFMClient(base_url=base_url).list_models()
+    return any(row["id"] == model and "decisions" in row["architecture"]["output_modalities"] for row in listed)
 
 
 def _free_port() -> int:

@@ -149,6 +149,8 @@ class Session:
             LFMError: The server or the budget refused the request, or it failed.
         """
         client, card = self._metered_client(app), self.card(model)
+        if card.kind == "decisions":
+            raise ConfigurationError(f"`{card.id}` only chooses labels, with the tool `classify`. Name a chat model.")
         parameters |= {"model": model or None, "max_tokens": max_tokens or self.max_tokens, **self._price_cap(card)}
         with self._counting(card, tally) as replies:
             if on_chunk is None:

@@ -163,7 +163,13 @@ def test_malformed_questions_are_one_line(openrouter: ScriptedOpenRouter, tmp_pa
 def test_chat_model_is_refused_with_the_reason(openrouter: ScriptedOpenRouter):
     result = decide("Is this urgent?", "-m", "lfm-3-1.7b")
     assert (result.exit_code, openrouter.requests) == (1, [])
-    assert "is a chat model" in result.stderr
+    assert "is a chat model, not a decision model. Use `lfm chat`." in result.stderr
+
+
+def test_chat_with_a_decision_model_names_this_command(openrouter: ScriptedOpenRouter):
+    result = CliRunner().invoke(app, ["chat", "-m", "d1.2", "Is this urgent?"])
+    assert (result.exit_code, openrouter.requests) == (1, [])
+    assert "Use `lfm decide`." in result.stderr
 
 
 def test_without_a_key_no_demo_answers_by_itself():

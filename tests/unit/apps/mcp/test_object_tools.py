@@ -205,6 +205,11 @@ class TestClassifyByDecisionModel:
         result = await call(mcp_server(server), "classify", text="a", labels=self.LABELS, model="liquid/d1.1")
         assert (result.structured_content["label"], server.requests[0].body["model"]) == ("bug", "liquid/d1.1")
 
+    async def test_other_tools_say_what_it_is_for(self, openrouter: ScriptedOpenRouter):
+        result = await call(mcp_server(openrouter), "summarize", text="a", model="liquid/d1.2")
+        assert "`liquid/d1.2` only chooses labels, with the tool `classify`." in error_of(result)
+        assert not openrouter.requests
+
     async def test_spending_limit_holds(self, openrouter: ScriptedOpenRouter):
         result = await call(mcp_server(openrouter, budget=Budget("0.000001")), "classify", text="a", labels=self.LABELS)
         assert result.meta["lfm-adapter/error"]["type"] == "BudgetExceededError"
