@@ -240,9 +240,24 @@ if __name__ == "__main__":
     assert done.stdout.split() == ["True", "0"]
 
 
-def test_embeddings_are_served_where_they_are_asked_for():
-    with local.serve(context_length=256, parallel=1, embeddings="mean") as base_url:
-        request = Request(base_url + "/embeddings", b'{"input": "water"}', {"Content-Type": "application/json"})  # noqa: S310
-        with urlopen(request) as reply:  # noqa: S310 - loopback
-            (found,) = json.load(reply)["data"]
-    assert len(found["embedding"]) == 576
+def test_embeddings_are_served_where_they_are_asked_for(local_embeddings: str):
+    client = LFMClient(base_url=local_embeddings, max_retries=0)
+    reply = client.embed(["Water is wet.", "The sun is hot."], role="document")
+    assert [len(vector) for vector in reply.vectors] == [576, 576]
+    assert sum(number * number for number in reply.vectors[0]) == pytest.approx(1, abs=1e-5)
+    assert reply.vectors[0] == pytest.approx(client.embed("Water is wet.", role="document").vectors[0], abs=0.01)
+    assert reply.model == local.DEMO_MODEL
+    assert reply.usage["prompt_tokens"] > 4
+
+
+def test_text_that_the_engine_cannot_embed_is_an_error_of_the_request(local_embeddings: str):
+    client = LFMClient(base_url=local_embeddings, max_retries=0)
+    with pytest.raises(errors.ContextWindowExceededError) as caught:
+        client.embed("word " * 700, role=None)
+    assert (caught.value.status_code, caught.value.context_length) == (400, 512)
+    assert caught.value.prompt_tokens >= 700
+
+
+def test_server_without_embeddings_says_so(local_model: str):
+    with pytest.raises(errors.APIError, match="--embeddings"):
+        LFMClient(base_url=local_model, max_retries=0).embed("Hi", role="query")

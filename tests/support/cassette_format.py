@@ -240,7 +240,7 @@ def _phrase(status: int) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks, no anchors."""
+    """Texts of several lines as blocks, vectors on one line, no anchors."""
 
     def ignore_aliases(self, data: object) -> bool:
         del data
@@ -249,8 +249,13 @@ class _Dumper(yaml.SafeDumper):
     def represent_text(self, text: str) -> yaml.ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None)
 
+    def represent_values(self, values: list[Any]) -> yaml.SequenceNode:
+        is_vector = bool(values) and all(isinstance(value, float) for value in values)
+        return self.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=is_vector)
+
 
 _Dumper.add_representer(str, _Dumper.represent_text)
+_Dumper.add_representer(list, _Dumper.represent_values)
 # libyaml's loader is ten times as fast, and reads what the dumper written in Python writes.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

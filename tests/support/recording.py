@@ -37,10 +37,11 @@ __all__ = ["MARKERS", "PROVENANCE", "Service", "provenance_of", "recording_servi
 
 MARKERS = (
     (
-        "scripted(*replies, responder=None, always=False): what answers while a cassette is recorded and "
-        "`OPENROUTER_API_KEY` is not set; `always`: also when it is, for what OpenRouter does not do when asked"
+        "scripted(*replies, path='/chat/completions', responder=None, always=False): what answers while a cassette is "
+        "recorded and `OPENROUTER_API_KEY` is not set; `always`: also when it is, for what OpenRouter does not do when "
+        "asked"
     ),
-    "from_local_model: the embedded model answers while a cassette is recorded",
+    "from_local_model(embeddings=False): the embedded model answers while a cassette is recorded",
 )
 
 PROVENANCE = re.compile(
@@ -99,12 +100,14 @@ def recording_service(request: pytest.FixtureRequest) -> Iterator[Service]:
         assert _REAL_KEY
         yield Service(ORIGIN, _REAL_KEY)
     elif source is Source.LOCAL_MODEL:
-        with _carried_to(request.getfixturevalue("local_model")):
+        makes_vectors = request.node.get_closest_marker("from_local_model").kwargs.get("embeddings")
+        with _carried_to(request.getfixturevalue("local_embeddings" if makes_vectors else "local_model")):
             yield replayed_service
     else:
         script = request.node.get_closest_marker("scripted")
         responder = script.kwargs.get("responder")
-        with ScriptedOpenRouter(*script.args, default=responder) as server, _carried_to(server.base_url):
+        with ScriptedOpenRouter(default=responder) as server, _carried_to(server.base_url):
+            server.add(*script.args, path=script.kwargs.get("path", "/chat/completions"))
             yield replayed_service
             assert server.unplayed == 0, f"{server.unplayed} scripted replies were not requested"
 

@@ -37,7 +37,7 @@ STREAMED = frozenset(
 # llama.cpp answers 500 or 501, which clients try again, where the request is at fault.
 _REQUEST_FAULT = re.compile(
     r"(?i)failed to parse (?:tool|message)|\b(?:image|audio|video) input is not supported"
-    r"|not support (?:image|audio|video) input|is not a decision model"
+    r"|not support (?:image|audio|video) input|is not a decision model|too large to process"
 )
 _ADVICE_ON_OPTIONS = re.compile(r" For a model that supports it, start it with .*")  # of llama-server
 
@@ -114,6 +114,8 @@ class Front:
                 body = checked_request(raw) if raw else None
             except ValueError as refusal:
                 return _error(400, str(refusal), "invalid_request_error")
+        if body is not None and request.path.endswith("/embeddings"):
+            body.pop("model", None)  # whatever it is, llama.cpp would say that this model has made the vectors
         is_whole = body is not None and request.path in STREAMED and not body.get("stream")
         if body is not None and is_whole:
             body = {**body, "stream": True, "stream_options": {"include_usage": True}}
