@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_liquid, sends_env_key
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from pydantic import BaseModel
-
-__all__ = ["ALIASES", "CLIENT_OPTIONS", "FROM_CALLS", "client_options", "named_arguments", "settings_of"]
+__all__ = ["ALIASES", "CLIENT_OPTIONS", "FROM_CALLS", "client_options", "keep_fields", "named_arguments", "settings_of"]
 
 ALIASES = {
     "model_name": "model",
@@ -97,6 +95,18 @@ def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[
     if more:
         named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}
     return named
+
+
+def keep_fields(cls: type[BaseModel]) -> None:
+    """Give a subclass the fields that it inherits, before Pydantic collects them.
+
+    Pydantic would take a field's default from the first class that has an attribute of its name, and that is the
+    dataclass of the client's options: no default of the environment, and headers that are shown.
+    """
+    parent = next(base for base in cls.__mro__[1:] if issubclass(base, BaseModel))
+    for name, field in parent.model_fields.items():
+        if name not in vars(cls):
+            setattr(cls, name, field)
 
 
 def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings:

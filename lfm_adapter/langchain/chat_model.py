@@ -32,6 +32,7 @@ from lfm_adapter.langchain._params import (
     CLIENT_OPTIONS,
     FROM_CALLS,
     client_options,
+    keep_fields,
     named_arguments,
     settings_of,
 )
@@ -224,6 +225,10 @@ class ChatLFM(BaseChatModel, ClientOptions):
 
     # Building the validator takes most of the import's time, so the first instance does it.
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_fields(cls)
 
     @model_validator(mode="before")
     @classmethod

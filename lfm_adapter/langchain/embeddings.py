@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.utils import from_env, secret_from_env
@@ -16,9 +16,13 @@ from lfm_adapter._client.settings import ClientOptions, CommonOptions, Settings,
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import APIError
 from lfm_adapter.langchain._errors import to_langchain_error
-from lfm_adapter.langchain._params import named_arguments, settings_of
+from lfm_adapter.langchain._params import keep_fields, named_arguments, settings_of
 from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types import EmbeddingParameters, EmbeddingRole
+
+if TYPE_CHECKING:
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.sync_client import LFMClient
 
 __all__ = ["LFMEmbeddings"]
 
@@ -78,6 +82,10 @@ class LFMEmbeddings(BaseModel, Embeddings, CommonOptions):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_fields(cls)
+
     @model_validator(mode="before")
     @classmethod
     def _name_arguments(cls, values: Any) -> Any:
@@ -110,21 +118,25 @@ class LFMEmbeddings(BaseModel, Embeddings, CommonOptions):
         """See `embed_query`."""
         return (await self._aembed([text], "query"))[0]
 
-    def _embed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
+    def _client(self) -> "LFMClient":
         from lfm_adapter._client.sync_client import LFMClient
 
-        client = LFMClient.from_settings(self._settings())
+        return LFMClient.from_settings(self._settings())
+
+    def _async_client(self) -> "AsyncLFMClient":
+        from lfm_adapter._client.async_client import AsyncLFMClient
+
+        return AsyncLFMClient.from_settings(self._settings())
+
+    def _embed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
         try:
-            return client.embed(texts, role=role, **self._parameters()).vectors
+            return self._client().embed(texts, role=role, **self._parameters()).vectors
         except APIError as error:
             raise to_langchain_error(error) from error.__cause__
 
     async def _aembed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
-        from lfm_adapter._client.async_client import AsyncLFMClient
-
-        client = AsyncLFMClient.from_settings(self._settings())
         try:
-            return (await client.embed(texts, role=role, **self._parameters())).vectors
+            return (await self._async_client().embed(texts, role=role, **self._parameters())).vectors
         except APIError as error:
             raise to_langchain_error(error) from error.__cause__
 

@@ -20,11 +20,11 @@ from tests.support import corpus
 from tests.support.played import AsyncPlayed, Played
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lfm_adapter.testing import ScriptedReply
 
-__all__ = ["Mutant", "Path", "Sample", "mutants", "paths", "replaced", "samples", "written"]
+__all__ = ["Mutant", "Path", "Sample", "mutants", "paths", "replaced", "sample_of", "samples", "written"]
 
 Path = tuple[str | int, ...]
 
@@ -169,13 +169,13 @@ def written(value: Any) -> bytes:
 
 def samples() -> list[Sample]:
     """Every reply there is to spoil."""
-    return [*map(_of_reply, range(len(REPLIES)), REPLIES), *_recorded()]
+    return [*map(sample_of, range(len(REPLIES)), REPLIES), *_recorded()]
 
 
-def mutants() -> Iterator[Mutant]:
-    """Every sample with each kind of junk in each kind of place."""
+def mutants(of: Iterable[Sample] | None = None) -> Iterator[Mutant]:
+    """Every sample, of those given or of `samples()`, with each kind of junk in each kind of place."""
     seen: Counter[tuple[Any, ...]] = Counter()
-    for sample in samples():
+    for sample in samples() if of is None else of:
         for place, one in enumerate(sample.objects):
             for path in paths(one):
                 shape = (
@@ -214,7 +214,8 @@ def _spoiled(value: Any, path: Path) -> Iterator[bytes]:
         yield text.replace(here, twice).encode()
 
 
-def _of_reply(number: int, reply: ScriptedReply) -> Sample:
+def sample_of(number: int, reply: ScriptedReply) -> Sample:
+    """A reply, as a sample to spoil."""
     is_stream = reply.headers["Content-Type"] == corpus.EVENT_STREAM
     return Sample(f"reply {number}", reply.status, _objects(reply.body, is_stream=is_stream), is_stream=is_stream)
 

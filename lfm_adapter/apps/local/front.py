@@ -114,8 +114,6 @@ class Front:
                 body = checked_request(raw) if raw else None
             except ValueError as refusal:
                 return _error(400, str(refusal), "invalid_request_error")
-        if body is not None and request.path.endswith("/embeddings"):
-            body.pop("model", None)  # whatever it is, llama.cpp would say that this model has made the vectors
         is_whole = body is not None and request.path in STREAMED and not body.get("stream")
         if body is not None and is_whole:
             body = {**body, "stream": True, "stream_options": {"include_usage": True}}
@@ -140,6 +138,8 @@ class Front:
     async def _answer_of_engine(
         self, request: web.Request, port: int, body: dict[str, Any] | None, *, is_whole: bool
     ) -> web.StreamResponse:
+        if body is not None and request.path.endswith("/embeddings"):
+            body.pop("model", None)  # llama.cpp would say that this one made the vectors
         url = f"http://127.0.0.1:{port}{request.path_qs}"
         headers = {"Authorization": f"Bearer {self.engine.key}", "Accept-Encoding": "identity"}
         async with self._session.request(request.method, url, json=body, headers=headers) as response:

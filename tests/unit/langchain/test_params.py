@@ -12,7 +12,7 @@ from langchain_core.exceptions import ContextOverflowError
 from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr, ValidationError
 
-from lfm_adapter import ChatLFM
+from lfm_adapter import ChatLFM, LFMEmbeddings
 from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.testing import completion, stream
@@ -457,3 +457,21 @@ def test_fields_include_every_client_option_with_the_same_default():
     for option in dataclasses.fields(ClientOptions):
         field = ChatLFM.model_fields[option.name]
         assert field.default_factory or field.default == option.default, option.name
+
+
+@pytest.mark.parametrize("cls", [ChatLFM, LFMEmbeddings])
+def test_subclass_keeps_the_fields_and_their_defaults(cls, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "key-from-the-environment")
+    monkeypatch.setenv("OPENROUTER_APP_TITLE", "My app")
+
+    class Mine(cls):
+        mine: int = 3
+
+    class Deeper(Mine):
+        timeout: float | None = 7
+
+    for kind, timeout in ((Mine, 120), (Deeper, 7)):
+        model = kind(default_headers={"X-Token": "hidden"})
+        assert (model.model, model.app_title, model.timeout, model.mine) == (cls().model, "My app", timeout, 3)
+        assert model.api_key.get_secret_value() == "key-from-the-environment"
+        assert "hidden" not in repr(model) + str(model.model_dump())
