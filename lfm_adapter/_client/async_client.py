@@ -74,10 +74,20 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         **parameters: Unpack[DecisionParameters],
     ) -> DecisionReply:
         """Ask a decision model typed questions about a state: see `LFMClient.decide`."""
-        from lfm_adapter._client.decision import DecisionCall  # on use, like its types
+        from lfm_adapter._client.decision import MAX_CHATS, decision_of  # on use, like its types
 
-        reply: DecisionReply = await self._run(DecisionCall(self._settings, state, questions, model, parameters))
-        return reply
+        call = decision_of(self._settings, state, questions, model, parameters)
+        if isinstance(call, Lookup):
+            reply: DecisionReply = await self._run(call)
+            return reply
+        while call.result is None:
+            refusal = None
+            try:
+                await self._run_all(call.exchanges, MAX_CHATS)
+            except APIError as error:
+                refusal = error
+            call.on_end(refusal)
+        return call.result
 
     async def embed(
         self,

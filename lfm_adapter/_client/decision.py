@@ -1,13 +1,15 @@
-"""One call of `decide`: a request to a decision model, and its attempts."""
+"""One call of `decide`: a request to a decision model, or some to a chat model in place of one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._client.exchange import Exchange, sum_usage
 from lfm_adapter._client.metered import MeteredCall
-from lfm_adapter._client.request import ApiRequest, model_for
+from lfm_adapter._client.request import ApiRequest, model_for, require_kind, resolve_model
 from lfm_adapter._client.retries import Attempts
 from lfm_adapter._decisions.answers import read_answers
+from lfm_adapter._decisions.by_chat import chat_decision
 from lfm_adapter._decisions.questions import checked_questions
 from lfm_adapter._decisions.servers import decision_body, decision_url, read_state
 from lfm_adapter._json import as_dict, as_str
@@ -20,21 +22,63 @@ from lfm_adapter.types import DecisionParameters, DecisionReply
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lfm_adapter._client.settings import Settings
+    from lfm_adapter._client.settings import Settings, TokenCounter
+    from lfm_adapter._decisions.by_chat import ChatQuestion, ChatSteps
     from lfm_adapter.errors import APIError
-    from lfm_adapter.types import Delta, JSONDict
+    from lfm_adapter.types import Delta, JSONDict, ModelCard, Reply
 
-__all__ = ["DecisionCall"]
+__all__ = ["MAX_CHATS", "ChatDecision", "DecisionCall", "decision_of"]
+
+MAX_CHATS = 4
+"""Requests to a chat model that are under way at once."""
 
 _KNOWN = {"id", "model", "provider", "usage", "answers"}
+
+
+def decision_of(
+    settings: Settings, state: object, questions: object, model: str | None, parameters: Mapping[str, Any]
+) -> DecisionCall | ChatDecision:
+    """Return the call for the arguments of `LFMClient.decide`.
+
+    Raises:
+        ConfigurationError: An argument is invalid.
+        ContextWindowExceededError: The state and a question are too long.
+    """
+    fields = dict(parameters)
+    if unknown := fields.keys() - DecisionParameters.__annotations__.keys():
+        raise ConfigurationError(
+            f"`decide` has no parameter `{min(unknown)}`. Pass fields of the request that it does not know in "
+            "`extra_body`."
+        )
+    via, route, orders = (fields.pop(name, None) for name in ("via", "route", "orders"))
+    fields |= fields.pop("extra_body", None) or {}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if via not in ("decisions", "chat", None):
+        raise ConfigurationError(f"`via` must be 'decisions' or 'chat', got {via!r}.")
+    name = resolve_model(model, settings) if via == "chat" else model_for("decisions", model, settings)
+    card = settings.card(name)
+    checked = checked_questions(questions, card)
+    plain, images = read_state(state, card)
+    has_box = any(question["type"] == "box" for question in checked.values())
+    if via == "chat":
+        require_kind("chat", card)
+        if has_box:
+            raise ConfigurationError("A chat model answers no box questions.")
+        return ChatDecision(settings, name, fields, chat_decision(plain, images, checked, card, orders), [*checked])
+    if has_box and not images:
+        raise ConfigurationError("A box question needs an image in `state`.")
+    body = decision_body(settings.base_url, name, plain, images, checked) | fields
+    request = DecisionRequest(settings, name, body, decision_url(settings.base_url, route=route or "alpha"))
+    _check_length(plain, card, name, settings.token_counter)
+    return DecisionCall(settings, card, checked, request)
 
 
 class DecisionRequest(ApiRequest):
     """A POST request for the answers to some questions."""
 
-    def __init__(self, settings: Settings, model: str, body: JSONDict, route: str) -> None:
+    def __init__(self, settings: Settings, model: str, body: JSONDict, url: str) -> None:
         super().__init__(settings, "", model=model)
-        self._url = decision_url(settings.base_url, route=route)
+        self._url = url
         self.body = encode(body)
 
     def reader(self, status: int, headers: Mapping[str, str]) -> PaidBodyReader:
@@ -44,34 +88,14 @@ class DecisionRequest(ApiRequest):
 
 
 class DecisionCall(MeteredCall):
-    """A request to a decision model, and its attempts; `result` becomes a `DecisionReply`.
-
-    The arguments are those of `LFMClient.decide`.
-
-    Raises:
-        ConfigurationError: An argument is invalid.
-        ContextWindowExceededError: The state and a question are too long.
-    """
+    """A request to a decision model, and its attempts; `result` becomes a `DecisionReply`."""
 
     def __init__(
-        self,
-        settings: Settings,
-        state: object,
-        questions: object,
-        model: str | None,
-        parameters: Mapping[str, Any],
+        self, settings: Settings, card: ModelCard, questions: Mapping[str, JSONDict], request: DecisionRequest
     ) -> None:
-        fields, route = _fields(parameters)
-        name = model_for("decisions", model, settings)
-        card = settings.card(name)
-        self._questions = checked_questions(questions, card)
-        plain, images = read_state(state, card)
-        if not images and any(question["type"] == "box" for question in self._questions.values()):
-            raise ConfigurationError("A box question needs an image in `state`.")
-        body = decision_body(settings.base_url, name, plain, images, self._questions) | fields
-        super().__init__(settings, name, card, fields, operation="decide")
-        self.attempts = Attempts(DecisionRequest(settings, name, body, route), meter=self._meter)
-        self._check_length(plain)
+        super().__init__(settings, request.model or card.id, card, {}, operation="decide")
+        self._questions = questions
+        self.attempts = Attempts(request, meter=self._meter)
 
     def on_error(self, error: APIError) -> float | None:
         """See `Lookup`. A request that is too large is too long, whatever the server counts."""
@@ -111,32 +135,82 @@ class DecisionCall(MeteredCall):
         self.result = reply
         return ()
 
-    def _check_length(self, state: Any) -> None:
-        context, count = self._card.context_length, self._settings.token_counter
-        text = state if isinstance(state, str) else encode(state).decode()
-        if context is None or (count is None and len(text) // 2 < context):  # see `apply_context_limit`
-            return
-        tokens = (count or estimate_tokens)([{"role": "user", "content": text}])
-        if tokens >= context:
-            raise ContextWindowExceededError(
-                f"The state has {'' if count else 'at least '}{tokens:,} tokens, but `{self._model}` takes at most "
-                f"{context:,}, with the question. Shorten the state.",
-                estimated_tokens=tokens,
-                context_length=context,
-                model=self._model,
-                code="context_length_exceeded",
-                status_code=400,
-            )
 
+class ChatDecision:
+    """The requests that ask a chat model in place of a decision model.
 
-def _fields(parameters: Mapping[str, Any]) -> tuple[JSONDict, str]:
-    """Return the fields of the request that are in the parameters of a call, and the route."""
-    fields = dict(parameters)
-    if unknown := fields.keys() - DecisionParameters.__annotations__.keys():
-        raise ConfigurationError(
-            f"`decide` has no parameter `{min(unknown)}`. Pass fields of the request that it does not know in "
-            "`extra_body`."
+    The arguments are those of `LFMClient.decide`.
+
+    Attributes:
+        exchanges: The requests to send next.
+        result: The reply, once it is there.
+    """
+
+    def __init__(self, settings: Settings, model: str, fields: JSONDict, steps: ChatSteps, ids: Sequence[str]) -> None:
+        self._settings = settings
+        self._model = model
+        self._fields = fields
+        self._steps = steps
+        self._ids = ids
+        self._replies: list[Reply] = []
+        self.result: DecisionReply | None = None
+        self._begin(next(steps))
+
+    def on_end(self, error: APIError | None) -> None:
+        """Take the end of the exchanges: each has a result, or one of them failed.
+
+        Raises:
+            APIError: The error, if there is no other way to ask.
+            InvalidDecisionError: An answer is missing.
+        """
+        replies: list[Reply] = [] if error else [exchange.result for exchange in self.exchanges]
+        self._replies += replies
+        try:
+            self._begin(self._steps.throw(error) if error else self._steps.send(replies))
+        except StopIteration as end:
+            reply = self._joined(end.value)
+            if missing := ", ".join(repr(id_) for id_ in self._ids if id_ not in reply.answers):
+                raise InvalidDecisionError(
+                    f"The model did not answer {missing}. `reply` holds what came.", reply=reply, model=self._model
+                ) from None
+            self.result = reply
+
+    def _begin(self, questions: list[ChatQuestion]) -> None:
+        self.exchanges: list[Any] = [
+            Exchange(self._settings, messages, self._model, {**self._fields, **parameters}, stream=False)
+            for messages, parameters in questions
+        ]
+
+    def _joined(self, answers: dict[str, Any]) -> DecisionReply:
+        last = self._replies[-1]
+        usage, cost = last.usage, last.cost
+        for reply in self._replies[:-1]:
+            usage = sum_usage(usage, reply.usage) if usage and reply.usage else None
+            cost = cost + reply.cost if cost and reply.cost else None
+        return DecisionReply(
+            answers,
+            calibrated=False,
+            id=last.id,
+            model=last.model,
+            provider=last.provider,
+            usage=usage,
+            cost=cost,
+            headers=last.headers,
         )
-    route = fields.pop("route", None) or "alpha"
-    fields |= fields.pop("extra_body", None) or {}
-    return {name: value for name, value in fields.items() if value is not None}, route
+
+
+def _check_length(state: Any, card: ModelCard, model: str, token_counter: TokenCounter | None) -> None:
+    text, context = state if isinstance(state, str) else encode(state).decode(), card.context_length
+    if context is None or (token_counter is None and len(text) // 2 < context):  # see `apply_context_limit`
+        return
+    tokens = (token_counter or estimate_tokens)([{"role": "user", "content": text}])
+    if tokens >= context:
+        raise ContextWindowExceededError(
+            f"The state has {'' if token_counter else 'at least '}{tokens:,} tokens, but `{model}` takes at most "
+            f"{context:,}, with the question. Shorten the state.",
+            estimated_tokens=tokens,
+            context_length=context,
+            model=model,
+            code="context_length_exceeded",
+            status_code=400,
+        )

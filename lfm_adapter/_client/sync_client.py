@@ -122,10 +122,20 @@ class LFMClient(BaseClient[Transport]):
             InvalidDecisionError: An answer is missing or does not fit its question; `reply` holds what came.
             APIError: The request was refused or failed.
         """
-        from lfm_adapter._client.decision import DecisionCall  # on use, like its types
+        from lfm_adapter._client.decision import MAX_CHATS, decision_of  # on use, like its types
 
-        reply: DecisionReply = self._run(DecisionCall(self._settings, state, questions, model, parameters))
-        return reply
+        call = decision_of(self._settings, state, questions, model, parameters)
+        if isinstance(call, Lookup):
+            reply: DecisionReply = self._run(call)
+            return reply
+        while call.result is None:
+            refusal = None
+            try:
+                self._run_all(call.exchanges, MAX_CHATS)
+            except APIError as error:
+                refusal = error
+            call.on_end(refusal)
+        return call.result
 
     def embed(
         self,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["decision_body", "decision_url", "read_state", "with_images"]
+__all__ = ["decision_body", "decision_url", "read_state", "text_of", "with_images"]
 
 MAX_IMAGES = 8  # Liquid's limit, and llama.cpp's; that of Liquid's models on OpenRouter is not documented
 MAX_LIQUID_BODY = 4_500_000  # bytes
@@ -111,7 +111,7 @@ def with_images(state: Any, images: Sequence[JSONDict]) -> list[str | JSONDict]:
     """Return a list of texts and images: those within an object, which OpenRouter would read as text, at its end."""
     parts = {f"[image {number}]": {"type": "image_url", "image_url": image} for number, image in enumerate(images, 1)}
     given = state if isinstance(state, list) else [state]
-    items = [parts.pop(item) if isinstance(item, str) and item in parts else _text(item) for item in given]
+    items = [parts.pop(item) if isinstance(item, str) and item in parts else text_of(item) for item in given]
     for name, part in parts.items():
         items += [name, part]
     return items
@@ -163,7 +163,8 @@ def _has_text(value: Any) -> bool:
     return value is not None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a text as it is, and other JSON as text."""
     return value if isinstance(value, str) else encode(value).decode()
 
 
@@ -173,14 +174,14 @@ def _for_openrouter(question: JSONDict) -> JSONDict:
     It refused structured instructions and criteria at first: https://github.com/browser-use/jev-ultrafast/issues/18
     """
     question = _with_described_levels(question)
-    shown = {**question, "instructions": _text(question["instructions"])}
+    shown = {**question, "instructions": text_of(question["instructions"])}
     criteria = question.get("criteria")
     if question["type"] == "noul" and criteria:
         criteria = {"true": criteria.get("true", "Anything else."), "false": criteria.get("false", "Anything else.")}
     if isinstance(criteria, Mapping):
-        shown["criteria"] = {name: text if text is None else _text(text) for name, text in criteria.items()}
+        shown["criteria"] = {name: text if text is None else text_of(text) for name, text in criteria.items()}
     elif criteria:
-        shown["criteria"] = [_text(level) for level in criteria]
+        shown["criteria"] = [text_of(level) for level in criteria]
     return shown
 
 

@@ -15,7 +15,7 @@ from lfm_adapter._client.request import DEFAULT_MODELS, model_for
 from lfm_adapter._client.settings import ClientOptions, CommonOptions, Settings, TokenCounter
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter._openrouter.request import Attribution
-from lfm_adapter.errors import APIError
+from lfm_adapter.errors import APIError, InvalidDecisionError
 from lfm_adapter.langchain._errors import to_langchain_error
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.langchain._params import named_arguments, settings_of
@@ -94,6 +94,8 @@ class LFMDecisions(BaseDecisionModel, CommonOptions):
         trace: Trace ids for OpenRouter's Broadcast.
         extra_body: Other fields of the request.
         route: OpenRouter's address, "alpha" or "systemone": see `types.DecisionParameters`.
+        via: "chat" asks a chat model, if its server gives log probabilities: see `types.DecisionParameters`.
+        orders: See there.
     """
 
     model: str = DEFAULT_MODELS["decisions"]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -114,6 +116,8 @@ class LFMDecisions(BaseDecisionModel, CommonOptions):
     trace: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     route: str | None = None
+    via: str | None = None
+    orders: int | None = None
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -125,7 +129,8 @@ class LFMDecisions(BaseDecisionModel, CommonOptions):
     @model_validator(mode="after")
     def _check(self) -> Self:
         settings = self._settings()
-        model_for("decisions", self.model, settings)
+        if self.via != "chat":
+            model_for("decisions", self.model, settings)
         if not settings.api_key:
             object.__setattr__(self, "api_key", None)
         return self
@@ -186,6 +191,13 @@ def _json(value: Any) -> Any:
 
 
 def _response(reply: DecisionReply) -> DecisionResponse:
+    if any(answer.extra.get("method") == "json" for answer in reply.answers.values()):
+        raise InvalidDecisionError(
+            "The server gives no log probabilities, and LangChain's answers are probabilities. `reply` holds what the "
+            "model answered; `LFMClient.decide` returns it.",
+            reply=reply,
+            model=reply.model,
+        )
     cost, usage = reply.cost, reply.usage
     answers = {id_: asdict(answer) for id_, answer in reply.answers.items()}
     other = {id_: answers.pop(id_) for id_, answer in reply.answers.items() if isinstance(answer, OtherAnswer)}

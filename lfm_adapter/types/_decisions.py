@@ -57,6 +57,9 @@ class DecisionParameters(TypedDict, total=False):
         trace: Trace ids for OpenRouter's Broadcast.
         extra_body: Further fields of the request.
         route: OpenRouter's address: "alpha" is `/api/alpha/decisions`, "systemone" is `/api/v1/systemone`.
+        via: "decisions" asks a decision model; "chat" asks a chat model the same questions, whose probabilities are not
+            calibrated.
+        orders: With `via="chat"`: in how many orders options are asked; the mean counts.
     """
 
     provider: ProviderPreferences
@@ -65,6 +68,8 @@ class DecisionParameters(TypedDict, total=False):
     trace: JSONDict
     extra_body: JSONDict
     route: Literal["alpha", "systemone"]
+    via: Literal["decisions", "chat"]
+    orders: int
 
 
 @dataclass(slots=True)
@@ -218,7 +223,8 @@ class DecisionReply:
 def _wire(answer: Answer) -> JSONDict:
     fields = asdict(answer)
     extra = fields.pop("extra")
-    fields.pop("yes", None)
+    if fields.get("noul") is not None:
+        del fields["yes"]
     for name in ("probabilities", "legend"):
         if name in fields:
             fields[name] = {str(key): value for key, value in fields[name].items()}

@@ -192,6 +192,24 @@ class TestQuestions:
         assert openrouter.requests == []
 
 
+class TestByChat:
+    MODEL = "liquid/lfm-3-1.7b"
+
+    def test_a_chat_model_answers_by_log_probabilities(self, openrouter: ScriptedOpenRouter):
+        top = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -3.0}]
+        openrouter.add(completion("Yes", choice={"logprobs": {"content": [{"token": "Yes", "top_logprobs": top}]}}))
+        response = ask(LFMDecisions(model=self.MODEL, via="chat"), questions={"q": Noul(instructions="?")})
+        assert response.nouls["q"].noul == pytest.approx(0.948, abs=0.001)
+        assert response.calibrated is False
+
+    def test_answers_without_probabilities_are_an_error_with_what_came(self, openrouter: ScriptedOpenRouter):
+        openrouter.add(completion("Yes"), completion('{"q": true}'))
+        with pytest.raises(errors.InvalidDecisionError, match="gives no log probabilities") as caught:
+            ask(LFMDecisions(model=self.MODEL, via="chat"), questions={"q": Noul(instructions="?")})
+        assert caught.value.reply is not None
+        assert caught.value.reply.nouls["q"].yes
+
+
 class TestErrors:
     @pytest.mark.parametrize("way", WAYS)
     def test_errors_are_langchains_too(self, openrouter: ScriptedOpenRouter, way: str):
