@@ -14,7 +14,7 @@ class CallRecord:
 
     Attributes:
         time: When it began, in Unix seconds.
-        source: What asked: "gateway", "chat", "mcp" or "python".
+        source: What asked: "gateway", "chat", "decide", "mcp" or "python".
         app: The app's name.
         model: The model that was asked.
         served_model: The model that answered, as the reply names it, or None.

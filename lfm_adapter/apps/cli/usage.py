@@ -46,7 +46,7 @@ def usage(
 
         lfm usage --by app --since 7d
 
-    Covers `lfm gateway`, `lfm chat`, `lfm mcp`, and Python programs that use a ledger.
+    Covers `lfm gateway`, `lfm chat`, `lfm decide`, `lfm mcp`, and Python programs that use a ledger.
     """
     from lfm_adapter.ledger import Ledger
 
