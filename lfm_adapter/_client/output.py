@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._toolcalls.call_reader import MAX_CALLS, CallReader
-from lfm_adapter._toolcalls.json_answer import JSONReader, answer_schema, json_types, read_arguments, schema_problem
+from lfm_adapter._toolcalls.json_answer import answer_schema, json_types, read_arguments, schema_problem
+from lfm_adapter._toolcalls.json_reader import JSONReader
 from lfm_adapter.types import Delta, ToolCall
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class ChoiceReader:
             if start == '"' and (not self._json_types or "string" in self._json_types):
                 self._json_types = None  # the answer may be a string, whose brackets are its own
                 return "".join(self._prose)
-            self._json = JSONReader(_root(self._json_types, start), self._schema)
+            self._json = JSONReader(_root(self._json_types, start), self._schema, coerces=self._plan.coerces)
         return self._json.feed(text)
 
     def _put_calls(self, choice: Choice) -> None:

@@ -37,6 +37,7 @@ class Plan:
         requires_call: Whether the output must contain a tool call.
         single_call: Whether it may contain one at most.
         response_format: The `response_format` that the text must match, however it was asked for.
+        coerces: Whether JSON in the text comes in the types of its schema.
         can_fall_back: Whether to prompt for the tools if the server, which may not support them, returns no call.
         buffers: Whether a stream is held back until no retry can follow. What a server is known to support streams at
             once.
@@ -50,6 +51,7 @@ class Plan:
     requires_call: bool = False
     single_call: bool = False
     response_format: Mapping[str, Any] | None = None
+    coerces: bool = True
     can_fall_back: bool = False
     buffers: bool = False
 
@@ -77,7 +79,7 @@ def make_plan(
     Raises:
         ConfigurationError: `tools` or `tool_choice` is invalid, or the schema cannot be written as JSON.
     """
-    plan = Plan(messages, dict(parameters))
+    plan = Plan(messages, dict(parameters), coerces=settings.coerce_output)
     has_tools = bool(plan.fields.get("tools"))
     is_prompted = settings.tool_calling == "prompted" or (
         settings.tool_calling == "auto" and (refuses_tools or card.capabilities.tools is False)

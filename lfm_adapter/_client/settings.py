@@ -100,6 +100,8 @@ class ClientOptions(CommonOptions):
         recover_tool_calls: Read tool calls that a model with native tools wrote as text.
         max_output_retries: How often the model may correct an answer that breaks `tool_choice`, `parallel_tool_calls`
             or the schema of `response_format`; 0 for never.
+        coerce_output: Write the JSON of an answer in the types of its schema, where nothing is lost by it: 36 for "36",
+            ["a"] for "a". False leaves such values as the model wrote them, and counts them as valid.
         on_invalid_output: "raise" raises `OutputValidationError` for an answer that is still invalid, "return" returns
             it.
         max_event_bytes: The largest event of a stream that is read.
@@ -109,6 +111,7 @@ class ClientOptions(CommonOptions):
     tool_calling: ToolCalling = "auto"
     recover_tool_calls: bool = True
     max_output_retries: int = 1
+    coerce_output: bool = True
     on_invalid_output: OnInvalidOutput = "raise"
     max_event_bytes: int = MAX_EVENT_BYTES
 

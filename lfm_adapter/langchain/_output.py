@@ -82,6 +82,7 @@ def structured(
     parser = ObjectParser(tool_name=function["name"] if is_tool_call else None)
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         parser.model_class = schema
+        kwargs.setdefault("coerce_output", False)  # its own validators may read values as the model wrote them
     tools = [to_openai_tool(other, strict=strict) for other in kwargs.pop("tools", None) or ()]
     parser.has_tools = bool(tools)
     if is_tool_call:

@@ -149,4 +149,5 @@ class ChatParameters(RequestFields, total=False):
     tool_calling: ToolCalling
     recover_tool_calls: bool
     max_output_retries: int
+    coerce_output: bool
     on_invalid_output: OnInvalidOutput

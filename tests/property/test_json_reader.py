@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfm_adapter._toolcalls.json_answer import JSONReader, read_json
+from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
+from lfm_adapter._toolcalls.json_reader import JSONReader
+from lfm_adapter._toolcalls.schema import coerced
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
@@ -64,3 +66,33 @@ def test_json_found_in_a_whole_answer_can_be_parsed_or_has_a_problem(text: str):
     reader = JSONReader()
     found = reader.feed('{"a":' + text) + reader.close(cut_off=False)
     assert reader.problem or isinstance(json.loads(found), dict)
+
+
+MEMBERS = {
+    "text": {"type": "string"},
+    "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    "count": {"type": "integer"},
+    "mood": {"enum": ["good", "bad", None]},
+    "tags": {"type": "array", "items": {"type": "string"}},
+    "point": {"type": "object", "properties": {"x": {"type": "number"}, "is_set": {"type": "boolean"}}},
+    "either": {"anyOf": [{"type": "object", "properties": {"a": {"type": "integer"}}}, {"type": "array"}]},
+}
+TYPED = {"type": "object", "properties": MEMBERS, "additionalProperties": {"type": "integer"}}
+WRITTEN = st.sampled_from(
+    ["3", "a", "Good.", "true", "null", "a b", 3, 1.5, True, None, ["3"], [3, "a"], {"x": "1.5"}, {"a": "3"}]
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*MEMBERS, "other"]), WRITTEN | VALUES, min_size=1),
+    FORMATS,
+    st.lists(st.integers(0)),
+)
+def test_values_come_in_the_types_of_the_schema_in_any_cut(value: Any, how: dict[str, Any], places: list[int]):
+    text = json.dumps(value, **how)
+    reader = JSONReader("{", TYPED)
+    pieces = [reader.feed(piece) for piece in cut(text, places)]
+    found = "".join(pieces) + reader.close(cut_off=False)
+    assert found == read_json(text, schema=TYPED)
+    if schema_problem(text, {"type": "json_schema", "json_schema": {"schema": TYPED}}) is None:
+        assert json.loads(found) == coerced(value, TYPED)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lfm_adapter import catalog
 from lfm_adapter._json import is_deeper
-from lfm_adapter._toolcalls.schema import coerced, schema_error
+from lfm_adapter._toolcalls.schema import schema_error
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.text_tools import TextTool
 from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool
@@ -209,4 +209,4 @@ async def _ask_object(
         problem = _TOO_DEEP
     if problem:
         raise OutputValidationError(problem, model=call.answered_by(reply), partial=reply)
-    return coerced(found, schema), reply
+    return found, reply

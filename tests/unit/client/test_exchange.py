@@ -592,7 +592,14 @@ class TestSchema:
     def test_counts_a_value_in_the_type_that_the_schema_wants(self, make, server, way):
         server.add(says(way, '{"name": "Tom", "age": "36"}'))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
-        assert (reply.text, reply.output_retries, reply.validation_error) == ('{"name": "Tom", "age": "36"}', 0, None)
+        assert (reply.text, reply.output_retries, reply.validation_error) == ('{"name": "Tom", "age": 36}', 0, None)
+
+    @pytest.mark.parametrize("model", [PROMPTED, NATIVE])
+    def test_keeps_such_a_value_as_it_was_written_on_wish(self, make, server, way, model):
+        text = '{"name": "Tom", "age": "36"}'
+        server.add(says(way, text))
+        reply = ask(make(server, model=model, coerce_output=False), way, response_format=RESPONSE_FORMAT)
+        assert (reply.text, reply.validation_error) == (text, None)
 
 
 def test_what_is_held_back_is_looked_at_once():
