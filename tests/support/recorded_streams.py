@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CASES", "Case", "check_prefixes"]
 
 NATIVE, PROMPTED = "liquid/lfm-2.5-2.6b:free", "liquid/lfm-3b"
-HEADERS = {"content-type": corpus.EVENT_STREAM}
+HEADERS = {"content-type": corpus.EVENT_STREAM, "transfer-encoding": "chunked"}
 MAX_RECORDED_BYTES = 6_000
 MANY = 3  # recorded streams
 
