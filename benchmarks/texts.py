@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 
 from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.call_reader import CallReader
+from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
-from lfm_adapter._toolcalls.schema import coerced
 from lfm_adapter._toolcalls.tools import Tools
 from tests.support import unescaped
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict
 from lfm_adapter._openrouter.tool_calls import as_object
+from lfm_adapter._toolcalls.checker import WorkBudget
 from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, NAME, NAME_KEYS, XML_CALL
-from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, SPACE, UNREADABLE, after, read_value, write_json
+from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, UNREADABLE, read_value
+from lfm_adapter._toolcalls.loose_scalars import SPACE, after, write_json
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings
-from lfm_adapter._toolcalls.schema import WorkBudget
 from lfm_adapter._toolcalls.xml_calls import read_xml, skip_xml
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, parse
+from lfm_adapter._toolcalls.checker import WorkBudget
+from lfm_adapter._toolcalls.coercion import Coercion
 from lfm_adapter._toolcalls.json_reader import JSONReader
-from lfm_adapter._toolcalls.loose_json import write_json
-from lfm_adapter._toolcalls.schema import Coercion, WorkBudget
+from lfm_adapter._toolcalls.loose_scalars import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,10 @@ from typing import Any
 
 from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.call_reader import CallReader
+from lfm_adapter._toolcalls.checker import WorkBudget
+from lfm_adapter._toolcalls.coercion import Coercion, keys_of
 from lfm_adapter._toolcalls.loose_json import MAX_ANSWER_DEPTH, read_answer
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Keys, find_strings
-from lfm_adapter._toolcalls.schema import Coercion, WorkBudget, keys_of
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter._toolcalls.typed_json import SchemaPath, retyped
 

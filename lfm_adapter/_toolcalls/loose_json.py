@@ -13,93 +13,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from lfm_adapter._json import parse
+from lfm_adapter._toolcalls.loose_scalars import SPACE, after, read_number, read_string, write_json
+
 if TYPE_CHECKING:
     from lfm_adapter._toolcalls.quotes import Strings
 
-__all__ = [
-    "MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "after", "read_answer", "read_string",
-    "read_value", "write_json",
-]  # fmt: skip
+__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "UNREADABLE", "LooseValue", "read_answer", "read_value"]
 
 MAX_DEPTH = 64  # of lists and objects in an argument
 MAX_ANSWER_DEPTH = 500  # in an answer; what is deeper is dropped, as no parser would take it
 UNREADABLE: Final = object()
-SPACE = re.compile(r"\s*")
-
-
-def after(pattern: re.Pattern[str], text: str, place: int) -> int:
-    """Return the place behind a match of `pattern`, or `place` where it does not match."""
-    match = pattern.match(text, place)
-    return place if match is None else match.end()
-
-
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def write_json(value: Any) -> str:
-    """Return a value as JSON in which surrogates are escaped, for UTF-8 has none."""
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _encode(value))
-
-
-class LooseString(NamedTuple):
-    """A string: its characters as JSON has them between quotes, the place behind it, and whether it was closed."""
-
-    json: str
-    end: int
-    is_closed: bool
-
-
-_UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
-_IRREGULAR = re.compile(
-    r"""\\(?:(?P<json>["\\/bfnrt]|u[0-9a-fA-F]{4})|x(?P<two>HH)|(?P<same>['`])|(?P<none>\n)
-        |(?P<python>U(?P<eight>HHHHHHHH)|(?P<octal>[0-7]{1,3})|[av]))|["\\\x00-\x1f]""".replace("H", "[0-9a-fA-F]"),
-    re.VERBOSE,
-)
-# A path of Windows whose backslashes are not escaped. One of a share has some that no escape has.
-_PART = r"""[^\\/:*?"'<>|\r\n]"""
-_WINDOWS_PATH = re.compile(
-    rf"""(?!.*\\u[0-9a-fA-F]{{4}})(?:[A-Za-z]:|(?=.*[^\\]\\[^\\"/bfnrtux0-9])\\\\{_PART}+)(?:\\{_PART}+)+\\?"""
-)
-
-
-def read_string(text: str, place: int, strings: Strings, *, is_answer: bool = False) -> LooseString:
-    """Read the string whose first quote is at `place`."""
-    quote = text[place]
-    end = strings.ends.get(place)
-    if end is None:
-        match = _UP_TO_QUOTE[quote].match(text, place + 1)
-        end = place + 1 if match is None else match.end()
-    length = 3 if end >= place + 3 and text.startswith(quote * 3, place) and text.startswith(quote * 3, end) else 1
-    written = text[place + length : end]
-    if quote == '"' == written[:1] and written.count('"') == 1:  # the first quote was doubled
-        written = written[1:]
-    is_closed = end < len(text)
-    if not is_answer and _WINDOWS_PATH.fullmatch(written):
-        found = _encode(written)[1:-1]
-    elif is_answer:
-        found = _IRREGULAR.sub(_mended_in_answer, written)
-    else:
-        found = _IRREGULAR.sub(_mended, written)
-    return LooseString(found, end + length * is_closed, is_closed)
-
-
-def _mended(match: re.Match[str]) -> str:
-    """Return as JSON an escape, or what has to be one. A backslash that escapes nothing is kept."""
-    if match["json"]:
-        return match[0]
-    if digits := match["two"] or match["eight"]:
-        number = int(digits, 16)
-        return write_json(chr(number) if number < 0x110000 else match[0])[1:-1]
-    if match["octal"]:
-        return write_json(chr(int(match["octal"], 8)))[1:-1]
-    if match["same"] or match["none"]:
-        return match["same"] or ""
-    return _encode({"\\a": "\a", "\\v": "\v"}.get(match[0], match[0]))[1:-1]
-
-
-def _mended_in_answer(match: re.Match[str]) -> str:
-    return _encode(match[0])[1:-1] if match["python"] else _mended(match)
 
 
 class LooseValue(NamedTuple):
@@ -137,31 +61,8 @@ _WORD = re.compile(r"[\w$-]+")
 _CURLY = re.compile("“([^“”\n]*)”")
 _LETTER = r"""(?:[^\s,{}\[\]()"':]|(?<=\w)'(?=\w))"""
 _WORDS = re.compile(rf"[\w$-]{_LETTER}*(?:[^\S\n]+{_LETTER}+(?!\s*:))*")
-_NUMBER = re.compile(
-    r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,64})|(?P<whole>[0-9][0-9_]*)?(?P<fraction>\.[0-9]*)?"
-    r"(?P<exponent>[eE][+-]?[0-9]+)?)(?![\w$.+-])"
-)
 # Where a key must follow a comma: 1,500.50
 _GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3}){1,6}(?:\.[0-9]+)?(?=\s{0,100}[,}])")
-
-
-def _read_number(text: str, place: int) -> tuple[str, int]:
-    """Return a number as JSON writes it, or "", and the place behind it.
-
-    Python also has "+1", ".5", "5.", "1_000" and "0x1f", and LFMs write "007".
-    """
-    match = _NUMBER.match(text, place)
-    if match is None:
-        return "", place
-    sign = match["sign"].strip("+")
-    if match["hex"]:
-        return f"{sign}{int(match['hex'], 16)}", match.end()
-    whole, fraction = match["whole"] or "", match["fraction"] or ""
-    if not whole and len(fraction) < 2:
-        return "", place
-    digits = whole.replace("_", "").lstrip("0") or "0"
-    written = f"{sign}{digits}{f'{fraction}0' if fraction == '.' else fraction}{match['exponent'] or ''}"
-    return written, match.end()
 
 
 @dataclass(slots=True)
@@ -355,12 +256,13 @@ class _Reader:
     def _note_key(self) -> None:
         """Note a key that has no colon."""
         key = self._out[self._key_at]
-        self.strays.append(str(json.loads(key)) if key[-1:] == '"' and key != '"' else key)
+        name = parse(key)
+        self.strays.append(name if isinstance(name, str) else key)
 
     def _read_bare(self, text: str, place: int) -> tuple[str, int]:
         """Return as JSON what has no quotes, "" where it says nothing, and the place behind it."""
         is_key = self._is_at_answer_key()
-        number, end = _read_number(text, place)
+        number, end = read_number(text, place)
         is_member = self._is_answer and not is_key and self._open and self._open[-1].is_object
         if is_member and (grouped := _GROUPED.match(text, place)):
             number, end = grouped[0].replace(",", ""), grouped.end()

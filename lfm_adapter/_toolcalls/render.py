@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from lfm_adapter._json import as_dict, as_text, dicts, parse
 from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens, escape_value
-from lfm_adapter._toolcalls.loose_json import write_json
+from lfm_adapter._toolcalls.loose_scalars import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

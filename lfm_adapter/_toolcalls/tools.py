@@ -8,14 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict
+from lfm_adapter._toolcalls.checker import schema_error
+from lfm_adapter._toolcalls.coercion import Coercion, keys_of
 from lfm_adapter._toolcalls.quotes import Keys
-from lfm_adapter._toolcalls.schema import Coercion, keys_of, schema_error
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lfm_adapter._toolcalls.schema import WorkBudget
+    from lfm_adapter._toolcalls.checker import WorkBudget
     from lfm_adapter.types import JSONDict
 
 __all__ = ["Tools"]

@@ -7,12 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict, parse
-from lfm_adapter._toolcalls.loose_json import write_json
+from lfm_adapter._toolcalls.loose_scalars import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfm_adapter._toolcalls.schema import Coercion
+    from lfm_adapter._toolcalls.coercion import Coercion
 
 __all__ = ["SchemaPath", "retyped"]
 

@@ -16,7 +16,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import Field
 
 from lfm_adapter._json import parse
-from lfm_adapter._toolcalls.schema import coerced
+from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._errors import RefusalError
 from lfm_adapter.langchain._tools import is_typed_dict, to_openai_tool

@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lfm_adapter._toolcalls.checker import Checker
+from lfm_adapter._toolcalls.coercion import Coercion, coerced
 from lfm_adapter._toolcalls.json_answer import schema_problem
-from lfm_adapter._toolcalls.schema import Checker, Coercion, coerced
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
 from tests.support.call_texts import read_calls

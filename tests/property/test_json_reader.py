@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
 from lfm_adapter._toolcalls.json_reader import JSONReader
-from lfm_adapter._toolcalls.schema import coerced
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfm_adapter._json import parse
+from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
 from lfm_adapter._toolcalls.quotes import Keys, find_strings
-from lfm_adapter._toolcalls.schema import coerced
 from lfm_adapter._toolcalls.tools import Tools
 from tests.support import unescaped
 from tests.support.call_texts import read_calls

@@ -289,3 +289,10 @@ def test_answers_whose_quotes_never_match_are_not_read_without_end(part: str):
 @pytest.mark.parametrize(("others", "found"), [(999, '{"text": "a"}'), (1_000, '{"a": 1}')])
 def test_first_thousand_objects_are_held_against_the_schema(others: int, found: str):
     assert read_json('{"a": 1} ' * others + '{"text": "a"}', schema=NOTE) == found
+
+
+@pytest.mark.parametrize("text", ["""{"a":1'\"""", """{"a": 1" """, """{"a" "b", ["c" """])
+def test_quotes_where_none_belong_leave_an_answer_readable_or_a_problem(text: str):
+    reader = JSONReader()
+    found = reader.feed(text) + reader.close(cut_off=False)
+    assert reader.problem or isinstance(json.loads(found), dict)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lfm_adapter import LFMClient, errors
+from lfm_adapter._toolcalls.checker import Checker
 from lfm_adapter._toolcalls.pattern import SlowPatternError, matches
-from lfm_adapter._toolcalls.schema import Checker
 from lfm_adapter.testing import completion
 
 SLOW = "^(a|aa)+$"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from lfm_adapter._toolcalls.checker import Checker, TooMuchError, WorkBudget
+from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import schema_problem
-from lfm_adapter._toolcalls.schema import Checker, TooMuchError, WorkBudget, coerced
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
 
