@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
+from lfm_adapter.testing._embeddings import embeddings
 from lfm_adapter.testing._reply import Break, Part, ScriptedReply, html, json_reply
 from lfm_adapter.testing._wire import (
     COMMENT,
@@ -187,6 +188,19 @@ _FAILURES: dict[str, ScriptedReply] = {
     "invalid UTF-8": _ok(_WHOLE.body.replace(b"Hello.", b"Hell\xf6.")),
     "truncated JSON": _ok(_WHOLE.body[:60]),
     "unknown Content-Encoding": _ok(b"\x0b\x02\x80", **{"Content-Encoding": "br"}),
+    # Vectors, for requests to `/embeddings` with one text
+    "embeddings: text larger than the batch": error(
+        500, "input (700 tokens) is too large to process. increase the physical batch size (current batch size: 512)"
+    ),
+    "embeddings: text too long": _refusal(400, "This model's maximum context length is 512 tokens, got 700 tokens"),
+    "embeddings: no vectors": embeddings(),
+    "embeddings: another number of vectors": embeddings([0.5], [1.5]),
+    "embeddings: invalid index": embeddings(data=[{"index": 1, "embedding": [0.5]}]),
+    "embeddings: empty vector": embeddings([]),
+    "embeddings: null in a vector": embeddings(data=[{"index": 0, "embedding": [0.5, None]}]),
+    "embeddings: NaN in a vector": embeddings([float("nan")]),
+    "embeddings: invalid base64": embeddings("AAAAPw"),
+    "embeddings: no vectors, but charged": embeddings(cost=0.01),
     # Streams
     "stream: error first": midstream_error([], 429, "Slow down"),
     "stream: error after text": midstream_error(["Hel"], 502, "Provider disconnected"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter import ChatLFM, errors
+from lfm_adapter import ChatLFM, LFMEmbeddings, errors
 from lfm_adapter._transport.aiohttp import aclose_pools
 from lfm_adapter._transport.urllib3 import close_pools
 from lfm_adapter.testing import ScriptedOpenRouter
@@ -21,15 +21,22 @@ if TYPE_CHECKING:
     from lfm_adapter.testing import ScriptedReply
     from tests.faults.scenario import Scenario
 
-__all__ = ["OURS", "THEIRS", "Seen", "asking", "is_streamed", "play", "playing"]
+__all__ = [
+    "EMBEDDING", "EMBEDDING_THEIRS", "OURS", "THEIRS", "Seen", "asking", "is_streamed", "kind_of", "play", "playing",
+]  # fmt: skip
 
 OURS = (
     "LFMClient.chat", "LFMClient.stream", "AsyncLFMClient.chat", "AsyncLFMClient.stream",
     "ChatLFM.invoke", "ChatLFM.stream", "ChatLFM.ainvoke", "ChatLFM.astream",
 )  # fmt: skip
+EMBEDDING = (
+    "LFMClient.embed", "AsyncLFMClient.embed", "LFMEmbeddings.embed_documents", "LFMEmbeddings.aembed_documents",
+)  # fmt: skip
+EMBEDDING_THEIRS = ("litellm.embedding", "litellm.aembedding")
 THEIRS = ("litellm.completion", "litellm.completion stream", "litellm.acompletion", "litellm.acompletion stream")
 
-MODEL = "liquid/lfm-3-1.7b"
+MODEL, EMBEDDING_MODEL = "liquid/lfm-3-1.7b", "liquid/lfm-2.5-embedding-350m:free"
+MOST_TRIES = 3
 QUESTION = [{"role": "user", "content": "Hi"}]
 
 
@@ -53,6 +60,11 @@ def is_streamed(way: str) -> bool:
     return way.endswith("stream")
 
 
+def kind_of(way: str) -> str:
+    """Return the kind of scenarios that a way takes part in: see `Scenario.kinds`."""
+    return "embedded" if "embed" in way else "streamed" if is_streamed(way) else "plain"
+
+
 @contextmanager
 def playing(
     reply: ScriptedReply, *, first: tuple[ScriptedReply, ...] = (), closed: bool = False
@@ -65,6 +77,7 @@ def playing(
         closed: Whether it has gone, so that nothing listens at its address.
     """
     with ScriptedOpenRouter(*first, default=lambda _: reply, path="/v1") as server:
+        server.add(*[reply] * MOST_TRIES, path="/embeddings")
         if not closed:
             yield server
     if closed:
@@ -83,16 +96,19 @@ def play(scenario: Scenario, way: str) -> Any:
     """Return a server that plays `scenario` to `way`."""
     if scenario.tls:
         return untrusted()
-    reply = scenario.reply("streamed" if is_streamed(way) else "plain")
+    reply = scenario.reply(kind_of(way))
     return playing(reply, first=scenario.first, closed=scenario.heard == 0)
 
 
 @contextmanager
 def asking(way: str, url: str, **options: Any) -> Iterator[Callable[[], Seen]]:
     """Yield a function that asks by one way. Its connections are kept between calls, and closed at the end."""
-    options = {"model": MODEL, "api_key": KEY} | options
+    is_embedding = kind_of(way) == "embedded"
+    options = {"model": EMBEDDING_MODEL if is_embedding else MODEL, "api_key": KEY} | options
     surface = way.partition(".")[0]
     make = {"ChatLFM": _chat, "litellm": _litellm}.get(surface, _client)
+    if is_embedding:
+        make = {"LFMEmbeddings": _embeddings, "litellm": _litellm_embedding}.get(surface, _embed)
     with make(way, url, options) as ask:
 
         def seen() -> Seen:
@@ -160,6 +176,41 @@ def _chat(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[
                     runner.run(collect(seen))
 
         yield ask
+
+
+@contextmanager
+def _embed(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    with clients("async" if way.startswith("Async") else "sync") as make:
+        client = make(base_url=url, **options)
+        yield lambda _: client.embed("Hi", role="query")
+
+
+@contextmanager
+def _embeddings(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    model = LFMEmbeddings(base_url=url, **options)
+    with asyncio.Runner() as runner:
+        if "aembed" in way:
+            yield lambda _: runner.run(model.aembed_documents(["Hi"]))
+        else:
+            yield lambda _: model.embed_documents(["Hi"])
+
+
+@contextmanager
+def _litellm_embedding(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    import litellm
+
+    from tests.support.litellm_ways import run
+
+    call = {"input": ["Hi"], "api_base": url, **options, "model": f"lfm/{options['model']}"}
+
+    def ask(seen: Seen) -> None:
+        try:
+            run(litellm.aembedding(**call)) if "aembed" in way else litellm.embedding(**call)
+        except litellm.exceptions.openai.OpenAIError as error:
+            seen.error = error
+
+    yield ask
+    run(aclose_pools())  # the loop of all tests outlives this one
 
 
 @contextmanager

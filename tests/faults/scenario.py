@@ -93,7 +93,7 @@ class Scenario:
     tls: bool = False
 
     def reply(self, kind: str) -> ScriptedReply:
-        """Return what the server sends for a "plain" or a "streamed" request."""
+        """Return what the server sends for a "plain" or a "streamed" request, or one that is to be "embedded"."""
         return self.replies[kind] if self.replies else failure(self.name)
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from lfm_adapter import errors
 from lfm_adapter.testing import ScriptedReply, completion
 from lfm_adapter.testing._reply import Break
-from tests.faults.asking import is_streamed
+from tests.faults.asking import kind_of
 from tests.faults.harmless import CONNECTIONS as HARMLESS_CONNECTIONS
 from tests.faults.harmless import REPLIES as HARMLESS_REPLIES
 from tests.faults.harmless import STREAMS as HARMLESS_STREAMS
@@ -26,6 +26,7 @@ CDN = "https://developers.cloudflare.com/support/troubleshooting/http-status-cod
 INSURANCE = "https://openrouter.ai/docs/features/zero-completion-insurance"
 SSE = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
 HTTP, FRAMING = "https://www.rfc-editor.org/rfc/rfc9110", "https://www.rfc-editor.org/rfc/rfc9112"
+EMBEDDINGS = DOCS + "embeddings"
 GITHUB = "https://github.com/"
 SMOLAGENTS = GITHUB + "huggingface/smolagents/issues/361"
 
@@ -41,8 +42,19 @@ LONGER: dict[str, Any] = {"options": {"timeout": 0.4}}
 
 
 def refused(name: str, raises: type[errors.APIError], source: str = ERRORS, **more: Any) -> Scenario:
-    """A reply that fails, whether a stream was asked for or not."""
+    """A reply that fails, whatever was asked for."""
+    kinds = ("plain", "streamed") if "options" in more else ("plain", "streamed", "embedded")
+    return Scenario(name, source, raises, **{"kinds": kinds} | more)
+
+
+def answered(name: str, raises: type[errors.APIError], source: str = ERRORS, **more: Any) -> Scenario:
+    """A failure with status 200, whether a stream was asked for or not."""
     return Scenario(name, source, raises, **more)
+
+
+def embedded(name: str, raises: type[errors.APIError], source: str = EMBEDDINGS, **more: Any) -> Scenario:
+    """A reply to a request for vectors."""
+    return Scenario(f"embeddings: {name}", source, raises, kinds=("embedded",), **more)
 
 
 def stream(name: str, raises: type[errors.APIError], source: str = STREAMING, **more: Any) -> Scenario:
@@ -52,7 +64,9 @@ def stream(name: str, raises: type[errors.APIError], source: str = STREAMING, **
 
 def connection(name: str, raises: type[errors.APIError], source: str = FRAMING, **more: Any) -> Scenario:
     """A failure below the replies."""
-    kinds = ("streamed",) if name.startswith("stream: ") else ("plain", "streamed")
+    kinds = ("streamed",) if name.startswith("stream: ") else ("plain", "streamed", "embedded")
+    if "first" in more or "replies" in more:
+        kinds = ("plain", "streamed")
     return Scenario(name, source, raises, **{"kinds": kinds} | more)
 
 
@@ -127,34 +141,47 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         refused("redirect", errors.ResponseError, HTTP + "#section-15.4"),
     ),
     "Failures with status 200": (
-        refused("error instead of an answer", errors.RateLimitError, GITHUB + "langchain-ai/langchainjs/issues/11417",
+        answered("error instead of an answer", errors.RateLimitError, GITHUB + "langchain-ai/langchainjs/issues/11417",
                 status_code=429, **AGAIN),
-        refused("error beside null choices", errors.ServerError, GITHUB + "UKGovernmentBEIS/inspect_ai/issues/1534",
+        answered("error beside null choices", errors.ServerError, GITHUB + "UKGovernmentBEIS/inspect_ai/issues/1534",
                 status_code=502, **AGAIN, **BAD_GATEWAY),
-        refused("error after padding", errors.ServerError, status_code=503, **AGAIN, **UNAVAILABLE),
-        refused("forbidden with status 200", errors.PermissionDeniedError, status_code=403),
-        refused("error in the choice after text", errors.ServerError, status_code=502, **HALF, **BAD_GATEWAY, **PLAIN),
-        refused("error in the choice", errors.ServerError, status_code=502, **AGAIN, **BAD_GATEWAY),
-        refused("error without its key", errors.BadRequestError, status_code=400),
-        refused("rate limit without its key", errors.RateLimitError, status_code=429, **BEGUN),
-        refused("detail instead of an answer", errors.APIError),
-        refused("words instead of an answer", errors.APIError),
-        refused("words of an overloaded server", errors.ServerError, status_code=503, **AGAIN, **UNAVAILABLE),
-        refused("error that was charged", errors.ServerError, status_code=503, **BEGUN, **UNAVAILABLE),
-        refused("no choices, but charged", errors.ResponseError, **BEGUN),
-        refused("finish_reason error", errors.ServerError, GITHUB + "pydantic/pydantic-ai/issues/2844",
+        answered("error after padding", errors.ServerError, status_code=503, **AGAIN, **UNAVAILABLE),
+        answered("forbidden with status 200", errors.PermissionDeniedError, status_code=403),
+        answered("error in the choice after text", errors.ServerError, status_code=502, **HALF, **BAD_GATEWAY, **PLAIN),
+        answered("error in the choice", errors.ServerError, status_code=502, **AGAIN, **BAD_GATEWAY),
+        answered("error without its key", errors.BadRequestError, status_code=400),
+        answered("rate limit without its key", errors.RateLimitError, status_code=429, **BEGUN),
+        answered("detail instead of an answer", errors.APIError),
+        answered("words instead of an answer", errors.APIError),
+        answered("words of an overloaded server", errors.ServerError, status_code=503, **AGAIN, **UNAVAILABLE),
+        answered("error that was charged", errors.ServerError, status_code=503, **BEGUN, **UNAVAILABLE),
+        answered("no choices, but charged", errors.ResponseError, **BEGUN),
+        answered("finish_reason error", errors.ServerError, GITHUB + "pydantic/pydantic-ai/issues/2844",
                 status_code=500, **HALF, **PLAIN),
-        refused("empty object", errors.ResponseError, **AGAIN),
-        refused("no choices", errors.ResponseError, GITHUB + "langgenius/dify/issues/9249", **AGAIN),
-        refused("empty choice", errors.ResponseError, INSURANCE, **AGAIN),
-        refused("empty body", errors.ResponseError, status_code=200, **AGAIN),
-        refused("whitespace only", errors.ResponseError, status_code=200, **AGAIN),
-        refused("HTML instead of JSON", errors.ResponseError, status_code=200),
-        refused("JSON array", errors.ResponseError, status_code=200),
-        refused("invalid UTF-8", errors.ResponseError, "https://www.rfc-editor.org/rfc/rfc8259#section-8.1",
+        answered("empty object", errors.ResponseError, **AGAIN),
+        answered("no choices", errors.ResponseError, GITHUB + "langgenius/dify/issues/9249", **AGAIN),
+        answered("empty choice", errors.ResponseError, INSURANCE, **AGAIN),
+        answered("empty body", errors.ResponseError, status_code=200, **AGAIN),
+        answered("whitespace only", errors.ResponseError, status_code=200, **AGAIN),
+        answered("HTML instead of JSON", errors.ResponseError, status_code=200),
+        answered("JSON array", errors.ResponseError, status_code=200),
+        answered("invalid UTF-8", errors.ResponseError, "https://www.rfc-editor.org/rfc/rfc8259#section-8.1",
                 status_code=200),
-        refused("truncated JSON", errors.ResponseError, status_code=200),
-        refused("unknown Content-Encoding", errors.ResponseError, OVERVIEW),
+        answered("truncated JSON", errors.ResponseError, status_code=200),
+        answered("unknown Content-Encoding", errors.ResponseError, OVERVIEW),
+    ),
+    "Embeddings": (
+        embedded("text larger than the batch", errors.ContextWindowExceededError,
+                 GITHUB + "ggml-org/llama.cpp/pull/7389"),
+        embedded("text too long", errors.ContextWindowExceededError),
+        embedded("no vectors", errors.ResponseError, GITHUB + "mem0ai/mem0/issues/4057", **AGAIN),
+        embedded("no vectors, but charged", errors.ResponseError, is_retryable=True),
+        embedded("another number of vectors", errors.ResponseError),
+        embedded("invalid index", errors.ResponseError),
+        embedded("empty vector", errors.ResponseError),
+        embedded("null in a vector", errors.ResponseError),
+        embedded("NaN in a vector", errors.ResponseError),
+        embedded("invalid base64", errors.ResponseError),
     ),
     "Streams": (
         stream("error first", errors.RateLimitError, ERRORS, status_code=429, **AGAIN),
@@ -211,6 +238,7 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
 HARMLESS: dict[str, tuple[Scenario, ...]] = {
     "Errors with their own status": (),
     "Failures with status 200": HARMLESS_REPLIES,
+    "Embeddings": (),
     "Streams": HARMLESS_STREAMS,
     "Connections": HARMLESS_CONNECTIONS,
 }
@@ -223,5 +251,5 @@ def rows(ways: Iterable[str], scenarios: Iterable[Scenario] = SCENARIOS) -> list
         pytest.param(scenario, way, id=f"{scenario.name} - {way}")
         for scenario in scenarios
         for way in ways
-        if ("streamed" if is_streamed(way) else "plain") in scenario.kinds
+        if kind_of(way) in scenario.kinds
     ]

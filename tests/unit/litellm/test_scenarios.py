@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.asking import THEIRS, asking, is_streamed, playing
+from tests.faults.asking import EMBEDDING_THEIRS, THEIRS, asking, is_streamed, playing
 from tests.faults.outcomes import differences
 from tests.faults.repeats import repeated_finish
 from tests.faults.table import rows
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
 
-@pytest.mark.parametrize(("scenario", "way"), rows(THEIRS))
+@pytest.mark.parametrize(("scenario", "way"), rows((*THEIRS, *EMBEDDING_THEIRS)))
 def test_user_sees_what_the_table_says(scenario: Scenario, way: str) -> None:
     assert not differences(scenario, way)
 
