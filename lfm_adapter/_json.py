@@ -21,28 +21,40 @@ __all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "is_deeper", "p
 MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
 
 
-def parse(data: bytes | str, *, parse_int: Callable[[str], Any] | None = None) -> Any:
-    r"""Return the JSON value, or None for invalid JSON, too deep nesting and numbers of thousands of digits.
+def parse(data: bytes | str) -> Any:
+    r"""Return the JSON value; None for invalid JSON, too deep nesting, and numbers that JSON or Python cannot hold.
 
     Surrounding whitespace is fine: OpenRouter pads half of its plain responses while it waits for the provider.
 
     >>> parse(b'\n         \n{"a": 1}')
     {'a': 1}
+    >>> parse('{"a": NaN}')
     """
+    return _loads(data, parse_constant=_finite, parse_float=_finite)
+
+
+def parse_received(data: bytes) -> Any:
+    """Return the JSON value of what a server sent, in which NaN may stand.
+
+    An integer of thousands of digits becomes null: such a count or cost is a mistake of the server, and no reason to
+    lose a reply that is paid for.
+    """
+    value = _loads(data)
+    return _loads(data, parse_int=_integer) if value is None and len(data) > MAX_DIGITS else value
+
+
+def _loads(data: bytes | str, **readers: Callable[[str], Any]) -> Any:
     try:
-        text = data if isinstance(data, str) else data.removeprefix(BOM_UTF8).decode()
-        return json.loads(text, parse_int=parse_int)
+        return json.loads(data if isinstance(data, str) else data.removeprefix(BOM_UTF8).decode(), **readers)
     except (ValueError, RecursionError):
         return None
 
 
-def parse_received(data: bytes) -> Any:
-    """Return the same of what a server sent, in which an integer of thousands of digits becomes null.
-
-    Such a count or cost is a mistake of the server, and no reason to lose a reply that is paid for.
-    """
-    value = parse(data)
-    return parse(data, parse_int=_integer) if value is None and len(data) > MAX_DIGITS else value
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):  # NaN or 1e999
+        raise ValueError(written)
+    return number
 
 
 def _integer(digits: str) -> int | None:

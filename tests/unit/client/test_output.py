@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.errors import OutputValidationError
+from lfm_adapter.errors import ConfigurationError, OutputValidationError
 from lfm_adapter.testing import completion, stream, tool_call
 from tests.unit.client.test_exchange import BY_NAME, NATIVE, PROMPTED, RESPONSE_FORMAT, TIME, WEATHER, ask, called, says
 
@@ -51,6 +51,23 @@ class TestJSON:
         written = '{ "name":"T\\u00f6m",\n  "age" : 3e0 }'
         server.add(says(way, written))
         assert ask(make(server, model=model), way, response_format=RESPONSE_FORMAT).text == written
+
+    @pytest.mark.parametrize("model", MODELS)
+    @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+    def test_number_that_json_does_not_have_is_refused(self, make, server, way, model, number):
+        server.add(says(way, f'{{"n": {number}}}'))
+        with pytest.raises(OutputValidationError):
+            ask(
+                make(server, model=model, max_output_retries=0), way,
+                response_format=schema({"type": "object", "properties": {"n": {"type": "number"}}}),
+            )  # fmt: skip
+
+    @pytest.mark.parametrize("model", MODELS)
+    @pytest.mark.parametrize("wrong", [{1}, 10**5_000, object()], ids=["set", "huge", "object"])
+    def test_schema_that_is_no_json_is_refused_before_any_request(self, make, server, model, wrong):
+        with pytest.raises(ConfigurationError, match="cannot be encoded as JSON"):
+            ask(make(server, model=model), "plain", response_format=schema({"default": wrong}))
+        assert not server.requests
 
     @pytest.mark.parametrize("model", MODELS)
     def test_invalid_json_is_retried_with_the_reason(self, make, server, model):
