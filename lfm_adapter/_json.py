@@ -12,11 +12,11 @@ from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["as_dict", "as_number", "as_str", "as_text", "dicts", "is_deeper", "parse", "parse_received"]
+__all__ = ["as_count", "as_dict", "as_number", "as_str", "as_text", "dicts", "is_deeper", "parse", "parse_received"]
 
 MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
 
@@ -43,7 +43,7 @@ def parse_received(data: bytes) -> Any:
     return _loads(data, parse_int=_integer) if value is None and len(data) > MAX_DIGITS else value
 
 
-def _loads(data: bytes | str, **readers: Callable[[str], Any]) -> Any:
+def _loads(data: bytes | str, **readers: Any) -> Any:
     try:
         return json.loads(data if isinstance(data, str) else data.removeprefix(BOM_UTF8).decode(), **readers)
     except (ValueError, RecursionError):
@@ -87,6 +87,12 @@ def as_number(value: object) -> float | None:
     if not math.isfinite(number):
         return None
     return value if isinstance(value, int) else number
+
+
+def as_count(value: object) -> int | None:
+    """Return a count from 0 to 2^62, which databases and tracing backends can hold, else None."""
+    number = as_number(value)
+    return None if number is None or not 0 <= number < 2**62 else int(number)
 
 
 def as_dict(value: object) -> JSONDict:

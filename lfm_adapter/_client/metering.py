@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lfm_adapter import catalog
-from lfm_adapter._json import as_dict, as_number, dicts
+from lfm_adapter._json import as_count, as_dict, as_number, dicts
 from lfm_adapter.catalog._usage import chat_usage
 from lfm_adapter.errors import (
     APIConnectionError,
@@ -176,10 +176,10 @@ class CallMeter:
             served_model=answered.model if answered else None,
             provider=answered.provider if answered else getattr(error, "provider", None),
             is_stream=self._is_stream,
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
-            reasoning_tokens=_count(as_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")),
-            cached_tokens=_count(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens")),
+            prompt_tokens=as_count(usage.get("prompt_tokens")),
+            completion_tokens=as_count(usage.get("completion_tokens")),
+            reasoning_tokens=as_count(as_dict(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+            cached_tokens=as_count(as_dict(usage.get("prompt_tokens_details")).get("cached_tokens")),
             cost=cost,
             first_token_s=None if self._first is None else self._first - self._began,
             duration_s=time.monotonic() - self._began,
@@ -258,8 +258,3 @@ def _kind(error: BaseException | None) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name.replace("API", "")).lstrip(
         "_"
     )
-
-
-def _count(value: object) -> int | None:
-    number = as_number(value)
-    return None if number is None or not 0 <= number < 2**62 else int(number)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from opentelemetry import trace
 
 from lfm_adapter._client.metering import arrived
-from lfm_adapter._json import as_dict, as_number
+from lfm_adapter._json import as_count, as_dict, as_number
 from lfm_adapter._version import __version__
 from lfm_adapter.catalog._usage import chat_usage
 from lfm_adapter.types import EmbeddingReply, Reply
@@ -54,7 +54,7 @@ def start_span(
         "gen_ai.request.stream": stream,
         "server.address": url.hostname,
         "server.port": url.port or (443 if url.scheme == "https" else 80),
-        **{f"gen_ai.request.{name}": as_number(fields.get(name)) for name in _REQUEST},
+        **{f"gen_ai.request.{name}": _exportable(as_number(fields.get(name))) for name in _REQUEST},
     }
     if (count := as_number(fields.get("n"))) not in (None, 1):
         attributes["gen_ai.request.choice.count"] = count
@@ -112,7 +112,7 @@ def _reply_attributes(reply: Reply | EmbeddingReply | DecisionReply) -> JSONDict
         value: Any = counts
         for key in path:
             value = as_dict(value).get(key)
-        usage[f"gen_ai.usage.{name}"] = as_number(value)
+        usage[f"gen_ai.usage.{name}"] = as_count(value)
     attributes = {
         **usage,
         "gen_ai.response.id": reply.id,
@@ -131,6 +131,11 @@ def _reply_attributes(reply: Reply | EmbeddingReply | DecisionReply) -> JSONDict
         "gen_ai.response.finish_reasons": reasons,
         "lfm_adapter.output_retries": reply.output_retries or None,
     }
+
+
+def _exportable(number: float | None) -> float | None:
+    """Return what OTLP can hold: one larger integer would cost all spans that are exported with it."""
+    return None if number is None or abs(number) >= 2**63 else number
 
 
 def _error_attributes(error: BaseException) -> JSONDict:

@@ -115,6 +115,14 @@ def test_span_names_another_server(make: Any, server: ScriptedOpenRouter, spans:
     assert f":{attributes['server.port']}/" in server.base_url
 
 
+def test_numbers_that_no_exporter_can_write_are_left_out(make: Any, server: ScriptedOpenRouter, spans: Spans):
+    server.add(completion(usage={"prompt_tokens": 10**30, "completion_tokens": -1, "cost": 10**400}))
+    make(server).chat("My secret question", seed=10**30, max_tokens=5)
+    attributes = spans.only().attributes
+    assert attributes["gen_ai.request.max_tokens"] == 5
+    assert not {"gen_ai.request.seed", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"} & attributes.keys()
+
+
 def test_span_is_a_child_of_the_callers_span(server: ScriptedOpenRouter, spans: Spans, way: str):
     async def asked() -> None:
         with spans.provider.get_tracer("mine").start_as_current_span("work"):
