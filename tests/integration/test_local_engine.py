@@ -137,8 +137,21 @@ def answers(server: LFMClient) -> bool:
         {"extra_body": {"tools": [{"type": "function", "function": {}}]}},
         {"extra_body": {"tools": "none"}},
         {"messages": [{"role": "user", "content": [IMAGE]}]},
+        {"extra_body": {"json_schema": {"type": "object"}, "grammar": 'root ::= "a"'}},
+        {"extra_body": {"reasoning_format": "unheard-of"}},
     ],
-    ids=["deep schema", "grammar", "bounds", "unanchored", "bad pattern", "nameless tool", "tools", "image"],
+    ids=[
+        "deep schema",
+        "grammar",
+        "bounds",
+        "unanchored",
+        "bad pattern",
+        "nameless tool",
+        "tools",
+        "image",
+        "schema and grammar",
+        "reasoning format",
+    ],
 )
 def test_request_that_cannot_be_answered_is_refused_once_and_reaches_no_other(
     server: local.LocalServer, fields: dict[str, Any]

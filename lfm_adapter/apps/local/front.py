@@ -38,6 +38,7 @@ STREAMED = frozenset(
 _REQUEST_FAULT = re.compile(
     r"(?i)failed to parse (?:tool|message)|\b(?:image|audio|video) input is not supported"
     r"|not support (?:image|audio|video) input|is not a decision model|too large to process"
+    r"|unknown reasoning format|cannot use both|_range_check"  # the last is of a token that the model does not have
 )
 _ADVICE_ON_OPTIONS = re.compile(r" For a model that supports it, start it with .*")  # of llama-server
 
@@ -172,7 +173,7 @@ async def _whole(response: ClientResponse) -> web.Response:
             continue
         event = json.loads(line.removeprefix(b"data: "))
         if "error" in event:
-            return web.json_response(event, status=event["error"].get("code", 500))
+            return _error_of_engine(event["error"].get("code", 500), line.removeprefix(b"data: "))
         answer.add(event)
     return web.json_response(answer.body())
 

@@ -26,10 +26,10 @@ def join_halves(value: Any) -> Any:
 
 
 def repair_json(data: bytes) -> bytes:
-    r"""Return JSON in which neither escapes of single halves nor bytes that are no UTF-8 are left.
+    r"""Return JSON without a byte order mark, escapes of single halves, and bytes that are no UTF-8.
 
     >>> repair_json(rb'["cut \ud83d", "\ud83d\ude00", "C:\\ud83d"]')
     b'["cut \\ufffd", "\\ud83d\\ude00", "C:\\\\ud83d"]'
     """
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8-sig", "replace")
     return (EscapeJoiner().add(text, is_last=True) if has_halves(data) else text).encode()

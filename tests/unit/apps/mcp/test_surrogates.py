@@ -26,3 +26,7 @@ def test_repaired_json_means_the_same_with_the_halves_replaced(text: str):
 @given(text=st.text())
 def test_repair_leaves_other_json_alone(text: str):
     assert repair_json(json.dumps(text).encode()) == json.dumps(text).encode()
+
+
+def test_repair_drops_a_byte_order_mark():
+    assert repair_json(b'\xef\xbb\xbf{"a": 1}') == b'{"a": 1}'
