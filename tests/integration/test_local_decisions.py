@@ -147,6 +147,14 @@ def test_lfm_decide_asks_a_server_on_this_machine(local_decisions: str, monkeypa
     assert reply["model"] == "local/demo-decisions"
 
 
+def test_lfm_decide_asks_the_file_of_a_chat_model_by_chat(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LFM_LEDGER", "0")
+    arguments = ["decide", "--gguf", str(local.demo_model()), "--context-length", "512", "Is it urgent?", "--json"]
+    reply = json.loads(CliRunner().invoke(app, arguments, input=STATE).stdout)
+    assert 0 < reply["answers"]["question"]["noul"] < 1
+    assert reply["calibrated"] is False
+
+
 def test_lfm_local_says_how_to_ask_a_decision_model(demo_cache: str):
     program = [
         sys.executable,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.apps.cli.console import answer, safe
 from lfm_adapter.apps.cli.screen import charged
+from lfm_adapter.catalog._usage import chat_usage
 from lfm_adapter.types import BoxAnswer, ChoiceAnswer, NoulAnswer, ScoreAnswer
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def decision_summary(reply: DecisionReply, elapsed_s: float, *, is_free: bool) -
         elapsed_s: Seconds that it took.
         is_free: Whether it cost nothing.
     """
-    tokens = (reply.usage or {}).get("input_tokens")
+    tokens = chat_usage(reply.usage or {}).get("prompt_tokens")
     facts = [f"{tokens:,} tokens" if isinstance(tokens, int) else None, f"{elapsed_s:.1f} s"]
     facts += [charged(reply.cost, is_free=is_free), reply.model, reply.provider]
     if reply.calibrated is False:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lfm_adapter import catalog
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
 from lfm_adapter.apps.cli.question import read_json, stdin_text
@@ -50,7 +51,7 @@ def decide(
         typer.Option(
             "--model",
             "-m",
-            help="Decision model to ask; see `lfm models --kind decisions`. Default: liquid/d1.2.",
+            help="Model to ask; see `lfm models --kind decisions`. Default: liquid/d1.2.",
             autocompletion=backend.complete_decision_model,
             parser=backend.model_named,
             metavar="MODEL",
@@ -61,7 +62,7 @@ def decide(
         bool, typer.Option("--local", help="Ask a demo on this machine, whose judgement means nothing.")
     ] = False,
     gguf: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Serve and ask the GGUF file of a decision model.")
+        Path | None, typer.Option(metavar="FILE", help="Serve and ask a GGUF file on this machine.")
     ] = None,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as one JSON object.")] = False,
@@ -72,7 +73,8 @@ def decide(
 
         lfm decide "Who should answer?" --labels billing,shipping,other < mail.txt
 
-    The text comes from stdin or `--file`. Prints the probability of each answer.
+    The text comes from stdin or `--file`. Prints the probability of each answer. A chat model answers, too, but its
+    probabilities say little about how often it is right.
     """
     on_this_machine = on_this_machine or gguf is not None
     backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
@@ -86,11 +88,11 @@ def decide(
     from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter.apps.cli.screen import spinner
 
+    via = _via(model, gguf)
     with ExitStack() as stack:
         if on_this_machine:
-            server = backend.serve_here(
-                gguf, is_requested=True, stack=stack, parallel=1, context_length=context_length, decisions=True
-            )
+            options = {"parallel": 1, "context_length": context_length, "decisions": via == "decisions"}
+            server = backend.serve_here(gguf, is_requested=True, stack=stack, **options)
             model, base_url = server.model, server.base_url
             if gguf is None:
                 note("It is a demo of a decision model: its judgement means nothing.")
@@ -99,12 +101,23 @@ def decide(
         started_s = time.monotonic()
         try:
             with spinner("deciding"):
-                reply = client.decide(state, asked, model=model)
+                reply = client.decide(state, asked, model=model, via=via)
         except InvalidDecisionError as error:  # what came is paid for
             if error.reply is not None:
                 _print(error.reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
             raise
         _print(reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
+
+
+def _via(model: str | None, gguf: Path | None) -> Literal["decisions", "chat"]:
+    """Return how to ask: a model that is known for chats is asked by chat."""
+    if gguf is not None:
+        from lfm_adapter.apps.local.gguf import decision_type
+
+        with suppress(OSError, ValueError):  # the server tells what is wrong with the file
+            return "decisions" if decision_type(gguf.expanduser()) else "chat"
+    card = catalog.get(model or "")
+    return "chat" if card.kind == "chat" and card.status != "unknown" else "decisions"
 
 
 def _questions(words: list[str], labels: str | None, scale: str | None, file: Path | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from lfm_adapter.apps.cli import app
 from lfm_adapter.ledger import Ledger
-from lfm_adapter.testing import decisions, error
+from lfm_adapter.testing import completion, decisions, error, token_usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,10 +161,20 @@ def test_malformed_questions_are_one_line(openrouter: ScriptedOpenRouter, tmp_pa
     assert reason in result.stderr
 
 
-def test_chat_model_is_refused_with_the_reason(openrouter: ScriptedOpenRouter):
+def test_chat_model_answers_and_says_what_its_probabilities_are_worth(openrouter: ScriptedOpenRouter):
+    top = [{"token": "Yes", "logprob": math.log(0.75)}, {"token": "No", "logprob": math.log(0.25)}]
+    logprobs = {"content": [{"token": "Yes", "logprob": -0.3, "top_logprobs": top}]}
+    openrouter.add(completion("Yes", choice={"logprobs": logprobs}, usage=token_usage(40, 1, cost=7e-6)))
     result = decide("Is this urgent?", "-m", "lfm-3-1.7b")
-    assert (result.exit_code, openrouter.requests) == (1, [])
-    assert "is a chat model, not a decision model. Use `lfm chat`." in result.stderr
+    assert result.stdout == "yes\t0.7500\nno\t0.2500\n"
+    assert "40 tokens" in result.stderr
+    assert "a chat model, whose probabilities say little about how often it is right" in result.stderr
+
+
+def test_chat_model_without_log_probabilities_gives_the_label_alone(openrouter: ScriptedOpenRouter):
+    openrouter.default = lambda request: completion('{"question": "other"}' if "other" in str(request.body) else "?")
+    result = decide("Who?", "-l", "billing,other", "-m", "lfm-3-1.7b")
+    assert result.stdout == "other\n"
 
 
 def test_chat_with_a_decision_model_names_this_command(openrouter: ScriptedOpenRouter):
