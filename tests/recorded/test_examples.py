@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter.testing import completion, error, stream, token_usage, tool_call
+from lfm_adapter.testing import completion, decisions, error, stream, token_usage, tool_call
 
 if TYPE_CHECKING:
     from tests.support.recording import Service
@@ -22,8 +22,13 @@ USAGE = token_usage(prompt_tokens=20, completion_tokens=30, reasoning_tokens=12,
 BOOK = '{"title": "Dune", "author": "Frank Herbert", "year": 1965}'
 
 
-def example(name: str, prints: str, *replies: Any, always: bool = False) -> Any:
-    marks = [pytest.mark.vcr, pytest.mark.scripted(*replies, always=always)]
+SAID = {LIVE: "Bonjour.", "openai/gpt-6-luna": "Suppose that there is a last one."}
+
+
+def example(name: str, prints: str, *replies: Any, always: bool = False, **script: Any) -> Any:
+    marks = [pytest.mark.vcr, pytest.mark.scripted(*replies, always=always, **script)]
+    if name == "decision_router":
+        marks.append(pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning"))
     if name.startswith("litellm_"):
         # pydantic's word on LiteLLM's own types, when the first of them is made.
         marks.append(pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning"))
@@ -83,6 +88,14 @@ RECORDED = [
         error(404, "No endpoints found for liquid/lfm-3b."),
         completion("I am, in a new body.", model="liquid/lfm-3-1.7b"),
         always=True,
+    ),
+    example(
+        "decision_router",
+        "easy (90%) -> liquid/lfm-2.5-2.6b:free: Bonjour.\nhard (80%) -> openai/gpt-6-luna: Suppose that",
+        decisions({"model_route": {"easy": 0.9, "hard": 0.1}}),
+        decisions({"model_route": {"easy": 0.2, "hard": 0.8}}),
+        path="/alpha/decisions",
+        responder=lambda request: completion(SAID[request.body["model"]]),
     ),
     example("many_questions", "Japan: Tokyo", *(completion("Tokyo", model=LIVE, usage=USAGE) for _ in range(3))),
 ]

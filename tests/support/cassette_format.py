@@ -100,7 +100,9 @@ class CassetteFiles:
 def normalized(request: Request) -> Request:
     """The request as it is stored and compared: to OpenRouter, wherever it went, and without secrets."""
     if urlsplit(request.uri).hostname in {"127.0.0.1", "localhost"}:
-        request.uri = ORIGIN + request.uri.partition("/v1")[2]
+        api = ORIGIN.removesuffix("/v1")
+        _, root, path = re.split("(/v1|(?=/alpha/))", request.uri, maxsplit=1)
+        request.uri = f"{api}{root}{path}"
     if request.body:
         request.body = _masked(request.body)
     return request

@@ -41,7 +41,7 @@ MARKERS = (
         "recorded and `OPENROUTER_API_KEY` is not set; `always`: also when it is, for what OpenRouter does not do when "
         "asked"
     ),
-    "from_local_model(embeddings=False): the embedded model answers while a cassette is recorded",
+    "from_local_model(embeddings=False, decisions=False): the embedded model answers while a cassette is recorded",
 )
 
 PROVENANCE = re.compile(
@@ -100,8 +100,9 @@ def recording_service(request: pytest.FixtureRequest) -> Iterator[Service]:
         assert _REAL_KEY
         yield Service(ORIGIN, _REAL_KEY)
     elif source is Source.LOCAL_MODEL:
-        makes_vectors = request.node.get_closest_marker("from_local_model").kwargs.get("embeddings")
-        with _carried_to(request.getfixturevalue("local_embeddings" if makes_vectors else "local_model")):
+        kinds = request.node.get_closest_marker("from_local_model").kwargs
+        fixture = next((f"local_{kind}" for kind in kinds if kinds[kind]), "local_model")
+        with _carried_to(request.getfixturevalue(fixture)):
             yield replayed_service
     else:
         script = request.node.get_closest_marker("scripted")
@@ -124,8 +125,10 @@ def _carried_to(base_url: str) -> Iterator[None]:
 
 
 def _carrying(send: Callable[[Any, HTTPRequest], Any], base_url: str) -> Callable[[Any, HTTPRequest], Any]:
+    api, played = (url.removesuffix("/v1") for url in (ORIGIN, base_url))  # decisions are beside it, at /alpha
+
     def carry(transport: object, request: HTTPRequest) -> Any:
-        return send(transport, replace(request, url=request.url.replace(ORIGIN, base_url, 1)))
+        return send(transport, replace(request, url=request.url.replace(api, played, 1)))
 
     return carry
 

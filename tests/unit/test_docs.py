@@ -158,6 +158,9 @@ def _answer(request: RecordedRequest) -> ScriptedReply:
     body = request.body
     if "Ada" in str(body["messages"]):
         return completion('{"name": "Ada", "age": 36}', model=body["model"])
+    if body.get("logprobs"):
+        top = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.4}]
+        return completion("Yes", choice={"logprobs": {"content": [{"token": "Yes", "top_logprobs": top}]}})
     if body.get("tools"):
         return completion("", tool_calls=[tool_call("weather", {"city": "Oslo"})], model=body["model"])
     if "authorization" not in request.headers:
