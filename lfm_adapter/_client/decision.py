@@ -47,8 +47,7 @@ def decision_of(
     fields = dict(parameters)
     if unknown := fields.keys() - DecisionParameters.__annotations__.keys():
         raise ConfigurationError(
-            f"`decide` has no parameter `{min(unknown)}`. Pass fields of the request that it does not know in "
-            "`extra_body`."
+            f"`decide` has no parameter `{min(unknown)}`. To send another field of the request, use `extra_body`."
         )
     via, route, orders = (fields.pop(name, None) for name in ("via", "route", "orders"))
     fields |= fields.pop("extra_body", None) or {}

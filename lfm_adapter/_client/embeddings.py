@@ -124,11 +124,11 @@ def _fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     fields |= fields.pop("extra_body", None) or {}
     if "dimensions" in fields:
         raise ConfigurationError(
-            "`dimensions` is not supported: no source says that a part of this model's vectors is one. Use all numbers."
+            "`dimensions` is not supported: nothing documents that vectors of this model may be shortened."
         )
     if unknown:
         raise ConfigurationError(
-            f"`embed` has no parameter `{min(unknown)}`. Pass other fields of the request in `extra_body`."
+            f"`embed` has no parameter `{min(unknown)}`. To send another field of the request, use `extra_body`."
         )
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -17,6 +17,7 @@ from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import (
     APIError,
+    ConfigurationError,
     ContextWindowExceededError,
     NoEndpointsError,
     OutputValidationError,
@@ -92,7 +93,7 @@ class Exchange(MeteredCall):
         super().__init__(settings, resolved, card, fields, operation="chat", stream=stream)
         self.result: Reply | None = None
         self._is_buffering = False
-        self._messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        self._messages = _as_list(messages)
         self._output_retries = 0
         self._max_output_tokens: int | None = None
         self._previous: Reply | None = None
@@ -273,19 +274,35 @@ class Exchange(MeteredCall):
         return True
 
     def _invalid_output(self, reply: Reply, issue: OutputIssue) -> OutputValidationError:
-        attempts = f" It was asked {self._output_retries + 1} times." if self._output_retries else ""
-        way, advice = "in the prompt", "A larger model, or one with native tools and structured output, may do better."
+        attempts = f" after {self._output_retries + 1} attempts" if self._output_retries else ""
         if issue.in_calls and self._plan.is_native:
-            way, advice = "natively", 'Its server may not support tools: try `tool_calling="prompted"`.'
+            advice = 'The server may not support tools: try `tool_calling="prompted"`.'
         elif "response_format" in self._plan.fields:
-            way, advice = "natively", "Its server may not support `response_format`."
+            advice = "The server may not support `response_format`."
+        else:
+            what = "tools" if issue.in_calls else "schema"
+            advice = f"The {what} went into the prompt: a larger model, or one with native support, may do better."
         return OutputValidationError(
-            f"The model was asked {way}, but {issue.text}.{attempts} The output is in `partial`. {advice}",
+            f"The answer is invalid{attempts}: {issue.text}. `partial` contains it. {advice}",
             model=self._model,
             provider=reply.provider,
             generation_id=reply.id,
             partial=reply,
         )
+
+
+def _as_list(messages: Messages) -> Sequence[Mapping[str, Any]]:
+    """Return messages as a list; a string is the user's."""
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    wrong = [one for one in messages if not isinstance(one, Mapping)] if isinstance(messages, Sequence) else [messages]
+    if wrong:
+        kind = type(wrong[0]).__name__
+        raise ConfigurationError(
+            '`messages` must be a string or a list of messages such as {"role": "user", "content": "…"}, got '
+            f"{kind if wrong[0] is messages else f'a list with {kind}'}."
+        )
+    return messages
 
 
 def sum_usage(first: JSONDict, second: JSONDict) -> JSONDict:

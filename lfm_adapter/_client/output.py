@@ -103,7 +103,7 @@ class OutputReader:
             text = f"`{unknown[0]}` was called, which is not one of the tools" if unknown else "no tool was called"
             return OutputIssue(text, in_calls=True)
         if calls and all(call.error for call in calls):
-            text = f"the call of `{calls[0].name}` is wrong: {calls[0].error}"
+            text = f"the call of `{calls[0].name}` is invalid: {calls[0].error}"
             return OutputIssue(text, in_calls=True, is_fatal=plan.requires_call)
         if plan.single_call and len(calls) > 1:
             return OutputIssue(f"{len(calls)} tools were called, but at most one is allowed", in_calls=True)

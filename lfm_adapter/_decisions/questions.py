@@ -29,7 +29,7 @@ def checked_questions(questions: object, card: ModelCard) -> dict[str, JSONDict]
     """
     if not isinstance(questions, Mapping) or not questions:
         raise ConfigurationError(
-            '`questions` must have at least one question by its id, such as {"urgent": "Is this urgent?"}; got '
+            '`questions` must be a dict with at least one question, such as {"urgent": "Is this urgent?"}; got '
             f"{type(questions).__name__ if questions else questions!r}."
         )
     return {_id(id_): _checked(id_, question, card) for id_, question in questions.items()}
@@ -37,7 +37,7 @@ def checked_questions(questions: object, card: ModelCard) -> dict[str, JSONDict]
 
 def _id(id_: object) -> str:
     if not isinstance(id_, str) or not id_:
-        raise ConfigurationError(f"The id of a question must be a text, got {id_!r}.")
+        raise ConfigurationError(f"The id of a question must be a string, got {id_!r}.")
     return id_
 
 

@@ -67,7 +67,7 @@ def read_state(state: object, card: ModelCard) -> tuple[Any, list[JSONDict]]:
         ConfigurationError: There is nothing to decide about, or media that the model does not take.
     """
     if not isinstance(state, str | Mapping | list | tuple):
-        raise ConfigurationError(f"`state` must be a text, an object or a list, got {type(state).__name__}.")
+        raise ConfigurationError(f"`state` must be a string, a dict or a list, got {type(state).__name__}.")
     images: list[JSONDict] = []
     try:
         plain = _without_images(state, images)
@@ -126,7 +126,7 @@ def _without_images(value: Any, images: list[JSONDict]) -> Any:
             if not _IMAGE.fullmatch(image["url"]):
                 raise ConfigurationError(
                     "An image in `state` must be a data URL (data:image/png;base64,…) of a PNG, JPEG, WebP or GIF; "
-                    f"servers fetch none from elsewhere. Got {image['url'][:40]!r}."
+                    f"servers do not fetch addresses. Got {image['url'][:40]!r}."
                 )
             images.append(image)
             return f"[image {len(images)}]"

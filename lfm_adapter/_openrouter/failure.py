@@ -185,6 +185,8 @@ def from_error(
     advice = ""
     if facts.status == 401:
         advice = "Check the API key: `api_key`, or the `OPENROUTER_API_KEY` environment variable."
+    elif facts.status == 404 and context.model:
+        advice = "Check `base_url`, which usually ends in /v1."
     return cls(join_sentences(facts.message, advice), **common)
 
 

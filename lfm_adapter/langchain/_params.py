@@ -89,8 +89,8 @@ def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[
             advice = f" Did you mean `{near[0]}`?" if near else ""
             others = "`model_kwargs` or `extra_body`" if "model_kwargs" in known else "`extra_body`"
             raise ConfigurationError(
-                f"`{cls.__name__}` has no argument `{name}`.{advice} Pass fields of the request that it does not know "
-                f"in {others}."
+                f"`{cls.__name__}` has no argument `{name}`.{advice} To send another field of the request, "
+                f"use {others}."
             )
     if more:
         named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}

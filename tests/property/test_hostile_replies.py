@@ -151,24 +151,24 @@ def test_the_replies_that_are_spoiled_here_are_good_ones():
 
 @pytest.mark.parametrize("junk", JUNK, ids=ascii)
 class TestAnyTypeInAnyPlace:
-    def test_of_a_body(self, junk):
+    def test_any_type_in_any_place_of_a_body(self, junk):
         for path in paths(BODY):
             check_body(written(replaced(BODY, path, junk)))
 
-    def test_of_a_chunk(self, junk):
+    def test_any_type_in_any_place_of_a_chunk(self, junk):
         for path in paths(CHUNK):
             spoiled = replaced(CHUNK, path, junk)
             check_stream(stream_of(spoiled))
             check_stream(stream_of(CHUNK, spoiled, spoiled))
 
-    def test_of_an_error(self, junk):
+    def test_any_type_in_any_place_of_an_error(self, junk):
         body = {"error": ERROR, "message": "x", "detail": "x", "code": 400, "type": "x", "id": "gen-1"}
         for path in paths(body):
             spoiled = written(replaced(body, path, junk))
             check_body(spoiled, 429)
             check_body(spoiled, 200)
 
-    def test_of_an_error_in_a_stream(self, junk):
+    def test_any_type_in_any_place_of_an_error_in_a_stream(self, junk):
         for path in paths(IN_CHOICE):
             check_stream(stream_of(replaced(IN_CHOICE, path, junk)))
         for path in paths(ERROR):

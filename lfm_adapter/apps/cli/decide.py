@@ -71,7 +71,7 @@ def decide(
 
         lfm decide "Is this urgent?" < mail.txt
 
-        lfm decide "Who should answer?" --labels billing,shipping,other < mail.txt
+        lfm decide "Who should answer?" --labels billing,shipping < mail.txt
 
     The text comes from stdin or `--file`. Prints the probability of each answer. A chat model answers, too, but its
     probabilities say little about how often it is right.

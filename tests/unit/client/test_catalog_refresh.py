@@ -124,7 +124,7 @@ class TestFromListing:
         assert card.capabilities.tool_choice
         assert (card.provider, card.quantization) == ("Liquid", "fp8")
 
-    def test_of_several_endpoints_the_most_capable_counts(self):
+    def test_most_capable_of_several_endpoints_counts(self):
         others = [
             offered(),
             offered(provider_name="Together", context_length=131_072, supported_parameters=["logprobs"]),

@@ -78,7 +78,7 @@ class TestChat:
         server.add(reply)
         assert make(server).but(max_reply_bytes=len(reply.body)).chat("Hi").text == "Hello."
 
-    def test_is_no_stream(self, make, server):
+    def test_chat_refuses_to_stream(self, make, server):
         with pytest.raises(errors.ConfigurationError, match="Use the method `stream`"):
             make(server).chat("Hi", stream=True)
         assert server.requests == []
@@ -121,7 +121,7 @@ class TestBody:
             "messages": [{"role": "user", "content": "Hi"}],
         }
 
-    def test_has_no_field_that_is_null_or_empty(self, make, server):
+    def test_body_has_no_null_or_empty_field(self, make, server):
         body = self.sent(make(server), server, stop=None, tools=[], provider={}, max_tokens=None, temperature=0)
         assert body.keys() == {"model", "messages", "temperature"}
 
@@ -150,7 +150,7 @@ class TestBody:
     def test_takes_no_setting_from_extra_body(self, make, server):
         assert self.sent(make(server), server, extra_body={"tool_calling": "x"})["tool_calling"] == "x"
 
-    def test_is_the_same_for_the_same_call(self, make, server):
+    def test_same_call_has_the_same_body(self, make, server):
         client = make(server)
         for _ in range(2):
             self.sent(client, server, temperature=0.1, tools=[WEATHER], max_tokens=9, provider={"order": ["b", "a"]})
@@ -162,7 +162,7 @@ class TestBody:
         body = server.requests[0].body
         assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
 
-    def test_does_not_ask_openrouter_for_what_it_always_tells(self, make, server):
+    def test_body_does_not_request_usage_from_openrouter(self, make, server):
         server.add(stream())
         make(server, as_openrouter=True).text()
         assert server.requests[0].body.keys() == {"model", "messages", "stream"}
@@ -181,7 +181,7 @@ class TestBody:
             {"models": ["a/1", "a/2", "a/3", "a/4"]},
         ],
     )
-    def test_that_cannot_be_sent_is_refused_at_once(self, make, server, parameters):
+    def test_body_that_cannot_be_encoded_is_refused_before_sending(self, make, server, parameters):
         client = make(server)
         with pytest.raises(errors.ConfigurationError):
             client.chat("Hi", **parameters)
@@ -192,6 +192,15 @@ class TestBody:
     def test_needs_a_message(self, make, server):
         with pytest.raises(errors.ConfigurationError, match="`messages` is empty"):
             make(server).chat([])
+
+    @pytest.mark.parametrize(
+        ("messages", "got"),
+        [(3, "int"), (None, "NoneType"), ({"role": "user"}, "dict"), (["Hi"], "a list with str")],
+    )
+    def test_refuses_messages_of_another_type(self, make, server, messages, got):
+        with pytest.raises(errors.ConfigurationError, match=f"`messages` must be a string or a list.*got {got}"):
+            make(server).chat(messages)
+        assert server.requests == []
 
 
 class TestHeaders:
@@ -214,18 +223,18 @@ class TestHeaders:
         headers = server.requests[0].headers
         assert (headers["accept"], headers["accept-encoding"]) == ("text/event-stream", "identity")
 
-    def test_of_the_caller_win(self, make, server):
+    def test_headers_of_the_caller_win(self, make, server):
         headers = self.sent(make(server, default_headers={"user-agent": "mine/1", "X-Trace": "7"}), server)
         assert (headers["user-agent"], headers["x-trace"]) == ("mine/1", "7")
 
-    def test_have_no_key_where_there_is_none(self, make, server):
+    def test_headers_without_a_key_have_no_authorization(self, make, server):
         assert "authorization" not in self.sent(make(server, api_key=None), server)
 
     def test_keep_the_environments_key_from_a_local_server(self, make, server, monkeypatch):
         monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
         assert "authorization" not in self.sent(make(server, api_key=None), server)
 
-    def test_have_the_key_of_the_moment(self, make, server):
+    def test_headers_have_the_key_that_the_function_returns_now(self, make, server):
         keys = iter(["sk-or-v1-first", "sk-or-v1-second"])
         client = make(server, api_key=lambda: next(keys))
         sent = [self.sent(client, server)["authorization"] for _ in range(2)]
@@ -233,31 +242,31 @@ class TestHeaders:
 
 
 class TestKey:
-    def test_that_is_missing_is_reported_before_any_request(self, make, server):
+    def test_missing_key_is_reported_before_any_request(self, make, server):
         client = make(server, api_key=None, as_openrouter=True)
         for ask in (lambda: client.chat("Hi"), client.text, client.key_info):
             with pytest.raises(errors.ConfigurationError, match="OPENROUTER_API_KEY"):
                 ask()
         assert server.requests == []
 
-    def test_is_sent_without_the_whitespace_around_it(self, make, server):
+    def test_key_is_sent_without_surrounding_whitespace(self, make, server):
         server.add(completion())
         make(server, api_key=f" {KEY}\r\n").chat("Hi")
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
     @pytest.mark.parametrize("key", [f"{KEY}\nX-Evil: 1", f"{KEY} {KEY}", f"{KEY}\N{ZERO WIDTH SPACE}", f"{KEY}\0"])
-    def test_that_is_no_key_is_refused_and_not_shown(self, make, server, key):
+    def test_malformed_key_is_refused_and_not_shown(self, make, server, key):
         with pytest.raises(errors.ConfigurationError) as caught:
             make(server, api_key=key).chat("Hi")
         assert KEY not in str(caught.value)
         assert server.requests == []
 
-    def test_does_not_go_unencrypted_to_a_public_host(self, make):
+    def test_key_does_not_go_unencrypted_to_a_public_host(self, make):
         with pytest.raises(errors.ConfigurationError, match="unencrypted"):
             make(base_url="http://api.example.com/v1").chat("Hi")
 
     @pytest.mark.parametrize("streamed", [False, True])
-    def test_does_not_follow_a_redirect_to_another_host(self, make, server, streamed):
+    def test_key_does_not_follow_a_redirect(self, make, server, streamed):
         with ScriptedOpenRouter(default=openrouter_like, path="/api/v1") as other:
             server.add(ScriptedReply(307, {"Location": f"{other.base_url}/chat/completions"}, [b""]))
             client = make(server)
@@ -275,7 +284,7 @@ class TestKey:
             ScriptedReply(200, {"Content-Type": "text/plain"}, [b"Hello"]),
         ],
     )
-    def test_is_neither_in_an_error_nor_in_a_log(self, make, server, caplog, monkeypatch, failure):
+    def test_key_is_neither_in_an_error_nor_in_a_log(self, make, server, caplog, monkeypatch, failure):
         record_waits(monkeypatch)
         caplog.set_level("DEBUG")
         client = make(server, max_retries=1)
@@ -287,14 +296,14 @@ class TestKey:
             assert KEY not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__)
         assert KEY not in caplog.text
 
-    def test_of_an_unusual_form_is_masked_where_the_server_repeats_it(self, make, server):
+    def test_key_of_an_unusual_form_is_masked_if_the_server_repeats_it(self, make, server):
         key = "my-own-gateway-key"
         server.add(error(401, f"Incorrect API key: {key}"))
         with pytest.raises(errors.AuthenticationError) as raised:
             make(server, api_key=key).chat("Hi")
         assert key not in "".join(traceback.format_exception(raised.value))
 
-    def test_is_not_in_the_repr_of_a_request(self):
+    def test_key_is_not_in_the_repr_of_a_request(self):
         from lfm_adapter import LFMClient
 
         settings = LFMClient(api_key=KEY, default_headers={"X-Secret": "hush-hush"})._settings
@@ -363,14 +372,14 @@ class TestLimits:
         assert [request.body["max_tokens"] for request in server.requests] == [20_000, 10_000]
 
     @pytest.mark.parametrize("requested", ["60,000", "20,000"])
-    def test_are_told_where_less_of_an_answer_is_no_help(self, make, server, requested):
+    def test_overflow_that_a_shorter_answer_cannot_avoid_is_an_error(self, make, server, requested):
         server.add(error(400, TOO_MUCH.format(requested=requested)))
         with pytest.raises(errors.ContextWindowExceededError) as caught:
             make(server).chat("Hi", max_tokens=20_000)
         assert (caught.value.context_length, caught.value.requested_tokens) == (32_768, int(requested.replace(",", "")))
         assert len(server.requests) == 1
 
-    def test_that_the_server_counts_anew_are_asked_about_once(self, make, server):
+    def test_overflow_that_the_server_reports_is_retried_once_with_less(self, make, server):
         server.add(error(400, TOO_MUCH.format(requested="42768")), error(400, TOO_MUCH.format(requested="33000")))
         with pytest.raises(errors.ContextWindowExceededError):
             make(server).chat("Hi", max_tokens=20_000)
@@ -401,7 +410,7 @@ class TestLimits:
             {"model": "somebody/unknown"},
         ],
     )
-    def test_are_left_to_a_server_that_may_make_it_fit(self, make, server, parameters):
+    def test_prompt_that_the_server_may_shorten_is_not_refused(self, make, server, parameters):
         server.add(completion())
         assert make(server).chat(TOO_LONG, **parameters).text == "Hello."
 
@@ -423,7 +432,7 @@ class TestRetiredModel:
             error(200, "No endpoints found for liquid/lfm-3b.", code=404),
         ],
     )
-    def test_is_asked_and_its_successors_named(self, make, server, refusal):
+    def test_retired_model_is_asked_and_the_error_names_its_successors(self, make, server, refusal):
         server.add(refusal)
         with pytest.raises(errors.ModelRetiredError, match=r'model="liquid/lfm-3-1\.7b"') as caught:
             make(server).chat("Hi")
@@ -442,25 +451,25 @@ class TestRetiredModel:
             make(server, when_retired="successor").client.stream("Hi")
         assert warned[0].filename == __file__
 
-    def test_is_measured_by_its_successors_limits(self, make, server):
+    def test_limits_of_the_successor_apply_to_a_retired_model(self, make, server):
         server.add(completion())
         with pytest.warns(UserWarning, match="retired"):
             assert make(server, when_retired="successor").chat(TOO_LONG).text == "Hello."
 
-    def test_is_not_replaced_while_it_is_served(self, make, server):
+    def test_model_that_is_served_is_not_replaced(self, make, server):
         server.add(completion())
         make(server, model="liquid/lfm-3-1.7b", when_retired="successor").chat("Hi")
         assert server.requests[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
 class TestCost:
-    def test_is_what_was_charged(self, make, server):
+    def test_cost_is_what_was_charged(self, make, server):
         server.add(completion(usage=token_usage(1000, 500, cost=0.1)))
         cost = make(server, as_openrouter=True).chat("Hi").cost
         assert (cost.total, cost.source) == (Decimal("0.1"), "openrouter")
 
     @pytest.mark.parametrize("streamed", [False, True])
-    def test_is_computed_where_it_is_not_told(self, make, server, streamed):
+    def test_cost_is_computed_if_the_reply_has_none(self, make, server, streamed):
         usage = token_usage(1000, 500, cost=None)
         server.add(stream(usage=usage) if streamed else completion(usage=usage))
         client = make(server, as_openrouter=True)
@@ -472,35 +481,35 @@ class TestCost:
             cost = client.chat("Hi").cost
         assert (cost.total, cost.source) == (Decimal("0.00003"), "catalog")
 
-    def test_is_that_of_the_model_that_served(self, make, server):
+    def test_cost_is_that_of_the_model_that_served(self, make, server):
         server.add(completion(model="liquid/lfm-3-1.7b", usage=token_usage(1000, 500, cost=None)))
         assert make(server, as_openrouter=True).chat("Hi").cost.total == Decimal("0.00018")
 
-    def test_of_an_unknown_model_is_unknown(self, make, server):
+    def test_cost_of_an_unknown_model_is_unknown(self, make, server):
         server.add(completion(model="somebody/unknown", usage=token_usage(cost=None)))
         assert make(server, as_openrouter=True).chat("Hi").cost is None
 
-    def test_of_an_answer_without_usage_is_unknown(self, make, server):
+    def test_cost_of_an_answer_without_usage_is_unknown(self, make, server):
         server.add(completion(usage=None))
         assert make(server, as_openrouter=True).chat("Hi").cost is None
 
-    def test_is_not_made_up_for_a_local_server(self, make, server):
+    def test_cost_is_not_computed_for_a_local_server(self, make, server):
         server.add(completion(usage=token_usage(1000, 500, cost=None)))
         assert make(server).chat("Hi").cost is None
 
-    def test_is_believed_to_a_local_server_that_tells_it(self, make, server):
+    def test_cost_that_a_local_server_reports_is_kept(self, make, server):
         server.add(completion(usage=token_usage(cost=0.1)))
         assert make(server).chat("Hi").cost.total == Decimal("0.1")
 
 
 class TestProxy:
-    def test_of_the_environment_is_used(self, make, server, monkeypatch):
+    def test_proxy_of_the_environment_is_used(self, make, server, monkeypatch):
         address = "http://lfm.internal/api/v1"
         monkeypatch.setenv("HTTP_PROXY", server.base_url.removesuffix("/api/v1"))
         server.add(completion("Through it."), path=f"{address}/chat/completions")
         assert make(base_url=address).chat("Hi").text == "Through it."
 
-    def test_is_not_asked_for_this_machine(self, make, server, monkeypatch):
+    def test_proxy_is_not_used_for_this_machine(self, make, server, monkeypatch):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
         server.add(completion("Without it."))

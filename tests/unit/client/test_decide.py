@@ -83,7 +83,7 @@ class TestRequest:
         ("arguments", "problem"),
         [
             ({"state": ""}, "`state` is empty"),
-            ({"questions": {}}, "`questions` must have"),
+            ({"questions": {}}, "`questions` must be a dict"),
             ({"model": "liquid/lfm-3-1.7b"}, r"is a chat model, not a decision model\. Use `client\.chat"),
             ({"temperature": 0.5}, "`decide` has no parameter `temperature`"),
             ({"route": "beta"}, "`route` must be"),

@@ -116,7 +116,7 @@ def test_nothing_is_asked_for_no_texts(make, openrouter: ScriptedOpenRouter):
         ("a", {"max_concurrency": True}, "`max_concurrency` must be an integer >= 1, got True"),
         ("a", {"dimensions": 256}, "`dimensions` is not supported"),
         ("a", {"extra_body": {"dimensions": 256}}, "`dimensions` is not supported"),
-        ("a", {"seed": 1}, "`embed` has no parameter `seed`. Pass other fields of the request in `extra_body`"),
+        ("a", {"seed": 1}, "`embed` has no parameter `seed`. To send another field of the request, use `extra_body`"),
         ("a", {"model": "lfm-3-1.7b"}, r"is a chat model, not an embedding model. Use `client.chat"),
     ],
 )

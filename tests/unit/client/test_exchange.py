@@ -138,19 +138,19 @@ class TestPromptedTools:
         assert "Oslo" in messages[1]["content"]
         assert "<tool_call>" not in messages[2]["content"]
 
-    def test_of_choice_none_are_not_offered(self, make, server, way):
+    def test_prompt_has_no_tools_with_tool_choice_none(self, make, server, way):
         server.add(says(way, OSLO))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="none")
         assert (reply.text, reply.tool_calls) == (OSLO, [])
         assert "get_weather" not in sent_text(server)
 
-    def test_of_a_named_choice_are_that_one(self, make, server, way):
+    def test_prompt_has_only_the_tool_that_tool_choice_names(self, make, server, way):
         server.add(says(way, OSLO))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
         assert "get_time" not in sent_text(server)
 
-    def test_that_openrouter_runs_are_left_to_it(self, make, server, way):
+    def test_tools_that_openrouter_runs_are_sent_natively(self, make, server, way):
         server.add(says(way, "Hello."))
         search = {"type": "openrouter:web_search"}
         ask(make(server, model=PROMPTED), way, tools=[search, WEATHER])
@@ -214,12 +214,12 @@ class TestRepair:
         assert (json.loads(call.arguments), reply.validation_error) == ({"town": "Oslo"}, None)
         assert "'city' is a required property" in call.error
 
-    def test_does_not_ask_where_one_of_the_calls_can_be_made(self, make, server, way):
+    def test_one_valid_call_among_invalid_ones_needs_no_correction(self, make, server, way):
         server.add(says(way, f"{BROKEN}\n{OSLO}"))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert [call.error is None for call in reply.tool_calls] == [False, True]
 
-    def test_that_does_not_fit_the_context_is_no_repair(self, make, server, way):
+    def test_correction_that_exceeds_the_context_is_not_sent(self, make, server, way):
         server.add(says(way, "No. " * 16_000))
         question = "word " * 30_000
         client = make(
@@ -290,7 +290,7 @@ class TestRepair:
         assert (partial.text, partial.output_retries, partial.usage["prompt_tokens"]) == ("Hel", 1, 30)
         assert (partial.cost.total, partial.usage["cost"]) == (Decimal("0.3"), 0.3)
 
-    def test_is_not_tried_with_an_answer_that_was_cut_off(self, make, server, way):
+    def test_answer_that_was_cut_off_is_not_corrected(self, make, server, way):
         server.add(says(way, "I th", finish_reason="length"))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert (reply.text, reply.finish_reason) == ("I th", "length")
@@ -385,7 +385,7 @@ class TestNativeTools:
         ask(make(server, model=NATIVE, as_openrouter=True), way, tools=[WEATHER], tool_choice="any")
         assert server.requests[0].body["tool_choice"] == "required"
 
-    def test_are_handed_over(self, make, server, way):
+    def test_native_tools_are_sent_unchanged(self, make, server, way):
         calls = [tool_call("get_weather", {"city": "Oslo"})]
         server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
         reply = ask(make(server, model=NATIVE, as_openrouter=True), way, tools=[WEATHER, TIME], tool_choice=BY_NAME)
@@ -402,7 +402,7 @@ class TestNativeTools:
         assert (body["tools"], body["tool_choice"]) == ([WEATHER], "required")
 
     @pytest.mark.parametrize("recover_tool_calls", [True, False])
-    def test_are_asked_for_by_prompt_where_a_demanded_call_does_not_come(self, make, server, way, recover_tool_calls):
+    def test_tools_are_prompted_if_a_required_call_does_not_come(self, make, server, way, recover_tool_calls):
         server.add(says(way, "I have no tools."), says(way, OSLO))
         client = make(server, model="local", recover_tool_calls=recover_tool_calls)
         reply = ask(client, way, tools=[WEATHER, TIME], tool_choice="required")
@@ -410,17 +410,17 @@ class TestNativeTools:
         assert (reply.text, reply.output_retries, reply.usage["prompt_tokens"]) == ("", 1, 18)
         assert ["tools" in request.body for request in server.requests] == [True, False]
 
-    def test_call_that_is_demanded_and_comes_is_handed_on_as_it_is(self, make, server, way):
+    def test_required_call_that_comes_is_returned_unchanged(self, make, server, way):
         calls = [tool_call("get_weather", {"city": "Oslo"})]
         server.add(completion("So.", tool_calls=calls) if way == "plain" else stream(["So."], tool_calls=calls))
         reply = ask(make(server, model="local"), way, tools=[WEATHER], tool_choice="required")
         assert (called(reply), reply.text, reply.output_retries) == ([("get_weather", {"city": "Oslo"})], "So.", 0)
 
-    def test_demanded_call_that_does_not_come_is_an_error_where_they_are_wanted_natively(self, make, server, way):
+    def test_required_call_that_does_not_come_is_an_error_with_native_tools(self, make, server, way):
         server.add(*[says(way, "I have no tools.")] * 2)
         client = make(server, model="local", tool_calling="native")
         with pytest.raises(
-            OutputValidationError, match=r'asked natively, but no tool was called\..*tool_calling="prompted"'
+            OutputValidationError, match=r'2 attempts: no tool was called\..*tool_calling="prompted"'
         ) as caught:
             ask(client, way, tools=[WEATHER], tool_choice="required")
         assert caught.value.partial.text == "I have no tools."
@@ -469,7 +469,7 @@ class TestNativeTools:
         reply = ask(make(server, model=NATIVE), way, **parameters)
         assert (reply.text, reply.tool_calls) == (LEAK, [])
 
-    def test_are_asked_for_by_prompt_where_no_endpoint_takes_them(self, make, server, way):
+    def test_tools_are_prompted_if_no_endpoint_supports_them(self, make, server, way):
         server.add(NO_TOOL_ENDPOINT, says(way, OSLO), says(way, ROME))
         client = make(server, model=UNKNOWN, as_openrouter=True)
         assert called(ask(client, way, tools=[WEATHER])) == [("get_weather", {"city": "Oslo"})]
@@ -496,7 +496,7 @@ class TestNativeTools:
         ask(client, way, tools=[WEATHER])
         assert "tools" in server.requests[2].body
 
-    def test_that_were_asked_for_as_such_are_refused_where_no_endpoint_takes_them(self, make, server, way):
+    def test_tool_calling_native_fails_if_no_endpoint_supports_tools(self, make, server, way):
         server.add(NO_TOOL_ENDPOINT)
         with pytest.raises(NoEndpointsError, match="support tool use"):
             ask(make(server, model=UNKNOWN, tool_calling="native"), way, tools=[WEATHER])
@@ -510,50 +510,50 @@ class TestSchema:
         assert "response_format" not in server.requests[0].body
         assert '"age"' in sent_text(server)
 
-    def test_is_handed_over_to_a_model_that_takes_one(self, make, server, way):
+    def test_schema_is_sent_natively_to_a_model_that_supports_it(self, make, server, way):
         server.add(says(way, '{"name": "Tom", "age": 3}'))
         ask(make(server, model=NATIVE), way, response_format=RESPONSE_FORMAT)
         body = server.requests[0].body
         assert body["response_format"] == RESPONSE_FORMAT
         assert [message["role"] for message in body["messages"]] == ["user"]
 
-    def test_is_asked_for_both_ways_where_it_is_not_known(self, make, server, way):
+    def test_schema_is_sent_and_prompted_if_support_is_unknown(self, make, server, way):
         server.add(says(way, '```{"name": "Tom", "age": 3}```'))
         reply = ask(make(server, model=UNKNOWN, as_openrouter=True), way, response_format=RESPONSE_FORMAT)
         assert reply.text == '{"name": "Tom", "age": 3}'
         assert server.requests[0].body["response_format"] == RESPONSE_FORMAT
         assert '"age"' in sent_text(server)
 
-    def test_of_any_object_works_too(self, make, server, way):
+    def test_json_mode_works_too(self, make, server, way):
         server.add(says(way, "Sure: {'a': True,}"))
         reply = ask(make(server, model=PROMPTED), way, response_format={"type": "json_object"})
         assert json.loads(reply.text) == {"a": True}
 
-    def test_is_repaired_once(self, make, server):
+    def test_answer_that_breaks_the_schema_is_corrected_once(self, make, server):
         server.add(says("plain", '{"name": "Tom"}'), says("plain", '{"name": "Tom", "age": 3}'))
         reply = ask(make(server, model=PROMPTED), "plain", response_format=RESPONSE_FORMAT)
         assert json.loads(reply.text) == {"name": "Tom", "age": 3}
         assert reply.output_retries == 1
         assert "age" in server.requests[1].body["messages"][-1]["content"]
 
-    def test_is_repaired_in_a_stream_that_has_shown_nothing(self, make, server):
+    def test_stream_that_has_shown_nothing_is_corrected(self, make, server):
         server.add(says("streamed", "What cat?"), says("streamed", '{"name": "Tom", "age": 3}'))
         reply = ask(make(server, model=PROMPTED), "streamed", response_format=RESPONSE_FORMAT)
         assert (json.loads(reply.text), reply.output_retries) == ({"name": "Tom", "age": 3}, 1)
 
-    def test_is_repaired_after_reasoning(self, make, server, way):
+    def test_answer_after_reasoning_is_corrected(self, make, server, way):
         thoughts = [("Which?", "What cat?"), ("Tom.", '{"name": "Tom", "age": 3}')]
         server.add(*(says(way, text, reasoning=thought if way == "plain" else [thought]) for thought, text in thoughts))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
         assert (json.loads(reply.text), reply.reasoning) == ({"name": "Tom", "age": 3}, "Tom.")
 
-    def test_that_is_not_kept_to_is_an_error_with_the_text(self, make, server, way):
+    def test_error_of_an_answer_that_breaks_the_schema_has_its_text(self, make, server, way):
         server.add(says(way, "What cat?"))
         with pytest.raises(OutputValidationError) as caught:
             ask(make(server, model=PROMPTED, max_output_retries=0), way, response_format=RESPONSE_FORMAT)
         assert caught.value.partial.text == "What cat?"
 
-    def test_that_is_not_kept_to_can_be_returned(self, make, server, way):
+    def test_answer_that_breaks_the_schema_can_be_returned(self, make, server, way):
         server.add(says(way, "What cat?"))
         client = make(server, model=PROMPTED, max_output_retries=0, on_invalid_output="return")
         reply = ask(client, way, response_format=RESPONSE_FORMAT)
@@ -577,7 +577,7 @@ class TestSchema:
         assert "in plain text" not in sent_text(server)
         assert "If you call no tool, answer with JSON alone" in sent_text(server)
 
-    def test_is_not_asked_for_where_a_call_is_demanded(self, make, server, way):
+    def test_schema_is_not_prompted_if_a_call_is_required(self, make, server, way):
         server.add(says(way, OSLO))
         fields = {"response_format": RESPONSE_FORMAT, "tools": [WEATHER], "tool_choice": "required"}
         assert called(ask(make(server, model=PROMPTED), way, **fields)) == [("get_weather", {"city": "Oslo"})]
@@ -618,7 +618,7 @@ def test_what_is_held_back_is_looked_at_once():
     assert len(asked.on_delta(Delta('{"name": "Tom", "age": 3}'))) == 1_001
 
 
-def test_error_says_how_often_was_asked(make, server, way):
+def test_error_of_invalid_output_counts_the_attempts(make, server, way):
     server.add(*[says(way, "No.")] * 3)
-    with pytest.raises(OutputValidationError, match=r"no tool was called\. It was asked 3 times\."):
+    with pytest.raises(OutputValidationError, match=r"invalid after 3 attempts: no tool was called\."):
         ask(make(server, model="local", max_output_retries=2), way, tools=[WEATHER], tool_choice="required")

@@ -88,7 +88,7 @@ class TestJSON:
     def test_json_still_invalid_raises_or_is_returned(self, make, server, way, model):
         server.add(*[says(way, "What cat?")] * 4)
         client = make(server, model=model)
-        with pytest.raises(OutputValidationError, match=r"the answer is not JSON\. It was asked 2 times") as caught:
+        with pytest.raises(OutputValidationError, match=r"invalid after 2 attempts: the answer is not JSON") as caught:
             ask(client, way, response_format=RESPONSE_FORMAT)
         reply = ask(client, way, response_format=RESPONSE_FORMAT, on_invalid_output="return")
         assert caught.value.partial.text == reply.text == "What cat?"
@@ -96,7 +96,7 @@ class TestJSON:
 
     def test_error_names_what_the_server_may_not_support(self, make, server):
         server.add(says("plain", "What cat?"))
-        with pytest.raises(OutputValidationError, match=r"asked natively, .*may not support `response_format`"):
+        with pytest.raises(OutputValidationError, match=r"is invalid: .*may not support `response_format`"):
             make(server, model=OWN, max_output_retries=0).chat("Hi", response_format=RESPONSE_FORMAT)
 
     @pytest.mark.parametrize("model", MODELS)

@@ -71,7 +71,7 @@ class TestAnotherTry:
         assert make(server).chat("Hi").text == "Hello."
 
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_of_a_stream_follows_it_too(self, make, server, status):
+    def test_stream_is_retried_too(self, make, server, status):
         server.add(error(status, "Not now", headers=NOW), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
@@ -79,7 +79,7 @@ class TestAnotherTry:
         server.add(error(402, "Too many at once", metadata=IN_FLIGHT, headers=NOW), completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
-    def test_of_a_lookup_follows_a_failure_that_may_pass(self, make, server):
+    def test_lookup_is_retried_after_a_failure_that_may_pass(self, make, server):
         server.add(error(503, "Not now", headers=NOW), path="/models")
         assert make(server).list_models()
 
@@ -88,7 +88,7 @@ class TestAnotherTry:
         server.add(failure, completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
-    def test_of_a_stream_follows_an_error_before_content(self, make, server, waits):
+    def test_stream_is_retried_after_an_error_before_content(self, make, server, waits):
         server.add(midstream_error([], 502, "Not now"), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
@@ -102,7 +102,7 @@ class TestAnotherTry:
         assert make(server).chat("Hi").text == "Hello."
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
-    def test_of_a_stream_follows_one_that_broke_before_content(self, make, server, waits, how):
+    def test_stream_that_broke_before_content_is_retried(self, make, server, waits, how):
         server.add(events(COMMENT, COMMENT).broken(2, how), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
@@ -137,7 +137,7 @@ class TestAnotherTry:
         sent = [request.headers["authorization"] for request in server.requests]
         assert sent == ["Bearer sk-or-v1-first", "Bearer sk-or-v1-second"]
 
-    def test_is_logged(self, make, server, caplog):
+    def test_retry_is_logged(self, make, server, caplog):
         caplog.set_level("DEBUG", "lfm_adapter")
         server.add(error(503, "Not now", headers=NOW), completion())
         make(server).chat("Hi")
@@ -253,13 +253,13 @@ def test_half_a_refusal_may_be_tried_again(make, server, waits):
 
 
 class TestWait:
-    def test_is_what_the_header_says_before_all_others(self, make, server, waits):
+    def test_header_decides_the_wait(self, make, server, waits):
         told = {"retry_after_seconds": 2, "headers": {"Retry-After": "3", "X-RateLimit-Reset": "4000"}}
         server.add(error(429, "Slow down", headers={"Retry-After": "1"}, metadata=told), completion())
         make(server).chat("Hi")
         assert waits == [1]
 
-    def test_is_what_the_error_says_in_the_order_of_trust(self, make, server, waits):
+    def test_error_decides_the_wait_in_order_of_trust(self, make, server, waits):
         headers = {"Retry-After": "3", "X-RateLimit-Reset": "4000"}
         told = [
             {"retry_after_seconds": 2, "headers": headers},
@@ -278,13 +278,13 @@ class TestWait:
         make(server).chat("Hi")
         assert 30 < waits[0] <= 60
 
-    def test_may_be_told_as_a_date(self, make, server, waits):
+    def test_retry_after_may_be_a_date(self, make, server, waits):
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
         server.add(error(503, "Slow down", headers={"Retry-After": date}), completion())
         make(server).chat("Hi")
         assert 30 < waits[0] <= 60
 
-    def test_of_an_error_in_a_stream_is_what_it_says(self, make, server, waits):
+    def test_error_in_a_stream_decides_its_wait(self, make, server, waits):
         server.add(midstream_error([], 429, "Slow down", metadata={"retry_after_seconds": 7}), stream())
         make(server).text()
         assert waits == [7]
@@ -327,7 +327,7 @@ class TestTotalTimeout:
             make(server, total_timeout=30).chat("Hi")
         assert waits == []
 
-    def test_is_for_each_call_anew(self, make, server):
+    def test_total_timeout_starts_anew_with_each_call(self, make, server):
         server.add(completion("One."), completion("Two."))
         client = make(server, total_timeout=30)
         assert [client.chat("Hi").text, client.chat("Hi").text] == ["One.", "Two."]
@@ -343,7 +343,7 @@ class TestTimeout:
         with pytest.raises(errors.APITimeoutError, match=r"sent nothing for 0\.2 s"):
             make(server, timeout=0.2, total_timeout=20, max_retries=0).chat("Hi")
 
-    def test_does_not_bound_an_answer_that_keeps_coming(self, make, server):
+    def test_timeout_does_not_bound_an_answer_that_keeps_coming(self, make, server):
         server.add(slowly(completion("Hello.").in_pieces(60), 0.1))
         assert make(server, timeout=1, max_retries=0).chat("Hi").text == "Hello."
 
@@ -360,17 +360,17 @@ class TestStreamChunkTimeout:
             make(server, stream_chunk_timeout=1).text()
         assert caught.value.partial.text == "Hel"
 
-    def test_is_not_held_off_by_comments(self, make, server):
+    def test_comments_do_not_extend_stream_chunk_timeout(self, make, server):
         server.add(slowly(stream(["Hello."], comments=200), 0.02))
         with pytest.raises(errors.APITimeoutError, match="stream_chunk_timeout"):
             make(server, stream_chunk_timeout=0.3, max_retries=0).text()
 
-    def test_is_held_off_by_events_without_content(self, make, server):
+    def test_events_without_content_extend_stream_chunk_timeout(self, make, server):
         quiet = chunk({"role": "assistant", "content": ""})
         server.add(slowly(events(*[quiet] * 10, chunk({"content": "Hello."}, finish_reason="stop")), 0.1))
         assert make(server, stream_chunk_timeout=1).text() == "Hello."
 
-    def test_does_not_count_the_time_that_the_caller_takes(self, make, server):
+    def test_stream_chunk_timeout_does_not_count_the_callers_time(self, make, server):
         server.add(stream(["Hel", "lo."]))
         client = make(server, stream_chunk_timeout=0.5)
         with client.stream("Hi") as deltas:
@@ -379,6 +379,6 @@ class TestStreamChunkTimeout:
             received += [delta.text for delta in deltas]
         assert "".join(received) == "Hello."
 
-    def test_may_be_off(self, make, server):
+    def test_stream_chunk_timeout_may_be_off(self, make, server):
         server.add(slowly(stream(["Hello."], comments=5), 0.02))
         assert make(server, stream_chunk_timeout=None).text() == "Hello."

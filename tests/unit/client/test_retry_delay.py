@@ -21,7 +21,7 @@ def wait(error=FAILED, *, retries_done=0, max_retries=2, remaining_s=math.inf, j
 
 
 class TestWhether:
-    def test_as_often_as_allowed(self):
+    def test_retries_as_often_as_allowed(self):
         for allowed in range(4):
             tries = takewhile(lambda done: wait(retries_done=done, max_retries=allowed) is not None, count())  # noqa: B023 # used up in this round
             assert len(list(tries)) == allowed
@@ -55,7 +55,7 @@ class TestHowLong:
         assert wait(jitter=1.0) == 0.375
 
     @pytest.mark.parametrize("told_s", [0.1, 1, 2.5, 30, MAX_RETRY_DELAY_S])
-    def test_as_the_server_says(self, told_s):
+    def test_waits_as_long_as_the_server_says(self, told_s):
         assert wait(errors.RateLimitError("x", retry_after=told_s), retries_done=1, jitter=0.7) == told_s
 
     def test_not_at_all_where_the_server_asks_for_more_than_is_bearable(self):

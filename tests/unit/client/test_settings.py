@@ -29,15 +29,15 @@ def environment_key(monkeypatch):
 
 
 class TestAddress:
-    def test_is_openrouters_by_default(self):
+    def test_base_url_is_openrouters_by_default(self):
         assert Settings.from_env().base_url == OPENROUTER
 
     @pytest.mark.parametrize("variable", ["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"])
-    def test_comes_from_the_environment(self, monkeypatch, variable):
+    def test_base_url_comes_from_the_environment(self, monkeypatch, variable):
         monkeypatch.setenv(variable, "https://eu.openrouter.ai/api/v1/")
         assert Settings.from_env().base_url == "https://eu.openrouter.ai/api/v1"
 
-    def test_of_the_argument_wins(self, monkeypatch):
+    def test_base_url_argument_wins(self, monkeypatch):
         monkeypatch.setenv("OPENROUTER_BASE_URL", "https://eu.openrouter.ai/api/v1")
         assert Settings.from_env(base_url="https://gateway.example/v1").base_url == "https://gateway.example/v1"
 
@@ -59,50 +59,50 @@ class TestAddress:
 
 
 class TestModel:
-    def test_is_lfm_3b_by_default(self):
+    def test_model_is_lfm_3b_by_default(self):
         assert Settings.from_env().model == "liquid/lfm-3b"
 
-    def test_comes_from_the_environment(self, monkeypatch):
+    def test_model_comes_from_the_environment(self, monkeypatch):
         monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
         assert Settings.from_env().model == "liquid/lfm-3-1.7b"
 
-    def test_of_the_argument_wins(self, monkeypatch):
+    def test_model_argument_wins(self, monkeypatch):
         monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
         assert Settings.from_env(model="lfm-7b").model == "lfm-7b"
 
 
 class TestKey:
-    def test_comes_from_the_environment(self, environment_key):
+    def test_key_comes_from_the_environment(self, environment_key):
         assert Settings.from_env().key() == KEY
 
-    def test_of_the_argument_wins(self, environment_key):
+    def test_key_argument_wins(self, environment_key):
         assert Settings.from_env(api_key="sk-or-v1-another").key() == "sk-or-v1-another"
 
-    def test_of_a_function_is_asked_for_each_time(self):
+    def test_key_function_is_called_each_time(self):
         keys = iter(["first", "second"])
         settings = Settings.from_env(api_key=lambda: next(keys))
         assert (settings.key(), settings.key()) == ("first", "second")
 
     @pytest.mark.parametrize("api_key", [None, "", " \n", lambda: ""])
-    def test_that_is_missing_is_reported_with_what_to_do(self, api_key):
+    def test_missing_key_error_says_what_to_do(self, api_key):
         with pytest.raises(ConfigurationError, match="OPENROUTER_API_KEY"):
             Settings.from_env(api_key=api_key).key()
 
-    def test_is_not_needed_on_this_machine(self):
+    def test_key_is_not_needed_on_this_machine(self):
         assert Settings.from_env(base_url=LOCAL).key() is None
 
-    def test_is_not_needed_where_openrouter_asks_for_none(self):
+    def test_key_is_not_needed_for_public_endpoints(self):
         assert Settings.from_env().key(needed=False) is None
 
     @pytest.mark.parametrize("base_url", [LOCAL, "https://localhost:8443/v1", "http://192.168.1.5/v1"])
-    def test_of_the_environment_is_kept_from_servers_of_ones_own(self, environment_key, base_url):
+    def test_key_of_the_environment_does_not_go_to_private_servers(self, environment_key, base_url):
         assert Settings.from_env(base_url=base_url).key() is None
 
-    def test_of_the_environment_goes_to_other_hosts_over_tls(self, environment_key):
+    def test_key_of_the_environment_goes_to_other_hosts_over_tls(self, environment_key):
         assert Settings.from_env(base_url="https://gateway.example/v1").key() == KEY
 
     @pytest.mark.parametrize("variable", ["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"])
-    def test_of_the_environment_goes_where_the_environment_says(self, monkeypatch, environment_key, variable):
+    def test_key_of_the_environment_goes_to_its_address(self, monkeypatch, environment_key, variable):
         monkeypatch.setenv(variable, LOCAL)
         assert Settings.from_env().key() == KEY
 
@@ -115,7 +115,7 @@ class TestKey:
             "[::8.8.8.8]", "192.0.2.1",
         ],
     )  # fmt: skip
-    def test_does_not_go_unencrypted_to_a_public_host(self, host):
+    def test_key_does_not_go_unencrypted_to_a_public_host(self, host):
         settings = Settings.from_env(base_url=f"http://{host}/v1", api_key=KEY)
         with pytest.raises(ConfigurationError, match=r"unencrypted to .*allow_http") as caught:
             settings.key()
@@ -128,17 +128,17 @@ class TestKey:
             "[::ffff:10.0.0.7]", "[64:ff9b::a00:7]", "[fd00::7]", "[fe80::1%25eth0]", "100.100.1.2", "localhost.",
         ],
     )  # fmt: skip
-    def test_may_go_unencrypted_to_a_private_host(self, host):
+    def test_key_may_go_unencrypted_to_a_private_host(self, host):
         assert Settings.from_env(base_url=f"http://{host}/v1", api_key=KEY).key() == KEY
 
-    def test_may_go_unencrypted_where_that_is_wanted(self):
+    def test_key_may_go_unencrypted_with_allow_http(self):
         assert Settings.from_env(base_url="http://api.example.com/v1", api_key=KEY, allow_http=True).key() == KEY
 
-    def test_that_is_no_text_is_refused(self):
+    def test_key_of_another_type_is_refused(self):
         with pytest.raises(ConfigurationError, match=r"`api_key` must be a string or a function .*, got `int`"):
             Settings.from_env(api_key=12345)
 
-    def test_of_a_function_that_returns_no_text_is_refused(self):
+    def test_key_function_that_returns_another_type_is_refused(self):
         with pytest.raises(ConfigurationError, match="`api_key` must return a string, got `bytes`"):
             Settings.from_env(api_key=KEY.encode).key()
 
@@ -146,28 +146,28 @@ class TestKey:
 class TestRanges:
     @pytest.mark.parametrize("name", ["timeout", "stream_chunk_timeout", "total_timeout"])
     @pytest.mark.parametrize("seconds", [0, -1, math.nan, True, "10"])
-    def test_of_seconds_are_checked(self, name, seconds):
+    def test_timeouts_must_be_positive(self, name, seconds):
         with pytest.raises(ConfigurationError, match=f"`{name}` must be a positive number of seconds, got"):
             LFMClient(**{name: seconds})
 
     @pytest.mark.parametrize("name", ["stream_chunk_timeout", "total_timeout"])
-    def test_may_have_no_bound(self, name):
+    def test_timeouts_may_be_none(self, name):
         assert getattr(LFMClient(**{name: None})._settings, name) is None
 
     def test_timeout_has_a_bound_even_if_none_is_given(self):
         assert LFMClient(timeout=None)._settings.timeout == LFMClient()._settings.timeout == 120
 
     @pytest.mark.parametrize("size", [0, -1, True, 1e6, None])
-    def test_of_the_largest_reply_are_checked(self, size):
+    def test_largest_reply_must_be_positive(self, size):
         with pytest.raises(ConfigurationError, match="`max_reply_bytes` must be an integer >= 1"):
             LFMClient(max_reply_bytes=size)
 
     @pytest.mark.parametrize("retries", [-1, True, 1.5, None])
-    def test_of_retries_are_checked(self, retries):
+    def test_retries_must_not_be_negative(self, retries):
         with pytest.raises(ConfigurationError, match="`max_retries` must be an integer >= 0"):
             LFMClient(max_retries=retries)
 
-    def test_of_when_retired_are_checked(self):
+    def test_when_retired_must_be_known(self):
         with pytest.raises(ConfigurationError, match="one of 'raise', 'successor'; got 'warn'"):
             LFMClient(when_retired="warn")
 
@@ -221,13 +221,13 @@ class TestClient:
         assert KEY not in shown
         assert "hush-hush" not in shown
 
-    def test_can_be_pickled_and_copied(self, kind):
+    def test_client_can_be_pickled_and_copied(self, kind):
         client = kind(api_key=KEY, max_retries=7, default_headers={"X-Trace": "1"})
         for twin in (pickle.loads(pickle.dumps(client)), copy.deepcopy(client), copy.copy(client)):  # noqa: S301 # own
             assert type(twin) is kind
             assert twin._settings == client._settings
 
-    def test_does_not_change_with_the_headers_it_was_given(self, kind):
+    def test_client_does_not_change_with_the_headers_it_was_given(self, kind):
         headers = {"X-Trace": "1"}
         client = kind(default_headers=headers)
         headers["X-Trace"] = "2"

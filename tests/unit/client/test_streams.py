@@ -64,7 +64,7 @@ class TestReading:
         assert received == pieces
         assert caught.value.partial.text == "".join(pieces)
 
-    def test_does_not_mind_how_the_network_cut_the_bytes(self, make, server):
+    def test_deltas_do_not_depend_on_how_the_network_cut_the_bytes(self, make, server):
         server.add(stream(["Grüße,\u2028", "Welt 🌍."], tool_calls=CALLS).in_pieces(3))
         with make(server).stream("Hi") as deltas:
             text = "".join(delta.text for delta in deltas)
@@ -117,7 +117,7 @@ class TestEnd:
         client.chat("Hi")
         assert [request.connection for request in server.requests] == [1, 1]
 
-    def test_is_the_end_for_good(self, make, server):
+    def test_finished_stream_stays_finished(self, make, server):
         server.add(stream(["Hello."]))
         with make(server).stream("Hi") as deltas:
             list(deltas)
@@ -126,7 +126,7 @@ class TestEnd:
         assert deltas.reply.text == "Hello."
         assert len(server.requests) == 1
 
-    def test_does_not_wait_for_a_server_that_keeps_the_stream_open(self, make, server, never):
+    def test_stream_ends_though_the_server_keeps_it_open(self, make, server, never):
         whole = stream(["Hello."])
         server.add(whole.held(len(whole.parts), never))
         client = make(server)
@@ -135,13 +135,13 @@ class TestEnd:
             assert deltas.reply.text == "Hello."
         assert hung_up(server)
 
-    def test_is_not_before_done(self, make, server):
+    def test_stream_does_not_end_before_done(self, make, server):
         server.add(events(chunk({"content": "Hello."}), chunk({}, finish_reason="stop"), done=False).broken(2))
         with pytest.raises(errors.StreamInterruptedError) as caught:
             make(server).text()
         assert caught.value.partial.text == "Hello."
 
-    def test_in_an_error_closes_the_connection(self, make, server, never):
+    def test_error_in_a_stream_closes_the_connection(self, make, server, never):
         failing = midstream_error(["Hel"], 400, "Token limit reached")
         server.add(failing.held(len(failing.parts), never))
         with pytest.raises(errors.APIError) as caught:
@@ -150,7 +150,7 @@ class TestEnd:
         assert hung_up(server)
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
-    def test_in_a_broken_connection_tells_what_is_known(self, make, server, how):
+    def test_error_of_a_broken_stream_has_what_is_known(self, make, server, how):
         server.add(stream(["Hel", "lo."]).broken(2, how))
         with pytest.raises(errors.StreamInterruptedError) as caught:
             make(server).text()
@@ -158,13 +158,13 @@ class TestEnd:
         assert (known.partial.text, known.generation_id) == ("Hel", GENERATION_ID)
         assert (known.provider, known.model) == ("Liquid", "liquid/lfm-3b")
 
-    def test_in_an_error_tells_nothing_of_an_earlier_try(self, make, server, waits):
+    def test_error_of_a_stream_has_nothing_of_an_earlier_attempt(self, make, server, waits):
         server.add(midstream_error([], 503, "Overloaded"), error(500, "Broken", headers={"X-Generation-Id": "gen-2"}))
         with pytest.raises(errors.ServerError, match="Broken") as caught:
             make(server, max_retries=1).text()
         assert (caught.value.generation_id, caught.value.provider) == ("gen-2", None)
 
-    def test_in_an_error_is_the_end_for_good(self, make, server):
+    def test_failed_stream_stays_finished(self, make, server):
         server.add(midstream_error(["Hel"], 400, "No"))
         stream = make(server).stream("Hi")
         with pytest.raises(errors.BadRequestError):
@@ -219,7 +219,7 @@ class TestClosing:
         client.chat("Hi")
         assert [request.connection for request in server.requests] == [1, 1]
 
-    def test_of_a_plain_reply_does_no_harm(self, make, server):
+    def test_closing_after_a_whole_reply_does_no_harm(self, make, server):
         server.add(completion("Hello."))
         deltas = make(server).stream("Hi")
         assert next(deltas).text == "Hello."

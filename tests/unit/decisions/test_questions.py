@@ -47,7 +47,7 @@ def test_criteria_that_say_nothing_are_left_out():
 
 @pytest.mark.parametrize("questions", [{}, None, "Is it urgent?", ["Is it urgent?"]])
 def test_rejects_what_is_no_questions_by_id(questions):
-    with pytest.raises(ConfigurationError, match="`questions` must have at least one question by its id"):
+    with pytest.raises(ConfigurationError, match="`questions` must be a dict with at least one question"):
         checked_questions(questions, D1_2)
 
 
@@ -92,7 +92,7 @@ def test_rejects_a_malformed_question_and_names_it(question, problem):
 
 @pytest.mark.parametrize("id_", ["", 7, None])
 def test_rejects_an_id_that_is_no_text(id_):
-    with pytest.raises(ConfigurationError, match="The id of a question must be a text"):
+    with pytest.raises(ConfigurationError, match="The id of a question must be a string"):
         checked_questions({id_: "Is it urgent?"}, D1_2)
 
 

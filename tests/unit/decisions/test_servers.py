@@ -67,7 +67,7 @@ def test_rejects_a_state_without_text(state):
 
 @pytest.mark.parametrize("state", [None, 7, True, b"mail", {1}])
 def test_rejects_a_state_that_is_no_text_object_or_list(state):
-    with pytest.raises(ConfigurationError, match="`state` must be a text, an object or a list, got"):
+    with pytest.raises(ConfigurationError, match="`state` must be a string, a dict or a list, got"):
         body(state)
 
 

@@ -58,7 +58,7 @@ class TestAttribution:
 
 
 class TestHeaders:
-    def test_of_a_plain_request(self):
+    def test_headers_of_a_plain_request(self):
         assert headers_of(KEY, NOBODY, {}, body=True) == {
             "User-Agent": f"lfm-adapter/{__version__}",
             "Accept": "application/json",
@@ -67,14 +67,14 @@ class TestHeaders:
             "Authorization": f"Bearer {KEY}",
         }
 
-    def test_of_a_stream_accept_events(self):
+    def test_headers_of_a_stream_accept_events(self):
         assert headers_of(KEY, NOBODY, {}, body=True, stream=True)["Accept"] == "text/event-stream"
 
-    def test_without_a_body_name_no_type_of_it(self):
+    def test_headers_without_a_body_have_no_content_type(self):
         assert "Content-Type" not in headers_of(KEY, NOBODY, {}, body=False)
 
     @pytest.mark.parametrize("key", [None, "", " ", "\n"])
-    def test_without_a_key_have_no_authorization(self, key):
+    def test_headers_without_a_key_have_no_authorization(self, key):
         assert "Authorization" not in headers_of(key, NOBODY, {}, body=True)
 
     def test_bear_space_around_a_pasted_key(self):
@@ -86,7 +86,7 @@ class TestHeaders:
             headers_of(key, NOBODY, {}, body=True)
         assert key not in str(caught.value)
 
-    def test_of_the_caller_win_whatever_their_case(self):
+    def test_headers_of_the_caller_win_whatever_their_case(self):
         headers = headers_of(
             KEY,
             Attribution("https://example.org"),

@@ -55,29 +55,29 @@ def client(server, **settings):
 
 
 class TestReplies:
-    def test_come_in_the_order_they_were_added(self, server, pool):
+    def test_replies_come_in_the_order_they_were_added(self, server, pool):
         server.add(error(429, "Rate limit exceeded", headers={"Retry-After": "1"}), completion("Hi."))
         first, second = post(pool, server), post(pool, server)
         assert (first.status, first.headers["retry-after"]) == (429, "1")
         assert second.json()["choices"][0]["message"]["content"] == "Hi."
         assert server.unplayed == 0
 
-    def test_of_a_default_come_when_no_added_reply_is_left(self, server, pool):
+    def test_default_replies_when_no_added_reply_is_left(self, server, pool):
         server.default = lambda request: completion(request.body["messages"][0]["content"])
         server.add(completion("queued"))
         texts = [post(pool, server).json()["choices"][0]["message"]["content"] for _ in range(2)]
         assert texts == ["queued", "Hello"]
 
-    def test_for_another_path_are_added_by_path(self, server, pool):
+    def test_replies_for_another_path_are_added_by_path(self, server, pool):
         server.add(json_reply({"data": []}), path="/models")
         assert pool.request("GET", server.base_url + "/models").json() == {"data": []}
 
-    def test_with_a_length_are_not_chunked(self, server, pool):
+    def test_replies_with_a_length_are_not_chunked(self, server, pool):
         server.add(json_reply("ab", headers={"Content-Length": "4"}))
         reply = post(pool, server)
         assert (reply.data, reply.headers.get("transfer-encoding")) == (b'"ab"', None)
 
-    def test_of_a_stream_send_each_event_when_it_is_due(self, server, pool):
+    def test_stream_sends_each_event_when_it_is_due(self, server, pool):
         seen = threading.Event()
         server.add(stream(["one", "two"], comments=0).held(1, seen))
         reply = post(pool, server, preload_content=False)
@@ -92,13 +92,13 @@ class TestReplies:
         assert time.monotonic() - start >= 0.05
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
-    def test_can_break_off(self, server, how):
+    def test_replies_can_break_off(self, server, how):
         server.add(stream(["one", "two"], comments=0).broken(1, how))
         with pytest.raises(errors.StreamInterruptedError) as raised, client(server).stream("Hi") as deltas:
             assert [delta.text for delta in deltas] == ["one"]
         assert raised.value.partial.text == "one"
 
-    def test_can_fall_silent_until_the_client_hangs_up(self, server):
+    def test_replies_can_fall_silent_until_the_client_hangs_up(self, server):
         server.add(completion().broken(0, Break.SILENCE))
         with pytest.raises(errors.APITimeoutError):
             client(server, timeout=0.1).chat("Hi")
@@ -106,7 +106,7 @@ class TestReplies:
 
 
 class TestRequests:
-    def test_are_kept_as_they_were_sent(self, server, pool):
+    def test_requests_are_kept_as_they_were_sent(self, server, pool):
         server.add(completion())
         post(pool, server, Authorization="Bearer test-key")
         (request,) = server.requests
@@ -114,14 +114,14 @@ class TestRequests:
         assert request.headers["authorization"] == "Bearer test-key"
         assert "test-key" not in repr(request)
 
-    def test_of_one_connection_share_its_number(self, server, pool):
+    def test_requests_of_one_connection_share_its_number(self, server, pool):
         server.add(completion(), stream(), error(502, "Bad gateway"), completion())
         for _ in range(4):
             post(pool, server)
         assert [request.connection for request in server.requests] == [1, 1, 1, 1]
         assert server.connections == 1
 
-    def test_are_answered_at_once(self, server):
+    def test_requests_are_answered_at_the_same_time(self, server):
         everyone_is_here = threading.Event()
         server.default = lambda _: completion().held(0, everyone_is_here)
         with ThreadPoolExecutor(20) as threads:
@@ -130,26 +130,26 @@ class TestRequests:
             everyone_is_here.set()
             assert [one.result().text for one in asked] == ["Hello."] * 20
 
-    def test_without_a_reply_get_a_501_and_fail_the_check(self, server, pool):
+    def test_requests_without_a_reply_get_a_501_and_fail_the_check(self, server, pool):
         reply = post(pool, server)
         assert reply.status == 501
         assert "scripts no reply for POST /chat/completions" in reply.json()["error"]["message"]
         with pytest.raises(AssertionError, match=r'no reply for:\nPOST /chat/completions \{"model": "liquid/lfm-3b"'):
             server.check()
 
-    def test_that_a_default_cannot_answer_fail_at_the_end(self, pool):
+    def test_requests_that_the_default_cannot_answer_fail_the_test(self, pool):
         with (
             pytest.raises(KeyError, match="model"),
             ScriptedOpenRouter(default=lambda one: one.body["model"]) as server,
         ):
             assert post(pool, server, {}).json()["error"]["message"] == "The test's `default` raised KeyError('model')."
 
-    def test_that_do_not_come_fail_the_check(self, server):
+    def test_requests_that_do_not_come_fail_the_check(self, server):
         server.add(completion())
         with pytest.raises(AssertionError, match="1 scripted replies were not requested"):
             server.check()
 
-    def test_that_do_not_come_in_time_are_an_error(self, server):
+    def test_requests_that_do_not_come_in_time_are_an_error(self, server):
         with pytest.raises(AssertionError, match="Only 0 of 1 requests arrived"):
             server.wait_for_requests(1, timeout=0.01)
 

@@ -188,10 +188,10 @@ class TestText:
     @pytest.mark.parametrize(
         "text", ["", " ", "\n\n", "a\r\n", "<", "```", "```json\n", "[", '{"name": "pin', START, f"{START}[p"]
     )
-    def test_that_is_only_the_beginning_of_a_call_is_text(self, text):
+    def test_beginning_of_a_call_alone_is_text(self, text):
         assert read_calls(text, BOUND, make_id=str) == (text, [])
 
-    def test_without_tools_is_all_text(self):
+    def test_answer_without_tools_is_all_text(self):
         text = f"{START}[ping()]{END}"
         assert read_calls(text, Tools.from_openai([]), make_id=str) == (text, [])
 

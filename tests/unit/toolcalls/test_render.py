@@ -49,7 +49,7 @@ def told(dialect: Any = None, *, choice: str = "auto", parallel: bool = True) ->
 
 
 class TestDefinitions:
-    def test_of_lfm2_are_as_documented(self):
+    def test_definitions_of_lfm2_are_as_documented(self):
         text = told("lfm2")
         assert text.startswith('List of tools: <|tool_list_start|>[{"name": "get_weather", "description": ')
         listed = text.removeprefix("List of tools: <|tool_list_start|>").partition("<|tool_list_end|>")[0]
@@ -57,7 +57,7 @@ class TestDefinitions:
         assert '<|tool_call_start|>[name(argument="value")]<|tool_call_end|>' in text
 
     @pytest.mark.parametrize("dialect", ["lfm3", "none", None])
-    def test_of_others_stand_on_lines_between_tags(self, dialect):
+    def test_definitions_of_other_models_are_lines_between_tags(self, dialect):
         lines = told(dialect).split("<tools>\n")[1].split("\n</tools>")[0].split("\n")
         assert [json.loads(line)["name"] for line in lines] == ["get_weather", "ping"]
         assert json.loads(lines[0]) == WEATHER
@@ -90,7 +90,7 @@ class TestDefinitions:
         assert developer["content"][1]["text"].startswith("You have these tools")
 
     @pytest.mark.parametrize("dialect", DIALECTS)
-    def test_of_no_tools_are_not_there(self, dialect):
+    def test_no_tools_have_no_definitions(self, dialect):
         assert rendered(HI, dialect=dialect) == [HI]
 
 
@@ -229,7 +229,7 @@ class TestSchema:
         assert json.loads(system["content"].partition("\n")[2]) == schema
         assert "<" not in system["content"]
 
-    def test_is_not_needed_for_an_object(self):
+    def test_json_mode_needs_no_schema(self):
         system, _ = with_schema([HI], {"type": "json_object"})
         assert system["content"].endswith("It must be one JSON object.")
 

@@ -163,7 +163,7 @@ class TestCoercion:
             (True, {"type": "boolean"}, True),
         ],
     )
-    def test_that_loses_nothing(self, value, schema, becomes):
+    def test_coerces_what_loses_nothing(self, value, schema, becomes):
         assert checked(value, schema) == (becomes, None)
         assert type(checked(value, schema)[0]) is type(becomes)
 
@@ -186,7 +186,7 @@ class TestCoercion:
             ("[1", STRINGS | {"items": {"type": "integer"}}),
         ],
     )
-    def test_that_would_lose_something_is_not_done(self, value, schema):
+    def test_does_not_coerce_what_would_lose_something(self, value, schema):
         kept, problem = checked(value, schema)
         assert kept == value
         assert type(kept) is type(value)
@@ -231,12 +231,12 @@ class TestProblem:
     def test_says_where_it_is(self):
         assert checked({"x": "one"}, POINT)[1] == "'one' is not of type 'integer' (at $.x.x)"
 
-    def test_is_short(self):
+    def test_problem_is_short(self):
         problem = checked("x" * 10_000, {"type": "integer"})[1]
         assert problem is not None
         assert len(problem) < 400
 
-    def test_is_none_for_names_that_the_schema_does_not_know(self):
+    def test_names_that_the_schema_does_not_know_are_no_problem(self):
         assert judged(Tools.from_openai([tool()]), "f", {"y": 1}) == ({"y": 1}, None)
 
 
@@ -267,11 +267,11 @@ def nested(depth: int, leaf: Any) -> Any:
 class TestWork:
     """A union within a union doubles the work with every level. Were it not cut, these tests would take years."""
 
-    def test_of_a_few_levels_is_done(self):
+    def test_few_levels_are_within_the_budget(self):
         assert coerced(nested(3, "1"), EXPRESSION) == nested(3, 1)
         assert Checker(EXPRESSION).problem(nested(3, "x")) is not None
 
-    def test_of_a_value_that_fits_at_once_is_little(self):
+    def test_value_that_fits_at_once_costs_little(self):
         budget = WorkBudget()
         assert Checker(EXPRESSION).problem(nested(40, 1), budget) is None
         assert budget.left > 10_000
@@ -285,19 +285,19 @@ class TestWork:
         assert budget.left < 0
         assert schema_problem(json.dumps(value), {"type": "json_schema", "json_schema": {"schema": EXPRESSION}}) is None
 
-    def test_is_shared_by_the_arguments_of_a_call(self):
+    def test_budget_is_shared_by_the_arguments_of_a_call(self):
         tools = Tools.from_openai(
             [tool(parameters={"properties": {}, "additionalProperties": EXPRESSION["$defs"]["E"], **EXPRESSION})]
         )
         arguments = {f"x{place}": nested(40, 1) for place in range(100)}
         assert judged(tools, "f", arguments) == (arguments, None)
 
-    def test_is_counted_in_parts_that_name_their_own_dialect(self):
+    def test_work_in_parts_of_another_dialect_is_counted(self):
         draft = "https://json-schema.org/draft/2020-12/schema"
         defs = {name: {"$schema": draft, **part} for name, part in EXPRESSION["$defs"].items()}
         assert Checker({**EXPRESSION, "$defs": defs}).problem(nested(40, "x")) is None
 
-    def test_of_writing_a_long_value_into_messages_is_counted(self):
+    def test_work_of_writing_a_long_value_into_messages_is_counted(self):
         value = ["x" * 1_000_000]
         for _ in range(50):
             value = [value]
@@ -307,14 +307,14 @@ class TestWork:
         assert budget.left < 0
         assert coerced(value, either) == value
 
-    def test_of_telling_objects_apart_grows_with_their_number_alone(self):
+    def test_work_of_comparing_objects_grows_with_their_number_alone(self):
         distinct = {"type": "array", "uniqueItems": True}
         values = [{"a": place, "b": "x"} for place in range(50_000)]
         assert Checker(distinct).problem(values) is None
         assert Checker(distinct).problem([*values, {"b": "x", "a": 7}]) is not None
         assert Checker({**distinct, "uniqueItems": False}).problem([1, 1]) is None
 
-    def test_is_counted_from_one_value_to_the_next(self):
+    def test_work_is_counted_across_values(self):
         budget = WorkBudget(5)
         assert Checker({"type": "integer"}).fits(1, {"type": "integer"}, budget)
         with pytest.raises(TooMuchError):

@@ -107,7 +107,7 @@ class TestUrllib3Transport:
             client.send(server.url).read()
             assert server.was_closed.wait(PATIENCE_S)
 
-    def test_is_shared_by_threads(self) -> None:
+    def test_urllib3_transport_is_shared_by_threads(self) -> None:
         transport = Urllib3Transport()
 
         def fetch(number: int) -> bool:

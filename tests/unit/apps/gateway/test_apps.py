@@ -94,7 +94,7 @@ Content-Length: LENGTH
         assert sent.body["messages"][1]["name"] == "Dragonborn"
         assert "abc123" not in json.dumps(sent.headers)
 
-    def test_is_told_the_reason_by_a_gateway_that_is_not_open(self, gateway: GatewayThread):
+    def test_mantella_gets_the_reason_from_a_gateway_that_is_not_open(self, gateway: GatewayThread):
         head, text = send(gateway, self.HEAD, self.BODY)
         assert head.startswith("HTTP/1.1 401 ")
         assert json.loads(text)["error"]["type"] == "authentication_error"

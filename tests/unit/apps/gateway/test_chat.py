@@ -164,7 +164,7 @@ class TestFallbacks:
 
 
 class TestErrors:
-    def test_have_openais_form_and_no_python(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+    def test_errors_have_openais_form_and_no_python(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
         openrouter.add(error(401, "User not found."))
         answer = gateway.chat()
         assert (answer.status, answer.error["type"]) == (401, "authentication_error")
@@ -191,13 +191,13 @@ class TestErrors:
         assert answer.status == 400
         assert told in answer.error["message"]
 
-    def test_of_a_stream_have_their_status_while_nothing_was_sent(
+    def test_error_before_the_first_event_of_a_stream_has_its_status(
         self, gateway: GatewayThread, openrouter: ScriptedOpenRouter
     ):
         openrouter.add(error(402, "Insufficient credits"), *[error(402, "Insufficient credits")] * 2)
         assert gateway.chat(stream=True).status == 402
 
-    def test_in_the_middle_of_a_stream_are_an_event_and_its_end(
+    def test_error_within_a_stream_is_an_event_and_ends_the_stream(
         self, gateway: GatewayThread, openrouter: ScriptedOpenRouter
     ):
         openrouter.add(midstream_error(["We"], 502, "Provider disconnected"))

@@ -54,7 +54,7 @@ def test_key_and_credits_are_those_of_the_gateways_day(openrouter: ScriptedOpenR
 
 
 class TestMetrics:
-    def test_have_the_names_of_genai(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+    def test_metrics_have_the_names_of_genai(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
         pytest.importorskip("prometheus_client", reason="needs the extra `gateway`")
         openrouter.add(stream(model="liquid/lfm-3-1.7b"), error(400, "No"))
         gateway.chat(stream=True, headers={"X-Title": "Mantella"})
@@ -77,7 +77,7 @@ class TestMetrics:
     def test_need_the_key(self, gateway: GatewayThread):
         assert gateway.request("GET", "/metrics", key="").status == 401
 
-    def test_without_prometheus_client_are_501(self, openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+    def test_metrics_need_prometheus_client(self, openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setitem(sys.modules, "prometheus_client", None)
         with GatewayThread(openrouter.base_url) as gateway:
             answer = gateway.request("GET", "/metrics")
