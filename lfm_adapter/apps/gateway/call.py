@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
 from lfm_adapter import catalog
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.metering import Meter
-from lfm_adapter._json import as_number
-from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter.apps.gateway.client_headers import app_name, identity_of, wait_of
 from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.apps.gateway.limits import Limits
 from lfm_adapter.apps.gateway.metrics import Metrics
@@ -47,17 +46,6 @@ RETRY_DELAY_S = 0.4
 
 # In place of upstream's own `Retry-After`: a longer one is left to another model, or to the client.
 MAX_RETRY_AFTER_S = 1.0
-
-# How clients tell for how long they wait: OpenAI's SDKs in the first two.
-_WAIT_HEADERS = ("X-Stainless-Read-Timeout", "X-Stainless-Timeout", "X-Request-Timeout")
-MAX_WAIT_S = 3600.0
-
-# What identifies an app, and what OpenRouter reads in headers. A client's provider keys are not among them.
-_PASSED_HEADERS = (
-    "HTTP-Referer", "X-Title", "X-OpenRouter-Title", "X-OpenRouter-Categories", "X-OpenRouter-App-Visibility",
-    "X-OpenRouter-Metadata", "X-OpenRouter-Cache", "X-OpenRouter-Cache-TTL", "X-OpenRouter-Cache-Clear", "X-Session-Id",
-)  # fmt: skip
-_ATTRIBUTION_HEADERS = _PASSED_HEADERS[:4]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +141,9 @@ class UpstreamCall:
         self.route = route
         self._others = [catalog.get(other).id for other in others]
         self._falls_back = falls_back and not others
-        self._wait_s = _wait_s(request, gateway.wait_s)
+        self._wait_s = wait_of(request, gateway.wait_s)
         self._gateway = gateway
-        self._settings = gateway.settings.with_overrides(_identity(request))
+        self._settings = gateway.settings.with_overrides(identity_of(request))
 
     async def client(self, model: str) -> AsyncLFMClient:
         """Return a client whose calls keep to the budgets of the app and the model."""
@@ -277,35 +265,6 @@ def _may_replace(error: APIError, model: str) -> bool:
         failed = error.context_length or (catalog.get(error.model or "").context_length or 0)
         return (card.context_length or 0) > failed
     return card.is_free or not isinstance(error, PaymentRequiredError)
-
-
-def app_name(request: web.Request) -> str:
-    """Return the name of the app that asks: its title, else its address, else its program."""
-    headers = request.headers
-    for name in ("X-OpenRouter-Title", "X-Title", "HTTP-Referer"):
-        if value := _clean(headers.get(name, "")).strip():
-            return value[:80]
-    return (_clean(headers.get("User-Agent", "")).partition("/")[0].strip() or "unknown")[:80]
-
-
-def _identity(request: web.Request) -> dict[str, Any]:
-    """Return the settings that credit the client's app, where it names one, and pass on what OpenRouter reads."""
-    passed = {name: _clean(request.headers[name]) for name in _PASSED_HEADERS if name in request.headers}
-    if not passed:
-        return {}
-    is_credited = any(name in passed for name in _ATTRIBUTION_HEADERS)
-    return {"default_headers": passed} | ({"attribution": Attribution()} if is_credited else {})
-
-
-def _clean(header: str) -> str:
-    """Return a header's text. aiohttp keeps bytes that are not UTF-8 as lone surrogates."""
-    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _wait_s(request: web.Request, default: float) -> float:
-    asked = (as_number(request.headers.get(name)) for name in _WAIT_HEADERS)
-    longest = max((seconds for seconds in asked if seconds is not None and seconds > 0), default=default)
-    return min(longest, MAX_WAIT_S)
 
 
 def _checked_names(models: object) -> list[str]:

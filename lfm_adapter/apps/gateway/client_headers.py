@@ -1,0 +1,54 @@
+"""What the headers of a client tell: its app, and for how long it waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lfm_adapter._json import as_number
+from lfm_adapter._openrouter.request import Attribution
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["app_name", "identity_of", "wait_of"]
+
+# How clients tell for how long they wait: OpenAI's SDKs in the first two.
+_WAIT_HEADERS = ("X-Stainless-Read-Timeout", "X-Stainless-Timeout", "X-Request-Timeout")
+MAX_WAIT_S = 3600.0
+
+# What identifies an app, and what OpenRouter reads in headers. A client's provider keys are not among them.
+_PASSED_HEADERS = (
+    "HTTP-Referer", "X-Title", "X-OpenRouter-Title", "X-OpenRouter-Categories", "X-OpenRouter-App-Visibility",
+    "X-OpenRouter-Metadata", "X-OpenRouter-Cache", "X-OpenRouter-Cache-TTL", "X-OpenRouter-Cache-Clear", "X-Session-Id",
+)  # fmt: skip
+_ATTRIBUTION_HEADERS = _PASSED_HEADERS[:4]
+
+
+def app_name(request: web.Request) -> str:
+    """Return the name of the app that asks: its title, else its address, else its program."""
+    headers = request.headers
+    for name in ("X-OpenRouter-Title", "X-Title", "HTTP-Referer"):
+        if value := _clean(headers.get(name, "")).strip():
+            return value[:80]
+    return (_clean(headers.get("User-Agent", "")).partition("/")[0].strip() or "unknown")[:80]
+
+
+def identity_of(request: web.Request) -> dict[str, Any]:
+    """Return the settings that credit the client's app, where it names one, and pass on what OpenRouter reads."""
+    passed = {name: _clean(request.headers[name]) for name in _PASSED_HEADERS if name in request.headers}
+    if not passed:
+        return {}
+    is_credited = any(name in passed for name in _ATTRIBUTION_HEADERS)
+    return {"default_headers": passed} | ({"attribution": Attribution()} if is_credited else {})
+
+
+def _clean(header: str) -> str:
+    """Return a header's text. aiohttp keeps bytes that are not UTF-8 as lone surrogates."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def wait_of(request: web.Request, default: float) -> float:
+    """Return for how many seconds the client waits; `default` if it does not tell, or waits no longer."""
+    asked = (as_number(request.headers.get(name)) for name in _WAIT_HEADERS)
+    longest = max((seconds for seconds in asked if seconds is not None and seconds > 0), default=default)
+    return min(longest, MAX_WAIT_S)
