@@ -97,6 +97,11 @@ RECORDED = [
         path="/alpha/decisions",
         responder=lambda request: completion(SAID[request.body["model"]]),
     ),
+    example(
+        "retrieval",
+        "Repairs of radios take two weeks and cost 40 euros.",
+        completion("They take two weeks.", model=LIVE, usage=USAGE),
+    ),
     example("many_questions", "Japan: Tokyo", *(completion("Tokyo", model=LIVE, usage=USAGE) for _ in range(3))),
 ]
 
