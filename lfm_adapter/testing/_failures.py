@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
+from lfm_adapter.testing._decisions import decisions
 from lfm_adapter.testing._embeddings import embeddings
 from lfm_adapter.testing._reply import Break, Part, ScriptedReply, html, json_reply
 from lfm_adapter.testing._wire import (
@@ -188,6 +189,20 @@ _FAILURES: dict[str, ScriptedReply] = {
     "invalid UTF-8": _ok(_WHOLE.body.replace(b"Hello.", b"Hell\xf6.")),
     "truncated JSON": _ok(_WHOLE.body[:60]),
     "unknown Content-Encoding": _ok(b"\x0b\x02\x80", **{"Content-Encoding": "br"}),
+    # Decisions, for requests to `/alpha/decisions` or `/systemone` with the one question "q": yes or no
+    "decisions: too large": _refusal(413, "The request is larger than this server takes"),
+    "decisions: prompt too long": json_reply(
+        {"error": {"code": 400, "message": "Too long", "type": "exceed_context_size_error", "n_ctx": 2048}},
+        status=400,
+    ),
+    "decisions: too many options": _refusal(422, "choice: at most 255 options"),
+    "decisions: not a decision model": _refusal(501, "This model is not a decision model"),
+    "decisions: error instead of answers": error(200, "Slow down", code=429),
+    "decisions: no answers": decisions({}),
+    "decisions: an answer missing": decisions({"another": 0.5}),
+    "decisions: an answer of another type": decisions({"q": {"type": "refusal"}}),
+    "decisions: probability above 1": decisions({"q": 1.5}),
+    "decisions: broken off": decisions({"q": 0.5}).in_pieces(40).broken(2),
     # Vectors, for requests to `/embeddings` with one text
     "embeddings: text larger than the batch": error(
         500, "input (700 tokens) is too large to process. increase the physical batch size (current batch size: 512)"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter import ChatLFM, LFMEmbeddings, errors
+from lfm_adapter import ChatLFM, LFMDecisions, LFMEmbeddings, errors
 from lfm_adapter._transport.aiohttp import aclose_pools
 from lfm_adapter._transport.urllib3 import close_pools
 from lfm_adapter.testing import ScriptedOpenRouter
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
 __all__ = [
-    "EMBEDDING", "EMBEDDING_THEIRS", "OURS", "THEIRS", "Seen", "asking", "is_streamed", "kind_of", "play", "playing",
+    "DECIDING", "EMBEDDING", "EMBEDDING_THEIRS", "OURS", "THEIRS", "Seen", "asking", "is_streamed", "kind_of", "play",
+    "playing",
 ]  # fmt: skip
 
 OURS = (
@@ -32,10 +33,12 @@ OURS = (
 EMBEDDING = (
     "LFMClient.embed", "AsyncLFMClient.embed", "LFMEmbeddings.embed_documents", "LFMEmbeddings.aembed_documents",
 )  # fmt: skip
+DECIDING = ("LFMClient.decide", "AsyncLFMClient.decide", "LFMDecisions.invoke", "LFMDecisions.ainvoke")
 EMBEDDING_THEIRS = ("litellm.embedding", "litellm.aembedding")
 THEIRS = ("litellm.completion", "litellm.completion stream", "litellm.acompletion", "litellm.acompletion stream")
 
-MODEL, EMBEDDING_MODEL = "liquid/lfm-3-1.7b", "liquid/lfm-2.5-embedding-350m:free"
+MODELS = {"decided": "liquid/d1.2", "embedded": "liquid/lfm-2.5-embedding-350m:free"}
+MODEL = "liquid/lfm-3-1.7b"
 MOST_TRIES = 3
 QUESTION = [{"role": "user", "content": "Hi"}]
 
@@ -62,6 +65,8 @@ def is_streamed(way: str) -> bool:
 
 def kind_of(way: str) -> str:
     """Return the kind of scenarios that a way takes part in: see `Scenario.kinds`."""
+    if way.startswith("LFMDecisions") or way.endswith("decide"):
+        return "decided"
     return "embedded" if "embed" in way else "streamed" if is_streamed(way) else "plain"
 
 
@@ -77,7 +82,8 @@ def playing(
         closed: Whether it has gone, so that nothing listens at its address.
     """
     with ScriptedOpenRouter(*first, default=lambda _: reply, path="/v1") as server:
-        server.add(*[reply] * MOST_TRIES, path="/embeddings")
+        for path in ("/embeddings", "/systemone"):
+            server.add(*[reply] * MOST_TRIES, path=path)
         if not closed:
             yield server
     if closed:
@@ -103,11 +109,13 @@ def play(scenario: Scenario, way: str) -> Any:
 @contextmanager
 def asking(way: str, url: str, **options: Any) -> Iterator[Callable[[], Seen]]:
     """Yield a function that asks by one way. Its connections are kept between calls, and closed at the end."""
-    is_embedding = kind_of(way) == "embedded"
-    options = {"model": EMBEDDING_MODEL if is_embedding else MODEL, "api_key": KEY} | options
+    kind = kind_of(way)
+    options = {"model": MODELS.get(kind, MODEL), "api_key": KEY} | options
     surface = way.partition(".")[0]
     make = {"ChatLFM": _chat, "litellm": _litellm}.get(surface, _client)
-    if is_embedding:
+    if kind == "decided":
+        make = {"LFMDecisions": _decisions}.get(surface, _decide)
+    if kind == "embedded":
         make = {"LFMEmbeddings": _embeddings, "litellm": _litellm_embedding}.get(surface, _embed)
     with make(way, url, options) as ask:
 
@@ -193,6 +201,24 @@ def _embeddings(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Call
             yield lambda _: runner.run(model.aembed_documents(["Hi"]))
         else:
             yield lambda _: model.embed_documents(["Hi"])
+
+
+@contextmanager
+def _decide(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    with clients("async" if way.startswith("Async") else "sync") as make:
+        client = make(base_url=url, **options)
+        yield lambda _: client.decide("Hi", {"q": "Is it urgent?"})
+
+
+@contextmanager
+def _decisions(way: str, url: str, options: Mapping[str, Any]) -> Iterator[Callable[[Seen], None]]:
+    model = LFMDecisions(base_url=url, **options)
+    request: Any = {"state": "Hi", "questions": {"q": {"type": "noul", "instructions": "Is it urgent?"}}}
+    with asyncio.Runner() as runner:
+        if way.endswith("ainvoke"):
+            yield lambda _: runner.run(model.ainvoke(request))
+        else:
+            yield lambda _: model.invoke(request)
 
 
 @contextmanager

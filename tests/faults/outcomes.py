@@ -40,7 +40,12 @@ def _expected(scenario: Scenario, way: str) -> dict[str, Any]:
     if scenario.raises is None:
         return common | {"raised": None, "text": scenario.kept}
     kind = scenario.raises.__name__
-    theirs = {"ChatLFM": _langchains, "LFMEmbeddings": _langchains, "litellm": _litellms}.get(surface, lambda _: [])
+    theirs = {
+        "ChatLFM": _langchains,
+        "LFMDecisions": _langchains,
+        "LFMEmbeddings": _langchains,
+        "litellm": _litellms,
+    }.get(surface, lambda _: [])
     return common | {
         "raised": [kind, *theirs(scenario)],
         "status": scenario.status,
@@ -91,7 +96,7 @@ def _of_user(seen: Seen, way: str) -> dict[str, Any]:
         return {"raised": None, "text": seen.text}
     classes = [type(raised).__name__]
     ours: Any = raised
-    if way.startswith(("ChatLFM", "LFMEmbeddings")):
+    if way.startswith(("ChatLFM", "LFMDecisions", "LFMEmbeddings")):
         classes.append(next(cls.__name__ for cls in type(raised).__mro__ if cls.__module__.startswith("langchain")))
     if way.startswith("litellm"):
         ours = raised.__cause__

@@ -19,6 +19,7 @@ LANGCHAIN: dict[type[errors.APIError], str] = {
     errors.StreamInterruptedError: "ModelConnectionError",
     errors.APITimeoutError: "ModelTimeoutError",
     errors.ResponseError: "ModelAPIError",
+    errors.InvalidDecisionError: "ModelAPIError",
     errors.BadRequestError: "ModelInvalidRequestError",
     errors.ContextWindowExceededError: "ContextOverflowError",
     errors.AuthenticationError: "ModelAuthenticationError",
@@ -39,6 +40,7 @@ LITELLM: dict[type[errors.APIError], str] = {
     errors.StreamInterruptedError: "APIConnectionError",
     errors.APITimeoutError: "Timeout",
     errors.ResponseError: "APIResponseValidationError",
+    errors.InvalidDecisionError: "APIResponseValidationError",
     errors.BadRequestError: "BadRequestError",
     errors.ContextWindowExceededError: "ContextWindowExceededError",
     errors.AuthenticationError: "AuthenticationError",
@@ -93,7 +95,7 @@ class Scenario:
     tls: bool = False
 
     def reply(self, kind: str) -> ScriptedReply:
-        """Return what the server sends for a "plain" or a "streamed" request, or one that is to be "embedded"."""
+        """Return what the server sends for a request of one of `kinds`."""
         return self.replies[kind] if self.replies else failure(self.name)
 
     @property

@@ -27,9 +27,12 @@ INSURANCE = "https://openrouter.ai/docs/features/zero-completion-insurance"
 SSE = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
 HTTP, FRAMING = "https://www.rfc-editor.org/rfc/rfc9110", "https://www.rfc-editor.org/rfc/rfc9112"
 EMBEDDINGS = DOCS + "embeddings"
+DECISIONS = "https://openrouter.ai/docs/guides/features/decisions"
+LLAMA_CPP = "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"
 GITHUB = "https://github.com/"
 SMOLAGENTS = GITHUB + "huggingface/smolagents/issues/361"
 
+EVERY_KIND = ("plain", "streamed", "embedded", "decided")
 AGAIN: dict[str, Any] = {"retried": True}
 BAD_GATEWAY: dict[str, Any] = {"litellm": "BadGatewayError"}
 UNAVAILABLE: dict[str, Any] = {"litellm": "ServiceUnavailableError"}
@@ -43,7 +46,7 @@ LONGER: dict[str, Any] = {"options": {"timeout": 0.4}}
 
 def refused(name: str, raises: type[errors.APIError], source: str = ERRORS, **more: Any) -> Scenario:
     """A reply that fails, whatever was asked for."""
-    kinds = ("plain", "streamed") if "options" in more else ("plain", "streamed", "embedded")
+    kinds = ("plain", "streamed") if "options" in more else EVERY_KIND
     return Scenario(name, source, raises, **{"kinds": kinds} | more)
 
 
@@ -57,6 +60,11 @@ def embedded(name: str, raises: type[errors.APIError], source: str = EMBEDDINGS,
     return Scenario(f"embeddings: {name}", source, raises, kinds=("embedded",), **more)
 
 
+def decided(name: str, raises: type[errors.APIError], source: str = DECISIONS, **more: Any) -> Scenario:
+    """A reply to a request for decisions."""
+    return Scenario(f"decisions: {name}", source, raises, kinds=("decided",), **more)
+
+
 def stream(name: str, raises: type[errors.APIError], source: str = STREAMING, **more: Any) -> Scenario:
     """A stream that ends in an exception."""
     return Scenario(f"stream: {name}", source, raises, kinds=("streamed",), **more)
@@ -64,7 +72,7 @@ def stream(name: str, raises: type[errors.APIError], source: str = STREAMING, **
 
 def connection(name: str, raises: type[errors.APIError], source: str = FRAMING, **more: Any) -> Scenario:
     """A failure below the replies."""
-    kinds = ("streamed",) if name.startswith("stream: ") else ("plain", "streamed", "embedded")
+    kinds = ("streamed",) if name.startswith("stream: ") else EVERY_KIND
     if "first" in more or "replies" in more:
         kinds = ("plain", "streamed")
     return Scenario(name, source, raises, **{"kinds": kinds} | more)
@@ -114,7 +122,7 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         refused("guardrails leave no endpoint", errors.NoEndpointsError),
         refused("wrong path", errors.NotFoundError),
         refused("request timeout", errors.APITimeoutError, **AGAIN),
-        refused("payload too large", errors.BadRequestError),
+        refused("payload too large", errors.BadRequestError, kinds=("plain", "streamed", "embedded")),
         refused("unprocessable", errors.BadRequestError, litellm="UnprocessableEntityError"),
         refused("other 4xx", errors.BadRequestError),
         refused("rate limit", errors.RateLimitError, LIMITS, retry_after=3, **AGAIN),
@@ -214,6 +222,18 @@ FAILURES: dict[str, tuple[Scenario, ...]] = {
         stream("only comments after text", errors.APITimeoutError, GITHUB + "docker/docker-agent/issues/2349",
                options={"stream_chunk_timeout": 0.5, "timeout": 0.5}, **HALF),
     ),
+    "Decisions": (
+        decided("too large", errors.ContextWindowExceededError, LLAMA_CPP),
+        decided("prompt too long", errors.ContextWindowExceededError, LLAMA_CPP),
+        decided("too many options", errors.BadRequestError, LLAMA_CPP, litellm="UnprocessableEntityError"),
+        decided("not a decision model", errors.ServerError, LLAMA_CPP),
+        decided("error instead of answers", errors.RateLimitError, status_code=429, **AGAIN),
+        decided("no answers", errors.ResponseError),
+        decided("an answer missing", errors.InvalidDecisionError),
+        decided("an answer of another type", errors.InvalidDecisionError),
+        decided("probability above 1", errors.InvalidDecisionError),
+        decided("broken off", errors.StreamInterruptedError, **BEGUN),
+    ),
     "Connections": (
         connection("connection refused", errors.APIConnectionError, **AGAIN, replies=CUT, heard=0),
         connection("untrusted certificate", errors.APIConnectionError, HTTP + "#section-4.3.4", replies=CUT, heard=0,
@@ -240,6 +260,7 @@ HARMLESS: dict[str, tuple[Scenario, ...]] = {
     "Failures with status 200": HARMLESS_REPLIES,
     "Embeddings": (),
     "Streams": HARMLESS_STREAMS,
+    "Decisions": (),
     "Connections": HARMLESS_CONNECTIONS,
 }
 SCENARIOS = tuple(row for theme in FAILURES for row in (*FAILURES[theme], *HARMLESS[theme]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lfm_adapter.testing import failure_names
-from tests.faults.asking import EMBEDDING, OURS
+from tests.faults.asking import DECIDING, EMBEDDING, OURS
 from tests.faults.outcomes import differences
 from tests.faults.table import SCENARIOS, rows
 from tests.support.both_clients import record_waits
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
 
-@pytest.mark.parametrize(("scenario", "way"), rows((*OURS, *EMBEDDING)))
+@pytest.mark.parametrize(("scenario", "way"), rows((*OURS, *EMBEDDING, *DECIDING)))
 def test_user_sees_what_the_table_says(scenario: Scenario, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = record_waits(monkeypatch)
     assert not differences(scenario, way)
