@@ -128,8 +128,8 @@ def spent(connection: sqlite3.Connection, place: tuple[str, str]) -> int:
 def committed(connection: sqlite3.Connection, place: tuple[str, str]) -> int:
     """Return what is spent and reserved of a budget in a period."""
     found = connection.execute(
-        "SELECT (SELECT coalesce(sum(amount), 0) FROM spent WHERE name = ?1 AND period = ?2) + "
-        "(SELECT coalesce(sum(amount), 0) FROM reserved WHERE name = ?1 AND period = ?2)",
-        place,
+        "SELECT (SELECT coalesce(sum(amount), 0) FROM spent WHERE name = ? AND period = ?) + "
+        "(SELECT coalesce(sum(amount), 0) FROM reserved WHERE name = ? AND period = ?)",
+        (*place, *place),
     ).fetchone()
     return int(found[0])
