@@ -52,7 +52,8 @@ class BaseClient(ClientOptions, Generic[T]):
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(model={self._settings.model!r}, base_url={self._settings.base_url!r})"
+        settings: Any = self.__dict__.get("_settings", self)  # they may have been refused
+        return f"{type(self).__name__}(model={settings.model!r}, base_url={settings.base_url!r})"
 
     @staticmethod
     @abstractmethod

@@ -112,9 +112,9 @@ class BodyReader:
 
     def _json(self) -> JSONDict:
         """Return the JSON object in the body of a success."""
+        if not 200 <= self._status < 300:  # its frame keeps no body, in which the server may repeat the key
+            raise from_body(self._status, self._headers, b"".join(self._body), self._context)
         body = b"".join(self._body)
-        if not 200 <= self._status < 300:
-            raise from_body(self._status, self._headers, body, self._context)
         data = parse_whole(body) if b"\\u" in body else parse_received(body)
         if isinstance(data, dict):
             return data

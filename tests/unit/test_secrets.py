@@ -212,6 +212,9 @@ BROKEN: dict[str, list[Any]] = {
     "reset in the body": [*chunked(b": OPENROUTER PROCESSING\n\n", headers=[EVENT_STREAM])[:-1], RESET],
     "silent in the body": [*chunked(b": OPENROUTER PROCESSING\n\n", headers=[EVENT_STREAM])[:-1], UNTIL_CLOSED],
     "compressed": [reply(b"x", b"Content-Encoding: gzip")],
+    "refused with the key": [
+        reply(b'{"error": {"code": 401, "message": "No ' + KEY.encode() + b'"}}', status=b"401 No")
+    ],
 }
 
 
@@ -240,6 +243,12 @@ def test_no_frame_of_an_error_holds_the_headers(broken: str, way: str):
         assert isinstance(error, errors.APIError)
         told = [name for name, text in variables(error) if KEY in text or "hidden-value" in text]
     assert not told
+
+
+def test_variables_of_a_client_whose_settings_are_refused_can_be_shown():
+    with pytest.raises(errors.ConfigurationError) as raised:
+        LFMClient(timeout=0)
+    assert any("LFMClient(model=" in text for _, text in variables(raised.value))
 
 
 def test_key_of_the_environment_does_not_go_to_this_machine_even_with_tls(monkeypatch: pytest.MonkeyPatch):

@@ -36,8 +36,11 @@ LOCAL_TIMEOUT_S = 3600.0
 
 _VARIABLES = ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL", "LFM_MCP_TOKEN")
 
-# As assistants' configurations and their examples write it: ${X}, {env:X}, $X, %X%, <X>, and a key of dots.
-_PLACEHOLDER = re.compile(r"\$?\{.*\}|\$\w+|%\w+%|<.*>|sk-or-v1-(?:[.…]*|[xX*]{3,})")
+# As assistants' configurations and their examples write it: ${X}, {env:X}, $X, $(X), %X%, <X>, "your-key-here", and a key
+# of dots.
+_PLACEHOLDER = re.compile(
+    r"\$?\{.*\}|\$\w+|\$\(.*\)|%\w+%|<.*>|sk-or-(?:v1-)?(?:[.…]*|[xX*]{3,})|(?i:(?:sk-[\w-]*-)?your[-_ ].*)"
+)
 
 # Options without which a model would be asked that the user did not want, or more be spent than they allow.
 _NEEDED = {"--base-url", "--gguf", "--max-cost-usd"}

@@ -131,6 +131,10 @@ def test_local_model_has_a_timeout_of_an_hour(
         "<your key>",
         "sk-or-v1-...",
         "sk-or-v1-",
+        "sk-or-...",
+        "sk-or-v1-your-key-here",
+        "YOUR_API_KEY",
+        "$(cat key)",
     ],
 )
 def test_a_placeholder_is_no_key(session_for: Any, key: str):
