@@ -36,8 +36,8 @@ LOCAL_TIMEOUT_S = 3600.0
 
 _VARIABLES = ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL", "LFM_MCP_TOKEN")
 
-# As assistants' configurations and their examples write it: ${X}, {env:X}, $X, $(X), %X%, <X>, "your-key-here", and a key
-# of dots.
+# As assistants' configurations and their examples write it: ${X}, {env:X}, $X, $(X), %X%, <X>, "your-key-here", and a
+# key of dots.
 _PLACEHOLDER = re.compile(
     r"\$?\{.*\}|\$\w+|\$\(.*\)|%\w+%|<.*>|sk-or-(?:v1-)?(?:[.…]*|[xX*]{3,})|(?i:(?:sk-[\w-]*-)?your[-_ ].*)"
 )

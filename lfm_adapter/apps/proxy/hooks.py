@@ -107,11 +107,19 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
         fallbacks = data.get("fallbacks") or []
         if not (isinstance(fallbacks, list) and all(isinstance(name, str) for name in fallbacks)):
             raise HTTPException(400, "`fallbacks` must be a list of this Proxy's models.")
+        layers = [data]  # an `extra_body` may hold another, and each a model
+        while extra := as_dict(layers[-1].get("extra_body")):
+            layers.append(extra)
         person = _person(user_api_key_dict.key_alias)
-        if person is None:
-            return
-        asked = [data.get("model"), *fallbacks]
-        for fields in (data, as_dict(data.get("extra_body"))):  # OpenRouter has fallbacks of its own
+        if person is not None:
+            await self._check_person(person, layers, fallbacks)
+        if any("model" in extra for extra in layers[1:]):
+            raise HTTPException(400, "`extra_body` must not hold a `model`. Choose a model of this Proxy with `model`.")
+
+    async def _check_person(self, person: Person, layers: Sequence[dict[str, Any]], fallbacks: Sequence[str]) -> None:
+        """Refuse what a person may not ask for, which the fields and their `extra_body` name, or can no longer pay."""
+        asked = [*fallbacks]
+        for fields in layers:  # OpenRouter has fallbacks of its own
             models = fields.get("models") or []
             asked += [fields.get("model"), *(models if isinstance(models, list) else [models])]
         for model in asked:

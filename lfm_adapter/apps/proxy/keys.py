@@ -66,6 +66,8 @@ class Person:
                 f"Each entry of `people` must have a `name`, and only the fields {', '.join(sorted(known))}."
             )
         name, models = entry["name"], entry.get("models")
+        if not (name and name.isprintable()):  # it stands in logs
+            raise ConfigurationError(f"The `name` of a person must be a line of text, got {name!r}.")
         digits = str(entry.get("key_sha256", "")).lower()
         if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
             raise ConfigurationError(f"`key_sha256` of {name} must be 64 hexadecimal digits.")
@@ -126,6 +128,7 @@ def add_key(file: Path, name: str) -> str:
     if file.exists() and any(person.name == name for person in read_people(file).values()):
         raise ConfigurationError(f"{file} already has a key for {name}. Remove the entry to replace the key.")
     key = f"sk-{secrets.token_urlsafe(32)}"
+    Person.from_entry({"name": name, "key_sha256": key_sha256(key)})
     entry = f'  - name: {json.dumps(name, ensure_ascii=False)}\n    key_sha256: "{key_sha256(key)}"\n'
     try:
         is_new = not file.exists() or not file.stat().st_size

@@ -88,6 +88,7 @@ def test_person_may_ask_only_for_models_of_the_entry(proxy: Proxy, team: Team, o
         {"model": free, "models": [paid]},
         {"model": free, "extra_body": {"model": paid}},
         {"model": free, "extra_body": {"models": [paid]}},
+        {"model": free, "extra_body": {"extra_body": {"model": paid}}},
     ):
         status, text, _ = proxy.ask(key, **fields)
         assert status == 403
@@ -95,6 +96,14 @@ def test_person_may_ask_only_for_models_of_the_entry(proxy: Proxy, team: Team, o
     assert openrouter.requests == []
     listed = json.loads(proxy.request("GET", "/v1/models", key=key)[1])["data"]
     assert [model["id"] for model in listed] == [free]
+
+
+def test_no_key_reaches_another_model_through_extra_body(proxy: Proxy, team: Team, openrouter: ScriptedOpenRouter):
+    openrouter.requests.clear()
+    for key in (team.keys["ada"], proxy.key):
+        for extra in ({"model": "acme/large"}, {"extra_body": {"model": "acme/large"}}):
+            assert proxy.ask(key, model="lfm-3-1.7b", extra_body=extra)[0] == 400
+    assert openrouter.requests == []
 
 
 def test_persons_requests_a_minute_are_limited(proxy: Proxy, team: Team):

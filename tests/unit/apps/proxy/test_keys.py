@@ -39,6 +39,9 @@ def test_keys_are_added_to_a_file_with_others(file: Path):
     assert {person.name for person in read_people(file).values()} == set(keys)
     with pytest.raises(ConfigurationError, match="already has a key for bob"):
         add_key(file, "bob")
+    with pytest.raises(ConfigurationError, match="line of text"):
+        add_key(file, "two\nlines")
+    assert {person.name for person in read_people(file).values()} == set(keys)
 
 
 def test_limits_and_models_by_any_of_their_names(file: Path):
@@ -69,6 +72,8 @@ def test_changed_file_is_read_again(file: Path):
         ("ada", "must have a `name`"),
         ({"key_sha256": HASH}, "must have a `name`"),
         ({"name": "ada", "key": "sk-ada"}, "must have a `name`, and only the fields daily_budget_usd, key_sha256"),
+        ({"name": "", "key_sha256": HASH}, "must be a line of text, got ''"),
+        ({"name": "ada\nINFO: bob", "key_sha256": HASH}, "must be a line of text"),
         ({"name": "ada"}, "`key_sha256` of ada must be 64 hexadecimal digits"),
         ({"name": "ada", "key_sha256": "sk-ada"}, "64 hexadecimal digits"),
         ({"name": "ada", "key_sha256": HASH, "models": "lfm-3b"}, "`models` of ada must be a list"),
