@@ -74,7 +74,7 @@ def to_embedding_response(reply: EmbeddingReply, model: str) -> EmbeddingRespons
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(reply.vectors)]
     usage = _to_usage(reply)
     # `model` with `lfm/`: see `_head`.
-    response = EmbeddingResponse(model=f"{PROVIDER}/{model}", data=data, usage=usage and Usage(**usage))
+    response = EmbeddingResponse(model=f"{PROVIDER}/{model}", data=data, usage=Usage(**usage) if usage else None)
     if usage and "cost" in usage:
         response._hidden_params["response_cost"] = usage["cost"]
     return response

@@ -198,15 +198,14 @@ async def _ask_object(
         max_tokens=max_tokens,
         response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
     )
-    problem = ""
     try:
         found = json.loads(reply.text)
-        if is_deeper(found, _MAX_DEPTH):
-            problem = _TOO_DEEP
     except ValueError:  # the client returns answers that were cut off
         problem = "The answer was cut off before the object was complete. Raise `max_tokens`, or ask for less."
     except RecursionError:
         problem = _TOO_DEEP
-    if problem:
-        raise OutputValidationError(problem, model=call.answered_by(reply), partial=reply)
-    return found, reply
+    else:
+        if not is_deeper(found, _MAX_DEPTH):
+            return found, reply
+        problem = _TOO_DEEP
+    raise OutputValidationError(problem, model=call.answered_by(reply), partial=reply)
