@@ -208,8 +208,13 @@ def _unpriced_extra(fields: JSONDict) -> str | None:
             return f"the tool {tool.get('type')!r}"
     if as_dict(fields.get("web_search_options")):
         return "`web_search_options`"
-    models = [fields.get("model"), *(fields.get("models") or ())]
+    models = [fields.get("model"), *_fallbacks(fields)]
     return next((f"the web search of {model!r}" for model in models if ":online" in str(model)), None)
+
+
+def _fallbacks(fields: JSONDict) -> list[str]:
+    models = fields.get("models")
+    return [model for model in models if isinstance(model, str)] if isinstance(models, list) else []
 
 
 def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
@@ -225,7 +230,7 @@ def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
     fields = json.loads(body)
     if _unpriced_extra(fields):
         return None
-    others = [catalog.get(name) for name in fields.get("models") or () if isinstance(name, str)]
+    others = map(catalog.get, _fallbacks(fields))
     costs = [_max_cost(body, fields, one) for one in (card, *others)]
     known = [cost for cost in costs if cost is not None]
     return max(known) if len(known) == len(costs) else None
@@ -237,7 +242,8 @@ def _max_cost(body: bytes, fields: JSONDict, card: ModelCard) -> Decimal | None:
     pricing = card.pricing
     if pricing.prompt is None or pricing.completion is None:
         return None
-    if questions := fields.get("questions"):
+    if card.kind == "decisions":
+        questions = fields.get("questions") or ()
         bound = card.context_length if b";base64," in body else len(body) + _QUESTION_TOKENS
         return None if bound is None else len(questions) * bound * pricing.prompt
     max_tokens = fields.get("max_tokens") or card.max_output_tokens or card.context_length

@@ -155,6 +155,12 @@ def test_what_openrouter_charges_beside_the_model_is_refused_within_a_budget(
         assert unlimited.chat(**extra).status == 200
 
 
+def test_questions_in_a_chat_do_not_lower_its_cost(start: Start, openrouter: ScriptedOpenRouter):
+    with start(usd=("0.0001",)) as gateway:
+        assert gateway.chat(questions=["?"], max_tokens=100_000).status == 402
+    assert openrouter.requests == []
+
+
 def test_plugins_without_a_price_pass_within_a_budget(start: Start, openrouter: ScriptedOpenRouter):
     openrouter.add(completion())
     with start(usd=("1",)) as gateway:
