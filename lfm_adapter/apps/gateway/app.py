@@ -87,6 +87,8 @@ async def _answer_errors(
         told = to_gateway_error(error)
     except web.HTTPRequestEntityTooLarge:
         told = GatewayError(413, f"The request is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.")
+    except web.RequestPayloadError as error:
+        told = GatewayError(400, f"The body of the request cannot be read: {error}")
     except web.HTTPException as error:
         told = GatewayError(error.status, error.reason)
     except ConnectionResetError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from lfm_adapter.apps.gateway.app import create_app
 from lfm_adapter.errors import ConfigurationError
@@ -26,6 +28,14 @@ PORTS_TRIED = 50
 
 BACKLOG = 1024
 CLOSE_TIMEOUT_S = 1.0  # for requests in progress
+
+logger = logging.getLogger("lfm_adapter.gateway.http")
+
+
+@logger.addFilter
+def _is_fault_of_ours(record: logging.LogRecord) -> bool:
+    """Leave out what clients send that is not HTTP. They get a 400, and aiohttp would log a traceback of each."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -75,7 +85,11 @@ async def serve_until(
     """Serve in the running loop until `stopped` is set: see `serve`."""
     # A client that hangs up cancels its handler, and with it the request upstream.
     runner = web.AppRunner(
-        create_app(gateway, sessions), handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
+        create_app(gateway, sessions),
+        handler_cancellation=True,
+        access_log=None,
+        logger=logger,
+        shutdown_timeout=CLOSE_TIMEOUT_S,
     )
     await runner.setup()
     try:
