@@ -107,8 +107,9 @@ check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of i
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-screenshots: $(VENV)/test ## Draw the pictures of the command in docs (needs tmux)
+screenshots: $(VENV)/test ## Draw the pictures in docs (needs tmux and a Chromium)
 	$(BIN)/python -m tests.support.screenshots
+	$(BIN)/python -m tests.support.page_pictures
 
 docs: .venv-docs/ready ## Build the documentation site in .site, strictly
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
