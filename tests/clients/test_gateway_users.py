@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lfm_adapter.testing import completion, stream, token_usage
+from tests.clients.assistants import ASSISTANTS, aider, cline, continue_, mini, opencode
 from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, PYDANTIC_AI, needs
 from tests.support.prompted_model import PROMPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lfm_adapter.testing import ScriptedOpenRouter
+    from tests.clients.assistants import Start
     from tests.support.running_gateway import Gateway
 
 TIMEOUT_S = 240  # some import for 10 s, and this machine may be busy
@@ -39,33 +43,60 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(gateway: Gateway, tmp_path: Path, folder: Path) -> Callable[..., str]:
-    """Run a client that knows the gateway by its environment; return what it prints, once it has ended well."""
+def environment(gateway: Gateway, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What every client finds in its environment."""
     home = tmp_path / "home"
     home.mkdir()
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "OPENAI_BASE_URL": gateway.base_url,
+        "OPENAI_API_BASE": gateway.base_url,
+        "OPENAI_API_KEY": gateway.key,
+    }
+    yield variables
+    if (home / ".cline").exists():  # its hub outlives it
+        ended_run((NODE / "cline", "hub", "stop"), home, variables)
 
-    def run(*command: object, **environment: str) -> str:
-        ended = subprocess.run(  # noqa: S603
-            [str(word) for word in command],
-            cwd=folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(home),
-                "OPENAI_BASE_URL": gateway.base_url,
-                "OPENAI_API_BASE": gateway.base_url,
-                "OPENAI_API_KEY": gateway.key,
-                **environment,
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+
+@pytest.fixture
+def run(gateway: Gateway, environment: dict[str, str], folder: Path) -> Callable[..., str]:
+    """Run a client that knows the gateway by its environment; return what it prints, once it has ended well."""
+
+    def run(*command: object, **more: str) -> str:
+        ended = ended_run(command, folder, environment | more)
         assert ended.returncode == 0, f"{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}\n{gateway.noted[-3000:]}"
         return ended.stdout
 
     return run
+
+
+@pytest.fixture
+def ask(run: Callable[..., str], gateway: Gateway, folder: Path) -> Callable[..., str]:
+    """Ask an assistant, and return what it prints."""
+
+    def ask(assistant: Callable[..., Start], question: str) -> str:
+        start = assistant(folder, gateway.base_url, gateway.key, question)
+        if start.before:
+            run(*start.before, **start.environment)
+        return run(*start.command, **start.environment)
+
+    return ask
+
+
+def ended_run(
+    command: Iterable[object], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [str(word) for word in command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
 
 
 def assert_tools_went_by_prompt(asked: list[Any]) -> None:
@@ -129,30 +160,14 @@ def test_codex_runs_a_command(run: Callable[..., str], gateway: Gateway, asked: 
 
 
 @needs(NODE)
-def test_opencode_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "name": "LFM",
-        "options": {"baseURL": gateway.base_url, "apiKey": "{env:OPENAI_API_KEY}"},
-        "models": {"lfm-3b": {"name": "LFM-3B", "limit": {"context": 32768, "output": 4096}}},
-    }
-    (folder / "opencode.json").write_text(json.dumps({"provider": {"lfm": provider}}))
-    said = run(
-        NODE / "opencode", "run", "--model", "lfm/lfm-3b", "Use", "read", "with", f"'{folder / 'note.txt'}'.",
-        OPENCODE_DISABLE_AUTOUPDATE="1", OPENCODE_DISABLE_MODELS_FETCH="1", OPENCODE_DISABLE_LSP_DOWNLOAD="1",
-    )  # fmt: skip
-    assert NOTE in said
+def test_opencode_reads_a_file(ask: Callable[..., str], asked: list[Any], folder: Path):
+    assert NOTE in ask(opencode, f"Use read with '{folder / 'note.txt'}'.")
     assert_tools_went_by_prompt(asked)
 
 
 @needs(NODE)
-def test_cline_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
-    cline = (NODE / "cline",)
-    run(*cline, "auth", "openai-compatible", "-k", gateway.key, "-m", "lfm-3b", "-b", gateway.base_url)
-    said = run(
-        *cline, "-P", "openai-compatible", "-m", "lfm-3b", "-k", gateway.key, "-t", "120", "--json",
-        f"Use read_files with '{folder / 'note.txt'}'.",
-    )  # fmt: skip
+def test_cline_reads_a_file(ask: Callable[..., str], asked: list[Any], folder: Path):
+    said = ask(cline, f"Use read_files with '{folder / 'note.txt'}'.")
     assert NOTE in json.loads(said.splitlines()[-1])["text"]
     assert_tools_went_by_prompt(asked)
 
@@ -171,45 +186,72 @@ def test_claude_code_reads_a_file(run: Callable[..., str], gateway: Gateway, ask
 
 
 @needs(NODE)
-def test_continue_reads_a_file(run: Callable[..., str], gateway: Gateway, asked: list[Any], folder: Path):
-    model = {"name": "LFM", "provider": "openai", "model": "lfm-3b", "apiBase": gateway.base_url, "apiKey": gateway.key}
-    config = {"name": "LFM", "version": "0.0.1", "schema": "v1", "models": [model]}
-    (folder / "config.yaml").write_text(json.dumps(config))
-    said = run(
-        NODE / "cn", "--config", "config.yaml", "--auto", "-p", f"Use Read with '{folder / 'note.txt'}'.",
-        CONTINUE_TELEMETRY_ENABLED="0",
-    )  # fmt: skip
-    assert NOTE in said
+def test_continue_reads_a_file(ask: Callable[..., str], asked: list[Any], folder: Path):
+    assert NOTE in ask(continue_, f"Use Read with '{folder / 'note.txt'}'.")
     assert_tools_went_by_prompt(asked)
 
 
 @needs(AIDER)
-def test_aider_edits_a_file(run: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path):
+def test_aider_edits_a_file(ask: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path):
     """aider has no tools: it reads edits out of the text."""
-    run("git", "init", "-q")
     openrouter.add(stream(["hello.py\n```\n", "print('hello')\n", "```\n"], usage=token_usage(600, 11)))
-    run(
-        AIDER / "aider", "--model", "openai/lfm-3b", "--edit-format", "whole", "--yes-always", "--no-auto-commits",
-        "--no-gitignore", "--no-pretty", "--no-check-update", "--no-analytics", "--no-show-release-notes",
-        "--no-detect-urls", "--no-show-model-warnings", "--message", "Write hello.py, which prints hello.",
-        LITELLM_LOCAL_MODEL_COST_MAP="True",
-    )  # fmt: skip
+    ask(aider, "Write hello.py, which prints hello.")
     assert (folder / "hello.py").read_text() == "print('hello')\n"
     assert {request.body["model"] for request in asked} == {PROMPTED}
 
 
 @needs(AGENTS)
 def test_mini_swe_agent_runs_a_command_and_submits(
-    run: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path
+    ask: Callable[..., str], openrouter: ScriptedOpenRouter, asked: list[Any], folder: Path
 ):
     for command in ("echo made > made.txt", "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"):
         call = json.dumps({"name": "bash", "arguments": {"command": command}})
         openrouter.add(completion(f"<tool_call>{call}</tool_call>", usage=token_usage(600, 20)))
-    run(
-        AGENTS / "mini", "-y", "--exit-immediately", "-m", "openai/lfm-3b", "-t", "Make made.txt.", "-o", "out.json",
-        MSWEA_CONFIGURED="true", MSWEA_SILENT_STARTUP="1", MSWEA_COST_TRACKING="ignore_errors",
-        LITELLM_LOCAL_MODEL_COST_MAP="True",
-    )  # fmt: skip
+    ask(mini, "Make made.txt.")
     assert (folder / "made.txt").read_text() == "made\n"
     assert json.loads((folder / "out.json").read_text())["info"]["exit_status"] == "Submitted"
     assert_tools_went_by_prompt(asked)
+
+
+each_assistant = pytest.mark.parametrize("name", ASSISTANTS)
+
+
+@needs(NODE, AIDER, AGENTS)
+@each_assistant
+def test_assistant_tells_of_a_wrong_key(
+    name: str, gateway: Gateway, environment: dict[str, str], asked: list[Any], folder: Path
+):
+    start = ASSISTANTS[name](folder, gateway.base_url, "a-wrong-key", "What is water?")
+    variables = environment | {"OPENAI_API_KEY": "a-wrong-key"} | dict(start.environment)
+    if start.before:
+        ended_run(start.before, folder, variables)
+    ended = ended_run(start.command, folder, variables)
+    assert "The API key is wrong. Enter the gateway's key in your app" in " ".join(
+        (ended.stdout + ended.stderr).split()
+    )
+    assert asked == []
+
+
+@needs(NODE, AIDER, AGENTS)
+@pytest.mark.usefixtures("asked")
+@each_assistant
+def test_assistant_that_is_killed_ends_the_request_upstream(
+    name: str, gateway: Gateway, environment: dict[str, str], openrouter: ScriptedOpenRouter, folder: Path
+):
+    never = threading.Event()
+    openrouter.add(stream(["Wet."]).held(0, never))
+    start = ASSISTANTS[name](folder, gateway.base_url, gateway.key, "What is water?")
+    variables = environment | dict(start.environment)
+    if start.before:
+        ended_run(start.before, folder, variables)
+    process = subprocess.Popen(  # noqa: S603
+        [str(word) for word in start.command], cwd=folder, env=variables, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        openrouter.wait_for_requests(1, timeout=TIMEOUT_S)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert openrouter.requests[0].abandoned.wait(TIMEOUT_S)
+    never.set()
