@@ -12,10 +12,8 @@ import struct
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._json import as_dict, as_number, as_str
-from lfm_adapter._openrouter.error_text import error_elsewhere
-from lfm_adapter._openrouter.failure import from_error
-from lfm_adapter._openrouter.response import BodyReader
+from lfm_adapter._json import as_dict, as_str
+from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.errors import ConfigurationError, ResponseError
 from lfm_adapter.types import EmbeddingReply
 
@@ -65,20 +63,14 @@ def embeddings_body(model: str, texts: Sequence[str], fields: Mapping[str, Any])
     return {"model": model, "input": texts, **fields, "encoding_format": "float"}
 
 
-class EmbeddingReader(BodyReader):
+class EmbeddingReader(PaidBodyReader):
     """Reads the response for `count` texts; `result` becomes an `EmbeddingReply`."""
 
     def __init__(
         self, status: int, headers: Mapping[str, str], context: RequestContext, *, count: int, max_bytes: float
     ) -> None:
-        super().__init__(status, headers, context, max_bytes=max_bytes)
+        super().__init__(status, headers, context, content="data", max_bytes=max_bytes)
         self._count = count
-        self._is_refused = False
-
-    @property
-    def is_answered(self) -> bool:
-        """See `BodyReader` and `ReplyReader`: neither padding nor an error is an answer, but a cost comes of one."""
-        return 200 <= self._status < 300 and not self._is_refused and any(map(bytes.strip, self._body))
 
     def feed(self, chunk: bytes) -> Iterable[Delta]:
         """See `BodyReader`.
@@ -86,22 +78,16 @@ class EmbeddingReader(BodyReader):
         Raises:
             APIError: The response reports a failure, or does not have a vector for each text.
         """
-        if chunk:
-            return super().feed(chunk)
-        data = self._json()
-        usage = as_dict(data.get("usage"))
-        error = data.get("error") or (None if data.get("data") else error_elsewhere(data))
-        self._is_refused = error is not data and not as_number(usage.get("cost"))
-        if error:
-            named = data if error is True else error
-            raise from_error(named, self._context, headers=self._headers, generation_id=as_str(data.get("id")))
-        self.result = EmbeddingReply(
-            _vectors(data.get("data"), self._count),
-            id=as_str(data.get("id")) or self._headers.get("x-generation-id"),
-            model=as_str(data.get("model")),
-            provider=as_str(data.get("provider")),
-            usage=usage or None,
-        )
+        super().feed(chunk)
+        if not chunk:
+            data: JSONDict = self.result
+            self.result = EmbeddingReply(
+                _vectors(data["data"], self._count),
+                id=as_str(data.get("id")) or self._headers.get("x-generation-id"),
+                model=as_str(data.get("model")),
+                provider=as_str(data.get("provider")),
+                usage=as_dict(data.get("usage")) or None,
+            )
         return ()
 
 
@@ -109,7 +95,7 @@ def _vectors(data: object, count: int) -> list[list[float]]:
     """Return the vectors of a response in the order of the texts."""
     items = [as_dict(item) for item in data] if isinstance(data, list) else []
     if len(items) != count:
-        raise ResponseError(f"The response has {len(items)} vectors for {count} texts.", is_retryable=not items)
+        raise ResponseError(f"The response has {len(items)} vectors for {count} texts.")
     indexes = [item.get("index") for item in items]
     if any(index is not None for index in indexes):
         places = {index: place for place, index in enumerate(indexes) if type(index) is int}

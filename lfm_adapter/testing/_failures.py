@@ -215,7 +215,6 @@ _FAILURES: dict[str, ScriptedReply] = {
     "embeddings: null in a vector": embeddings(data=[{"index": 0, "embedding": [0.5, None]}]),
     "embeddings: NaN in a vector": embeddings([float("nan")]),
     "embeddings: invalid base64": embeddings("AAAAPw"),
-    "embeddings: no vectors, but charged": embeddings(cost=0.01),
     # Streams
     "stream: error first": midstream_error([], 429, "Slow down"),
     "stream: error after text": midstream_error(["Hel"], 502, "Provider disconnected"),

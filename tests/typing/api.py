@@ -9,9 +9,9 @@ from typing import assert_type
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 
-from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, catalog, errors
+from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, LFMEmbeddings, catalog, errors
 from lfm_adapter.ledger import Budget, Ledger
-from lfm_adapter.types import AsyncStream, ChatParameters, Delta, Reply, Stream
+from lfm_adapter.types import AsyncStream, ChatParameters, Delta, EmbeddingReply, Reply, Stream
 
 
 def ledgers_and_budgets() -> None:
@@ -23,6 +23,17 @@ def ledgers_and_budgets() -> None:
     Budget(1, per="week")  # type: ignore[arg-type]
     assert_type(ledger.spent(budget), Decimal)
     assert_type(ledger.usage(["day"])[0].cost, Decimal)
+
+
+async def embeddings() -> None:
+    model = LFMEmbeddings(model="lfm-2.5-embedding-350m:free", api_key=lambda: "key", batch_size=8)
+    LFMEmbeddings(temperature=1)  # type: ignore[call-arg]  # embeddings have none
+    assert_type(model.embed_documents(["a"]), list[list[float]])
+    assert_type(await model.aembed_query("a"), list[float])
+    assert_type(LFMClient().embed("a", role="query").vectors, list[list[float]])
+    assert_type(await AsyncLFMClient().embed(["a"], role=None, provider={"only": ["liquid"]}), EmbeddingReply)
+    LFMClient().embed("a", role="passage")  # type: ignore[arg-type]
+    LFMClient().embed("a")  # type: ignore[call-arg]  # vectors of queries and of documents differ
 
 
 def chat_model() -> None:

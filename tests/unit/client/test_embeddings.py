@@ -173,7 +173,7 @@ def test_vectors_of_two_requests_that_differ_in_length_are_an_error(make, openro
 
 
 def test_failed_request_is_retried_as_chats_are(make, openrouter: ScriptedOpenRouter, waits):
-    openrouter.add(failure("rate limit with Retry-After"), embeddings(), embeddings([0.5]), path=PATH)
+    openrouter.add(failure("rate limit with Retry-After"), failure("bad gateway page"), embeddings([0.5]), path=PATH)
     assert make(openrouter).embed("a", role="query").vectors == [[0.5]]
     assert waits[0] == 7
     assert len(waits) == 2

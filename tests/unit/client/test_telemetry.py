@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lfm_adapter import AsyncLFMClient, ChatLFM
+from lfm_adapter import AsyncLFMClient, ChatLFM, LFMClient
 from lfm_adapter.errors import APIError, InvalidDecisionError, OutputValidationError
-from lfm_adapter.testing import completion, decisions, error, stream, token_usage, tool_call
+from lfm_adapter.testing import completion, decisions, embeddings, error, stream, token_usage, tool_call
 from lfm_adapter.testing._wire import midstream_error
 from tests.support.both_clients import KEY
 
@@ -104,6 +104,39 @@ def test_call_is_a_span_by_the_conventions(make: Any, server: ScriptedOpenRouter
         "server.port": 443,
     }
     assert span.status.status_code is StatusCode.UNSET
+
+
+def test_each_request_for_embeddings_is_a_span_of_its_own(make: Any, server: ScriptedOpenRouter, spans: Spans):
+    server.add(embeddings([0.5, 1], prompt_tokens=7, cost=0.25), embeddings([0.5, 1]), path="/embeddings")
+    client = make(server, as_openrouter=True)
+    client.embed(["My secret text", "another"], role="query", batch_size=1, max_concurrency=1)
+    first, second = spans.exporter.get_finished_spans()
+    model = "liquid/lfm-2.5-embedding-350m:free"
+    assert first.name == second.name == f"embeddings {model}"
+    attributes = dict(first.attributes or {})
+    assert attributes["gen_ai.operation.name"] == "embeddings"
+    assert attributes["gen_ai.embeddings.dimension.count"] == 2
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.cost"]) == (7, 0.25)
+    assert "secret" not in str(attributes)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_spans_of_requests_at_once_are_children_of_the_callers_span(
+    server: ScriptedOpenRouter, spans: Spans, is_async: bool
+):
+    call: dict[str, Any] = {"role": "query", "batch_size": 1, "max_concurrency": 3}
+
+    async def asked() -> Any:
+        with spans.provider.get_tracer("mine").start_as_current_span("work") as work:
+            if is_async:
+                await AsyncLFMClient(base_url=server.base_url).embed(["a", "b", "c"], **call)
+            else:
+                LFMClient(base_url=server.base_url).embed(["a", "b", "c"], **call)
+        return work
+
+    work = asyncio.run(asked())
+    *calls, _ = spans.exporter.get_finished_spans()
+    assert [span.parent for span in calls] == [work.get_span_context()] * 3
 
 
 def test_span_names_another_server(make: Any, server: ScriptedOpenRouter, spans: Spans):
