@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from benchmarks import embeddings
 from benchmarks.growth import Growth
 from benchmarks.paced import read_streams
 from benchmarks.server import running_server
@@ -55,3 +56,11 @@ def test_live_streams_tell_their_lag(address):
 def test_exponent_of_what_grows_linearly_is_1():
     grown = Growth("work", (1, 10, 100), cpu_ms=[5.0, 6.0, 60.0], peak_mb=[1.0, 1.0, 100.0])
     assert (grown.exponent(grown.cpu_ms), grown.exponent(grown.peak_mb)) == (pytest.approx(1), pytest.approx(2))
+
+
+def test_vectors_of_many_texts_are_measured():
+    with embeddings._running_server() as url:
+        for name in ("LFMEmbeddings", "LFMEmbeddings, async"):
+            row = embeddings._measured(name, url, 130)
+            assert row.cpu_s > 0
+            assert f"| {name} |" in embeddings.table([row])
