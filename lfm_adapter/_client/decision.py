@@ -64,7 +64,7 @@ def decision_of(
         if has_box:
             raise ConfigurationError("A chat model answers no box questions.")
         return ChatDecision(settings, name, fields, chat_decision(plain, images, checked, card, orders), [*checked])
-    if has_box and not images:
+    if has_box and not (images or fields.get("assets")):  # of OpenRouter: images that the state names
         raise ConfigurationError("A box question needs an image in `state`.")
     body = decision_body(settings.base_url, name, plain, images, checked) | fields
     request = DecisionRequest(settings, name, body, decision_url(settings.base_url, route=route or "alpha"))

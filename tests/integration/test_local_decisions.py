@@ -155,6 +155,18 @@ def test_lfm_decide_asks_the_file_of_a_chat_model_by_chat(monkeypatch: pytest.Mo
     assert reply["calibrated"] is False
 
 
+@pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class:UserWarning")  # pydantic's word on LiteLLM's types
+def test_litellm_asks_a_server_on_this_machine(local_decisions: str):
+    litellm = pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
+    if not hasattr(litellm, "systemone"):
+        pytest.skip("this release of LiteLLM has no decisions; 1.105 has")
+    response = litellm.systemone(
+        model="hosted_vllm/local/demo-decisions", state=STATE, questions=QUESTIONS, api_base=local_decisions
+    )
+    assert 0 < response.answers["refund"].noul < 1
+    assert response.answers["team"].choice in {"billing", "shipping", "support"}
+
+
 def test_lfm_local_says_how_to_ask_a_decision_model(demo_cache: str):
     program = [
         sys.executable,

@@ -66,6 +66,16 @@ def test_routing_and_trace_are_passed_on(gateway: GatewayThread, openrouter: Scr
     assert "stream" not in sent
 
 
+def test_box_is_found_in_an_asset_that_the_state_names(gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+    box = {"type": "box", "box": {"top": 0.1, "left": 0.2, "bottom": 0.3, "right": 0.4}}
+    openrouter.add(decisions({"where": box}), path=PATH)
+    question = {"where": {"type": "box", "instructions": "Where is the total?"}}
+    assets = {"receipt": {"type": "image", "format": "png", "data_base64": "iVBORw0KGgo="}}
+    answer = gateway.decide(state=["receipt"], questions=question, assets=assets)
+    assert answer.body["answers"]["where"]["box"] == box["box"]
+    assert openrouter.requests[0].body["assets"] == assets
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"images": [PNG]}, {"images": [{"content_type": "image/png", "base64": "iVBORw0KGgo="}]}, {"files": [PNG]}],
