@@ -93,7 +93,8 @@ async def read_object(request: web.Request) -> JSONDict:
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
-        raise GatewayError(400, f"The request is not valid JSON: {error}.") from error
+        reason = "an integer has thousands of digits" if "digits" in str(error) else error
+        raise GatewayError(400, f"The request is not valid JSON: {reason}.") from error
     if not isinstance(body, dict):
         raise GatewayError(400, "The request must be a JSON object.")
     return body

@@ -118,7 +118,7 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
 
     async def _check_person(self, person: Person, layers: Sequence[dict[str, Any]], fallbacks: Sequence[str]) -> None:
         """Refuse what a person may not ask for, which the fields and their `extra_body` name, or can no longer pay."""
-        asked = [*fallbacks]
+        asked: list[Any] = [*fallbacks]
         for fields in layers:  # OpenRouter has fallbacks of its own
             models = fields.get("models") or []
             asked += [fields.get("model"), *(models if isinstance(models, list) else [models])]

@@ -180,6 +180,7 @@ class TestErrors:
         ("body", "told"),
         [
             (b"{", "not valid JSON"),
+            (b'{"seed": ' + b"9" * 5_000 + b"}", "not valid JSON: an integer has thousands of digits"),
             (b"[]", "must be a JSON object"),
             (b"{}", "`messages` must be a list"),
             (b'{"messages": ["hi"]}', "`messages` must be a list"),
