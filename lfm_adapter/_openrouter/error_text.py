@@ -21,6 +21,7 @@ _MAX_TEXT_CHARS = 4 * MAX_MESSAGE_CHARS
 
 # Where servers put their message, the most usual first: vLLM, FastAPI, Alibaba, Cloudflare, Baidu, RFC 9457.
 _MESSAGE_KEYS = ("message", "error", "detail", "msg", "errors", "error_msg", "error_message", "title")
+_KEYS_IN_ERRORS = (*_MESSAGE_KEYS, "reason", "description", "name")
 
 
 def error_elsewhere(body: JSONDict) -> JSONDict | None:
@@ -39,7 +40,7 @@ def error_message(error: JSONDict, metadata: JSONDict, availability: JSONDict) -
     Its `metadata` have the provider's own message, the failed routing step and a remedy, its `availability` the setting
     that excludes every endpoint.
     """
-    text = next((text for key in (*_MESSAGE_KEYS, "name") if (text := _text(error.get(key)))), "")
+    text = next((text for key in _KEYS_IN_ERRORS if (text := _text(error.get(key)))), "")
     upstream = _text(metadata.get("raw"))
     step, reasons = _text(metadata.get("failed_routing_step")), _text(metadata.get("reasons"))
     more = (

@@ -191,7 +191,8 @@ def from_error(
 
 
 def _facts(error: object, http_status: int | None, headers: Mapping[str, str]) -> _ErrorFacts:
-    fields = error if isinstance(error, dict) else {"message": error}
+    is_status = as_number(error) is not None  # instead of words
+    fields = error if isinstance(error, dict) else {"code" if is_status else "message": error}
     metadata, availability = as_dict(fields.get("metadata")), as_dict(fields.get("availability"))
     names = (
         availability.get("code"), metadata.get("error_type"), fields.get("error_type"), fields.get("code"),
