@@ -23,7 +23,7 @@ from lfm_adapter._openrouter.failure import RequestContext, from_body, from_erro
 from lfm_adapter.testing import completion, error, stream
 from lfm_adapter.testing._reply import html
 from lfm_adapter.testing._wire import midstream_error
-from tests.faults.asking import OURS, asking
+from tests.faults.asking import EMBEDDING, OURS, asking
 from tests.support.chat_ways import ALL_WAYS, ask, chat
 from tests.support.leaks import SECRET, Leaks, told_by
 from tests.support.loopback import CUT, RESET, UNTIL_CLOSED, Loopback, chunked, reply
@@ -230,7 +230,7 @@ def variables(error: BaseException) -> Iterator[tuple[str, str]]:
         seen += [link for link in (one.__cause__, one.__context__) if link is not None and link not in seen]
 
 
-@pytest.mark.parametrize("way", OURS)
+@pytest.mark.parametrize("way", [*OURS, *EMBEDDING])
 @pytest.mark.parametrize("broken", BROKEN)
 def test_no_frame_of_an_error_holds_the_headers(broken: str, way: str):
     with (

@@ -197,6 +197,7 @@ class UpstreamCall:
             if (
                 not error.is_retryable
                 or error.partial is not None
+                or error.embeddings is not None
                 or isinstance(error, StreamInterruptedError)
                 or (error.retry_after or 0) > MAX_RETRY_AFTER_S
             ):

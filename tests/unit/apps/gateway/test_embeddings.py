@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.apps.gateway.call import UpstreamCall
 from lfm_adapter.apps.gateway.limits import Limits
+from lfm_adapter.errors import ServerError
 from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.testing import embeddings, failure
+from lfm_adapter.types import EmbeddingReply
 from tests.support.gateway_thread import GatewayThread
 
 if TYPE_CHECKING:
@@ -123,6 +126,18 @@ def test_failure_has_openrouters_status_and_is_retried_once(gateway: GatewayThre
     assert (answer.status, answer.error["type"]) == (429, "rate_limit_error")
     openrouter.add(failure("context length"), path=PATH)
     assert ask(gateway).error["code"] == "context_length_exceeded"
+
+
+async def test_request_is_not_repeated_once_a_part_of_its_vectors_has_come():
+    asked: list[str] = []
+
+    async def ask(model: str) -> Any:
+        asked.append(model)
+        raise ServerError("It broke", embeddings=EmbeddingReply([[0.5]]))
+
+    with pytest.raises(ServerError):
+        await object.__new__(UpstreamCall)._with_retry(ask, ID)
+    assert asked == [ID]
 
 
 def test_key_is_asked_for(gateway: GatewayThread):
