@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["decision_summary", "show_answers"]
 
 BAR_WIDTH = 30
+MIN_BAR_WIDTH = 10
 LABEL_WIDTH = 40
+NUMBER_WIDTH = len(" 100% ")
 MAX_BARS = 20  # of the most probable labels, on a terminal
 
 Row = tuple[str, float | None]  # None: a chat model chose the label without a probability
@@ -68,7 +70,9 @@ def _lines(one: Answer) -> list[Row]:
             return [("score", score), *_rows(one)]
         case BoxAnswer(box=box):
             return [*asdict(box).items()]
-        case NoulAnswer() | ChoiceAnswer():
+        case ChoiceAnswer(choice=choice):
+            return sorted(_rows(one), key=lambda row: (row[0] != choice, -(row[1] or 0)))
+        case NoulAnswer():
             return sorted(_rows(one), key=lambda row: -(row[1] or 0))
     return [(json.dumps({"type": one.type, **one.extra}, ensure_ascii=False), None)]
 
@@ -112,8 +116,12 @@ def _show_rows(console: Console, rows: list[Row]) -> None:
     from rich.text import Text
 
     highest = max((p or 0 for _, p in rows), default=0)
+    label_width = min(LABEL_WIDTH, max(1, console.width - NUMBER_WIDTH - MIN_BAR_WIDTH))
+    bar_width = min(BAR_WIDTH, max(1, console.width - NUMBER_WIDTH - label_width))
     table = Table.grid(padding=(0, 1))
-    table.add_column(max_width=LABEL_WIDTH, no_wrap=True, overflow="ellipsis")
+    table.add_column(max_width=label_width, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=bar_width)
+    table.add_column(min_width=len("100%"), no_wrap=True)
     for label, p in rows[:MAX_BARS]:
         style = "bold" if (p or 0) == highest else "none"
         if p is None:
@@ -121,7 +129,7 @@ def _show_rows(console: Console, rows: list[Row]) -> None:
         else:
             color = "green" if p == highest else "default"
             table.add_row(
-                Text(safe(label), style), Bar(1, 0, p, width=BAR_WIDTH, color=color), Text(f"{p:4.0%}", style)
+                Text(safe(label), style), Bar(1, 0, p, width=bar_width, color=color), Text(f"{p:4.0%}", style)
             )
     console.print(table)
     if len(rows) > MAX_BARS:

@@ -8,11 +8,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.text import Text
 from typer.testing import CliRunner
 
 from lfm_adapter.apps.cli import app
+from lfm_adapter.apps.cli.backend import complete_decision_model
+from lfm_adapter.apps.cli.bars import show_answers
 from lfm_adapter.ledger import Ledger
 from lfm_adapter.testing import completion, decisions, error, token_usage
+from lfm_adapter.types import ChoiceAnswer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +54,12 @@ def test_first_line_is_the_answer(openrouter: ScriptedOpenRouter):
     answer(openrouter, decisions({"question": 0.2}), decisions({"question": {"billing": 0.3, "shipping": 0.7}}))
     assert decide("Is this urgent?").stdout.startswith("no\t0.8000\n")
     assert decide("Who?", "--labels", "billing,shipping").stdout == "shipping\t0.7000\nbilling\t0.3000\n"
+
+
+def test_first_line_is_the_choice_though_another_label_is_as_probable(openrouter: ScriptedOpenRouter):
+    tie = {"type": "choice", "choice": "shipping", "probabilities": {"billing": 0.5, "shipping": 0.5}}
+    answer(openrouter, decisions({"question": tie}))
+    assert decide("Who?", "--labels", "billing,shipping").stdout == "shipping\t0.5000\nbilling\t0.5000\n"
 
 
 def test_labels_are_the_options_of_a_choice(openrouter: ScriptedOpenRouter):
@@ -183,6 +193,11 @@ def test_chat_with_a_decision_model_names_this_command(openrouter: ScriptedOpenR
     assert "Use `lfm decide`." in result.stderr
 
 
+def test_shell_completes_decision_models():
+    assert "d1.2" in complete_decision_model("d1")
+    assert complete_decision_model("lfm") == []
+
+
 def test_without_a_key_no_demo_answers_by_itself():
     result = decide("Is this urgent?")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -212,6 +227,18 @@ def test_text_of_a_label_is_one_line_wherever_it_breaks(openrouter: ScriptedOpen
     file.write_text(json.dumps({"q": {"type": "choice", "instructions": "Which?", "criteria": criteria}}))
     answer(openrouter, decisions({"q": {label: 0.8, "other": 0.2}}))
     assert decide("--questions", str(file)).stdout == "two lines and a tab\t0.8000\nother\t0.2000\n"
+
+
+@pytest.mark.parametrize("width", [20, 30, 44, 80, 200])
+def test_each_bar_has_its_number_on_a_terminal_of_any_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    show_answers({"team": ChoiceAnswer("payments " * 8, {"payments " * 8: 1.0, "b": 0.0}, 1.0)})
+    first, second, _ = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+    assert (first[-4:], second.split()[-1]) == ("100%", "0%")
+    assert len(first) <= width
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
