@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 from lfm_adapter.errors import BudgetExceededError, RateLimitError
 from lfm_adapter.ledger import _queries
@@ -131,7 +132,10 @@ class Reservations:
         if not self._connecting.acquire(timeout=timeout):
             raise TimeoutError("other threads are using it")
         try:
-            connection = self._connection = self._connection or connect(self._path, timeout=timeout)
+            if self._connection is None:
+                self._connection = connect(self._path, timeout=timeout)
+                finalize(self, self._connection.close).atexit = False
+            connection = self._connection
             connection.execute(f"PRAGMA busy_timeout = {timeout * 1000:.0f}")
             with transaction(connection, self.counting):
                 self._check(connection, request)

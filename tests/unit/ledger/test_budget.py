@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -13,6 +15,7 @@ import pytest
 
 from lfm_adapter.errors import BudgetExceededError, ConfigurationError, RateLimitError
 from lfm_adapter.ledger import Budget, Ledger, _reservations
+from lfm_adapter.ledger._file import LedgerFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,3 +200,14 @@ def test_malformed_budget_is_an_error(wrong: dict[str, Any]):
 
 def test_annotations_of_a_budget_name_classes_that_pydantic_finds():
     assert get_type_hints(Budget)["ledger"] == Ledger | None
+
+
+def test_connection_of_a_ledger_that_is_no_longer_used_is_closed(tmp_path: Path):
+    file = LedgerFile(tmp_path / "ledger.db", os.getpid())
+    file.reserve([Budget("1", name="a")], Decimal("0.5"), "liquid/lfm-3-1.7b")
+    connection = file._reservations._connection
+    assert connection is not None
+    del file
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
