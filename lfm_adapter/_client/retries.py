@@ -26,7 +26,7 @@ DRAIN_S = 0.1
 MAX_RETRY_DELAY_S = 120.0
 _FIRST_DELAY_S = 0.5
 _LAST_DELAY_S = 8.0
-_BATCH = 32  # deltas, some 200 µs
+_BATCH = 8  # deltas
 
 logger = logging.getLogger("lfm_adapter")
 

@@ -12,6 +12,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter.catalog import get
 from tests.support.client_programs import CHROMIUM, LFM, NODE, OPEN_WEBUI, PROGRAMS, ROOT, needs
 from tests.support.prompted_model import PROMPTED
 from tests.support.running_gateway import MADE_UP_KEY
@@ -48,8 +49,8 @@ def test_open_webui_lists_the_models_and_chats(openrouter: ScriptedOpenRouter, a
         "RAG_EMBEDDING_ENGINE": "openai",
     }
     with running(tmp_path, settings, ROOT / "examples" / "open_webui.sh", port=port, also=gateway_port):
-        told = chat(tmp_path, "chat_open_webui.mjs", f"http://127.0.0.1:{port}/", "lfm-3b", QUESTION)
-    assert set(told["models"]) == MODELS
+        told = chat(tmp_path, "chat_open_webui.mjs", f"http://127.0.0.1:{port}/", get("lfm-3b").name, QUESTION)
+    assert set(told["models"]) == {get(model).name for model in MODELS}  # it shows the names that OpenRouter shows
     assert told["answer"] == f"Thank you for your message: {QUESTION}"
     assert {request.body["model"] for request in asked} == {PROMPTED}
     # Ctrl-C has ended the gateway too.
