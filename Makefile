@@ -84,6 +84,7 @@ test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run a
 
 bench: .venv-bench/ready .venv-proxy/ready .npm-bench/ready ## Measure this package beside its peers, and write benchmarks/*.md: some twenty minutes (needs npm)
 	.venv-bench/bin/python -m benchmarks
+	.venv-bench/bin/python -m benchmarks.decisions
 	.venv-proxy/bin/python -m benchmarks.gateway
 
 # npm installs opencode and Claude Code, 700 MB together.

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: see `chat_model`.
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, Self
 
 import langchain_core
@@ -199,7 +199,7 @@ def _response(reply: DecisionReply) -> DecisionResponse:
             model=reply.model,
         )
     cost, usage = reply.cost, reply.usage
-    answers = {id_: asdict(answer) for id_, answer in reply.answers.items()}
+    answers = reply.to_wire()["answers"]
     other = {id_: answers.pop(id_) for id_, answer in reply.answers.items() if isinstance(answer, OtherAnswer)}
     return DecisionResponse.model_validate(
         {

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from benchmarks import embeddings
+from benchmarks.decisions import measure_decisions, table
 from benchmarks.growth import Growth
 from benchmarks.paced import read_streams
 from benchmarks.server import running_server
@@ -44,6 +45,13 @@ def test_subject_does_its_tasks(address, name):
         ]
         assert worker.do("memory") > 1e6
     assert len([one for one in took if one and one["cpu_s"] >= 0 and one["clock_s"] > 0]) >= 3
+
+
+def test_decisions_are_measured():
+    rows = {row.subject: row for row in measure_decisions(2)}
+    assert {"LFMClient.decide", "LFMDecisions", "floor: an empty decision model"} <= rows.keys()
+    assert all(us > 0 for row in rows.values() for us in row[1:])
+    assert table([*rows.values()]).count("\n") == len(rows) + 1
 
 
 def test_live_streams_tell_their_lag(address):

@@ -102,7 +102,7 @@ class TestResponse:
         openrouter.add(decisions({"q": 1, "more": {"type": "span", "start": 3}}, usage=usage), path=PATH)
         response = ask(LFMDecisions(), questions={"q": Noul(instructions="?")})
         assert response.usage["input_token_details"] == {"cache_read": 4}
-        assert response.other_answers == {"more": {"type": "span", "extra": {"start": 3}}}
+        assert response.other_answers == {"more": {"type": "span", "start": 3}}
 
     def test_a_trace_has_the_model_and_the_tokens(self, openrouter: ScriptedOpenRouter):
         class Tracer(BaseTracer):
