@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
@@ -20,7 +21,7 @@ from lfm_adapter.errors import APIError, ConfigurationError, ResponseError
 from lfm_adapter.types import EmbeddingParameters, EmbeddingReply, EmbeddingRole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import Delta, ModelCard
@@ -108,7 +109,9 @@ def embedding_calls(
     return [EmbeddingCall(settings, name, card, batch, fields, deadline=deadline) for batch in batches]
 
 
-def _checked_texts(texts: str | Sequence[str]) -> list[str]:
+def _checked_texts(texts: object) -> list[str]:
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping):
+        raise ConfigurationError(f"`texts` must be a string or a list of strings, got {type(texts).__name__}.")
     given: list[object] = [texts] if isinstance(texts, str) else [*texts]
     for number, text in enumerate(given):
         if not isinstance(text, str):
@@ -121,7 +124,10 @@ def _checked_texts(texts: str | Sequence[str]) -> list[str]:
 def _fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(parameters)
     unknown = fields.keys() - EmbeddingParameters.__annotations__.keys()
-    fields |= fields.pop("extra_body", None) or {}
+    extra = fields.pop("extra_body", None) or {}
+    if not isinstance(extra, Mapping):
+        raise ConfigurationError(f"`extra_body` must be a dict, got {type(extra).__name__}.")
+    fields |= extra
     if "dimensions" in fields:
         raise ConfigurationError(
             "`dimensions` is not supported: nothing documents that vectors of this model may be shortened."

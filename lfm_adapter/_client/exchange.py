@@ -295,12 +295,13 @@ def _as_list(messages: Messages) -> Sequence[Mapping[str, Any]]:
     """Return messages as a list; a string is the user's."""
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
-    wrong = [one for one in messages if not isinstance(one, Mapping)] if isinstance(messages, Sequence) else [messages]
+    given: Any = messages
+    wrong = [one for one in given if not isinstance(one, Mapping)] if isinstance(given, Sequence) else [given]
     if wrong:
         kind = type(wrong[0]).__name__
         raise ConfigurationError(
             '`messages` must be a string or a list of messages such as {"role": "user", "content": "…"}, got '
-            f"{kind if wrong[0] is messages else f'a list with {kind}'}."
+            f"{kind if wrong[0] is given else f'a list with {kind}'}."
         )
     return messages
 
