@@ -20,7 +20,7 @@ from litellm.proxy import proxy_server
 from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 from litellm.proxy.health_endpoints._health_endpoints import health_readiness
 
-from lfm_adapter._json import as_dict
+from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.apps.proxy.keys import Person, key_sha256, read_people
 from lfm_adapter.apps.proxy.spending import Spending
 from lfm_adapter.errors import ConfigurationError
@@ -148,7 +148,9 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
         logged = kwargs.get("standard_logging_object") or {}
         name = (logged.get("metadata") or {}).get("user_api_key_alias")
         if name:
-            cost = float(logged.get("response_cost") or 0)
+            cost = float(logged.get("response_cost") or 0)  # 0 for an answer from the cache
+            if cost:  # LiteLLM 1.108 takes the price table for text completions
+                cost = as_number(getattr(getattr(response_obj, "usage", None), "cost", None)) or cost
             await self.spending.add(name, cost)
             tokens = logged.get("total_tokens") or 0
             logger.info("%s asked %s: %d tokens, US$ %.6f", name, logged.get("model_group"), tokens, cost)

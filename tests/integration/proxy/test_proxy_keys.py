@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,16 @@ def test_no_key_reaches_another_model_through_extra_body(proxy: Proxy, team: Tea
         for extra in ({"model": "acme/large"}, {"extra_body": {"model": "acme/large"}}):
             assert proxy.ask(key, model="lfm-3-1.7b", extra_body=extra)[0] == 400
     assert openrouter.requests == []
+
+
+def test_text_completions_count_by_what_was_charged(proxy: Proxy, team: Team):
+    asked = json.dumps({"model": "lfm-3-1.7b", "prompt": "Hi", "max_tokens": 50}).encode()
+    told = proxy.log().count("US$ 0.500000")
+    assert proxy.answer("POST", "/v1/completions", asked, key=team.keys["ada"])[0] == 200
+    deadline = time.monotonic() + 20
+    while proxy.log().count("US$ 0.500000") == told:  # it is logged behind the answer
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_persons_requests_a_minute_are_limited(proxy: Proxy, team: Team):
