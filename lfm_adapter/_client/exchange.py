@@ -291,7 +291,7 @@ class Exchange(MeteredCall):
         )
 
 
-def _as_list(messages: Messages) -> Sequence[Mapping[str, Any]]:
+def _as_list(messages: Any) -> Sequence[Mapping[str, Any]]:
     """Return messages as a list; a string is the user's."""
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
@@ -303,7 +303,8 @@ def _as_list(messages: Messages) -> Sequence[Mapping[str, Any]]:
             '`messages` must be a string or a list of messages such as {"role": "user", "content": "…"}, got '
             f"{kind if wrong[0] is given else f'a list with {kind}'}."
         )
-    return messages
+    checked: Sequence[Mapping[str, Any]] = messages
+    return checked
 
 
 def sum_usage(first: JSONDict, second: JSONDict) -> JSONDict:

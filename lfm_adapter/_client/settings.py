@@ -77,7 +77,7 @@ class ClientOptions(CommonOptions):
         model: An id ("liquid/lfm-3-1.7b") or an alias ("lfm-3b"). Default: `LFM_MODEL`, else "liquid/lfm-3b", whose
             successor answers on OpenRouter: see `when_retired`.
         api_key: The key, or a function that returns it, called for each request. Default: `OPENROUTER_API_KEY`, unless
-            `base_url` is on this machine or has no TLS.
+            `base_url` is on this machine or has no TLS; for Liquid's own API `LIQUID_API_KEY`.
         base_url: Where the API is. Default: `OPENROUTER_BASE_URL`, `OPENROUTER_API_BASE`, else OpenRouter.
         timeout: Seconds to wait for a connection, for the response headers, and for the next bytes of the body.
         total_timeout: Seconds for a whole call, retries included; None for no limit.

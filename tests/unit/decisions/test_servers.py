@@ -139,6 +139,7 @@ class TestImages:
         assert body([PART] * 8)
         with pytest.raises(ConfigurationError, match="`state` has 9 images; at most 8 are allowed"):
             body([PART] * 9)
+        assert body([PART] * 9, card=catalog.get("openai/gpt-6-luna"))  # whose limit is not known here
 
     def test_rejects_images_for_a_model_without_eyes(self):
         with pytest.raises(ConfigurationError, match="`liquid/d1:free` does not take images"):
