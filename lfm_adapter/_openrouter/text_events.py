@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from lfm_adapter._json import as_dict, parse
+from lfm_adapter._json import as_dict, parse_received
 
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
@@ -80,7 +80,7 @@ class TextEvents:
         before, after = data[:start], data[start + len(literal.encode()) :]
         choice = event["choices"][0]
         other = event | {"choices": [choice | {"delta": choice["delta"] | {"content": _PROBE}}]}
-        if parse(before + _PROBE_LITERAL + after) == other:
+        if parse_received(before + _PROBE_LITERAL + after) == other:
             index = choice.get("index")
             self.index = index if isinstance(index, int) else 0
             self._before, self._after = before, after
