@@ -1,1 +1,1 @@
-"""`LFMClient` and `AsyncLFMClient`: the protocol, a transport, and the patience between them."""
+"""`LFMClient` and `AsyncLFMClient`: protocol, transport, timeouts and retries."""

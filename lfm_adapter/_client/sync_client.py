@@ -68,7 +68,7 @@ class LFMClient(BaseClient[Transport]):
 
         Args:
             messages: A question, or messages in OpenAI's form: `[{"role": "user", "content": "…"}]`.
-            model: Another model than the client's.
+            model: A model other than the client's.
             **parameters: Fields of the request, such as `max_tokens`, `temperature`, `tools`, `provider`; those without
                 a name here go into `extra_body`. `tool_calling`, `recover_tool_calls`, `max_output_retries`,
                 `on_invalid_output` and `when_retired` replace the client's settings for this call.
@@ -78,7 +78,7 @@ class LFMClient(BaseClient[Transport]):
 
         Raises:
             ConfigurationError: The request is invalid.
-            APIError: The request was refused or failed; the class tells how.
+            APIError: The request was refused or failed; the class says why.
         """
         reply: Reply = self._run(Exchange(self._settings, messages, model, parameters, stream=False))
         return reply
@@ -87,7 +87,7 @@ class LFMClient(BaseClient[Transport]):
         """Send messages and read the reply while it is written; the arguments are those of `chat`.
 
         Returns:
-            An iterator of deltas. The request is sent when the first is asked for.
+            An iterator of deltas. The request is sent when the first one is read.
 
         Raises:
             ConfigurationError: The request is invalid.

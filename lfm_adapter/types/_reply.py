@@ -92,7 +92,7 @@ class Reply:
         token_limits: How `max_tokens` was fitted to the model's context before sending.
         output_retries: How often the model had to correct an invalid answer. `usage` and `cost` include all answers.
         validation_error: Why the answer is still invalid, if `on_invalid_output` is "return"; else None.
-        headers: The response's headers that say something about it, their names in lower case: the generation id,
+        headers: The useful headers of the response, their names in lower case: the generation id,
             whether a cache answered (`x-openrouter-cache-status` and others), rate limits, ids for support.
         extra: Other fields of the reply.
     """
