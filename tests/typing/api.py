@@ -9,9 +9,19 @@ from typing import assert_type
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 
-from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, LFMEmbeddings, catalog, errors
+from lfm_adapter import AsyncLFMClient, Attribution, ChatLFM, LFMClient, LFMDecisions, LFMEmbeddings, catalog, errors
 from lfm_adapter.ledger import Budget, Ledger
-from lfm_adapter.types import AsyncStream, ChatParameters, Delta, EmbeddingReply, Reply, Stream
+from lfm_adapter.types import (
+    AsyncStream,
+    ChatParameters,
+    ChoiceQuestion,
+    DecisionReply,
+    Delta,
+    EmbeddingReply,
+    NoulQuestion,
+    Reply,
+    Stream,
+)
 
 
 def ledgers_and_budgets() -> None:
@@ -23,6 +33,23 @@ def ledgers_and_budgets() -> None:
     Budget(1, per="week")  # type: ignore[arg-type]
     assert_type(ledger.spent(budget), Decimal)
     assert_type(ledger.usage(["day"])[0].cost, Decimal)
+
+
+async def decisions() -> None:
+    team: ChoiceQuestion = {
+        "type": "choice",
+        "instructions": "Which team?",
+        "criteria": {"billing": "x", "other": None},
+    }
+    noul: NoulQuestion = {"type": "noul", "instructions": "Is it urgent?", "criteria": {"true": "a day or less"}}
+    reply = LFMClient().decide("Hi", {"urgent": "Is it urgent?", "team": team, "noul": noul}, user="ada")
+    assert_type(reply, DecisionReply)
+    assert_type(reply.nouls["urgent"].noul, float | None)
+    assert_type(reply.scores["anger"].probabilities, dict[int, float])
+    assert_type(await AsyncLFMClient().decide({"mail": "Hi"}, {"team": team}, via="chat"), DecisionReply)
+    LFMClient().decide("Hi", {"team": {"type": "choice", "instructions": "?"}})  # type: ignore[dict-item]
+    LFMClient().decide("Hi", {"q": "?"}, via="magic")  # type: ignore[arg-type]
+    LFMDecisions(temperature=1)  # type: ignore[call-arg]  # decisions have none
 
 
 async def embeddings() -> None:
