@@ -25,8 +25,8 @@ _TYPES = {
 }
 
 # Sentences that speak to a Python program: they name an argument, or a method.
-_FOR_PROGRAMS = re.compile(r"`[a-z_]+=|[a-z]_[a-z_]*`|`base_url`|`timeout`|`api_key`|[a-z_]+\(\)|in `partial`")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_FOR_PROGRAMS = re.compile(r"`[a-z_]+=|[a-z]_[a-z_]*`|`base_url`|`timeout`|`api_key`|[a-z_]+\(\)|`partial`")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 class GatewayError(Exception):

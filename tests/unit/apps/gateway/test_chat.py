@@ -171,6 +171,12 @@ class TestErrors:
         assert "OPENROUTER_API_KEY" in answer.error["message"]
         assert "api_key`" not in answer.text
 
+    def test_errors_of_invalid_output_speak_to_no_program(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+        openrouter.add(completion("Wet."), completion("Wet."))
+        answer = gateway.chat(response_format={"type": "json_object"})
+        assert (answer.status, answer.error["code"]) == (502, "invalid_output")
+        assert "`" not in answer.error["message"]
+
     def test_a_prompt_that_fits_nowhere_is_400(self, gateway: GatewayThread):
         answer = gateway.chat(messages=[{"role": "user", "content": "word " * 270_000}])
         assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
