@@ -275,13 +275,17 @@ def _arguments_error(call: ToolCall, parameters: Mapping[str, Any]) -> str | Non
         return None
     try:
         # Models put line breaks into strings without escaping them.
-        arguments = json.loads(call.arguments.strip() or "{}", strict=False)
+        arguments = json.loads(call.arguments.strip() or "{}", strict=False, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return "the arguments are not valid JSON"
     if not isinstance(arguments, dict):
         return "the arguments are not a JSON object"
     schema = parameters[call.name] or {}
     return schema_problem(json.dumps(arguments), {"type": "json_schema", "json_schema": {"schema": schema}})
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and the like are no JSON
 
 
 def _has_content(delta: Delta) -> bool:

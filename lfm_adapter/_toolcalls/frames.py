@@ -179,7 +179,7 @@ def _begins_call(text: str, prefix: CallPrefix, tools: Tools, tokens: Iterator[_
     behind = next(tokens).text
     if prefix.is_marked:
         return behind in ("(", "=") or (behind == "<" and tools.called(name) is not None)
-    return behind == "(" and tools.called(name) is not None and _begins_arguments(tokens, is_last=prefix.is_last)
+    return behind == "(" and tools.called(name) is not None and _begins_arguments(tokens, prefix)
 
 
 def _begins_xml(text: str, place: int, tools: Tools, tokens: Iterator[_Token]) -> bool:
@@ -191,11 +191,13 @@ def _begins_xml(text: str, place: int, tools: Tools, tokens: Iterator[_Token]) -
     return False
 
 
-def _begins_arguments(tokens: Iterator[_Token], *, is_last: bool) -> bool:
+def _begins_arguments(tokens: Iterator[_Token], prefix: CallPrefix) -> bool:
     """Tell whether `[f(` goes on as a call and not as prose, as in `[f(x)](https://…)`."""
     key = next(tokens).text
     if key == ")":
-        behind = "" if is_last else next(tokens).text
+        if prefix.is_last:
+            return not prefix.closers  # `f()` may be the whole answer, and [f()] at its end a link
+        behind = next(tokens).text
         return behind == "," or (behind == "]" and next(tokens) != ("(", ""))
     if key in ("{", "*"):
         return next(tokens).text[:1] in ('"', "'", "*")

@@ -48,6 +48,8 @@ _PART = r"""[^\\/:*?"'<>|\r\n]"""
 _WINDOWS_PATH = re.compile(
     rf"""(?!.*\\u[0-9a-fA-F]{{4}})(?:[A-Za-z]:|(?=.*[^\\]\\[^\\"/bfnrtux0-9])\\\\{_PART}+)(?:\\{_PART}+)+\\?"""
 )
+# In an answer, what comes before the first escape that JSON does not have may have been passed on.
+_STRAY_ESCAPE = re.compile(r"""[^\\]*\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})""")
 
 
 def read_string(text: str, place: int, strings: Strings, *, is_answer: bool = False) -> LooseString:
@@ -62,7 +64,7 @@ def read_string(text: str, place: int, strings: Strings, *, is_answer: bool = Fa
     if quote == '"' == written[:1] and written.count('"') == 1:  # the first quote was doubled
         written = written[1:]
     is_closed = end < len(text)
-    if not is_answer and _WINDOWS_PATH.fullmatch(written):
+    if _WINDOWS_PATH.fullmatch(written) and (not is_answer or _STRAY_ESCAPE.match(written)):
         found = _encode(written)[1:-1]
     elif is_answer:
         found = _IRREGULAR.sub(_mended_in_answer, written)

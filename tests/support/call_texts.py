@@ -738,6 +738,7 @@ UNESCAPED = _cases(
     ),
     ("an end marker alone", {"text": f"[run(command='a')]{END}", "calls": (run(command="a"),)}),
     ("a call as the whole answer", {"text": "run(command='a', timeout=3)\n", "calls": (run(command="a", timeout=3),)}),
+    ("a call without arguments as the whole answer", {"text": "ping()\n", "calls": (("ping", {}),)}),
     (
         "a call at the end of a line",
         {"text": "I look. [run(command='a')]", "calls": (run(command="a"),), "left": "I look."},
@@ -798,6 +799,7 @@ NO_CALLS = _cases(
     _text("a call before text in its list", "[run(command='a'), and so on]"),
     _text("a call in the middle of a line", "Write [run(command='a')] for that."),
     _text("a call of a tool that is not bound as the whole answer", "shutdown(now='a')"),
+    _text("a call without arguments at the start of a sentence", "ping() tells whether it is up."),
     _text("a definition as the whole answer", "run(command, timeout=3)"),
     _text("markers in two backticks", f"Write ``<tool_call>{JSON}</tool_call>`` to call."),
 )

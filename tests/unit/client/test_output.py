@@ -204,6 +204,7 @@ class TestNativeCalls:
         [
             ('{"town": "Oslo"}', "'city' is a required property"),
             ('{"city": "Os', "the arguments are not valid JSON"),
+            ('{"city": "Oslo", "wind": NaN}', "the arguments are not valid JSON"),
             ('["Oslo"]', "the arguments are not a JSON object"),
         ],
     )

@@ -36,6 +36,7 @@ LOOSE: dict[str, tuple[str, Any]] = {
     "line breaks in a string": ('{"text": "one\ntwo\tthree"}', {"text": "one\ntwo\tthree"}),
     "escapes that JSON lacks": (r'{"path": "C:\dir", "hex": "\x41", "cut": "\u00"}',
                                 {"path": "C:\\dir", "hex": "A", "cut": "\\u00"}),
+    "a path of Windows": (r'{"path": "C:\Users\new", "line": "a\nb"}', {"path": "C:\\Users\\new", "line": "a\nb"}),
     "numbers that JSON lacks": ('{"a": .5, "b": +3, "c": -2}', {"a": 0.5, "b": 3, "c": -2}),
     "doubled braces": ('{{"name": "Tom", "age": 3}}', CAT),
     "missing closers": ('{"name": "Tom", "tags": ["a", "b"', {"name": "Tom", "tags": ["a", "b"]}),
