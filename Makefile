@@ -48,7 +48,7 @@ demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one 
 # A file's tests run in one process, so that servers and the local model start once for each.
 PYTEST := -m pytest -n auto --dist loadfile
 
-test: $(VENV)/test ## Run the tests, without a network: some three minutes on two cores
+test: $(VENV)/test ## Run the tests, without a network: some five minutes on two cores
 	$(BIN)/python $(PYTEST)
 
 test-thorough: $(VENV)/test ## Run the tests with ten times as many generated cases
