@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 from aiohttp import (
     ClientError,
@@ -144,9 +145,10 @@ class AiohttpResponse:
         if self._timer is not None:
             self._timer.cancel()
         at = min(self._deadline, loop.time() + _WATCH_S)
-        self._timer = loop.call_at(at, partial(self._watch, loop, was_lost=was_lost))
+        # A reference that is not weak would keep a response that nobody reads any more, and its connection.
+        self._timer = loop.call_at(at, partial(_watch, ref(self), loop, was_lost=was_lost))
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool) -> None:
+    def watch(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool) -> None:
         """End a read that waits for too long, or on a connection that aiohttp has closed without a word."""
         self._timer = None
         if self._deadline == math.inf:  # nothing is read
@@ -180,6 +182,11 @@ class AiohttpResponse:
         if connection is not None and connection.transport is not None:
             connection.transport.abort()  # `close` alone would wait for the server to end its side of TLS
         self._response.close()
+
+
+def _watch(response: ref[AiohttpResponse], loop: asyncio.AbstractEventLoop, *, was_lost: bool) -> None:
+    if (alive := response()) is not None:
+        alive.watch(loop, was_lost=was_lost)
 
 
 class _Session(NamedTuple):

@@ -14,6 +14,7 @@ import ssl
 import sys
 import threading
 import traceback
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -327,6 +328,18 @@ class TestTimeouts:
             await asyncio.sleep(1.1)
             loop.call_later(0.6, third.set)
             assert await answer.read(10) == b"3"
+
+    async def test_response_that_nobody_reads_to_its_end_is_freed_at_once(self) -> None:
+        go_on = threading.Event()
+        script = chunked(b"1", b"2", b"3")
+        with Loopback([*script[:2], go_on, script[2], UNTIL_CLOSED]) as server:
+            answer = await AiohttpTransport().send(request_to(server.url))
+            assert await answer.read(10) == b"1"
+            asyncio.get_running_loop().call_later(0.01, go_on.set)
+            assert await answer.read(10) == b"2"
+            left = weakref.ref(answer)
+            del answer
+            assert left() is None
 
     async def test_each_read_has_its_own_timeout(self) -> None:
         go_on = threading.Event()
