@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.server import served_by
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -241,14 +243,8 @@ async def _serve() -> None:
 
 @contextlib.contextmanager
 def _served() -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.decisions", "serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            # Clients take this address for OpenRouter's.
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/openrouter.ai/api/v1"
-        finally:
-            process.kill()
+    with served_by("benchmarks.decisions", "serve") as url:
+        yield f"{url}/openrouter.ai/api/v1"  # which clients take for OpenRouter
 
 
 def main() -> None:

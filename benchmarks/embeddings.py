@@ -22,6 +22,8 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.server import served_by
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -80,13 +82,8 @@ def table(rows: list[EmbeddingRow]) -> str:
 
 @contextlib.contextmanager
 def _running_server() -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.embeddings", "serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.kill()
+    with served_by("benchmarks.embeddings", "serve") as url:
+        yield f"{url}/v1"
 
 
 def _measured(name: str, url: str, texts: int) -> EmbeddingRow:

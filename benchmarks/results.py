@@ -52,7 +52,7 @@ installed, read calls by `ast.parse`, which stands for them."""
 EMBEDDINGS_NOTE = """\
 The vectors of 10,000 texts, of 1,024 numbers each. `OpenAIEmbeddings` has `check_embedding_ctx_length=False`, without
 which it sends token ids, and must be told to ask for numbers: with base64, its default, some of OpenRouter's providers
-return nothing. It sends 1,000 texts a request unless it is told otherwise, and `LFMEmbeddings` 64. Texts a second are
+return nothing. By default it sends 1,000 texts per request, and `LFMEmbeddings` 64. Texts a second are
 those of a machine that did other things at the time."""
 
 

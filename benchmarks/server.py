@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EVENTS", "MODEL", "TOKENS_PER_S", "running_server"]
+__all__ = ["EVENTS", "MODEL", "TOKENS_PER_S", "running_server", "served_by"]
 
 EVENTS = 500
 """In a measured stream."""
@@ -152,8 +152,14 @@ def running_server(core: int | None = None) -> Iterator[str]:
     Args:
         core: The core to hold it to; by default any.
     """
-    arguments = [] if core is None else [str(core)]
-    command = [sys.executable, "-m", "benchmarks.server", *arguments]
+    with served_by("benchmarks.server", *([] if core is None else [str(core)])) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def served_by(module: str, *arguments: str) -> Iterator[str]:
+    """Run a module that prints the port it serves at, in a process of its own, and yield its address."""
+    command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
