@@ -17,27 +17,23 @@ from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation
 from langchain_core.runnables import Runnable
-from langchain_core.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions, Settings, TokenCounter
+from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions, Settings
 from lfm_adapter._openrouter.address import OPENROUTER_URL
-from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import APIError, ConfigurationError
 from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.langchain._fields import CommonFields
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.langchain._params import (
     ALIASES,
     CLIENT_OPTIONS,
     FROM_CALLS,
     client_options,
-    keep_fields,
-    named_arguments,
     settings_of,
 )
 from lfm_adapter.langchain._replies import PROVIDER, chunk_blocks, message_blocks, to_chunk, to_result
-from lfm_adapter.ledger import Budget, Ledger
 
 if TYPE_CHECKING:
     from lfm_adapter._client.async_client import AsyncLFMClient
@@ -51,7 +47,7 @@ Method: TypeAlias = Literal["function_calling", "json_mode", "json_schema"]
 register_translator(PROVIDER, message_blocks, chunk_blocks)
 
 
-class ChatLFM(BaseChatModel, ClientOptions):
+class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[reportIncompatibleVariableOverride]  # `api_key`
     """Chat with Liquid AI's LFM models, through OpenRouter or a server of your own.
 
     Setup:
@@ -175,17 +171,6 @@ class ChatLFM(BaseChatModel, ClientOptions):
     model: str = Field(  # pyright: ignore[reportIncompatibleVariableOverride]  # LangChain's is never None
         default_factory=lambda: os.environ.get("LFM_MODEL") or DEFAULT_MODEL
     )
-    api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
-        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
-    )
-    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
-    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
-    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
-    app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
-    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    token_counter: TokenCounter | None = Field(default=None, exclude=True)
-    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
-    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
     temperature: float | None = None
     max_tokens: int | None = None
     top_p: float | None = None
@@ -222,18 +207,6 @@ class ChatLFM(BaseChatModel, ClientOptions):
     # `configurable_fields` sets all of them.
     streaming: bool | None = None
     stream_usage: bool = True
-
-    # Building the validator takes most of the import's time, so the first instance does it.
-    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        keep_fields(cls)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_arguments(cls, values: Any) -> Any:
-        return named_arguments(values, cls) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:

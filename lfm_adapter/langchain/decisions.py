@@ -2,25 +2,23 @@
 
 # No `from __future__ import annotations`: see `chat_model`.
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Self
 
 import langchain_core
 from langchain_core.messages import BaseMessage
-from langchain_core.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
-from lfm_adapter._client.settings import ClientOptions, CommonOptions, Settings, TokenCounter
+from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter._json import as_dict, as_number
-from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import APIError, InvalidDecisionError
 from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.langchain._fields import CommonFields
 from lfm_adapter.langchain._messages import to_wire
-from lfm_adapter.langchain._params import named_arguments, settings_of
+from lfm_adapter.langchain._params import settings_of
 from lfm_adapter.langchain._replies import PROVIDER
-from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer
 
 try:
@@ -58,7 +56,7 @@ class DecisionResponse(ClassifierResponse):
     other_answers: dict[str, Any] = Field(default_factory=dict)
 
 
-class LFMDecisions(BaseDecisionModel, CommonOptions):
+class LFMDecisions(CommonFields, BaseDecisionModel):
     """Ask Liquid AI's decision models typed questions about text, messages or JSON.
 
     Needs langchain-core 1.8. On OpenRouter decisions are an alpha API. The state may hold LangChain's messages and
@@ -99,17 +97,6 @@ class LFMDecisions(BaseDecisionModel, CommonOptions):
     """
 
     model: str = DEFAULT_MODELS["decisions"]  # pyright: ignore[reportIncompatibleVariableOverride]
-    api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
-        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
-    )
-    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
-    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
-    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
-    app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
-    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    token_counter: TokenCounter | None = Field(default=None, exclude=True)
-    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
-    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
     provider: dict[str, Any] | None = None
     user: str | None = None
     session_id: str | None = None
@@ -118,13 +105,6 @@ class LFMDecisions(BaseDecisionModel, CommonOptions):
     route: str | None = None
     via: str | None = None
     orders: int | None = None
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_arguments(cls, values: Any) -> Any:
-        return named_arguments(values, cls) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,22 +2,19 @@
 
 # No `from __future__ import annotations`: see `chat_model`.
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
+from pydantic import model_validator
 
 from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
-from lfm_adapter._client.settings import ClientOptions, CommonOptions, Settings, TokenCounter
-from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter.errors import APIError
 from lfm_adapter.langchain._errors import to_langchain_error
-from lfm_adapter.langchain._params import keep_fields, named_arguments, settings_of
-from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.langchain._fields import CommonFields
+from lfm_adapter.langchain._params import settings_of
 from lfm_adapter.types import EmbeddingParameters, EmbeddingRole
 
 if TYPE_CHECKING:
@@ -30,7 +27,7 @@ _PARAMETERS = ("batch_size", "max_concurrency", *EmbeddingParameters.__annotatio
 _DEFAULTS = {option.name: option.default for option in fields(ClientOptions)}
 
 
-class LFMEmbeddings(BaseModel, Embeddings, CommonOptions):
+class LFMEmbeddings(CommonFields, Embeddings):
     """Turn texts into vectors with Liquid AI's embedding model, through OpenRouter or a server of your own.
 
     `embed_query` and `embed_documents` add the prefix that the model wants for each. Errors are those of `ChatLFM`.
@@ -61,17 +58,6 @@ class LFMEmbeddings(BaseModel, Embeddings, CommonOptions):
     """
 
     model: str = DEFAULT_MODELS["embeddings"]  # pyright: ignore[reportIncompatibleVariableOverride]
-    api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
-        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
-    )
-    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
-    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
-    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
-    app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
-    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
-    token_counter: TokenCounter | None = Field(default=None, exclude=True)
-    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
-    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
     batch_size: int = BATCH_SIZE
     max_concurrency: int = MAX_CONCURRENCY
     provider: dict[str, Any] | None = None
@@ -79,17 +65,6 @@ class LFMEmbeddings(BaseModel, Embeddings, CommonOptions):
     session_id: str | None = None
     trace: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        keep_fields(cls)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_arguments(cls, values: Any) -> Any:
-        return named_arguments(values, cls) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -267,6 +267,14 @@ class TestFields:
         assert "sk-or-v1" not in repr(model) + str(model.model_dump()) + model.model_dump_json()
         assert "hidden" not in repr(model) + str(model.model_dump())
 
+    def test_subclass_keeps_the_key_of_the_environment(self, monkeypatch: pytest.MonkeyPatch):
+        class Router(LFMDecisions):
+            pass
+
+        monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
+        assert Router().api_key is not None
+        assert "hidden" not in repr(Router(default_headers={"X-Token": "hidden"}))
+
     def test_key_of_liquid_goes_to_liquids_own_api(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("LIQUID_API_KEY", "liquid_0123456789abcdef")
         monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
