@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lfm_adapter._client.base import BaseClient
+from lfm_adapter._client.calls import DRAIN_S, ApiCall
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY, embedding_calls, joined, keeping_finished
 from lfm_adapter._client.exchange import Exchange, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
-from lfm_adapter._client.retries import DRAIN_S, Lookup
+from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.aiohttp import AiohttpTransport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
@@ -77,7 +77,7 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         from lfm_adapter._client.decision import MAX_CHATS, decision_of  # on use, like its types
 
         call = decision_of(self._settings, state, questions, model, parameters)
-        if isinstance(call, Lookup):
+        if isinstance(call, ApiCall):
             reply: DecisionReply = await self._run(call)
             return reply
         while call.result is None:
@@ -139,15 +139,15 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
         return refreshed_cards(listed, endpoints, datetime.now(tz=UTC).date())
 
     async def _get(self, request: ApiRequest) -> Any:
-        return (await self._run(Lookup(request))).get("data")
+        return (await self._run(ApiCall(request))).get("data")
 
-    async def _run(self, call: Lookup) -> Any:
+    async def _run(self, call: ApiCall) -> Any:
         async with aclosing(self._batches(call)) as batches:
             async for _ in batches:
                 pass
         return call.result
 
-    async def _run_all(self, calls: Sequence[Lookup], max_concurrency: int) -> None:
+    async def _run_all(self, calls: Sequence[ApiCall], max_concurrency: int) -> None:
         if len(calls) == 1:
             await self._run(calls[0])
             return
@@ -167,7 +167,7 @@ class AsyncLFMClient(BaseClient[AsyncTransport]):
             return
         raise failure from failure.__cause__
 
-    async def _batches(self, call: Lookup) -> AsyncGenerator[Sequence[Delta]]:
+    async def _batches(self, call: ApiCall) -> AsyncGenerator[Sequence[Delta]]:
         """Yield together what came at once: a burst costs less so."""
         with call:
             while call.result is None:

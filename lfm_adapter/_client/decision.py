@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._client.calls import Attempts, ModelCall
 from lfm_adapter._client.exchange import Exchange, sum_usage
-from lfm_adapter._client.metered import MeteredCall
 from lfm_adapter._client.request import ApiRequest, model_for, require_kind, resolve_model
-from lfm_adapter._client.retries import Attempts
 from lfm_adapter._decisions.answers import read_answers
 from lfm_adapter._decisions.by_chat import chat_decision
 from lfm_adapter._decisions.questions import checked_questions
@@ -86,7 +85,7 @@ class DecisionRequest(ApiRequest):
         return PaidBodyReader(status, headers, self._context, content="answers", max_bytes=limit)
 
 
-class DecisionCall(MeteredCall):
+class DecisionCall(ModelCall):
     """A request to a decision model, and its attempts; `result` becomes a `DecisionReply`."""
 
     def __init__(
@@ -97,7 +96,7 @@ class DecisionCall(MeteredCall):
         self.attempts = Attempts(request, meter=self._meter)
 
     def on_error(self, error: APIError) -> float | None:
-        """See `Lookup`. A request that is too large is too long, whatever the server counts."""
+        """See `ApiCall`. A request that is too large is too long, whatever the server counts."""
         if error.status_code == 413 and not isinstance(error, ContextWindowExceededError):
             too_long = ContextWindowExceededError(error.message).with_traceback(error.__traceback__)
             too_long.__dict__.update(error.__dict__)
@@ -105,7 +104,7 @@ class DecisionCall(MeteredCall):
         return super().on_error(error)
 
     def on_response(self, result: JSONDict) -> Sequence[Delta]:
-        """See `Lookup`.
+        """See `ApiCall`.
 
         Raises:
             InvalidDecisionError: A question has no answer, or one that does not fit it.

@@ -10,10 +10,9 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, get_args
 
+from lfm_adapter._client.calls import Attempts, ModelCall
 from lfm_adapter._client.exchange import sum_usage
-from lfm_adapter._client.metered import MeteredCall
 from lfm_adapter._client.request import DEFAULT_MODELS, ApiRequest, model_for
-from lfm_adapter._client.retries import Attempts
 from lfm_adapter._openrouter.embeddings import EmbeddingReader, embeddings_body, with_prefix
 from lfm_adapter._openrouter.request import encode
 from lfm_adapter.catalog import check_text_lengths
@@ -52,7 +51,7 @@ class EmbeddingRequest(ApiRequest):
         return EmbeddingReader(status, headers, self._context, count=self._count, max_bytes=limit)
 
 
-class EmbeddingCall(MeteredCall):
+class EmbeddingCall(ModelCall):
     """The request for one batch of texts, and its attempts; `result` becomes an `EmbeddingReply`."""
 
     def __init__(
@@ -69,7 +68,7 @@ class EmbeddingCall(MeteredCall):
         self.attempts = Attempts(EmbeddingRequest(settings, model, texts, fields), deadline, self._meter)
 
     def on_response(self, result: EmbeddingReply) -> Sequence[Delta]:
-        """See `Lookup`."""
+        """See `ApiCall`."""
         self._price(result)
         self.result = result
         return ()

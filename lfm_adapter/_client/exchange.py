@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lfm_adapter._client.metered import MeteredCall
+from lfm_adapter._client.calls import Attempts, ModelCall
 from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_model
-from lfm_adapter._client.retries import Attempts
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import (
     APIError,
@@ -56,7 +55,7 @@ def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # th
     return ToolSupport()
 
 
-class Exchange(MeteredCall):
+class Exchange(ModelCall):
     """One question to a model: holds the attempts of the current turn, and takes its response.
 
     A stream is never taken back. What the server is known to support streams as it comes, and invalid output is retried
@@ -101,7 +100,7 @@ class Exchange(MeteredCall):
         self._begin(self._make_plan(refuses_tools=refuses_tools))
 
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
-        """See `Lookup`. Where a whole reply is asked for, nothing is passed on."""
+        """See `ApiCall`. Where a whole reply is asked for, nothing is passed on."""
         if not self._stream:
             return ()
         if self._meter is not None:
@@ -123,7 +122,7 @@ class Exchange(MeteredCall):
         return (delta,)
 
     def on_error(self, error: APIError) -> float | None:
-        """See `Lookup`."""
+        """See `ApiCall`."""
         if isinstance(error, OutputValidationError):
             raise error
         try:

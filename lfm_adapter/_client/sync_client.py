@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lfm_adapter._client.base import BaseClient
+from lfm_adapter._client.calls import DRAIN_S, ApiCall
 from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY, embedding_calls, joined, keeping_finished
 from lfm_adapter._client.exchange import Exchange, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
-from lfm_adapter._client.retries import DRAIN_S, Lookup
+from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.urllib3 import Urllib3Transport
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
@@ -125,7 +125,7 @@ class LFMClient(BaseClient[Transport]):
         from lfm_adapter._client.decision import MAX_CHATS, decision_of  # on use, like its types
 
         call = decision_of(self._settings, state, questions, model, parameters)
-        if isinstance(call, Lookup):
+        if isinstance(call, ApiCall):
             reply: DecisionReply = self._run(call)
             return reply
         while call.result is None:
@@ -227,14 +227,14 @@ class LFMClient(BaseClient[Transport]):
         return refreshed_cards(listed, endpoints, datetime.now(tz=UTC).date())
 
     def _get(self, request: ApiRequest) -> Any:
-        return self._run(Lookup(request)).get("data")
+        return self._run(ApiCall(request)).get("data")
 
-    def _run(self, call: Lookup) -> Any:
+    def _run(self, call: ApiCall) -> Any:
         for _ in self._deltas(call):
             pass
         return call.result
 
-    def _run_all(self, calls: Sequence[Lookup], max_concurrency: int) -> None:
+    def _run_all(self, calls: Sequence[ApiCall], max_concurrency: int) -> None:
         if len(calls) <= 1 or max_concurrency == 1:
             for call in calls:
                 self._run(call)
@@ -248,7 +248,7 @@ class LFMClient(BaseClient[Transport]):
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _deltas(self, call: Lookup) -> Generator[Delta]:
+    def _deltas(self, call: ApiCall) -> Generator[Delta]:
         with call:
             while call.result is None:
                 attempts = call.attempts

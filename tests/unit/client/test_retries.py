@@ -12,7 +12,7 @@ from email.utils import format_datetime
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._client.retries import MAX_RETRY_DELAY_S
+from lfm_adapter._client.calls import MAX_RETRY_DELAY_S
 from lfm_adapter.testing import (
     Break,
     ScriptedReply,

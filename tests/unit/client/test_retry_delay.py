@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfm_adapter import errors
-from lfm_adapter._client.retries import MAX_RETRY_DELAY_S, retry_delay
+from lfm_adapter._client.calls import MAX_RETRY_DELAY_S, retry_delay
 from lfm_adapter.types import Choice, Reply
 
 FAILED = errors.ServerError("Provider returned error", status_code=502)

@@ -1,13 +1,16 @@
-"""The attempts of one request: how long each may take, and whether and when another follows."""
+"""Calls of the API: the attempts of each, how long they may take, when another follows, and who is to know of them."""
 
 from __future__ import annotations
 
 import logging
 import math
 import random
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter.catalog import compute_cost
+from lfm_adapter.catalog._usage import chat_usage
 from lfm_adapter.errors import APIError, APITimeoutError, NotFoundError
 
 if TYPE_CHECKING:
@@ -15,10 +18,12 @@ if TYPE_CHECKING:
 
     from lfm_adapter._client.metering import CallMeter
     from lfm_adapter._client.request import ApiRequest
+    from lfm_adapter._client.settings import Settings
+    from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter._openrouter.response import BodyReader
-    from lfm_adapter.types import Delta, HTTPRequest
+    from lfm_adapter.types import DecisionReply, Delta, EmbeddingReply, HTTPRequest, ModelCard, Reply
 
-__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "Attempts", "Lookup", "retry_delay"]
+__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "ApiCall", "Attempts", "ModelCall", "retry_delay"]
 
 DRAIN_S = 0.1
 """Seconds to wait for the bytes behind a stream's end, so that its connection can be reused."""
@@ -153,28 +158,30 @@ class Attempts:
         return ""
 
 
-class Lookup:
-    """One question to the API, and the attempts that it takes.
+class ApiCall:
+    """One question to the API, and the attempts that it takes. `with` it, so that it learns of its end.
 
     Attributes:
         attempts: The attempts of the current request.
         result: The JSON object of the response, once it is there.
     """
 
+    attempts: Attempts
+    result: Any = None
+
     def __init__(self, request: ApiRequest) -> None:
         self.attempts = Attempts(request)
-        self.result: Any = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None: ...
 
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
         """Take a delta of the response, and return those to pass on now."""
         return (delta,)
 
     def batches(self, deltas: Iterable[Delta]) -> Iterator[Sequence[Delta]]:
-        """Yield what `on_delta` passes on of deltas that came at once, some at a time so that other streams go on.
-
-        Raises:
-            APIError: That of `deltas`, after what came before it.
-        """
+        """Yield what `on_delta` passes on of deltas that came at once, some at a time so that other streams go on."""
         batch: list[Delta] = []
         try:
             for delta in deltas:
@@ -189,11 +196,6 @@ class Lookup:
         if batch:
             yield batch
 
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Take the end of the call, whatever ended it."""
-
     def on_response(self, result: Any) -> Sequence[Delta]:
         """Take what the whole response holds, and return the deltas that are still missing."""
         self.result = result
@@ -206,3 +208,62 @@ class Lookup:
             APIError: The error, if it is final.
         """
         return self.attempts.retry_delay(error)
+
+
+class ModelCall(ApiCall):
+    """A call of the model of `card`, which ledgers, budgets and traces follow.
+
+    A subclass sets `attempts`, with `_meter` as their meter. `operation` is OpenTelemetry's name of its kind.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: str,
+        card: ModelCard,
+        fields: Mapping[str, Any],
+        *,
+        operation: str,
+        stream: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._model = model
+        self._card = card
+        self._fields = fields
+        self._operation = operation
+        self._stream = stream
+        self._meter = settings.call_meter(model, card, is_stream=stream)
+        self._span: CallSpan | None = None
+
+    def __enter__(self) -> None:
+        if "opentelemetry.trace" not in sys.modules:  # whoever sets a tracer provider has loaded it
+            return
+        from opentelemetry import trace
+
+        if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            from lfm_adapter._client.telemetry import start_span
+
+            self._span = start_span(self._settings, self._model, self._fields, self._operation, stream=self._stream)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._span is not None:
+            self._span.end(self.result, error)
+        if self._meter is not None:
+            self._meter.end(self.result, error)
+
+    def on_error(self, error: APIError) -> float | None:
+        delay = self.attempts.retry_delay(error)
+        if self._span is not None:
+            self._span.on_retry(error, delay)
+        return delay
+
+    def _price(self, reply: Reply | EmbeddingReply | DecisionReply) -> None:
+        """Add the cost and, if it names none, the model to a reply."""
+        reply.model = reply.model or self._model
+        if reply.usage is None:
+            return
+        card = self._card if reply.model == self._model else self._settings.card(reply.model)
+        cost = compute_cost(chat_usage(reply.usage), card)
+        # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
+        if cost is not None and not (cost.source == "catalog" and self._settings.is_local):
+            reply.cost = cost
