@@ -6,6 +6,7 @@ type than documented: it is then left out, and nothing is raised.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lfm_adapter._json import as_dict, as_number, as_str, dicts
@@ -30,6 +31,7 @@ _MESSAGE_FIELDS = {
 }  # fmt: skip
 _PLAIN = {"content", "role"}
 _TEXT_TYPES = {"text", "output_text", None}  # None for a type that is left out, or is none
+_TAG_START = re.compile(r"</?(?:t|\Z)", re.IGNORECASE)  # of `<think>` or `</think>`, which the next event may continue
 _CUT_OFF = {"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "error"}
 
 
@@ -135,7 +137,7 @@ class _ChoiceCollector:
         self.index = index
         self.choice = Choice()
         self._thinking: ThinkingSplitter | None = None  # of a stream
-        self._may_think = True  # whatever comes next
+        self._is_splitting = False  # whatever comes next
         self._split_pieces = 0  # how much of `_text` the splitter knows
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -166,7 +168,7 @@ class _ChoiceCollector:
         content = message.get("content")
         if content:
             self._add_content(content, delta)
-            if delta.text and (self._may_think or "<" in delta.text):
+            if delta.text and self._may_think(delta.text):
                 self._split_thinking(delta, message, whole=whole)
             if delta.text:
                 self._text.append(delta.text)
@@ -211,18 +213,25 @@ class _ChoiceCollector:
                 elif isinstance(part, dict) and kind:
                     self.choice.parts.append(part)
 
+    def _may_think(self, text: str) -> bool:
+        """Return whether a tag, or the white space before one, may begin in the next text."""
+        return (
+            self._is_splitting
+            or ("<" in text and _TAG_START.search(text) is not None)
+            or (not self._text and text.isspace())
+        )
+
     def _split_thinking(self, delta: Delta, message: JSONDict, *, whole: bool) -> None:
         """Take reasoning out of the text."""
         if whole:
-            if "<" in delta.text:
-                delta.reasoning, delta.text = split_thinking(delta.text, is_separate=bool(_native_reasoning(message)))
+            delta.reasoning, delta.text = split_thinking(delta.text, is_separate=bool(_native_reasoning(message)))
         else:
             splitter = self._thinking = self._thinking or ThinkingSplitter()
             splitter.skip("".join(self._text[self._split_pieces :]))
             delta.reasoning, delta.text = splitter.add(delta.text)
             delta.reasoning_end = 0 if self._reasoning else splitter.reasoning_end
             self._split_pieces = len(self._text) + bool(delta.text)
-            self._may_think = not splitter.is_idle
+            self._is_splitting = not splitter.is_idle
         if delta.reasoning:
             self._reasoning.append(delta.reasoning)
 

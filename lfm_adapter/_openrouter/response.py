@@ -17,9 +17,8 @@ from lfm_adapter._json import as_dict, as_number, as_str, parse_received
 from lfm_adapter._openrouter.collect import Collector
 from lfm_adapter._openrouter.error_text import error_elsewhere
 from lfm_adapter._openrouter.failure import from_body, from_error
-from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder
+from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder, TextEvents
 from lfm_adapter._openrouter.surrogates import HalfJoiner, has_halves, parse_whole
-from lfm_adapter._openrouter.text_events import TextEvents
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
 from lfm_adapter.types import Delta
 
@@ -243,7 +242,7 @@ class ReplyReader(BodyReader):
 
     def _begin_stream(self) -> None:
         self._decoder = EventDecoder(max_event_bytes=self._max_event_bytes)
-        self._halves = HalfJoiner()
+        self._halves: HalfJoiner | None = None  # since the first event with half a character
         self._texts = TextEvents()
         self.events = 0
 
@@ -273,9 +272,9 @@ class ReplyReader(BodyReader):
         ]
 
     def _read_events(self, decoder: EventDecoder, chunk: bytes) -> Iterator[Delta]:
-        collector, halves, texts, events = self._collector, self._halves, self._texts, self.events or 0
+        collector, texts, events = self._collector, self._texts, self.events or 0
         for data in decoder.feed(chunk) if chunk else decoder.close():
-            text = None if halves.held else texts.text(data)
+            text = None if self._halves is not None and self._halves.held else texts.text(data)
             if text is not None:
                 self.events = events = events + 1
                 yield from collector.add_text(texts.index, text)
@@ -283,7 +282,7 @@ class ReplyReader(BodyReader):
             if data == DONE:
                 yield from self._end(decoder, is_done=True)
                 return
-            event = halves.join(data) if halves.held or (b"\\u" in data and has_halves(data)) else parse_received(data)
+            event = self._parse(data)
             if isinstance(event, dict):
                 self.events = events = events + 1
                 yield from collector.add(event)
@@ -299,8 +298,14 @@ class ReplyReader(BodyReader):
         if not chunk:
             yield from self._end(decoder, is_done=False)
 
+    def _parse(self, data: bytes) -> Any:
+        if b"\\u" in data and has_halves(data):
+            self._halves = self._halves or HalfJoiner()
+            return self._halves.join(data)
+        return self._halves.join(data) if self._halves and self._halves.held else parse_received(data)
+
     def _end(self, decoder: EventDecoder, *, is_done: bool) -> Iterator[Delta]:
-        for half in self._halves.rest():
+        for half in self._halves.rest() if self._halves else ():
             yield from self._collector.add(half)
         body = parse_whole(b"\n".join(decoder.stray)) if decoder.stray else None
         if isinstance(body, dict):  # some proxies put JSON into the stream as it is

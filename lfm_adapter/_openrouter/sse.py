@@ -1,20 +1,24 @@
 """Decodes an event stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-It works on bytes, where only CR, LF and CRLF end a line: `str.splitlines` also splits at U+2028, U+2029 and U+0085,
-which are legal in JSON.
+`EventDecoder` works on bytes, where only CR, LF and CRLF end a line: `str.splitlines` also splits at U+2028, U+2029 and
+U+0085, which are legal in JSON. `TextEvents` reads the text of most events without parsing them.
 """
 
 from __future__ import annotations
 
+import json
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
+from lfm_adapter._json import as_dict, parse_received
 from lfm_adapter.errors import ResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder"]
+    from lfm_adapter.types import JSONDict
+
+__all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder", "TextEvents"]
 
 DONE = b"[DONE]"
 
@@ -22,6 +26,11 @@ _OTHER_FIELDS = (b":", b"event", b"id", b"retry")  # the first is a comment
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """The largest event that is read. A piece of text has some hundred bytes, an image a few million."""
+
+_KEY = b'"content":'
+_PROBE, _PROBE_LITERAL = "probe", b'"probe"'
+
+_decode_string = json.JSONDecoder().raw_decode
 
 
 class EventDecoder:
@@ -118,3 +127,83 @@ class EventDecoder:
                 f"An event of the stream is larger than {self._max_event_bytes:,} bytes (`max_event_bytes`)."
             )
         return held_bytes
+
+
+class TextEvents:
+    r"""Reads events that differ from one before in their text alone, as most of a stream do.
+
+    What is around the text says which model answers, when, and for which choice, and takes ten times as long to read.
+
+    Attributes:
+        index: The choice that the event added to.
+
+    >>> events = TextEvents()
+    >>> data = b'{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
+    >>> events.learn(data % b"Hello", {"choices": [{"index": 0, "delta": {"content": "Hello"}}]})
+    >>> events.text(data % b' \\"you\\"')
+    ' "you"'
+    >>> events.text(b'{"choices":[{"index":1,"delta":{"content":"Hello"}}]}') is None
+    True
+    """
+
+    def __init__(self) -> None:
+        self.index = 0
+        self._before = b""
+        self._after = b""
+        self._is_used = True
+
+    def text(self, data: bytes) -> str | None:
+        """Return the text of an event that is otherwise the same as the one that was learnt; None for another."""
+        before, after = self._before, self._after
+        if not (before and data.startswith(before) and data.endswith(after)):
+            return None
+        end = len(data) - len(after)
+        string = data[len(before) : end]
+        if string[:1] != b'"' or b"\\u" in string:  # which may be half a character
+            return None
+        try:
+            literal = string.decode()
+            text, length = _decode_string(literal)
+        except ValueError:
+            return None
+        self._is_used = True
+        return text if length == len(literal) else None
+
+    def learn(self, data: bytes, event: JSONDict) -> None:
+        """Learn from an event, if it adds text to one choice, and nothing else.
+
+        Args:
+            data: Its bytes.
+            event: What they hold.
+        """
+        # Where all events differ in more than their text, it is not worth it.
+        if not self._is_used or not _adds_only_text(event):
+            return
+        self._is_used = False
+        start = data.find(_KEY) + len(_KEY)
+        start += data[start : start + 1] == b" "
+        try:
+            rest = data[start:].decode()
+            literal = rest[: _decode_string(rest)[1]]
+        except ValueError:
+            return
+        before, after = data[:start], data[start + len(literal.encode()) :]
+        choice = event["choices"][0]
+        other = event | {"choices": [choice | {"delta": choice["delta"] | {"content": _PROBE}}]}
+        if parse_received(before + _PROBE_LITERAL + after) == other:
+            index = choice.get("index")
+            self.index = index if isinstance(index, int) else 0
+            self._before, self._after = before, after
+
+
+def _adds_only_text(event: JSONDict) -> bool:
+    choices = event.get("choices")
+    if event.get("usage") or event.get("error") or not isinstance(choices, list) or len(choices) != 1:
+        return False
+    choice = as_dict(choices[0])
+    delta = as_dict(choice.get("delta"))
+    return (
+        isinstance(delta.get("content"), str)
+        and not any(delta[name] for name in delta.keys() - {"role", "content"})
+        and not any(choice[name] for name in choice.keys() - {"delta", "index"})
+    )

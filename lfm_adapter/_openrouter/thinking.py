@@ -83,6 +83,7 @@ class ThinkingSplitter:
     def skip(self, text: str) -> None:
         """Step across text that is no part of a tag."""
         self._place.advance(text)
+        self._is_edge = self._is_edge and not text
 
     def add(self, piece: str) -> tuple[str, str]:
         """Add the next piece of the answer, and return what it adds to the reasoning and to the text."""
