@@ -1,19 +1,34 @@
-"""The fields that all models for LangChain share: `CommonFields`."""
+"""What all models for LangChain share: `CommonFields`."""
 
 # No `from __future__ import annotations`: see `chat_model`.
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from inspect import Signature
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
 
-from lfm_adapter._client.settings import CommonOptions, TokenCounter
+from lfm_adapter._client.settings import DEFAULT_MODEL, CommonOptions, Settings, TokenCounter
 from lfm_adapter._openrouter.request import Attribution
-from lfm_adapter.langchain._params import keep_fields, named_arguments
+from lfm_adapter.langchain._params import client_options, keep_fields, named_arguments, settings_of
 from lfm_adapter.ledger import Budget, Ledger
 
+if TYPE_CHECKING:
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.sync_client import LFMClient
+
 __all__ = ["CommonFields"]
+
+
+class _BuiltSignature:
+    """Builds the class, which `defer_build` puts off, when `inspect.signature` or `help` asks for its fields."""
+
+    def __get__(self, instance: object, owner: type[BaseModel]) -> Signature | None:
+        owner.model_rebuild()  # sets the signature of `owner`, in place of this
+        built = owner.__dict__.get("__signature__")
+        return None if built is None or isinstance(built, _BuiltSignature) else owner.__signature__
 
 
 class CommonFields(BaseModel, CommonOptions):
@@ -38,7 +53,49 @@ class CommonFields(BaseModel, CommonOptions):
         super().__init_subclass__(**options)
         keep_fields(cls)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        setattr(cls, "__signature__", _BuiltSignature())  # noqa: B010
+
     @model_validator(mode="before")
     @classmethod
     def _name_arguments(cls, values: Any) -> Any:
         return named_arguments(values, cls) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        """Check the settings, and record how defaults were resolved, for copies that are built from all fields."""
+        if self.model != DEFAULT_MODEL or os.environ.get("LFM_MODEL"):
+            self.model_fields_set.add("model")
+        if not self._settings().api_key:
+            object.__setattr__(self, "api_key", None)
+        return self
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The secret fields, and the environment variables from which they are loaded."""
+        return {"api_key": "OPENROUTER_API_KEY"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return True: LangChain may serialize it, without its secrets."""
+        return True
+
+    def _settings(self, **call: Any) -> Settings:
+        """Return the client's settings for a call with these arguments."""
+        options = client_options(call)
+        if options.get("default_headers"):
+            options["default_headers"] = {**(self.default_headers or {}), **options["default_headers"]}
+        values = {**self.__dict__, **options} if options else self.__dict__
+        return settings_of(values, self.model_fields_set | options.keys())
+
+    def _client(self, **call: Any) -> "LFMClient":
+        from lfm_adapter._client.sync_client import LFMClient
+
+        return LFMClient.from_settings(self._settings(**call))
+
+    def _async_client(self, **call: Any) -> "AsyncLFMClient":
+        from lfm_adapter._client.async_client import AsyncLFMClient
+
+        return AsyncLFMClient.from_settings(self._settings(**call))

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-__all__ = ["ALIASES", "CLIENT_OPTIONS", "FROM_CALLS", "client_options", "keep_fields", "named_arguments", "settings_of"]
+    from lfm_adapter.langchain.chat_model import ChatLFM
+
+__all__ = [
+    "ALIASES",
+    "CLIENT_OPTIONS",
+    "client_options",
+    "keep_fields",
+    "named_arguments",
+    "request_fields",
+    "settings_of",
+]
 
 ALIASES = {
     "model_name": "model",
@@ -35,10 +45,15 @@ ALIASES = {
 }
 """Names of other LangChain integrations and of OpenRouter."""
 
-FROM_CALLS = frozenset({"messages", "stream"})
-"""Fields of the request that `invoke` and `stream` set, and users cannot."""
+# Fields of the request that `invoke` and `stream` set, and users cannot.
+_FROM_CALLS = {"messages", "stream"}
 
-CLIENT_OPTIONS = frozenset(option.name for option in fields(ClientOptions)) - {"model"}
+# Fields of `ChatLFM` that go into the request. `metadata` is LangChain's, for tracers.
+_REQUEST_FIELDS = {"fallback_models", *ChatRequest.__annotations__} - {"metadata", "model"}
+
+_DEFAULTS = {option.name: option.default for option in fields(ClientOptions)}
+
+CLIENT_OPTIONS = _DEFAULTS.keys() - {"model"}
 """Fields that are for the client, such as `api_key`, and not for the model."""
 
 _FROM_ENVIRONMENT = frozenset({"api_key", "base_url", "app_url", "app_title", "app_categories"})
@@ -55,6 +70,32 @@ def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
         if (name := ALIASES.get(given, given)) in CLIENT_OPTIONS
         and (value is not None or name not in _FROM_ENVIRONMENT)
     }
+
+
+def request_fields(
+    model: ChatLFM, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False
+) -> dict[str, Any]:
+    """Return the fields of one request. `model` is among them if the call names one.
+
+    The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields of `model`.
+    """
+    fields = {name: value for name, value in model.__dict__.items() if value is not None and name in _REQUEST_FIELDS}
+    if stream and not call.get("stream_usage", model.stream_usage):
+        fields["stream_options"] = None
+    named = {ALIASES.get(name, name): value for name, value in call.items()}
+    known = type(model).model_fields.keys() - {"model"}
+    sent = {name: value for name, value in named.items() if name in _REQUEST_FIELDS or name not in known}
+    asked = {} if stop is None else {"stop": stop}
+    for more in (model.model_kwargs, call.get("model_kwargs"), sent, asked, model.extra_body, call.get("extra_body")):
+        if more:
+            fields |= {ALIASES.get(name, name): value for name, value in more.items() if name not in _FROM_CALLS}
+    if "fallback_models" in fields:
+        fields["models"] = fields.pop("fallback_models")
+    if fields.get("n") == 1:
+        del fields["n"]  # the default; sent, it excludes endpoints that do not know it
+    elif stream and (fields.get("n") or 1) > 1:
+        raise ConfigurationError("Several answers cannot be streamed: LangChain would join them. Use `n=1`.")
+    return fields
 
 
 def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
@@ -80,7 +121,7 @@ def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[
                 raise ConfigurationError(f"`{name}` is passed twice, once as `{other}`. Pass one of them.")
             if value is not None or (before is None and name not in _FROM_ENVIRONMENT):
                 named[name] = value
-        elif "model_kwargs" in known and name in ChatRequest.__annotations__ and name not in FROM_CALLS:
+        elif "model_kwargs" in known and name in ChatRequest.__annotations__ and name not in _FROM_CALLS:
             more[name] = value
         elif value is not None:
             from difflib import get_close_matches
@@ -110,11 +151,13 @@ def keep_fields(cls: type[BaseModel]) -> None:
 
 
 def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings:
-    """Return the client's settings from the values of `ChatLFM`'s fields and the names of those that were given.
+    """Return the client's settings from the values of a model's fields and the names of those that were given.
 
     Raises:
         ConfigurationError: A setting is out of its range.
     """
+    if "tool_calling" not in options:  # `ChatLFM` has a field for each setting, the other models for the common ones
+        options = {**_DEFAULTS, **options}
     key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
     url = options["base_url"] or ""
     if "api_key" not in given and is_liquid(url):  # these two are as in `Settings.from_env`

@@ -4,9 +4,9 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from inspect import Signature, signature
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from inspect import signature
+from typing import Any, Literal, Self, TypeAlias
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import ModelProfile
@@ -19,25 +19,14 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, Field, model_validator
 
-from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions, Settings
+from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions
 from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter._version import __version__
-from lfm_adapter.errors import APIError, ConfigurationError
-from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.langchain._errors import translate_errors
 from lfm_adapter.langchain._fields import CommonFields
 from lfm_adapter.langchain._messages import to_wire
-from lfm_adapter.langchain._params import (
-    ALIASES,
-    CLIENT_OPTIONS,
-    FROM_CALLS,
-    client_options,
-    settings_of,
-)
+from lfm_adapter.langchain._params import ALIASES, CLIENT_OPTIONS, request_fields
 from lfm_adapter.langchain._replies import PROVIDER, chunk_blocks, message_blocks, to_chunk, to_result
-
-if TYPE_CHECKING:
-    from lfm_adapter._client.async_client import AsyncLFMClient
-    from lfm_adapter._client.sync_client import LFMClient
 
 __all__ = ["ChatLFM"]
 
@@ -210,74 +199,25 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Check the settings, and record how defaults were resolved, for copies that are built from all fields."""
-        if self.model != DEFAULT_MODEL or os.environ.get("LFM_MODEL"):
-            self.model_fields_set.add("model")
-        settings = self._settings({})
-        if not settings.api_key:
-            object.__setattr__(self, "api_key", None)
+        settings = self._settings()
         if settings.is_default_model and settings.is_openrouter and self.when_retired is None:
             object.__setattr__(self, "when_retired", "successor")
         self._add_version("lfm-adapter", __version__)
         return self
 
-    def _settings(self, call: Mapping[str, Any]) -> Settings:
-        """Return the client's settings for a call with these arguments."""
-        options = client_options(call)
-        if not options:
-            return settings_of(self.__dict__, self.model_fields_set)
-        if options.get("default_headers"):
-            options["default_headers"] = {**(self.default_headers or {}), **options["default_headers"]}
-        return settings_of({**self.__dict__, **options}, self.model_fields_set | options.keys())
-
-    def _client(self, call: Mapping[str, Any]) -> "LFMClient":
-        from lfm_adapter._client.sync_client import LFMClient
-
-        return LFMClient.from_settings(self._settings(call))
-
-    def _async_client(self, call: Mapping[str, Any]) -> "AsyncLFMClient":
-        from lfm_adapter._client.async_client import AsyncLFMClient
-
-        return AsyncLFMClient.from_settings(self._settings(call))
-
-    def _parameters(self, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False) -> dict[str, Any]:
-        """Return the fields of one request. `model` is among them if the call names one.
-
-        The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields.
-        """
-        fields = {name: value for name, value in self.__dict__.items() if value is not None and name in _FIELDS}
-        if stream and not call.get("stream_usage", self.stream_usage):
-            fields["stream_options"] = None
-        named = {ALIASES.get(name, name): value for name, value in call.items()}
-        known = type(self).model_fields
-        sent = {name: value for name, value in named.items() if name in _FIELDS or name == "model" or name not in known}
-        asked = {} if stop is None else {"stop": stop}
-        for more in (self.model_kwargs, call.get("model_kwargs"), sent, asked, self.extra_body, call.get("extra_body")):
-            if more:
-                fields |= {ALIASES.get(name, name): value for name, value in more.items() if name not in FROM_CALLS}
-        if "fallback_models" in fields:
-            fields["models"] = fields.pop("fallback_models")
-        if fields.get("n") == 1:
-            del fields["n"]  # the default; sent, it excludes endpoints that do not know it
-        elif stream and (fields.get("n") or 1) > 1:
-            raise ConfigurationError("Several answers cannot be streamed: LangChain would join them. Use `n=1`.")
-        return fields
-
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        try:
-            return to_result(self._client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
+        with translate_errors():
+            fields = request_fields(self, stop, kwargs)
+            return to_result(self._client(**kwargs).chat(to_wire(messages), **fields))
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        try:
-            return to_result(await self._async_client(kwargs).chat(to_wire(messages), **self._parameters(stop, kwargs)))
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
+        with translate_errors():
+            fields = request_fields(self, stop, kwargs)
+            return to_result(await self._async_client(**kwargs).chat(to_wire(messages), **fields))
 
     def _stream(
         self,
@@ -286,16 +226,13 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        fields = self._parameters(stop, kwargs, stream=True)
-        try:
-            with self._client(kwargs).stream(to_wire(messages), **fields) as deltas:
-                for delta in deltas:
-                    chunk = to_chunk(delta)
-                    if run_manager:
-                        run_manager.on_llm_new_token(delta.text, chunk=chunk)
-                    yield chunk
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
+        fields = request_fields(self, stop, kwargs, stream=True)
+        with translate_errors(), self._client(**kwargs).stream(to_wire(messages), **fields) as deltas:
+            for delta in deltas:
+                chunk = to_chunk(delta)
+                if run_manager:
+                    run_manager.on_llm_new_token(delta.text, chunk=chunk)
+                yield chunk
 
     async def _astream(
         self,
@@ -304,16 +241,14 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        fields = self._parameters(stop, kwargs, stream=True)
-        try:
-            async with self._async_client(kwargs).stream(to_wire(messages), **fields) as deltas:
+        fields = request_fields(self, stop, kwargs, stream=True)
+        with translate_errors():
+            async with self._async_client(**kwargs).stream(to_wire(messages), **fields) as deltas:
                 async for delta in deltas:
                     chunk = to_chunk(delta)
                     if run_manager:
                         await run_manager.on_llm_new_token(delta.text, chunk=chunk)
                     yield chunk
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
 
     def bind_tools(
         self,
@@ -368,7 +303,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         """
         from lfm_adapter.langchain._output import default_method, structured
 
-        chosen = method or default_method(self._settings({}))
+        chosen = method or default_method(self._settings())
         return structured(self, schema, method=chosen, include_raw=include_raw, strict=strict, **kwargs)
 
     @property
@@ -400,7 +335,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
     def _resolve_model_profile(self) -> ModelProfile | None:
         from lfm_adapter.langchain._profile import to_profile
 
-        settings = self._settings({})
+        settings = self._settings()
         return to_profile(settings.card(settings.resolve_model()), prompts_tools=settings.tool_calling != "native")
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -409,7 +344,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         return super()._get_invocation_params(stop=stop, **shown)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        fields = self._parameters(stop, kwargs)
+        fields = request_fields(self, stop, kwargs)
         stops = fields.pop("stop", None)
         params = super()._get_ls_params([stops] if isinstance(stops, str) else stops, **fields)
         params["ls_provider"] = PROVIDER
@@ -417,8 +352,8 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # The key of LangChain's caches. LangChain's own misses attributes that changed, also in a copy.
-        settings = self._settings(kwargs)
-        fields = self._parameters(stop, kwargs)
+        settings = self._settings(**kwargs)
+        fields = request_fields(self, stop, kwargs)
         fields["model"] = settings.resolve_model(fields.get("model"))
         options = {name: getattr(settings, name) for name in ("base_url", *PER_CALL)}
         return json.dumps([options, self.output_version, fields], sort_keys=True, default=repr)
@@ -441,34 +376,8 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"base_url": self.base_url or OPENROUTER_URL, "model": self.model, **self._parameters(None, {})}
+        return {"base_url": self.base_url or OPENROUTER_URL, "model": self.model, **request_fields(self, None, {})}
 
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """The secret fields, and the environment variables from which they are loaded."""
-        return {"api_key": "OPENROUTER_API_KEY"}
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Return True: LangChain may serialize it, without its secrets."""
-        return True
-
-
-# What goes into the request: all fields but LangChain's and the client's.
-_FIELDS = ChatLFM.__annotations__.keys() - ClientOptions.__dataclass_fields__.keys()
-_FIELDS -= {"extra_body", "model_kwargs", "streaming", "stream_usage"}
-
-
-class _BuiltSignature:
-    """Builds the class, which `defer_build` puts off, when `inspect.signature` or `help` asks for its fields."""
-
-    def __get__(self, instance: object, owner: type[ChatLFM]) -> Signature | None:
-        owner.model_rebuild()  # sets the signature of `owner`, in place of this
-        built = owner.__dict__.get("__signature__")
-        return None if built is None or isinstance(built, _BuiltSignature) else owner.__signature__
-
-
-setattr(ChatLFM, "__signature__", _BuiltSignature())  # noqa: B010
 
 # In every call LangChain looks whether these take a `run_manager`: 4 µs with a ready signature, 14 µs without.
 setattr(ChatLFM._generate, "__signature__", signature(ChatLFM._generate))  # noqa: B010 # mypy knows no such attribute

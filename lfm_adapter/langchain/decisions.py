@@ -3,7 +3,6 @@
 # No `from __future__ import annotations`: see `chat_model`.
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any, Self
 
 import langchain_core
@@ -11,13 +10,11 @@ from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, Field, model_validator
 
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
-from lfm_adapter._client.settings import ClientOptions, Settings
 from lfm_adapter._json import as_dict, as_number
-from lfm_adapter.errors import APIError, InvalidDecisionError
-from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.errors import InvalidDecisionError
+from lfm_adapter.langchain._errors import translate_errors
 from lfm_adapter.langchain._fields import CommonFields
 from lfm_adapter.langchain._messages import to_wire
-from lfm_adapter.langchain._params import settings_of
 from lfm_adapter.langchain._replies import PROVIDER
 from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer
 
@@ -32,7 +29,6 @@ except ImportError as missing:
 __all__ = ["DecisionResponse", "LFMDecisions"]
 
 _PARAMETERS = tuple(DecisionParameters.__annotations__)
-_DEFAULTS = {option.name: option.default for option in fields(ClientOptions)}
 
 
 class DecisionResponse(ClassifierResponse):
@@ -108,47 +104,22 @@ class LFMDecisions(CommonFields, BaseDecisionModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        settings = self._settings()
         if self.via != "chat":
-            model_for("decisions", self.model, settings)
-        if not settings.api_key:
-            object.__setattr__(self, "api_key", None)
+            model_for("decisions", self.model, self._settings())
         return self
-
-    def _settings(self) -> Settings:
-        return settings_of(_DEFAULTS | self.__dict__, self.model_fields_set | {"model"})
 
     @property
     def _provider(self) -> str:
         return PROVIDER
 
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """The secret fields, and the environment variables from which they are loaded."""
-        return {"api_key": "OPENROUTER_API_KEY"}
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Return True: LangChain may serialize it, without its secrets."""
-        return True
-
     def _classify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
-        from lfm_adapter._client.sync_client import LFMClient
-
-        client = LFMClient.from_settings(self._settings())
-        try:
-            return _response(client.decide(_json(state), _questions(questions), **self._parameters()))
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
+        with translate_errors():
+            return _response(self._client().decide(_json(state), _questions(questions), **self._parameters()))
 
     async def _aclassify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
-        from lfm_adapter._client.async_client import AsyncLFMClient
-
-        client = AsyncLFMClient.from_settings(self._settings())
-        try:
+        with translate_errors():
+            client = self._async_client()
             return _response(await client.decide(_json(state), _questions(questions), **self._parameters()))
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
 
     def _parameters(self) -> dict[str, Any]:
         return {"model": self.model} | {name: getattr(self, name) for name in _PARAMETERS}

@@ -2,29 +2,20 @@
 
 # No `from __future__ import annotations`: see `chat_model`.
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 from pydantic import model_validator
 
 from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
-from lfm_adapter._client.settings import ClientOptions, Settings
-from lfm_adapter.errors import APIError
-from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.langchain._errors import translate_errors
 from lfm_adapter.langchain._fields import CommonFields
-from lfm_adapter.langchain._params import settings_of
 from lfm_adapter.types import EmbeddingParameters, EmbeddingRole
-
-if TYPE_CHECKING:
-    from lfm_adapter._client.async_client import AsyncLFMClient
-    from lfm_adapter._client.sync_client import LFMClient
 
 __all__ = ["LFMEmbeddings"]
 
 _PARAMETERS = ("batch_size", "max_concurrency", *EmbeddingParameters.__annotations__)
-_DEFAULTS = {option.name: option.default for option in fields(ClientOptions)}
 
 
 class LFMEmbeddings(CommonFields, Embeddings):
@@ -68,14 +59,8 @@ class LFMEmbeddings(CommonFields, Embeddings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        settings = self._settings()
-        model_for("embeddings", self.model, settings)
-        if not settings.api_key:
-            object.__setattr__(self, "api_key", None)
+        model_for("embeddings", self.model, self._settings())
         return self
-
-    def _settings(self) -> Settings:
-        return settings_of(_DEFAULTS | self.__dict__, self.model_fields_set | {"model"})
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return a vector for each text that is to be found."""
@@ -93,27 +78,13 @@ class LFMEmbeddings(CommonFields, Embeddings):
         """See `embed_query`."""
         return (await self._aembed([text], "query"))[0]
 
-    def _client(self) -> "LFMClient":
-        from lfm_adapter._client.sync_client import LFMClient
-
-        return LFMClient.from_settings(self._settings())
-
-    def _async_client(self) -> "AsyncLFMClient":
-        from lfm_adapter._client.async_client import AsyncLFMClient
-
-        return AsyncLFMClient.from_settings(self._settings())
-
     def _embed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
-        try:
+        with translate_errors():
             return self._client().embed(texts, role=role, **self._parameters()).vectors
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
 
     async def _aembed(self, texts: list[str], role: EmbeddingRole) -> list[list[float]]:
-        try:
+        with translate_errors():
             return (await self._async_client().embed(texts, role=role, **self._parameters())).vectors
-        except APIError as error:
-            raise to_langchain_error(error) from error.__cause__
 
     def _parameters(self) -> dict[str, Any]:
         return {"model": self.model} | {name: getattr(self, name) for name in _PARAMETERS}

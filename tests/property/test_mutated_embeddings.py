@@ -34,7 +34,7 @@ VECTORS = [[0.5, 1.0], [0.25, 2.0]]
 class PlayedEmbeddings(LFMEmbeddings):
     played: Any
 
-    def _client(self) -> LFMClient:
+    def _client(self, **_: Any) -> LFMClient:
         return LFMClient.from_settings(self._settings(), self.played)
 
 

@@ -59,8 +59,8 @@ class PlayedChat(ChatLFM):
 
     played: Any
 
-    def _client(self, call: dict[str, Any]) -> LFMClient:
-        return LFMClient.from_settings(self._settings(call), self.played)
+    def _client(self, **call: Any) -> LFMClient:
+        return LFMClient.from_settings(self._settings(**call), self.played)
 
 
 def stepped(coroutine: Coroutine[Any, Any, Any]) -> Any:

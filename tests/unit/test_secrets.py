@@ -255,5 +255,5 @@ def test_key_of_the_environment_does_not_go_to_this_machine_even_with_tls(monkey
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
     for kind in (ChatLFM, LFMClient):
         asker = kind(base_url="https://127.0.0.1:8443/v1")
-        settings = asker._settings({}) if isinstance(asker, ChatLFM) else asker._settings
+        settings = asker._settings() if isinstance(asker, ChatLFM) else asker._settings
         assert settings.key() is None

@@ -117,7 +117,7 @@ def test_model_that_is_assigned_counts_as_named(openrouter: ScriptedOpenRouter):
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:9/v1", "https://gateway.example.com/v1"])
 def test_other_servers_get_the_default_model_unchanged(base_url: str):
-    settings = ChatLFM(base_url=base_url)._settings({})
+    settings = ChatLFM(base_url=base_url)._settings()
     assert settings.resolve_model() == MODEL
 
 

@@ -11,6 +11,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
@@ -19,8 +20,6 @@ from lfm_adapter._client.settings import ClientOptions
 from tests.support.scripted_model import openrouter_like
 
 if TYPE_CHECKING:
-    import pytest
-
     from lfm_adapter.testing import ScriptedOpenRouter
 
 MANUAL = inspect.getdoc(ChatLFM) or ""
@@ -77,8 +76,11 @@ def run(source: str, names: dict[str, Any]) -> Any:
     return names["_"]
 
 
-def test_signature_shows_the_fields_in_a_fresh_process():
-    code = "import inspect; from lfm_adapter import ChatLFM; print(inspect.signature(ChatLFM))"
+@pytest.mark.parametrize(
+    ("name", "own"), [("ChatLFM", "temperature:"), ("LFMDecisions", "orders:"), ("LFMEmbeddings", "batch_size:")]
+)
+def test_signature_shows_the_fields_in_a_fresh_process(name: str, own: str):
+    code = f"import inspect; from lfm_adapter import {name}; print(inspect.signature({name}))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    for field in ("model:", "timeout:", "temperature:", "when_retired:"):
+    for field in ("model:", "timeout:", "when_retired:", own):
         assert field in shown

@@ -187,7 +187,7 @@ def test_client_settings_of_a_call_are_checked(
 
 def test_call_may_allow_http(server: ScriptedOpenRouter):
     call = {"base_url": "http://openrouter.example.com/v1", "allow_http": True}
-    assert chat(server)._settings(call).key() == "test-key"
+    assert chat(server)._settings(**call).key() == "test-key"
 
 
 def test_call_may_change_base_url(server: ScriptedOpenRouter):
@@ -396,7 +396,7 @@ def test_call_without_key_raises():
 
 
 def test_default_settings_equal_those_of_the_client():
-    assert ChatLFM()._settings({}) == Settings.from_env()
+    assert ChatLFM()._settings() == Settings.from_env()
 
 
 def test_env_key_is_not_sent_to_local_base_url(server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
