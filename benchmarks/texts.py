@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 
 from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.call_reader import CallReader
-from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.tools import Tools
 from tests.support import unescaped
 
@@ -92,7 +92,7 @@ def our_object(case: Case) -> Any:
     found = read_json(case.text, schema=schema) or ""
     if schema_problem(found, {"type": "json_schema", "json_schema": {"schema": schema}}):
         return None
-    return coerced(parse(found), schema)
+    return JSONSchema(schema).coerced(parse(found))
 
 
 def validated(value: Any, case: Case) -> Any:

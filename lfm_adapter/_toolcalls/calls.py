@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lfm_adapter._json import as_dict
 from lfm_adapter._openrouter.tool_calls import as_object
-from lfm_adapter._toolcalls.checker import WorkBudget
 from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, NAME, NAME_KEYS, XML_CALL
+from lfm_adapter._toolcalls.json_schema import WorkBudget
 from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, UNREADABLE, read_value
 from lfm_adapter._toolcalls.loose_scalars import SPACE, after, write_json
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, parse
-from lfm_adapter._toolcalls.checker import WorkBudget
-from lfm_adapter._toolcalls.coercion import Coercion
 from lfm_adapter._toolcalls.json_reader import JSONReader
+from lfm_adapter._toolcalls.json_schema import JSONSchema, WorkBudget
 from lfm_adapter._toolcalls.loose_scalars import write_json
 
 if TYPE_CHECKING:
@@ -33,11 +32,11 @@ def read_arguments(text: str, schema: Any) -> str | None:
     '{"age": 3}'
     """
     value = parse(read_json(text, schema=schema) or "")
-    coercion, budget = Coercion(schema), WorkBudget()
-    if not isinstance(value, dict) or (value and coercion.properties.keys().isdisjoint(value)):
+    wanted, budget = JSONSchema(schema), WorkBudget()
+    if not isinstance(value, dict) or (value and wanted.properties.keys().isdisjoint(value)):
         return None
-    arguments = coercion.coerced(value, schema, budget)
-    return write_json(arguments) if coercion.checker.problem(arguments, budget) is None else None
+    arguments = wanted.coerced(value, budget)
+    return write_json(arguments) if wanted.problem(arguments, budget) is None else None
 
 
 def json_types(response_format: Mapping[str, Any]) -> frozenset[str]:
@@ -49,7 +48,7 @@ def json_types(response_format: Mapping[str, Any]) -> frozenset[str]:
     if response_format.get("type") == "json_object":
         return frozenset({"object"})
     schema = answer_schema(response_format)
-    return Coercion(schema).types(schema)
+    return JSONSchema(schema).types(schema)
 
 
 def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
@@ -65,9 +64,8 @@ def schema_problem(text: str, response_format: Mapping[str, Any]) -> str | None:
         return "the answer is not JSON"
     if response_format.get("type") == "json_object":
         return None if isinstance(value, dict) else "the answer is not a JSON object"
-    schema = answer_schema(response_format)
-    coercion, budget = Coercion(schema), WorkBudget()
-    problem = coercion.checker.problem(coercion.coerced(value, schema, budget), budget)
+    schema, budget = JSONSchema(answer_schema(response_format)), WorkBudget()
+    problem = schema.problem(schema.coerced(value, budget), budget)
     return None if problem is None else f"the JSON does not fit the schema: {problem}"
 
 

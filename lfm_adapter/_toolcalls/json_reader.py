@@ -8,11 +8,10 @@ from typing import Any
 
 from lfm_adapter._json import parse
 from lfm_adapter._toolcalls.call_reader import CallReader
-from lfm_adapter._toolcalls.checker import WorkBudget
-from lfm_adapter._toolcalls.coercion import Coercion, keys_of
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.loose_json import MAX_ANSWER_DEPTH, read_answer
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Keys, find_strings
-from lfm_adapter._toolcalls.tools import Tools
+from lfm_adapter._toolcalls.tools import Tools, keys_of
 from lfm_adapter._toolcalls.typed_json import SchemaPath, retyped
 
 __all__ = ["JSONReader"]
@@ -91,10 +90,10 @@ class JSONReader:
     def __init__(self, root: str = "{", schema: Any = None, *, coerces: bool = True) -> None:
         self.problem = ""
         self._coerces = coerces
-        self._coercion = Coercion(schema) if isinstance(schema, dict) else None
-        self._keys = keys_of([schema]) if self._coercion else Keys()
-        self._path = SchemaPath(self._coercion if coerces else None)
-        self._first_keys = frozenset(self._coercion.properties if self._coercion else ())
+        self._schema = JSONSchema(schema) if isinstance(schema, dict) else None
+        self._keys = keys_of([schema]) if self._schema else Keys()
+        self._path = SchemaPath(self._schema if coerces else None)
+        self._first_keys = frozenset(self._schema.properties if self._schema else ())
         self._root = "key" if root == "{" and len(self._first_keys) > 1 else root
         self._before: list[str] = []
         self._json: list[str] = []  # what has come from the root on
@@ -151,7 +150,7 @@ class JSONReader:
         """Take an answer without a bracket that is an object's members, or the call of the schema's class."""
         text = "".join(self._before).strip()
         member = _MEMBER.match(text)
-        if self._coercion is None or not text:
+        if self._schema is None or not text:
             return False
         quoted = text if text[0] == '"' else f'"{text}"' if text[0] == "{" else ""
         if isinstance(inner := parse(quoted), str):  # {\"a\": 1}, in quotes or not
@@ -159,8 +158,7 @@ class JSONReader:
         elif member and member["key"] in self._first_keys:
             self._json.append(f"{{{text}")
         elif _CLASS_CALL.match(text):
-            schema = self._coercion.schema
-            tools = Tools([{"name": text.partition("(")[0], "parameters": schema}])
+            tools = Tools([{"name": text.partition("(")[0], "parameters": self._schema.schema}])
             reader = CallReader(tools, make_id=str)
             reader.feed(text)
             reader.close()
@@ -177,25 +175,25 @@ class JSONReader:
             return ""
         self._wants = "nothing"
         text = "".join(self._json)
-        if not self._sent_chars and not cut_off and self._coercion is not None:
-            return self._first_that_fits(text, self._coercion)
+        if not self._sent_chars and not cut_off and self._schema is not None:
+            return self._first_that_fits(text, self._schema)
         found, _ = self._read(text, cut_off=cut_off)
         if found is None:
             return text[self._sent_chars :]
-        if self._coerces and self._coercion is not None and not cut_off:
-            fitting = retyped(found, self._coercion.coerced(parse(found), self._coercion.schema))
+        if self._coerces and self._schema is not None and not cut_off:
+            fitting = retyped(found, self._schema.coerced(parse(found)))
             if fitting[: self._sent_chars] == found[: self._sent_chars]:
                 found = fitting
         return found[self._sent_chars :]
 
-    def _first_that_fits(self, text: str, coercion: Coercion) -> str:
+    def _first_that_fits(self, text: str, schema: JSONSchema) -> str:
         """Return the first object or list in a text that fits the schema, or the first of all."""
         found, end = self._read(text, cut_off=False)
         first, problem = text if found is None else found, self.problem
         left_chars = _READ_CHARS_FREE + _READ_CHARS_A_CHAR * len(text)
         for _ in range(_MAX_TRIED):
             self.problem = ""
-            if found is not None and (fitting := self._fitting(found, coercion)) is not None:
+            if found is not None and (fitting := self._fitting(found, schema)) is not None:
                 return fitting
             begin = _ANY_BEGIN.search(text, max(1, end))
             left_chars -= end if found is not None else len(text)
@@ -206,14 +204,14 @@ class JSONReader:
         self.problem = problem
         return first
 
-    def _fitting(self, found: str, coercion: Coercion) -> str | None:
+    def _fitting(self, found: str, schema: JSONSchema) -> str | None:
         """Return JSON that fits the schema, or None."""
-        value, budget = parse(found), WorkBudget()
-        fitting = coercion.coerced(value, coercion.schema)
-        if coercion.checker.problem(fitting, budget) is not None:
+        value = parse(found)
+        fitting = schema.coerced(value)
+        if schema.problem(fitting) is not None:
             return None
-        is_kept = not self._coerces and isinstance(value, dict) and value.keys() == fitting.keys()
-        return found if is_kept else retyped(found, fitting)
+        has_same_keys = isinstance(value, dict) and isinstance(fitting, dict) and value.keys() == fitting.keys()
+        return found if has_same_keys and not self._coerces else retyped(found, fitting)
 
     def _read(self, text: str, *, cut_off: bool) -> tuple[str | None, int]:
         """Return as JSON what begins a text, or None where its strings are ambiguous, and the place behind it."""
@@ -230,7 +228,7 @@ class JSONReader:
             return None, 1
         answer = read_answer(text, strings, closes=not cut_off)
         stray = next((one for one in answer.strays if one not in self._keys.names), None)
-        if stray is not None and self._coercion and not cut_off:
+        if stray is not None and self._schema and not cut_off:
             self.problem = f"the answer is not JSON: {stray!r} is out of place"
             return None, answer.end
         return answer.json, answer.end

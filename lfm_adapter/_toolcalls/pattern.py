@@ -8,15 +8,15 @@ section 6.4): a match anywhere, `$` only at the very end, `.` without any line e
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jsonschema.exceptions import ValidationError
 
-__all__ = ["PatternKeywords", "SlowPatternError", "matches"]
+__all__ = ["SlowPatternError", "matches", "pattern_keywords"]
 
 # The k-th search for one value may take a k-th of this, which bounds them all together to 3 s.
 _MAX_SEARCH_S = 0.25
@@ -56,42 +56,43 @@ class SlowPatternError(Exception):
     """A pattern takes too long, or is too large."""
 
 
-class PatternKeywords:
-    """The keywords as `jsonschema` takes them.
+_Matches: TypeAlias = "Callable[[str, str], bool]"
 
-    Args:
-        matches: Tells whether a pattern matches a text.
-    """
 
-    def __init__(self, matches: Callable[[str, str], bool]) -> None:
-        self._matches = matches
-        self.checks: dict[str, Callable[..., Iterator[ValidationError]]] = {
-            "pattern": self._pattern,
-            "patternProperties": self._pattern_properties,
-            "additionalProperties": self._additional_properties,
-        }
+def pattern_keywords(matches: _Matches) -> dict[str, Callable[..., Iterator[ValidationError]]]:
+    """Return the keywords as `jsonschema` takes them. `matches` tells whether a pattern matches a text."""
+    return {
+        "pattern": partial(_pattern, matches),
+        "patternProperties": partial(_pattern_properties, matches),
+        "additionalProperties": partial(_additional_properties, matches),
+    }
 
-    def _pattern(self, validator: Any, source: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
-        if validator.is_type(value, "string") and not self._matches(source, value):
-            yield _error(f"{value!r} does not match {source!r}")
 
-    def _pattern_properties(self, validator: Any, parts: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
-        for source, part in parts.items() if validator.is_type(value, "object") else ():
-            for key in value:
-                if self._matches(source, key):
-                    yield from validator.descend(value[key], part, path=key, schema_path=source)
+def _pattern(matches: _Matches, validator: Any, source: str, value: Any, _: Any) -> Iterator[ValidationError]:
+    if validator.is_type(value, "string") and not matches(source, value):
+        yield _error(f"{value!r} does not match {source!r}")
 
-    def _additional_properties(self, validator: Any, part: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
-        if not validator.is_type(value, "object"):
-            return
-        known, sources = schema.get("properties", {}), schema.get("patternProperties", {})
-        others = [key for key in value if key not in known and not any(self._matches(one, key) for one in sources)]
-        if validator.is_type(part, "object"):
-            for key in others:
-                yield from validator.descend(value[key], part, path=key)
-        elif not part and others:
-            named, verb = ", ".join(map(repr, others)), "was" if len(others) == 1 else "were"
-            yield _error(f"Additional properties are not allowed ({named} {verb} unexpected)")
+
+def _pattern_properties(matches: _Matches, validator: Any, parts: Any, value: Any, _: Any) -> Iterator[ValidationError]:
+    for source, part in parts.items() if validator.is_type(value, "object") else ():
+        for key in value:
+            if matches(source, key):
+                yield from validator.descend(value[key], part, path=key, schema_path=source)
+
+
+def _additional_properties(
+    matches: _Matches, validator: Any, part: Any, value: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if not validator.is_type(value, "object"):
+        return
+    known, sources = schema.get("properties", {}), schema.get("patternProperties", {})
+    others = [key for key in value if key not in known and not any(matches(one, key) for one in sources)]
+    if validator.is_type(part, "object"):
+        for key in others:
+            yield from validator.descend(value[key], part, path=key)
+    elif not part and others:
+        named, verb = ", ".join(map(repr, others)), "was" if len(others) == 1 else "were"
+        yield _error(f"Additional properties are not allowed ({named} {verb} unexpected)")
 
 
 def matches(source: str, text: str, nth: int = 1) -> bool:

@@ -8,20 +8,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict
-from lfm_adapter._toolcalls.checker import schema_error
-from lfm_adapter._toolcalls.coercion import Coercion, keys_of
+from lfm_adapter._toolcalls.json_schema import JSONSchema, schema_error
 from lfm_adapter._toolcalls.quotes import Keys
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from lfm_adapter._toolcalls.checker import WorkBudget
+    from lfm_adapter._toolcalls.json_schema import WorkBudget
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Tools"]
+__all__ = ["Tools", "keys_of"]
 
 _CALL_KEYS = ("name", "function", "tool", "arguments", "parameters", "args", "id", "type")
+_PARTS = frozenset({"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties", "not"})
+_MAX_NAMES = 20_000
 _NAMESPACE = re.compile(r"^(?:functions|default_api|tools|api)\.")
 _NOT_IN_AN_IDENTIFIER = re.compile(r"\W")
 
@@ -41,7 +42,7 @@ class Tools:
         self.server_tools = tuple(server_tools)
         self.names = frozenset(tool["name"] for tool in definitions)
         self.longest_name = max(map(len, self.names), default=0)
-        self._coercions = {tool["name"]: Coercion(tool["parameters"]) for tool in definitions}
+        self._schemas = {tool["name"]: JSONSchema(tool["parameters"]) for tool in definitions}
         # Python's identifiers have no hyphen, so that LFMs write `resolve_library_id(…)` for "resolve-library-id":
         # https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/1358
         self._identifiers: dict[str, str | None] = {}
@@ -103,7 +104,7 @@ class Tools:
         name = self.called(written)
         if name is None:
             return None
-        properties = self._coercions[name].properties
+        properties = self._schemas[name].properties
         return Keys(frozenset(filter(None, properties)), is_open=len(properties) == 1 or bool(properties[None][0]))
 
     def may_be_called(self, written: str, *, is_whole: bool) -> bool:
@@ -114,11 +115,11 @@ class Tools:
 
     def has_argument(self, name: str, key: str) -> bool:
         """Tell whether the schema of a tool names an argument."""
-        return key in self._coercions[name].properties
+        return key in self._schemas[name].properties
 
     def knows_others(self, name: str, keys: Iterable[str]) -> bool:
         """Tell whether the schema of a tool names arguments, but none of `keys`."""
-        properties = self._coercions[name].properties
+        properties = self._schemas[name].properties
         return len(properties) > 1 and properties.keys().isdisjoint(keys)
 
     def argument_types(self, name: str, key: str) -> frozenset[str]:
@@ -130,14 +131,14 @@ class Tools:
         schema, types = self._argument(name, key)
         if not schema or (isinstance(value, str) and "string" in types):
             return value
-        return self._coercions[name].coerced(value, schema, budget)
+        return self._schemas[name].coerced(value, budget, part=schema)
 
     def problem(self, name: str, arguments: dict[str, Any], budget: WorkBudget) -> str | None:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
-        return self._coercions[name].checker.problem(arguments, budget)
+        return self._schemas[name].problem(arguments, budget)
 
     def _argument(self, name: str, key: str) -> tuple[Any, frozenset[str]]:
-        properties = self._coercions[name].properties
+        properties = self._schemas[name].properties
         return properties[key] if key in properties else properties[None]
 
 
@@ -160,3 +161,22 @@ def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
         raise ConfigurationError(f"The `parameters` of the tool {name!r} are not a valid JSON schema: {problem}.")
     described = {"description": function["description"]} if function.get("description") else {}
     return {"name": name, **described, "parameters": parameters}
+
+
+def keys_of(schemas: Collection[Any], others: Collection[str] = ()) -> Keys:
+    """Return the names of all properties in schemas, and whether they have objects that may hold anything."""
+    names = set(others)
+    is_open = False
+    parts = list(schemas)
+    while parts and len(names) < _MAX_NAMES:
+        part = parts.pop()
+        if isinstance(part, list):
+            parts += part
+        elif isinstance(part, dict):
+            properties = as_dict(part.get("properties"))
+            names.update(properties)
+            is_open = is_open or (part.get("type") == "object" and not properties) or not part
+            parts += [*properties.values(), *(value for key, value in part.items() if key in _PARTS)]
+            for key in ("$defs", "definitions"):
+                parts += as_dict(part.get(key)).values()
+    return Keys(frozenset(names), is_open)

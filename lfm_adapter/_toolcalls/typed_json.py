@@ -12,7 +12,7 @@ from lfm_adapter._toolcalls.loose_scalars import write_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lfm_adapter._toolcalls.coercion import Coercion
+    from lfm_adapter._toolcalls.json_schema import JSONSchema
 
 __all__ = ["SchemaPath", "retyped"]
 
@@ -46,14 +46,14 @@ class SchemaPath:
     """The part of a schema that the next value of a JSON text must fit.
 
     Args:
-        coercion: That of the schema; None for JSON that may be anything.
+        schema: The schema; None for JSON that may be anything.
     """
 
-    def __init__(self, coercion: Coercion | None) -> None:
-        self._coercion = coercion
+    def __init__(self, schema: JSONSchema | None) -> None:
+        self._schema = schema
         self._parts: dict[int, _Part] = {}  # a list has the same part for all its items
         self._containers: list[Mapping[str, Any]] = []
-        self._step(None if coercion is None else coercion.schema)
+        self._step(None if schema is None else schema.schema)
 
     @property
     def has_options(self) -> bool:
@@ -96,21 +96,23 @@ class SchemaPath:
 
     def _step(self, schema: Any) -> None:
         self._part = _ANYTHING
-        if self._coercion is not None and isinstance(schema, dict):
+        if self._schema is not None and isinstance(schema, dict):
             part = self._parts.get(id(schema))
-            self._part = self._parts[id(schema)] = self._read(schema, self._coercion) if part is None else part
+            self._part = self._parts[id(schema)] = self._read(schema, self._schema) if part is None else part
 
-    def _read(self, schema: dict[str, Any], coercion: Coercion) -> _Part:
-        whole = coercion.resolved(schema)
-        options = next((whole[word] for word in ("anyOf", "oneOf", "allOf") if isinstance(whole.get(word), list)), None)
-        forms = [whole] if options is None else [coercion.resolved(option) for option in options]
-        types = [coercion.types(form) for form in forms]
+    def _read(self, schema: dict[str, Any], whole: JSONSchema) -> _Part:
+        resolved = whole.resolved(schema)
+        options = next(
+            (resolved[word] for word in ("anyOf", "oneOf", "allOf") if isinstance(resolved.get(word), list)), None
+        )
+        forms = [resolved] if options is None else [whole.resolved(option) for option in options]
+        types = [whole.types(form) for form in forms]
         containers = [form for form, named in zip(forms, types, strict=True) if named & {"object", "array"}]
         strings = [form for form, named in zip(forms, types, strict=True) if "string" in named]
         is_free = not strings or any(form.keys().isdisjoint(_CHOICES) for form in strings)
         options = [option for form in strings for option in (*(form.get("enum") or ()), form.get("const"))]
         return _Part(
-            coercion.types(schema),
+            whole.types(schema),
             containers[0] if containers else {},
             len(containers) > 1,
             None if is_free else frozenset(option for option in options if isinstance(option, str)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lfm_adapter._toolcalls.coercion import is_of
 from lfm_adapter._toolcalls.frames import XML_CALL
+from lfm_adapter._toolcalls.json_schema import is_of
 from lfm_adapter._toolcalls.loose_json import UNREADABLE, read_value
 from lfm_adapter._toolcalls.loose_scalars import SPACE, after
 from lfm_adapter._toolcalls.quotes import find_strings

@@ -16,7 +16,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import Field
 
 from lfm_adapter._json import parse
-from lfm_adapter._toolcalls.coercion import coerced
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._errors import RefusalError
 from lfm_adapter.langchain._tools import is_typed_dict, to_openai_tool
@@ -158,7 +158,7 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
             raise OutputParserException(
                 f"The answer does not match the schema: {error}\nIt was: {output}", llm_output=output
             ) from error
-        return coerced(value, self.json_schema) if is_whole else value
+        return JSONSchema(self.json_schema).coerced(value) if is_whole else value
 
     def _check(self, message: AIMessage) -> None:
         """Raise for an answer without a valid object."""
@@ -192,7 +192,7 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
         try:
             return validate(value)
         except ValueError:
-            converted = coerced(value, self.json_schema)
+            converted = JSONSchema(self.json_schema).coerced(value)
             if converted == value:
                 raise
             return validate(converted)

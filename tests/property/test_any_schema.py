@@ -8,9 +8,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lfm_adapter._toolcalls.checker import Checker
-from lfm_adapter._toolcalls.coercion import Coercion, coerced
 from lfm_adapter._toolcalls.json_answer import schema_problem
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
 from tests.support.call_texts import read_calls
@@ -63,9 +62,9 @@ SCHEMAS = JSON | st.builds(
 @example({"$schema": "http://json-schema.org/draft-07/schema#", "type": "array", "items": [{"type": "integer"}]}, "3")
 @example({"$schema": 3}, {})
 def test_any_schema_and_any_value_raise_nothing(schema: Any, value: Any):
-    coerced(value, schema)
-    Coercion(schema).types(schema)
-    Checker(schema).problem(value)
+    JSONSchema(schema).coerced(value)
+    JSONSchema(schema).types(schema)
+    JSONSchema(schema).problem(value)
     schema_problem(json.dumps(value), {"type": "json_schema", "json_schema": {"schema": schema}})
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
 from lfm_adapter._toolcalls.json_reader import JSONReader
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
@@ -95,4 +95,4 @@ def test_values_come_in_the_types_of_the_schema_in_any_cut(value: Any, how: dict
     found = "".join(pieces) + reader.close(cut_off=False)
     assert found == read_json(text, schema=TYPED)
     if schema_problem(text, {"type": "json_schema", "json_schema": {"schema": TYPED}}) is None:
-        assert json.loads(found) == coerced(value, TYPED)
+        assert json.loads(found) == JSONSchema(TYPED).coerced(value)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfm_adapter._json import parse
-from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import read_json, schema_problem
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.quotes import Keys, find_strings
 from lfm_adapter._toolcalls.tools import Tools
 from tests.support import unescaped
@@ -72,7 +72,7 @@ def object_verdict(case: Case) -> str:
     found = read_json(case.text, schema=schema) or ""
     if schema_problem(found, {"type": "json_schema", "json_schema": {"schema": schema}}):
         return "refused"
-    return "right" if coerced(parse(found), schema) == case.expected else "silently wrong"
+    return "right" if JSONSchema(schema).coerced(parse(found)) == case.expected else "silently wrong"
 
 
 def test_unescaped_quotes_in_calls_are_read_right_or_refused():

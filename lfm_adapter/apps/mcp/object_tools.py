@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lfm_adapter import catalog
 from lfm_adapter._json import is_deeper
-from lfm_adapter._toolcalls.checker import schema_error
+from lfm_adapter._toolcalls.json_schema import schema_error
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
 from lfm_adapter.apps.mcp.text_tools import TextTool
 from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool

@@ -297,3 +297,8 @@ def test_quotes_where_none_belong_leave_an_answer_readable_or_a_problem(text: st
     reader = JSONReader()
     found = reader.feed(text) + reader.close(cut_off=False)
     assert reader.problem or isinstance(json.loads(found), dict)
+
+
+def test_object_is_wrapped_in_the_list_that_a_native_model_was_asked_for():
+    reader = JSONReader("{", {"type": "array", "items": {"type": "object"}}, coerces=False)
+    assert reader.feed('"{\\"a\\": 1}"') + reader.close(cut_off=False) == '[{"a": 1}]'

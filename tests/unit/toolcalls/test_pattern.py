@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lfm_adapter import LFMClient, errors
-from lfm_adapter._toolcalls.checker import Checker
+from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.pattern import SlowPatternError, matches
 from lfm_adapter.testing import completion
 
@@ -77,13 +77,13 @@ def test_pattern_that_takes_too_much_time_or_memory_is_not_judged(source: str):
     ],
 )
 def test_value_that_cannot_be_judged_in_time_is_refused_with_the_reason(schema: dict[str, Any], value: Any):
-    problem = Checker(schema).problem(value)
+    problem = JSONSchema(schema).problem(value)
     assert problem is not None
     assert "takes too long to check" in problem
 
 
 def test_many_slow_searches_take_no_longer_than_a_few():
-    problem = Checker({"items": {"pattern": r"^(.*a){4}b"}}).problem(["a" * 60] * 10_000)
+    problem = JSONSchema({"items": {"pattern": r"^(.*a){4}b"}}).problem(["a" * 60] * 10_000)
     assert problem is None or "takes too long" in problem
 
 
@@ -93,22 +93,22 @@ def test_properties_are_told_apart_by_pattern():
         "patternProperties": {r"^x_\d$": {"type": "integer"}},
         "additionalProperties": False,
     }
-    assert Checker(schema).problem({"id": 1, "x_1": 2}) is None
-    assert Checker(schema).problem({"x_1": "a"}) == "'a' is not of type 'integer' (at $.x_1)"
-    problem = Checker(schema).problem({"id": 1, "x_a": 2})
+    assert JSONSchema(schema).problem({"id": 1, "x_1": 2}) is None
+    assert JSONSchema(schema).problem({"x_1": "a"}) == "'a' is not of type 'integer' (at $.x_1)"
+    problem = JSONSchema(schema).problem({"id": 1, "x_a": 2})
     assert problem == "Additional properties are not allowed ('x_a' was unexpected)"
     typed = schema | {"additionalProperties": {"type": "string"}}
-    assert Checker(typed).problem({"x_a": "b"}) is None
-    assert Checker(typed).problem({"x_a": 2}) == "2 is not of type 'string' (at $.x_a)"
+    assert JSONSchema(typed).problem({"x_a": "b"}) is None
+    assert JSONSchema(typed).problem({"x_a": 2}) == "2 is not of type 'string' (at $.x_a)"
 
 
 def test_unevaluated_properties_beside_patterns_are_not_checked():
     """`jsonschema` would look for the patterns with `re`."""
     schema = {"allOf": [{"patternProperties": {SLOW: True}}], "unevaluatedProperties": False}
-    problem = Checker(schema).problem({LETTERS: 1})
+    problem = JSONSchema(schema).problem({LETTERS: 1})
     assert problem is not None
     assert "takes too long" in problem
-    assert Checker(schema).problem({"b": 1}) is None
+    assert JSONSchema(schema).problem({"b": 1}) is None
 
 
 def test_answer_that_cannot_be_judged_in_time_is_an_error(openrouter):

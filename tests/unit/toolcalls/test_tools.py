@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from lfm_adapter._toolcalls.checker import Checker, TooMuchError, WorkBudget
-from lfm_adapter._toolcalls.coercion import coerced
 from lfm_adapter._toolcalls.json_answer import schema_problem
+from lfm_adapter._toolcalls.json_schema import JSONSchema, TooMuchError, WorkBudget
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
 
@@ -83,6 +82,7 @@ class TestOf:
             ),
             ({"type": "object", "required": "x"}, "not a valid JSON schema: 'x' is not of type 'array'"),
             ({"type": "object", "default": {1, 2}}, "not a valid JSON schema: it is not JSON"),
+            ({"type": "object", "default": json.loads("[" * 151 + "]" * 151)}, "nested in more than 150 levels"),
         ],
     )
     def test_refuses_parameters_that_are_no_schema_of_an_object(self, parameters, says):
@@ -268,20 +268,20 @@ class TestWork:
     """A union within a union doubles the work with every level. Were it not cut, these tests would take years."""
 
     def test_few_levels_are_within_the_budget(self):
-        assert coerced(nested(3, "1"), EXPRESSION) == nested(3, 1)
-        assert Checker(EXPRESSION).problem(nested(3, "x")) is not None
+        assert JSONSchema(EXPRESSION).coerced(nested(3, "1")) == nested(3, 1)
+        assert JSONSchema(EXPRESSION).problem(nested(3, "x")) is not None
 
     def test_value_that_fits_at_once_costs_little(self):
         budget = WorkBudget()
-        assert Checker(EXPRESSION).problem(nested(40, 1), budget) is None
+        assert JSONSchema(EXPRESSION).problem(nested(40, 1), budget) is None
         assert budget.left > 10_000
 
     @pytest.mark.parametrize("leaf", ["1", "x"])
     def test_beyond_the_budget_is_left(self, leaf):
         value = nested(40, leaf)
         budget = WorkBudget()
-        assert coerced(value, EXPRESSION) == value
-        assert Checker(EXPRESSION).problem(value, budget) is None
+        assert JSONSchema(EXPRESSION).coerced(value) == value
+        assert JSONSchema(EXPRESSION).problem(value, budget) is None
         assert budget.left < 0
         assert schema_problem(json.dumps(value), {"type": "json_schema", "json_schema": {"schema": EXPRESSION}}) is None
 
@@ -292,10 +292,39 @@ class TestWork:
         arguments = {f"x{place}": nested(40, 1) for place in range(100)}
         assert judged(tools, "f", arguments) == (arguments, None)
 
+    def test_value_nested_too_deeply_is_left(self):
+        tree = {
+            "$ref": "#/$defs/Node",
+            "$defs": {
+                "Node": {
+                    "type": "object",
+                    "properties": {
+                        "size": {"type": "integer"},
+                        "children": {"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}},
+                    },
+                }
+            },
+        }
+        schema = JSONSchema(tree)
+        for depth in range(30, 130):
+            value: Any = {"size": "3"}
+            for _ in range(depth):
+                value = {"children": [value]}
+            found, problem = schema.coerced(value), schema.problem(value)
+            if depth == 30:
+                assert found != value
+                assert problem is not None
+            if depth > 60:
+                assert (found, problem) == (value, None)
+
+    def test_list_of_itself_is_left(self):
+        lists = {"$defs": {"L": {"type": "array", "items": {"$ref": "#/$defs/L"}}}, "$ref": "#/$defs/L"}
+        assert JSONSchema(lists).coerced("x") == "x"
+
     def test_work_in_parts_of_another_dialect_is_counted(self):
         draft = "https://json-schema.org/draft/2020-12/schema"
         defs = {name: {"$schema": draft, **part} for name, part in EXPRESSION["$defs"].items()}
-        assert Checker({**EXPRESSION, "$defs": defs}).problem(nested(40, "x")) is None
+        assert JSONSchema({**EXPRESSION, "$defs": defs}).problem(nested(40, "x")) is None
 
     def test_work_of_writing_a_long_value_into_messages_is_counted(self):
         value = ["x" * 1_000_000]
@@ -303,26 +332,26 @@ class TestWork:
             value = [value]
         either = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}]}
         budget = WorkBudget()
-        assert Checker(either).problem(value, budget) is None
+        assert JSONSchema(either).problem(value, budget) is None
         assert budget.left < 0
-        assert coerced(value, either) == value
+        assert JSONSchema(either).coerced(value) == value
 
     def test_work_of_comparing_objects_grows_with_their_number_alone(self):
         distinct = {"type": "array", "uniqueItems": True}
         values = [{"a": place, "b": "x"} for place in range(50_000)]
-        assert Checker(distinct).problem(values) is None
-        assert Checker(distinct).problem([*values, {"b": "x", "a": 7}]) is not None
-        assert Checker({**distinct, "uniqueItems": False}).problem([1, 1]) is None
+        assert JSONSchema(distinct).problem(values) is None
+        assert JSONSchema(distinct).problem([*values, {"b": "x", "a": 7}]) is not None
+        assert JSONSchema({**distinct, "uniqueItems": False}).problem([1, 1]) is None
 
     def test_work_is_counted_across_values(self):
         budget = WorkBudget(5)
-        assert Checker({"type": "integer"}).fits(1, {"type": "integer"}, budget)
+        assert JSONSchema({"type": "integer"}).fits(1, {"type": "integer"}, budget)
         with pytest.raises(TooMuchError):
-            Checker({}).fits([1] * 5, {"items": {"type": "integer"}}, budget)
+            JSONSchema({}).fits([1] * 5, {"items": {"type": "integer"}}, budget)
 
 
 def test_problem_with_a_long_value_still_says_what_it_is():
-    problem = Checker({"type": "integer"}).problem("x" * 10_000)
+    problem = JSONSchema({"type": "integer"}).problem("x" * 10_000)
     assert problem is not None
     assert problem.endswith("is not of type 'integer'")
     assert len(problem) < 400
@@ -333,13 +362,13 @@ DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
 
 def test_tuple_of_draft_7_has_a_schema_for_each_item():
     pair = {**DRAFT_7, "type": "array", "items": [{"type": "integer"}, {"type": "string"}], "additionalItems": STRINGS}
-    assert coerced(["1", 2, "a"], pair) == [1, "2", ["a"]]
-    assert Checker(pair).problem([1, "2", ["a"]]) is None
-    assert coerced(3, {**DRAFT_7, "type": "array", "items": [{"type": "integer"}]}) == 3
+    assert JSONSchema(pair).coerced(["1", 2, "a"]) == [1, "2", ["a"]]
+    assert JSONSchema(pair).problem([1, "2", ["a"]]) is None
+    assert JSONSchema({**DRAFT_7, "type": "array", "items": [{"type": "integer"}]}).coerced(3) == 3
 
 
 @pytest.mark.parametrize("dialect", [3, [], {}, "http://[", "no such"])
 def test_dialect_that_is_none_judges_by_the_newest_or_not_at_all(dialect):
     schema = {"$schema": dialect, "properties": {"x": {"type": "integer"}}}
-    assert coerced({"x": "3"}, schema) == {"x": 3}
-    assert Checker(schema).problem({"x": 3}) is None
+    assert JSONSchema(schema).coerced({"x": "3"}) == {"x": 3}
+    assert JSONSchema(schema).problem({"x": 3}) is None
