@@ -1,19 +1,21 @@
-"""`lfm config`: what the command remembers about its user's wishes."""
+"""`lfm config`: the settings that the command remembers."""
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.user_files import read_user_file, user_file, write_private
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["config", "keeps_conversations", "use_configured_model"]
 
+FILE = "config.toml"
 KEEP, MODEL = "keep-conversations", "model"
 SETTINGS = {
     KEEP: "whether `lfm chat` keeps conversations, for `lfm log` and `lfm chat -c`: on or off. Default: off.",
@@ -83,31 +85,16 @@ def _shown(value: object) -> str:
     return "not set" if value is None else str(value)
 
 
-def _file() -> Path:
-    return Path(typer.get_app_dir("lfm-adapter")) / "config.toml"
-
-
 def _read() -> dict[str, Any]:
-    file = _file()
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {file}: {error.strerror}.") from error
+        return tomllib.loads(read_user_file(FILE))
     except ValueError as error:
-        raise ConfigurationError(f"{file} is not valid TOML: {error}. Correct it, or delete it.") from error
+        raise ConfigurationError(f"{user_file(FILE)} is not valid TOML: {error}. Correct it, or delete it.") from error
 
 
 def _write(settings: dict[str, Any]) -> None:
-    file = _file()
-    lines = [
-        f"{name} = {str(value).lower()}" if isinstance(value, bool) else f'{name} = "{value}"'
-        for name, value in settings.items()
-        if isinstance(value, bool | str)
-    ]
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings.items()]
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_private(user_file(FILE), "".join(lines))
     except OSError as error:
-        raise ConfigurationError(f"Cannot write {file}: {error.strerror}.") from error
+        raise ConfigurationError(f"Cannot write {user_file(FILE)}: {error.strerror}.") from error

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.user_files import read_user_file, user_file, write_private
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["keys", "stored_key", "use_stored_key"]
 
+FILE = "keys.json"
 SERVICE = "openrouter"
 VARIABLE = "OPENROUTER_API_KEY"
 IN_KEYRING = {"keyring": True}
@@ -65,8 +65,12 @@ def set_key(
     keyring = None if in_file else _keyring()
     if keyring is not None:
         keyring.set_password("lfm-adapter", SERVICE, key)
-    _write(key if keyring is None else IN_KEYRING)
-    note(f"Stored {_masked(key)} in {_file() if keyring is None else 'the keyring'}.")
+    file = user_file(FILE)
+    try:
+        write_private(file, json.dumps({SERVICE: key if keyring is None else IN_KEYRING}))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot store the key in {file}: {error.strerror}.") from error
+    note(f"Stored {_masked(key)} in {file if keyring is None else 'the keyring'}.")
     if os.environ.get(VARIABLE):
         note(f"{VARIABLE} is set too, and overrides the stored key.", style="yellow")
 
@@ -77,7 +81,7 @@ def show_key(*, reveal: Annotated[bool, typer.Option("--reveal", help="Print the
 
     Shows its last four characters, and where it comes from.
     """
-    key, place = stored_key(), "the keyring" if _read() == IN_KEYRING else str(_file())
+    key, place = stored_key(), "the keyring" if _read() == IN_KEYRING else str(user_file(FILE))
     # `use_stored_key` puts the stored key into the environment before each command.
     if (given := os.environ.get(VARIABLE)) and given != key:
         key, place = given, VARIABLE
@@ -96,7 +100,7 @@ def delete_key() -> None:
     keyring = _keyring() if entry == IN_KEYRING else None
     if keyring is not None:
         keyring.delete_password("lfm-adapter", SERVICE)
-    _file().unlink()
+    user_file(FILE).unlink()
     note("Deleted the stored key.")
 
 
@@ -104,33 +108,13 @@ def _masked(key: str) -> str:
     return f"…{key[-4:]}" if len(key) >= 16 else "…"
 
 
-def _file() -> Path:
-    return Path(typer.get_app_dir("lfm-adapter")) / "keys.json"
-
-
 def _read() -> Any:
-    file = _file()
+    """Return the stored key, `IN_KEYRING` if the keyring has it, or None."""
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {file}: {error.strerror}.") from error
+        entries = json.loads(read_user_file(FILE) or "{}")
     except ValueError as error:
-        raise ConfigurationError(f"{file} is damaged. Delete it, and run `lfm keys set` again.") from error
+        raise ConfigurationError(f"{user_file(FILE)} is damaged. Delete it, and run `lfm keys set` again.") from error
     return entries.get(SERVICE) if isinstance(entries, dict) else None
-
-
-def _write(entry: object) -> None:
-    file = _file()
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent)  # only its owner can read it
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            json.dump({SERVICE: entry}, opened)
-        Path(temporary).replace(file)
-    except OSError as error:
-        raise ConfigurationError(f"Cannot store the key in {file}: {error.strerror}.") from error
 
 
 def _keyring() -> ModuleType | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from lfm_adapter.apps.user_files import user_file, write_private
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["MIN_KEY_CHARS", "checked_key", "key_file", "stored_key"]
 
@@ -23,7 +20,7 @@ MIN_KEY_CHARS = 8
 
 def key_file() -> Path:
     """Return where the key of this user's gateways is."""
-    return Path(typer.get_app_dir("lfm-adapter")) / "gateway-key"
+    return user_file("gateway-key")
 
 
 def stored_key(on_damage: Callable[[str], None]) -> str:
@@ -44,7 +41,7 @@ def stored_key(on_damage: Callable[[str], None]) -> str:
             if _problem(key) is None:
                 return key
             key = f"sk-{secrets.token_urlsafe(32)}"
-            _replace(file, f"{key}\n")
+            write_private(file, f"{key}\n")
     except OSError as error:
         raise ConfigurationError(
             f"Cannot store the gateway's key in {file}: {error.strerror}. Set LFM_GATEWAY_KEY instead."
@@ -74,20 +71,6 @@ def _problem(key: str) -> str | None:
     if len(key) < MIN_KEY_CHARS:
         return f"must have at least {MIN_KEY_CHARS} characters"
     return None if key.isprintable() and "\ufffd" not in key else "must be text without line breaks"
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file at once: whoever reads it sees the old text or the new one. `mkstemp` lets the owner alone read."""
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
