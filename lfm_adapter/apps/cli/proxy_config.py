@@ -42,25 +42,23 @@ def proxy_config(
     ] = None,
     keys: Annotated[
         Path | None,
-        typer.Option(
-            "--keys", metavar="FILE", help="Also accept the personal keys in this file, with their own limits."
-        ),
+        typer.Option(metavar="FILE", help="Also accept the personal keys in this file, with their own limits."),
     ] = None,
     new_key: Annotated[
         str | None,
-        typer.Option(
-            "--new-key", metavar="NAME", help="Add a personal key to the file of --keys, and write nothing else."
-        ),
+        typer.Option(metavar="NAME", help="Add a personal key to the file of --keys, and write nothing else."),
     ] = None,
 ) -> None:
-    """Write a config.yaml for LiteLLM's Proxy that serves Liquid's models over OpenAI's and Anthropic's APIs.
+    """Write a configuration for LiteLLM's Proxy.
 
-    The file has limits, budgets, fallbacks, metrics and a new key. The Proxy starts with it as it is, without a
-    database. Set OPENROUTER_APP_URL and OPENROUTER_APP_TITLE to credit your app.
+    With it, the Proxy serves Liquid's models over OpenAI's and Anthropic's APIs, without a database. The file has
+    limits, budgets, fallbacks, metrics and a new key. Set OPENROUTER_APP_URL and OPENROUTER_APP_TITLE to credit your
+    app.
     """
-    from lfm_adapter._openrouter.request import Attribution
-    from lfm_adapter.apps.proxy import config as proxy
+    from lfm_adapter.apps.proxy.config import MASTER_KEY_VARIABLE, yaml_config
 
+    if new_key is not None and keys is None:
+        raise typer.BadParameter("`--new-key` needs `--keys FILE`, the file to add the key to.")
     if keys is not None:
         from lfm_adapter.apps.proxy.keys import add_key, read_people
 
@@ -69,19 +67,15 @@ def proxy_config(
             note(f"Added {new_key} to {keys}. The key is shown only here: the file has its hash. Limits go there.")
             return
         read_people(keys)
-    elif new_key is not None:
-        raise typer.BadParameter("`--new-key` needs `--keys FILE`, the file to add the key to.")
     to_stdout = output == STDOUT
-    options = proxy.ProxyOptions(
+    text = yaml_config(
         # The key goes only into a file that its owner alone can read.
-        master_key=proxy.MASTER_KEY_VARIABLE if to_stdout else f"sk-{secrets.token_urlsafe(32)}",
+        master_key=MASTER_KEY_VARIABLE if to_stdout else f"sk-{secrets.token_urlsafe(32)}",
         rpm=rpm,
         daily_budget_usd=budget_usd,
-        attribution=Attribution.from_env(),
         keys=keys,
         redis=(redis_host or "127.0.0.1", redis_port or 6379) if redis or redis_host or redis_port else None,
     )
-    text = proxy.proxy_config(options)
     if to_stdout:
         typer.echo(text, nl=False)
         note('This has no key. Before you start the Proxy: export LITELLM_MASTER_KEY="sk-$(openssl rand -hex 32)"')

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
-from decimal import Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -19,11 +17,12 @@ from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from decimal import Decimal
     from pathlib import Path
 
     from lfm_adapter.types import ModelCard
 
-__all__ = ["MASTER_KEY_VARIABLE", "ProxyOptions", "proxy_config"]
+__all__ = ["MASTER_KEY_VARIABLE", "yaml_config"]
 
 MASTER_KEY_VARIABLE = "os.environ/LITELLM_MASTER_KEY"
 """LiteLLM replaces this by the variable's value."""
@@ -35,63 +34,40 @@ FREE_RPM = 20
 _KEPT = "liquid/lfm-3b"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyOptions:
-    """Options of `proxy_config`.
+def yaml_config(
+    *, master_key: str, rpm: int, daily_budget_usd: Decimal, keys: Path | None, redis: tuple[str, int] | None
+) -> str:
+    """Return a `config.yaml` for `litellm --config`. The Proxy needs no database and no internet to start.
 
-    Attributes:
+    Args:
         master_key: The API key that clients must send, or `MASTER_KEY_VARIABLE`.
         rpm: Requests per minute and paid model. Free models get at most `FREE_RPM`.
         daily_budget_usd: Daily budget per paid model, in US$.
-        attribution: The app to credit.
-        redis: Host and port of the Redis that several Proxies share; None for a single Proxy.
         keys: The file with the keys of people (`lfm_adapter.apps.proxy.keys`); None for the master key alone.
+        redis: Host and port of the Redis that several Proxies share; None for a single Proxy.
 
     Raises:
-        ConfigurationError: A number is not positive.
+        ConfigurationError: The budget is 0, or the attribution in the environment is invalid.
     """
-
-    master_key: str = field(repr=False)
-    rpm: int = 60
-    daily_budget_usd: Decimal = Decimal(1)
-    attribution: Attribution = field(default_factory=Attribution)
-    redis: tuple[str, int] | None = None
-    keys: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.rpm < 1:
-            raise ConfigurationError(f"`rpm` must be at least 1 request per minute, got {self.rpm}.")
-        if not (self.daily_budget_usd.is_finite() and self.daily_budget_usd > 0):
-            raise ConfigurationError(f"The daily budget must be more than US$ 0, got {self.daily_budget_usd}.")
-
-
-def _served_models() -> tuple[ModelCard, ...]:
-    """Return the models that the Proxy serves: LFM-3B and every live model for chats and embeddings."""
-    return tuple(
+    if not daily_budget_usd:
+        raise ConfigurationError(f"The daily budget must be more than US$ 0, got {daily_budget_usd}.")
+    cards = [
         card
         for card in catalog.models()
         if card.kind in ("chat", "embeddings") and (card.status == "live" or card.id == _KEPT)
-    )
-
-
-def proxy_config(options: ProxyOptions) -> str:
-    """Return a `config.yaml` for `litellm --config`. The Proxy needs no database and no internet to start."""
-    cards = _served_models()
+    ]
+    aliases = [f"    {_text(card.id)}: {{model: {_text(_name(card))}, hidden: true}}" for card in cards if card.aliases]
     parts = {
         "VERSION": __version__,
-        "MODELS": "\n".join(_deployment(card, options) for card in cards),
+        "MODELS": "\n".join(_deployment(card, rpm, daily_budget_usd) for card in cards),
         "FALLBACKS": _lists({card: _fallbacks(card, cards) for card in cards}),
         "LARGER_CONTEXTS": _lists({card: _larger(card, cards) for card in cards}),
-        "CACHE": "" if options.redis is None else _CACHE.format(*map(_text, options.redis)),
-        "ALIASES": "\n".join(
-            f"    {_text(card.id)}: {{model: {_text(_name(card))}, hidden: true}}"
-            for card in cards
-            if _name(card) != card.id
-        ),
-        "REDIS": "" if options.redis is None else _REDIS.format(*map(_text, options.redis)),
-        "KEYS": "" if options.keys is None else _KEYS,
-        "ENVIRONMENT": _environment(options),
-        "MASTER_KEY": _text(options.master_key),
+        "CACHE": "" if redis is None else _CACHE.format(*map(_text, redis)),
+        "ALIASES": "\n".join(aliases),
+        "REDIS": "" if redis is None else _REDIS.format(*map(_text, redis)),
+        "KEYS": "" if keys is None else _KEYS,
+        "ENVIRONMENT": _environment(keys, redis),
+        "MASTER_KEY": _text(master_key),
     }
     template = files("lfm_adapter.apps.proxy").joinpath("config.template.yaml").read_text(encoding="utf-8")
     return re.sub(r"@([A-Z_]+)@(\n?)", lambda found: (part := parts[found[1]]) and part + found[2], template)
@@ -117,26 +93,30 @@ _KEYS = """\
   # People's keys, from the file of LFM_PROXY_KEYS above. The master key opens everything, people's keys only the APIs.
   custom_auth: lfm_adapter.apps.proxy.hooks.authenticate"""
 
-_NO_APP = """\
-# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution). Off unless these variables are set, here
+_APP = "# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution)."
+
+_NO_APP = f"""\
+{_APP} Off unless these variables are set, here
 # or in the environment.
 #   OPENROUTER_APP_URL: https://example.com
 #   OPENROUTER_APP_TITLE: My gateway"""
 
 
-def _deployment(card: ModelCard, options: ProxyOptions) -> str:
+def _deployment(card: ModelCard, rpm: int, daily_budget_usd: Decimal) -> str:
     lines = [
         "",
         f"  # {_about(card)}",
         f"  - model_name: {_text(_name(card))}",
         "    litellm_params:",
         f"      model: {_text(f'lfm/{card.id}')}",
-        f"      rpm: {min(options.rpm, FREE_RPM) if card.is_free else options.rpm}",
+        f"      rpm: {min(rpm, FREE_RPM) if card.is_free else rpm}",
     ]
     if not card.is_free:
-        lines += [f"      max_budget: {options.daily_budget_usd:f}", "      budget_duration: 1d"]
-    mode = ["      mode: embedding"] if card.kind == "embeddings" else []
-    return "\n".join([*lines, "    model_info:", f"      id: {_text(_name(card))}", *mode])
+        lines += [f"      max_budget: {daily_budget_usd:f}", "      budget_duration: 1d"]
+    lines += ["    model_info:", f"      id: {_text(_name(card))}"]
+    if card.kind == "embeddings":
+        lines.append("      mode: embedding")
+    return "\n".join(lines)
 
 
 def _about(card: ModelCard) -> str:
@@ -172,21 +152,21 @@ def _lists(table: Mapping[ModelCard, Iterable[ModelCard]]) -> str:
     )
 
 
-def _environment(options: ProxyOptions) -> str:
-    app = {
-        "OPENROUTER_APP_URL": options.attribution.url,
-        "OPENROUTER_APP_TITLE": options.attribution.title,
-        "OPENROUTER_APP_CATEGORIES": ",".join(options.attribution.categories),
+def _environment(keys: Path | None, redis: tuple[str, int] | None) -> str:
+    app = Attribution.from_env()
+    credit = {
+        "OPENROUTER_APP_URL": app.url,
+        "OPENROUTER_APP_TITLE": app.title,
+        "OPENROUTER_APP_CATEGORIES": ",".join(app.categories),
     }
-    host, port = options.redis or (None, None)
-    keys = options.keys and str(options.keys.absolute())
-    variables = app | {"REDIS_HOST": host, "REDIS_PORT": port and str(port), "LFM_PROXY_KEYS": keys}
+    host, port = redis or (None, None)
+    variables = credit | {
+        "REDIS_HOST": host,
+        "REDIS_PORT": port and str(port),
+        "LFM_PROXY_KEYS": keys and str(keys.absolute()),
+    }
     lines = [f"  {name}: {_text(value)}" for name, value in variables.items() if value]
-    about = (
-        "# The app to credit at OpenRouter (https://openrouter.ai/docs/app-attribution)."
-        if any(app.values())
-        else _NO_APP
-    )
+    about = _APP if any(credit.values()) else _NO_APP
     return "\n".join([about, *(["environment_variables:"] if lines else []), *lines])
 
 
