@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,42 +22,25 @@ from lfm_adapter.apps.cli.proxy_config import proxy_config
 from lfm_adapter.apps.cli.run import run
 from lfm_adapter.apps.cli.usage import usage
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = ["app"]
 
 app = typer.Typer(
     cls=Commands,
     help="Chat with Liquid AI's LFM models and connect programs to them, through OpenRouter or on your machine.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": str.lower},
     rich_markup_mode=None,  # boxes leave the text a third of the width
     pretty_exceptions_enable=False,
 )
-_SUMMARIES: dict[Callable[..., None], str] = {
-    chat: "Ask a model, or start a conversation.",
-    decide: "Ask a decision model: yes or no, a label, or a level.",
-    models: "List models with their limits and prices.",
-    local: "Serve a model on this machine.",
-    gateway: "Serve OpenAI's and Anthropic's APIs on this machine.",
-    usage: "Show the tokens and costs of past calls.",
-    proxy_config: "Write a configuration for LiteLLM's Proxy.",
-    doctor: "Check installation, key and model.",
-    config: "Show or change the settings of `lfm`.",
-}
-for _command, _summary in _SUMMARIES.items():
-    app.command(short_help=_summary)(_command)
-app.command(short_help="Serve tools to coding assistants, over MCP.", cls=PlaceholderCommand)(mcp)
-app.command(
-    short_help="Run a program with Liquid's models in LiteLLM.",
-    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
-)(run)
-app.add_typer(keys, name="keys", short_help="Store, show or delete the key for OpenRouter.")
-app.add_typer(log, name="log", short_help="List, show, search and delete kept conversations.")
+for _command in (chat, decide, models, local, gateway, usage, proxy_config, doctor, config):
+    app.command()(_command)
+app.command(cls=PlaceholderCommand)(mcp)
+app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
+app.add_typer(keys, name="keys")
+app.add_typer(log, name="log")
 
 
-@app.command("help", short_help="Show help for a command.")
+@app.command("help")
 def show_help(
     context: typer.Context,
     command: Annotated[

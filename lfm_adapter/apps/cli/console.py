@@ -7,18 +7,17 @@ import re
 import sys
 import warnings
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from io import TextIOWrapper
 from shutil import get_terminal_size
-from textwrap import fill
-from typing import Any
+from textwrap import TextWrapper
+from typing import Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 from lfm_adapter.errors import LFMError
 
-__all__ = ["Commands", "answer", "note", "print_error", "safe", "usd", "with_option_names"]
+__all__ = ["Commands", "answer", "note", "print_error", "safe", "usd", "with_option_names", "wrapped"]
 
 # A model's text could otherwise move the cursor or set the title of the terminal that shows it.
 _CONTROL_CHARACTERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - set(map(ord, "\t\n")))
@@ -42,23 +41,36 @@ def safe(text: str) -> str:
     return text.translate(_CONTROL_CHARACTERS)
 
 
-def answer(text: str, *, end: str = "") -> None:
+def answer(text: str) -> None:
     """Write a model's text to stdout at once. A terminal gets it without control characters, a file as it is."""
-    sys.stdout.write((safe(text) if sys.stdout.isatty() else text) + end)
+    sys.stdout.write(safe(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
 def note(text: str, *, style: str | None = None, end: str = "\n") -> None:
     """Write something other than the answer to stderr, dimmed if it has no color as its style."""
     text = safe(text)
-    if end == "\n" and sys.stderr.isatty():
-        width = get_terminal_size().columns
-        text = "\n".join(fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n"))
-    typer.echo(
-        (text if os.environ.get("NO_COLOR") else typer.style(text, fg=style, dim=style is None)) + end,
-        nl=False,
-        err=True,
+    if end == "\n":
+        text = wrapped(text, sys.stderr)
+    if not os.environ.get("NO_COLOR"):
+        text = typer.style(text, fg=style, dim=style is None)
+    typer.echo(text + end, nl=False, err=True)
+
+
+def wrapped(text: str, stream: TextIO, *, indent: int = 0) -> str:
+    """Return a text whose lines fit the terminal. A pipe or a file gets it as it is.
+
+    Args:
+        text: The text.
+        stream: Where it will be printed.
+        indent: Spaces before each line that continues another.
+    """
+    if not stream.isatty():
+        return text
+    wrapper = TextWrapper(
+        get_terminal_size().columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     )
+    return "\n".join(map(wrapper.fill, text.split("\n")))
 
 
 def print_error(error: Exception) -> None:
@@ -107,11 +119,10 @@ class Commands(TyperGroup):
             finally:
                 if sys.stdout is not None:
                     sys.stdout.flush()
-        except BrokenPipeError:
-            _give_up_stdout()
-            sys.exit(BROKEN_PIPE_STATUS)
         except OSError as error:
-            _give_up_stdout()
+            _discard_stdout()
+            if isinstance(error, BrokenPipeError):
+                sys.exit(BROKEN_PIPE_STATUS)
             what = f"{error.filename}: " if error.filename else "Cannot write: "
             note(f"Error: {what}{error.strerror or error}.", style="red")
             sys.exit(1)
@@ -128,25 +139,15 @@ class Commands(TyperGroup):
             try:
                 return super().invoke(ctx)
             except BrokenPipeError:  # Click's own status for it is 1
-                _give_up_stdout()
+                _discard_stdout()
                 raise typer.Exit(BROKEN_PIPE_STATUS) from None
             except LFMError as error:
                 print_error(error)
                 raise typer.Exit(1) from error
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command in any case, or suggest one."""
-        known = {name.lower(): name for name in self.list_commands(ctx)}
-        name = args[0].lower()
-        if name in known:
-            return super().resolve_command(ctx, [known[name], *args[1:]])
-        near = get_close_matches(name, known, n=1)
-        hint = f"Did you mean `lfm {near[0]}`?" if near else "`lfm --help` lists the commands."
-        raise typer.BadParameter(f"Unknown command: {args[0]!r}. {hint}")
 
-
-def _give_up_stdout() -> None:
-    """Let the rest go nowhere: Python would fail again to flush it at its end."""
+def _discard_stdout() -> None:
+    """Discard what is left in stdout's buffer: Python would fail again to flush it at its end."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError, AttributeError):  # not a file, as in tests

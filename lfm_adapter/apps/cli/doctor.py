@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import Annotated
 
 import typer
 
 from lfm_adapter.apps.cli import backend  # noqa: TC001 - typer evaluates the annotations
-from lfm_adapter.apps.cli.console import with_option_names
+from lfm_adapter.apps.cli.console import with_option_names, wrapped
 
 __all__ = ["doctor"]
 
@@ -24,23 +22,18 @@ def doctor(
     base_url: backend.BaseURLOption = None,
     live: Annotated[bool, typer.Option("--live", help="Ask OpenRouter whether it serves the model today.")] = False,
 ) -> None:
-    """Check installation, connection, key, attribution and model.
+    """Check installation, key and model.
 
-    Prints a line for each check, and exits with status 1 if one fails. Never prints the key. The checks cost nothing.
+    Also checks connection and attribution. Prints a line for each check, and exits with status 1 if one fails. Never
+    prints the key. The checks cost nothing.
     """
     from lfm_adapter.apps.cli.checks import check_connection, check_installation
 
     has_failed = False
     for result in (*check_installation(), *check_connection(model=model, base_url=base_url, live=live)):
         has_failed |= result.level == "fail"
-        typer.secho(f"{result.level:{INDENT}}", fg=COLORS[result.level], nl=False)
-        typer.echo(_wrapped(with_option_names(result.text)))
+        line = wrapped(f"{result.level:{INDENT}}{with_option_names(result.text)}", sys.stdout, indent=INDENT)
+        typer.secho(line[:INDENT], fg=COLORS[result.level], nl=False)
+        typer.echo(line[INDENT:])
     if has_failed:
         raise typer.Exit(1)
-
-
-def _wrapped(text: str) -> str:
-    if not sys.stdout.isatty():
-        return text
-    width = get_terminal_size().columns - INDENT
-    return fill(text, width, break_long_words=False, break_on_hyphens=False).replace("\n", "\n" + " " * INDENT)

@@ -8,13 +8,12 @@ from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lfm_adapter import catalog
+from lfm_adapter.apps.cli.console import wrapped
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,7 +34,9 @@ _CAPABILITIES = {
     "reasoning": "reasoning",
 }
 
+INDENT = 16
 _COLUMNS = ("Model", "Kind", "Status", "Context", "$/M in", "out", "Tools")
+_NUMBERS = ("Context", "$/M in", "out")
 
 
 def models(
@@ -47,11 +48,20 @@ def models(
     live: Annotated[bool, typer.Option("--live", help="Fetch current data from OpenRouter; needs no key.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List Liquid's models with their limits and prices, or show one model."""
-    cards = _live_cards() if live else catalog.models()
+    """List models with their limits and prices, or show one."""
+    if live:
+        from lfm_adapter._client.sync_client import LFMClient
+
+        cards = LFMClient().refresh_catalog()
+    else:
+        cards = catalog.models()
     if name is not None:
         card = _find(name, cards)
-        typer.echo(_json(asdict(card)) if as_json else _card(card))
+        if as_json:
+            typer.echo(_json(asdict(card)))
+            return
+        for fact, value in _facts(card):
+            typer.echo(wrapped(f"{fact:{INDENT}}{value}", sys.stdout, indent=INDENT))
         return
     kinds = sorted({card.kind for card in cards})
     if kind is not None and kind.lower() not in kinds:
@@ -59,12 +69,6 @@ def models(
     listed = [card for card in reversed(cards) if kind is None or card.kind == kind.lower()]
     listed.sort(key=lambda card: _ORDER.index(card.status))
     typer.echo(_json([asdict(card) for card in listed]) if as_json else _table(listed))
-
-
-def _live_cards() -> tuple[ModelCard, ...]:
-    from lfm_adapter._client.sync_client import LFMClient
-
-    return LFMClient().refresh_catalog()
 
 
 def _find(name: str, cards: tuple[ModelCard, ...]) -> ModelCard:
@@ -80,32 +84,20 @@ def _find(name: str, cards: tuple[ModelCard, ...]) -> ModelCard:
 
 def _table(cards: list[ModelCard]) -> str:
     rows = [_COLUMNS, *map(_row, cards)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [
-            cell.rjust(width) if 3 <= column <= 5 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+            for name, cell, width in zip(_COLUMNS, row, widths, strict=True)
         ]
         lines.append(" ".join(cells).rstrip())
     return "\n".join(lines)
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:
-    prices = (_per_million(card.pricing.prompt), _per_million(card.pricing.completion))
-    return (card.id, card.kind, card.status, _count(card.context_length), *prices, _yes_no(card.capabilities.tools))
-
-
-def _card(card: ModelCard) -> str:
-    width = get_terminal_size().columns if sys.stdout.isatty() else None
-    return "\n".join(_line(fact, value, width) for fact, value in _facts(card))
-
-
-def _line(fact: str, value: str, width: int | None) -> str:
-    line = f"{fact:16}{value}"
-    if width is None:
-        return line
-    return fill(line, width, subsequent_indent=" " * 16, break_long_words=False, break_on_hyphens=False)
+    tools = _yes_no(card.capabilities.tools)
+    return (card.id, card.kind, card.status, _count(card.context_length), *_prices(card), tools)
 
 
 def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
@@ -121,8 +113,7 @@ def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
         yield "Ask instead", ", ".join(card.successors)
     yield "Context", f"{_count(card.context_length)} tokens"
     yield "Longest answer", f"{_count(card.max_output_tokens)} tokens"
-    prices = (_per_million(card.pricing.prompt), _per_million(card.pricing.completion))
-    yield "US$ per million", "{} in, {} out".format(*prices)
+    yield "US$ per million", "{} in, {} out".format(*_prices(card))
     can = card.capabilities
     yield "Capabilities", ", ".join(f"{label}: {_yes_no(getattr(can, name))}" for name, label in _CAPABILITIES.items())
     yield "Parameters", ", ".join(sorted(card.supported_parameters)) if card.supported_parameters else "?"
@@ -137,8 +128,10 @@ def _facts(card: ModelCard) -> Iterator[tuple[str, str]]:
     yield "Checked", str(card.checked or "?")
 
 
-def _per_million(price_usd_per_token: Decimal | None) -> str:
-    return "?" if price_usd_per_token is None else f"{(price_usd_per_token * 1_000_000).normalize():f}"
+def _prices(card: ModelCard) -> list[str]:
+    """Return the prices in US$ per million tokens, of the prompt and of the answer."""
+    prices = (card.pricing.prompt, card.pricing.completion)
+    return ["?" if price is None else f"{(price * 1_000_000).normalize():f}" for price in prices]
 
 
 def _count(number: int | None) -> str:

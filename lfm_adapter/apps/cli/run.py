@@ -1,7 +1,7 @@
 """`lfm run`: run a program with `lfm/...` among LiteLLM's models.
 
 LiteLLM has no entry points for providers, so `register` must be called in the process that uses it. A `.pth` file would
-do that in every Python program of the environment; this does it in one.
+call it in every Python program of the environment.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import re
 import runpy
 import shutil
 import sys
+from functools import partial
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -52,10 +53,10 @@ def run(
         raise ConfigurationError(f"LiteLLM cannot be imported ({error}). Run `{how_to_install('litellm')}`.") from error
     register()
     sys.argv = arguments if name == "-m" else [shutil.which(name) or name, *arguments]
-    sys.exit(start())
+    start()
 
 
-def _module(arguments: list[str]) -> Callable[[], Any]:
+def _module(arguments: list[str]) -> Callable[[], object]:
     if not arguments:
         raise typer.BadParameter("`-m` needs a module name.")
     sys.path.insert(0, "")  # as `python -m` does
@@ -63,11 +64,7 @@ def _module(arguments: list[str]) -> Callable[[], Any]:
         raise ConfigurationError(
             f"No module {arguments[0]!r} that can be run was found in this folder or in {sys.prefix}."
         )
-
-    def start() -> None:
-        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
-
-    return start
+    return partial(runpy.run_module, arguments[0], run_name="__main__", alter_sys=True)
 
 
 def _is_runnable(module: str) -> bool:
@@ -83,27 +80,19 @@ def _is_runnable(module: str) -> bool:
     return spec is not None
 
 
-def _file(name: str) -> Callable[[], Any]:
+def _file(name: str) -> Callable[[], object]:
     file = Path(name)
     if not file.is_file():
         raise ConfigurationError(f"No such file: {name}")
-
-    def start() -> None:
-        sys.path.insert(0, str(file.resolve().parent))  # as `python FILE` does
-        runpy.run_path(name, run_name="__main__")
-
-    return start
+    sys.path.insert(0, str(file.resolve().parent))  # as `python FILE` does
+    return partial(runpy.run_path, name, run_name="__main__")
 
 
-def _command(name: str) -> Callable[[], Any]:
+def _command(name: str) -> Callable[[], object]:
     command = next(iter(entry_points(group="console_scripts", name=name)), None)
     if command is None:
         raise ConfigurationError(_not_found(name))
-
-    def start() -> Any:
-        return command.load()()
-
-    return start
+    return lambda: sys.exit(command.load()())
 
 
 def _not_found(name: str) -> str:

@@ -486,7 +486,7 @@ def test_help_shows_the_help_of_a_command():
 
 def test_mistyped_command_is_suggested():
     result = lfm("modles")
-    assert (result.exit_code, "Did you mean `lfm models`?" in result.stderr) == (2, True)
+    assert (result.exit_code, "Did you mean 'models'?" in result.stderr) == (2, True)
     assert lfm("MODELS").stdout == lfm("models").stdout
 
 
