@@ -19,24 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTEXT_LENGTH", "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "GGUFOption", "LocalOption",
-    "ModelOption", "check_choice", "complete_decision_model", "complete_model", "has_openrouter", "model_named",
-    "serve_here",
+    "ModelOption", "has_openrouter", "is_local_requested", "model_named", "model_option", "serve_here",
 ]  # fmt: skip
-
-
-def complete_model(incomplete: str) -> list[str]:
-    """Return the ids and aliases that complete what is typed, for the shell."""
-    from lfm_adapter import catalog
-
-    names = [name for card in catalog.models() if card.status != "retired" for name in (card.id, *card.aliases)]
-    return [name for name in names if name.startswith(incomplete.lower())]
-
-
-def complete_decision_model(incomplete: str) -> list[str]:
-    """Return what `complete_model` returns, of decision models."""
-    from lfm_adapter import catalog
-
-    return [name for name in complete_model(incomplete) if catalog.get(name).kind == "decisions"]
 
 
 def model_named(name: str) -> str:
@@ -47,17 +31,25 @@ def model_named(name: str) -> str:
     return card.id if card in catalog.models() else name
 
 
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="Model to ask; see `lfm models`. Default: LFM_MODEL.",
-        autocompletion=complete_model,
-        parser=model_named,
-        metavar="MODEL",
-    ),
-]
+def model_option(help_text: str, *, kind: str | None = None) -> Any:
+    """Return the option `--model`.
+
+    Args:
+        help_text: Its help.
+        kind: The kind of models that the shell completes; None for all.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        from lfm_adapter import catalog
+
+        cards = [card for card in catalog.models() if card.status != "retired" and kind in (None, card.kind)]
+        names = [name for card in cards for name in (card.id, *card.aliases)]
+        return [name for name in names if name.startswith(incomplete.lower())]
+
+    return typer.Option("--model", "-m", help=help_text, autocompletion=complete, parser=model_named, metavar="MODEL")
+
+
+ModelOption = Annotated[str | None, model_option("Model to ask; see `lfm models`. Default: LFM_MODEL.")]
 BaseURLOption = Annotated[
     str | None, typer.Option(metavar="URL", help="Ask another server with an OpenAI-compatible API.")
 ]
@@ -89,10 +81,19 @@ def has_openrouter() -> bool:
     return any(os.environ.get(name) for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"))
 
 
-def check_choice(*, on_this_machine: bool, base_url: str | None, model: str | None) -> None:
-    """Raise `BadParameter` if the options that choose a model contradict each other."""
-    if on_this_machine and (base_url or model):
+def is_local_requested(
+    *, local: bool, gguf: Path | None, base_url: str | None = None, model: str | None = None
+) -> bool:
+    """Return whether the options ask for a model on this machine.
+
+    Raises:
+        typer.BadParameter: They also ask for another one.
+    """
+    if not (local or gguf):
+        return False
+    if base_url or model:
         raise typer.BadParameter("`--local` and `--gguf` choose the model; leave out `--base-url` and `--model`.")
+    return True
 
 
 def serve_here(gguf: Path | None, *, is_requested: bool, stack: ExitStack, **options: Any) -> LocalServer:

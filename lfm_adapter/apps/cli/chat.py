@@ -6,7 +6,7 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -81,17 +81,18 @@ def chat(
     Asks OpenRouter if a key is set (`lfm keys set`), otherwise a small model on this machine. Piped text follows the
     question. Only the answer goes to stdout.
     """
-    on_this_machine = on_this_machine or gguf is not None
-    backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
+    is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf, base_url=base_url, model=model)
     asked = question_of(question or [], file or [], template)
     if asked is None and (as_json or schema):
         raise typer.BadParameter("`--json` and `--schema` need a question.")
-    is_local = on_this_machine or not (base_url or model or backend.has_openrouter())
+    is_local = is_requested or not (base_url or model or backend.has_openrouter())
     if not (is_local or base_url or backend.has_openrouter()):
         raise ConfigurationError(backend.NO_KEY)
-    parameters: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
-    if schema is not None:
-        parameters["response_format"] = read_schema(schema)
+    parameters = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "response_format": None if schema is None else read_schema(schema),
+    }
 
     from lfm_adapter._client.metering import Meter
     from lfm_adapter._client.settings import Settings
@@ -101,36 +102,34 @@ def chat(
     with ExitStack() as stack:
         if is_local:
             server = backend.serve_here(
-                gguf, is_requested=on_this_machine, stack=stack, parallel=1, context_length=context_length
+                gguf, is_requested=is_requested, stack=stack, parallel=1, context_length=context_length
             )
             model, base_url = server.model, server.base_url
             parameters["max_tokens"] = max_tokens or (None if gguf else backend.DEMO_MAX_TOKENS)
         meter = Meter(ledger_from_env(default=True), app="lfm chat", source="chat", is_free=is_local)
         client = LFMClient.from_settings(Settings.from_env(model=model, base_url=base_url, meter=meter))
-        given = {name: value for name, value in parameters.items() if value is not None}
         store = _store(is_needed=go_on)
-        kept = next(iter(store.find(limit=1)), None) if store is not None and go_on else None
-        if go_on and kept is None:
+        kept = store.find(limit=1) if store is not None and go_on else []
+        if go_on and not kept:
             raise ConfigurationError("There is no conversation to continue, because none has been kept.")
         conversation = Conversation(
             client,
             system,
-            given,
+            parameters,
             is_free=is_local,
             is_plain=plain or schema is not None or not sys.stdout.isatty(),
             shows_reasoning=reasoning,
             store=store,
-            kept=kept,
+            kept=kept[0] if kept else None,
         )
-        if as_json and asked is not None:
-            _print_json(conversation.ask_quietly(asked), is_free=is_local)
-            return
-        if asked is not None:
-            conversation.ask(asked)
-            return
-        from lfm_adapter.apps.cli.prompt import Prompt
+        if asked is None:
+            from lfm_adapter.apps.cli.prompt import Prompt
 
-        Prompt(conversation, drops_oldest=drop_oldest).run()
+            Prompt(conversation, drops_oldest=drop_oldest).run()
+        elif as_json:
+            _print_json(conversation.ask_quietly(asked), is_free=is_local)
+        else:
+            conversation.ask(asked)
 
 
 def _store(*, is_needed: bool) -> ConversationStore | None:

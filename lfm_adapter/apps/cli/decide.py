@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,8 +13,7 @@ import typer
 from lfm_adapter import catalog
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
-from lfm_adapter.apps.cli.question import read_json, stdin_text
-from lfm_adapter.apps.cli.state import state_of
+from lfm_adapter.apps.cli.question import read_json, state_of
 from lfm_adapter.errors import ConfigurationError, InvalidDecisionError
 from lfm_adapter.ledger import ledger_from_env
 
@@ -48,26 +47,19 @@ def decide(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Model to ask; see `lfm models --kind decisions`. Default: liquid/d1.2.",
-            autocompletion=backend.complete_decision_model,
-            parser=backend.model_named,
-            metavar="MODEL",
+        backend.model_option(
+            "Model to ask; see `lfm models --kind decisions`. Default: liquid/d1.2.", kind="decisions"
         ),
     ] = None,
     base_url: backend.BaseURLOption = None,
     on_this_machine: Annotated[
         bool, typer.Option("--local", help="Ask a demo on this machine, whose judgement means nothing.")
     ] = False,
-    gguf: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Serve and ask a GGUF file on this machine.")
-    ] = None,
+    gguf: backend.GGUFOption = None,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as one JSON object.")] = False,
 ) -> None:
-    """Ask a decision model about a text: yes or no, a label, or a level.
+    """Ask a decision model: yes or no, a label, or a level.
 
         lfm decide "Is this urgent?" < mail.txt
 
@@ -76,11 +68,10 @@ def decide(
     The text comes from stdin or `--file`. Prints the probability of each answer. A chat model answers, too, but its
     probabilities say little about how often it is right.
     """
-    on_this_machine = on_this_machine or gguf is not None
-    backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
+    is_local = backend.is_local_requested(local=on_this_machine, gguf=gguf, base_url=base_url, model=model)
     asked = _questions(question or [], labels, scale, questions)
-    state = state_of(stdin_text(question or []), file or [])
-    if not (on_this_machine or base_url or backend.has_openrouter()):
+    state = state_of(question or [], file or [])
+    if not (is_local or base_url or backend.has_openrouter()):
         raise ConfigurationError(backend.NO_KEY)
 
     from lfm_adapter._client.metering import Meter
@@ -90,13 +81,13 @@ def decide(
 
     via = _via(model, gguf)
     with ExitStack() as stack:
-        if on_this_machine:
+        if is_local:
             options = {"parallel": 1, "context_length": context_length, "decisions": via == "decisions"}
             server = backend.serve_here(gguf, is_requested=True, stack=stack, **options)
             model, base_url = server.model, server.base_url
             if gguf is None:
                 note("It is a demo of a decision model: its judgement means nothing.")
-        meter = Meter(ledger_from_env(default=True), app="lfm decide", source="decide", is_free=on_this_machine)
+        meter = Meter(ledger_from_env(default=True), app="lfm decide", source="decide", is_free=is_local)
         client = LFMClient.from_settings(Settings.from_env(base_url=base_url, meter=meter))
         started_s = time.monotonic()
         try:
@@ -104,18 +95,17 @@ def decide(
                 reply = client.decide(state, asked, model=model, via=via)
         except InvalidDecisionError as error:  # what came is paid for
             if error.reply is not None:
-                _print(error.reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
+                _print(error.reply, time.monotonic() - started_s, is_free=is_local, as_json=as_json)
             raise
-        _print(reply, time.monotonic() - started_s, is_free=on_this_machine, as_json=as_json)
+        _print(reply, time.monotonic() - started_s, is_free=is_local, as_json=as_json)
 
 
 def _via(model: str | None, gguf: Path | None) -> Literal["decisions", "chat"]:
     """Return how to ask: a model that is known for chats is asked by chat."""
     if gguf is not None:
-        from lfm_adapter.apps.local.gguf import decision_type
+        from lfm_adapter.apps.local.gguf import find_decision_type
 
-        with suppress(OSError, ValueError):  # the server tells what is wrong with the file
-            return "decisions" if decision_type(gguf.expanduser()) else "chat"
+        return "decisions" if find_decision_type(gguf) else "chat"
     card = catalog.get(model or "")
     return "chat" if card.kind == "chat" and card.status != "unknown" else "decisions"
 

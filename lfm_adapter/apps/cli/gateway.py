@@ -15,6 +15,7 @@ import typer
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
 from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.ledger import ledger_from_env
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,87 +31,77 @@ ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
 LOCAL_WAIT_S = 600.0  # a laptop may take minutes to read a long prompt
 
 
-HostOption = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
-PortOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on. Default: 4000 or the next free port."),
-]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="LFM_GATEWAY_KEY",
-        metavar="KEY",
-        help="API key that clients must send, of 8 or more characters. Default: a key that is created once and "
-        "stored for this user.",
-    ),
-]
-OpenOption = Annotated[
-    bool,
-    typer.Option("--open", help="Accept any key or none, on this machine only, for apps that send a fixed key."),
-]
-OriginOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="ORIGIN", help="Allow a web page, such as https://app.example.com. May be repeated."),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option("--model", "-m", metavar="MODEL", help="Model in the printed settings. Default: LFM_MODEL."),
-]
-BudgetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="[MODEL=|app:NAME=]AMOUNT",
-        help="Daily budget in US$ (days in UTC), in total, per model or per app. May be repeated. Default: 1.",
-    ),
-]
-RateOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="[MODEL=|app:NAME=]COUNT",
-        help="Requests per minute, in total, per model or per app. May be repeated.",
-    ),
-]
-AnyModelOption = Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")]
-
-
 def gateway(
     *,
-    host: HostOption = "127.0.0.1",
-    port: PortOption = None,
-    key: KeyOption = None,
-    is_open: OpenOption = False,
-    allow_origin: OriginOption = None,
-    model: ModelOption = None,
-    budget_usd: BudgetOption = None,
-    rpm: RateOption = None,
-    any_model: AnyModelOption = False,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, metavar="PORT", help="Port to listen on. Default: 4000 or the next free port."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LFM_GATEWAY_KEY",
+            metavar="KEY",
+            help="API key that clients must send, of 8 or more characters. Default: a key that is created once and "
+            "stored for this user.",
+        ),
+    ] = None,
+    is_open: Annotated[
+        bool,
+        typer.Option("--open", help="Accept any key or none, on this machine only, for apps that send a fixed key."),
+    ] = False,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Allow a web page, such as https://app.example.com. May be repeated."),
+    ] = None,
+    model: Annotated[str | None, backend.model_option("Model in the printed settings. Default: LFM_MODEL.")] = None,
+    budget_usd: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[MODEL=|app:NAME=]AMOUNT",
+            help="Daily budget in US$ (days in UTC), in total, per model or per app. May be repeated. Default: 1.",
+        ),
+    ] = None,
+    rpm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[MODEL=|app:NAME=]COUNT",
+            help="Requests per minute, in total, per model or per app. May be repeated.",
+        ),
+    ] = None,
+    any_model: Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")] = False,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
 ) -> None:
-    """Serve Liquid's models over OpenAI's and Anthropic's APIs on this machine, until Ctrl-C or SIGTERM.
+    """Serve OpenAI's and Anthropic's APIs on this machine.
 
-    Prints the base URL, the key, and the settings for common clients. Without a key for OpenRouter, a small model on
-    this machine answers.
+    Serves Liquid's models until Ctrl-C or SIGTERM. Prints the base URL, the key, and the settings for common clients.
+    Without a key for OpenRouter, a small model on this machine answers.
     """
     from lfm_adapter.apps.gateway.call import Gateway
+    from lfm_adapter.apps.gateway.limits import parse_limits
     from lfm_adapter.apps.gateway.page import Sessions
     from lfm_adapter.apps.gateway.prices import Prices
     from lfm_adapter.apps.gateway.server import listen, serve
 
     access = _access(key, host, is_open=is_open, origins=allow_origin or ())
-    on_this_machine = on_this_machine or gguf is not None
+    is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf)
+    ledger = ledger_from_env(default=True)
     with _stopped_by_signals(), ExitStack() as stack:
         listener = stack.enter_context(listen(host, port))
-        if on_this_machine or not backend.has_openrouter():
-            settings, models = _on_this_machine(gguf, context_length, is_requested=on_this_machine, stack=stack)
+        if is_requested or not backend.has_openrouter():
+            settings, models = _on_this_machine(gguf, context_length, is_requested=is_requested, stack=stack)
             options: dict[str, Any] = {"wait_s": LOCAL_WAIT_S}
         else:
             settings, models = _at_openrouter(model, any_model=any_model)
             options = {"prices": Prices(settings) if any_model else None}
         name = models.default_name(settings)
-        options |= _accounts(budget_usd or [DAILY_BUDGET_USD], rpm or [], models)
-        shared = Gateway(settings=settings, models=models, access=access, default_model=name, **options)
+        limits = parse_limits(budget_usd or [DAILY_BUDGET_USD], rpm or [], model_id=models.model_id, ledger=ledger)
+        shared = Gateway(
+            settings=settings, models=models, access=access, default_model=name, ledger=ledger, limits=limits, **options
+        )
         sessions = Sessions()
 
         def introduce() -> None:
@@ -126,16 +117,6 @@ def gateway(
 def _base_url(host: str, port: int) -> str:
     address = "127.0.0.1" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
     return f"http://{address}:{port}/v1"
-
-
-def _accounts(budget_usd: list[str], rpm: list[str], models: Models) -> dict[str, Any]:
-    """Return the ledger and the limits of a gateway."""
-    from lfm_adapter.apps.gateway.limits import parse_limits
-    from lfm_adapter.ledger import ledger_from_env
-
-    ledger = ledger_from_env(default=True)
-    limits = parse_limits(budget_usd, rpm, model_id=models.model_id, ledger=ledger)
-    return {"ledger": ledger, "limits": limits}
 
 
 def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | tuple[()]) -> Access:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path  # noqa: TC003 - typer evaluates the annotation
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.question import read_text
 
 __all__ = ["local"]
 
@@ -36,10 +38,7 @@ def local(
         int | None, typer.Option(min=1, metavar="N", help="CPU threads for generation. Default: half of the CPUs.")
     ] = None,
     chat_template: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, metavar="FILE", help="Jinja file that replaces the model's chat template."
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Jinja file that replaces the model's chat template.")
     ] = None,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Serve /v1/embeddings too, for an embedding model.")
@@ -50,13 +49,14 @@ def local(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Write llama.cpp's log to stderr.")] = False,
 ) -> None:
-    """Serve a model on this machine over an OpenAI-compatible API, until Ctrl-C.
+    """Serve a model on this machine.
 
         lfm local LFM2-1.2B-Q4_K_M.gguf
 
-    Prints the base URL for clients.
+    Serves an OpenAI-compatible API until Ctrl-C, and prints the base URL for clients.
     """
     from lfm_adapter.apps.local import serve
+    from lfm_adapter.apps.local.gguf import find_decision_type
 
     server = serve(
         gguf,
@@ -64,7 +64,7 @@ def local(
         parallel=parallel,
         threads=threads,
         port=_free_port() if port is None else port,
-        chat_template=None if chat_template is None else chat_template.read_text(encoding="utf-8"),
+        chat_template=None if chat_template is None else read_text(chat_template),
         embeddings=embeddings,
         decisions=decisions,
         verbose=verbose,
@@ -72,7 +72,7 @@ def local(
     with server as base_url:
         typer.echo(f"Base URL  {base_url}")
         typer.echo(f"Model     {server.model}")
-        if _is_decision_model(server.model, base_url):
+        if decisions or (gguf is not None and find_decision_type(gguf)):
             typer.echo(f'Python    LFMClient(base_url="{base_url}").decide("...", {{"urgent": "Is this urgent?"}})')
             typer.echo(f'Shell     lfm decide --base-url {base_url} "Is this urgent?" < mail.txt')
         else:
@@ -86,20 +86,9 @@ def local(
             note("Stopped.")
 
 
-def _is_decision_model(model: str, base_url: str) -> bool:
-    from lfm_adapter._client.sync_client import LFMClient
-
-    listed = LFMClient(base_url=base_url).list_models()
-    return any(row["id"] == model and "decisions" in row["architecture"]["output_modalities"] for row in listed)
-
-
 def _free_port() -> int:
     """Return the first free port, so that the address stays the same from day to day; 0 if there is none."""
     for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     return 0

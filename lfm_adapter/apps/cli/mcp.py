@@ -47,10 +47,10 @@ _NEEDED = {"--base-url", "--gguf", "--max-cost-usd"}
 
 
 class PlaceholderCommand(TyperCommand):
-    """Leaves out options whose value is a placeholder; `context.obj` has the words about them."""
+    """Leaves out options whose value is a placeholder; `context.obj` has a message for each."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """See `click.Command.parse_args`. There are no arguments but those of options."""
+        """See `click.Command.parse_args`. Each argument of this command belongs to an option."""
         kept: list[str] = []
         ctx.obj = {}
         for word in args:
@@ -96,13 +96,13 @@ def mcp(
         int, typer.Option(min=0, max=65535, metavar="PORT", help="Port for --http; 0 for any free port.")
     ] = 8808,
 ) -> None:
-    """Serve tools to coding assistants and chat apps over the Model Context Protocol, on stdin and stdout.
+    """Serve tools to coding assistants, over MCP.
 
-    Assistants start this command themselves. It asks OpenRouter if a key is set, otherwise a small model on this
-    machine. With --http, clients must send the token in LFM_MCP_TOKEN, or the one that is printed.
+    Assistants start this command themselves and speak to it on stdin and stdout. It asks OpenRouter if a key is set,
+    otherwise a small model on this machine. With --http, clients must send the token in LFM_MCP_TOKEN, or the one that
+    is printed.
     """
-    on_this_machine = on_this_machine or gguf is not None
-    backend.check_choice(on_this_machine=on_this_machine, base_url=base_url, model=model)
+    is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf, base_url=base_url, model=model)
     try:
         from lfm_adapter.apps.mcp.logs import log_short_lines
         from lfm_adapter.apps.mcp.server import create_server
@@ -118,8 +118,8 @@ def mcp(
     with ExitStack() as stack:
         if not _NEEDED.isdisjoint(context.obj):
             session = _session_without_model()
-        elif on_this_machine or not (base_url or model or backend.has_openrouter()):
-            session = _local_session(gguf, context_length, is_requested=on_this_machine, stack=stack)
+        elif is_requested or not (base_url or model or backend.has_openrouter()):
+            session = _local_session(gguf, context_length, is_requested=is_requested, stack=stack)
         else:
             session = _remote_session(model, base_url)
         session.ledger = ledger_from_env(default=True)
@@ -140,7 +140,7 @@ def mcp(
 
 
 def _unset_placeholders() -> list[str]:
-    """Unset variables with a placeholder such as `${OPENROUTER_API_KEY}`, and return what to tell about them.
+    """Unset variables with a placeholder such as `${OPENROUTER_API_KEY}`, and return a message for each.
 
     Assistants pass a placeholder on as it is if they do not know the variable or the notation.
     """

@@ -1,14 +1,15 @@
-"""Puts a question together: words of the command line, files, stdin, a template, and the schema of the answer."""
+"""Puts together what is asked: words of the command line, files, stdin, a template, and the schema of the answer."""
 
 from __future__ import annotations
 
+import base64
 import json
 import select
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,11 +19,14 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["attached", "question_of", "read_json", "read_schema", "read_text", "stdin_text"]
+__all__ = ["attached", "question_of", "read_json", "read_schema", "read_text", "state_of"]
 
 STDIN = "-"
 STDIN_WAIT_S = 2.0
 PLACE = "{input}"
+IMAGE_TYPES = {
+    ".gif": "image/gif", ".jpeg": "image/jpeg", ".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp",
+}  # fmt: skip
 
 
 def question_of(words: Sequence[str], files: Sequence[Path], template: str | None) -> str | None:
@@ -34,7 +38,7 @@ def question_of(words: Sequence[str], files: Sequence[Path], template: str | Non
         template: A text with `{input}` where the question goes, or a file with such a text.
     """
     text = " ".join(word for word in words if word != STDIN)
-    piped = stdin_text(words)
+    piped = _piped_text(words)
     if piped is None and not (text or files):
         return None
     piped = piped or ""
@@ -42,14 +46,30 @@ def question_of(words: Sequence[str], files: Sequence[Path], template: str | Non
     question = "\n\n".join(part for part in parts if part.strip())
     if not question:
         raise typer.BadParameter("The question is empty.")
-    return question if template is None else _template(template).replace(PLACE, question)
+    if template is None:
+        return question
+    if PLACE not in template:
+        template = read_text(Path(template))
+    if PLACE not in template:
+        raise ConfigurationError(f"The template must contain {PLACE}, where the question goes.")
+    return template.replace(PLACE, question)
 
 
-def stdin_text(words: Sequence[str]) -> str | None:
-    """Return what is piped in; None at a terminal, unless the word "-" asks for what is typed there."""
-    if sys.stdin is None:
-        return ""
-    return None if sys.stdin.isatty() and STDIN not in words else _piped(sys.stdin)
+def state_of(words: Sequence[str], files: Sequence[Path]) -> str | list[Any]:
+    """Return what a decision is about: the text of stdin and of files, in a list with the images if there are any.
+
+    Args:
+        words: The words of the command line; "-" stands for stdin.
+        files: Text files and images.
+    """
+    piped = _piped_text(words) or ""
+    images = [file for file in files if file.suffix.lower() in IMAGE_TYPES]
+    texts = [file for file in files if file not in images]
+    parts = [read_text(texts[0])] if len(texts) == 1 and not piped.strip() else [piped, *attached(texts)]
+    parts = [part for part in parts if part.strip()]
+    if not parts and not images:
+        raise typer.BadParameter("There is nothing to decide about: pipe a text in, or name a file with `--file`.")
+    return [*parts, *map(_image, images)] if images else "\n\n".join(parts)
 
 
 def attached(files: Iterable[Path]) -> list[str]:
@@ -57,28 +77,11 @@ def attached(files: Iterable[Path]) -> list[str]:
     return [f"{file.name}:\n\n{read_text(file)}" for file in files]
 
 
-def read_text(file: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        ConfigurationError: It cannot be read, or is no text.
-    """
-    try:
-        text = file.expanduser().read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {file}: {error.strerror}.") from error
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise ConfigurationError(f"{file} is not UTF-8 text. Only text files can be sent.")
-    return text
-
-
 def read_schema(file: Path) -> dict[str, Any]:
     """Return the `response_format` that a file with a JSON Schema asks for.
 
     Raises:
-        ConfigurationError: The file cannot be read, or holds no JSON Schema.
+        ConfigurationError: The file cannot be read, or is not a JSON Schema.
     """
     schema = read_json(file)
     if not isinstance(schema, dict):
@@ -88,10 +91,10 @@ def read_schema(file: Path) -> dict[str, Any]:
 
 
 def read_json(file: Path) -> Any:
-    """Return what a JSON file holds.
+    """Return the content of a JSON file.
 
     Raises:
-        ConfigurationError: It cannot be read, or is no JSON.
+        ConfigurationError: It cannot be read, or is not JSON.
     """
     try:
         return json.loads(read_text(file))
@@ -99,18 +102,43 @@ def read_json(file: Path) -> Any:
         raise ConfigurationError(f"{file} is not valid JSON: {error}.") from error
 
 
-def _template(text: str) -> str:
-    template = text if PLACE in text else read_text(Path(text))
-    if PLACE not in template:
-        raise ConfigurationError(f"The template must contain {PLACE}, where the question goes.")
-    return template
+def read_text(file: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is not UTF-8 text.
+    """
+    try:
+        text = _read_bytes(file).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigurationError(f"{file} is not UTF-8 text.")
+    return text
 
 
-def _piped(stdin: TextIO) -> str:
-    if isinstance(stdin, TextIOWrapper):
-        stdin.reconfigure(errors="replace")
+def _image(file: Path) -> dict[str, Any]:
+    data = base64.b64encode(_read_bytes(file)).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:{IMAGE_TYPES[file.suffix.lower()]};base64,{data}"}}
+
+
+def _read_bytes(file: Path) -> bytes:
+    try:
+        return file.expanduser().read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {file}: {error.strerror}.") from error
+
+
+def _piped_text(words: Sequence[str]) -> str | None:
+    """Return what is piped in; None at a terminal, unless the word "-" asks for what is typed there."""
+    if sys.stdin is None:
+        return ""
+    if sys.stdin.isatty() and STDIN not in words:
+        return None
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     # Some programs start others with a pipe that they never close, as Node's `exec` does.
     with suppress(OSError, ValueError):  # Windows cannot wait for a pipe
-        if not select.select([stdin], [], [], STDIN_WAIT_S)[0]:
+        if not select.select([sys.stdin], [], [], STDIN_WAIT_S)[0]:
             note("Waiting for the end of stdin. If nothing is piped in, add: < /dev/null")
-    return stdin.read()
+    return sys.stdin.read()

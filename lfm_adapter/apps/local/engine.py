@@ -6,11 +6,10 @@ import json
 import os
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lfm_adapter.apps.local.gguf import decision_type
+from lfm_adapter.apps.local.gguf import find_decision_type
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["main"]
@@ -64,7 +63,7 @@ def _start(settings: dict[str, Any]) -> Any:
     params.verbosity = 3 if settings["verbose"] else -1
     if settings["chat_template"] is not None:
         params.chat_template = settings["chat_template"]
-    kind = _decision_type(settings["gguf"])
+    kind = find_decision_type(Path(settings["gguf"]))
     if settings["embeddings"] or kind == ENCODER_DECISION_TYPE:
         params.n_batch = params.n_ubatch = settings["context_length"]  # an input must fit one batch
     if settings["embeddings"]:
@@ -86,12 +85,6 @@ def _start(settings: dict[str, Any]) -> Any:
             f"of {what} unknown to xllamacpp {xllamacpp.__version__}, or its chat template is invalid. "
             "With `verbose=True` (`lfm local --verbose`) llama.cpp writes the reason to stderr."
         ) from error
-
-
-def _decision_type(gguf: str) -> str | None:
-    with suppress(OSError, ValueError):  # llama.cpp finds the same fault
-        return decision_type(Path(gguf))
-    return None
 
 
 def _xllamacpp() -> Any:

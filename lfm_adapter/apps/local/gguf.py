@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["MAGIC", "decision_type", "read_texts", "write_with_metadata"]
+__all__ = ["MAGIC", "decision_type", "find_decision_type", "read_texts", "write_with_metadata"]
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -63,6 +63,14 @@ def decision_type(file: Path) -> str | None:
     """
     texts = read_texts(file)
     return texts.get(f"{texts.get('general.architecture')}.decision.type")
+
+
+def find_decision_type(file: Path) -> str | None:
+    """Return what `decision_type` returns; None for a file that cannot be read, which llama.cpp will refuse."""
+    try:
+        return decision_type(file.expanduser())
+    except (OSError, ValueError):
+        return None
 
 
 def write_with_metadata(source: Path, target: IO[bytes], texts: Mapping[str, str]) -> None:

@@ -12,7 +12,6 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from lfm_adapter.apps.cli import app
-from lfm_adapter.apps.cli.backend import complete_decision_model
 from lfm_adapter.apps.cli.bars import show_answers
 from lfm_adapter.ledger import Ledger
 from lfm_adapter.testing import completion, decisions, error, token_usage
@@ -193,9 +192,12 @@ def test_chat_with_a_decision_model_names_this_command(openrouter: ScriptedOpenR
     assert "Use `lfm decide`." in result.stderr
 
 
-def test_shell_completes_decision_models():
-    assert "d1.2" in complete_decision_model("d1")
-    assert complete_decision_model("lfm") == []
+@pytest.mark.parametrize(("typed", "completes"), [("d1", True), ("lfm", False)])
+def test_shell_completes_decision_models(typed: str, completes: bool):
+    words = {"_LFM_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": f"lfm decide -m {typed}"}
+    result = CliRunner().invoke(app, env=words, prog_name="lfm")
+    assert ("d1.2" in result.stdout) is completes
+    assert "lfm-3-1.7b" not in result.stdout
 
 
 def test_without_a_key_no_demo_answers_by_itself():
