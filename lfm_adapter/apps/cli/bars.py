@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lfm_adapter.apps.cli.console import answer, safe
 from lfm_adapter.apps.cli.screen import charged
@@ -34,8 +34,8 @@ Row = tuple[str, float | None]  # None: a chat model chose the label without a p
 def show_answers(answers: Mapping[str, Answer]) -> None:
     """Print answers, by the names of the questions, to stdout.
 
-    Elsewhere than on a terminal each line has a label and its probability, after the name of the question where there
-    are several. The first line of a question is its answer.
+    In a pipe or a file, each line has a label and its probability, after the name of the question if there are several.
+    The first line of a question is its answer.
     """
     if sys.stdout.isatty():
         _show_bars(answers)
@@ -86,7 +86,8 @@ def _rows(one: NoulAnswer | ChoiceAnswer | ScoreAnswer) -> list[Row]:
             return [("yes" if one.yes else "no", None)]
         case ChoiceAnswer():
             return [*one.probabilities.items()] or [(one.choice, None)]
-    return [(_text(one.legend.get(level, level)), p) for level, p in one.probabilities.items()]
+    levels = [(one.legend.get(level, level), p) for level, p in one.probabilities.items()]
+    return [(name if isinstance(name, str) else json.dumps(name, ensure_ascii=False), p) for name, p in levels]
 
 
 def _show_bars(answers: Mapping[str, Answer]) -> None:
@@ -101,10 +102,10 @@ def _show_bars(answers: Mapping[str, Answer]) -> None:
                 _show_rows(console, _rows(one))
             case ChoiceAnswer(confidence=confidence):
                 _show_rows(console, _lines(one))
-                _show_facts(console, confidence=confidence)
+                _show_facts(console, confidence)
             case ScoreAnswer(score=score, legend=legend, confidence=confidence):
                 _show_rows(console, _rows(one))
-                _show_facts(console, score=score, highest=len(legend) - 1, confidence=confidence)
+                _show_facts(console, confidence, f"score {score:.2f} from 0 to {len(legend) - 1}")
             case _:
                 for label, value in _lines(one):
                     console.print(safe(label) if value is None else f"{label:8}{value:.0%}")
@@ -123,26 +124,16 @@ def _show_rows(console: Console, rows: list[Row]) -> None:
     table.add_column(width=bar_width)
     table.add_column(min_width=len("100%"), no_wrap=True)
     for label, p in rows[:MAX_BARS]:
-        style = "bold" if (p or 0) == highest else "none"
+        style, color = ("bold", "green") if (p or 0) == highest else ("none", "default")
         if p is None:
             table.add_row(Text(safe(label), style))
         else:
-            color = "green" if p == highest else "default"
-            table.add_row(
-                Text(safe(label), style), Bar(1, 0, p, width=bar_width, color=color), Text(f"{p:4.0%}", style)
-            )
+            table.add_row(Text(safe(label), style), Bar(1, 0, p, color=color), Text(f"{p:4.0%}", style))
     console.print(table)
     if len(rows) > MAX_BARS:
         console.print(f"and {len(rows) - MAX_BARS} less probable ones", style="dim")
 
 
-def _show_facts(
-    console: Console, *, score: float | None = None, highest: int = 0, confidence: float | None = None
-) -> None:
-    facts = [] if score is None else [f"score {score:.2f} from 0 to {highest}"]
-    facts += [] if confidence is None else [f"confidence {confidence:.2f}"]
-    console.print(" · ".join(facts), style="dim")
-
-
-def _text(level: Any) -> str:
-    return level if isinstance(level, str) else json.dumps(level, ensure_ascii=False)
+def _show_facts(console: Console, confidence: float | None, *facts: str) -> None:
+    shown = [*facts, *([] if confidence is None else [f"confidence {confidence:.2f}"])]
+    console.print(" · ".join(shown), style="dim")

@@ -29,13 +29,14 @@ class Conversation:
         is_free: Whether the model costs nothing, because it runs on this machine.
         is_plain: Whether answers are shown as they come, rather than as Markdown.
         shows_reasoning: Whether reasoning is shown.
-        store: Keeps the conversation, if it is wanted.
-        kept: The conversation that goes on.
+        store: Keeps the conversation; None to keep none.
+        kept: A kept conversation to continue.
 
     Attributes:
-        model: The model to ask in place of the client's, or None.
+        client: Asks the model.
+        model: The model to ask instead of the client's, or None.
+        system: The system message, or None.
         turns: The messages so far, without the system message.
-        question: The last question that was asked, or None.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Conversation:
         kept: KeptConversation | None = None,
     ) -> None:
         self.client = client
-        self.system = system
         self.model: str | None = None
+        self.system = system
         self.turns: list[JSONDict] = []
         self._store = store
         self._number: int | None = None
@@ -60,7 +61,7 @@ class Conversation:
             self._number = kept.id
             self.turns = [message for message in kept.messages if message["role"] != "system"]
             self.system = system or next((str(m["content"]) for m in kept.messages if m["role"] == "system"), None)
-        self.question: str | None = None
+        self._question: str | None = None
         self._parameters = parameters or {}
         self._is_free = is_free
         self._is_plain = is_plain
@@ -72,15 +73,13 @@ class Conversation:
         """Return the system message, if there is one, and all turns."""
         return [*([{"role": "system", "content": self.system}] if self.system else []), *self.turns]
 
-    def ask(self, question: str) -> Reply | None:
-        """Show the answer while it is written. What arrived of it is remembered, even if it was interrupted."""
-        self.question = question
-        asked: list[JSONDict] = [*self.messages(), {"role": "user", "content": question}]
+    def ask(self, question: str) -> None:
+        """Show the answer while it is written, and remember what arrived of it, even if it was interrupted."""
         screen = Screen(is_plain=self._is_plain, shows_reasoning=self._shows_reasoning)
         started_s = time.perf_counter()
         text = ""
         reply: Reply | None = None
-        stream = self.client.stream(asked, model=self.model, **self._parameters)
+        stream = self.client.stream(self._with(question), model=self.model, **self._parameters)
         try:
             with closing(stream), spinner("waiting") as stop:
                 for delta in stream:
@@ -94,17 +93,20 @@ class Conversation:
             if text:
                 self._remember(question, text, reply)
         if reply is not None:
-            self._count(reply)
+            self._answers += 1
+            self._tokens += (reply.usage or {}).get("total_tokens") or 0
+            self._cost += reply.cost.total if reply.cost else 0
             note(summary(reply, time.perf_counter() - started_s, is_free=self._is_free))
-        return reply
 
     def ask_quietly(self, question: str) -> Reply:
         """Return the whole answer, and show nothing."""
-        self.question = question
-        asked: list[JSONDict] = [*self.messages(), {"role": "user", "content": question}]
-        reply = self.client.chat(asked, model=self.model, **self._parameters)
+        reply = self.client.chat(self._with(question), model=self.model, **self._parameters)
         self._remember(question, reply.text, reply)
         return reply
+
+    def _with(self, question: str) -> list[JSONDict]:
+        self._question = question
+        return [*self.messages(), {"role": "user", "content": question}]
 
     def _remember(self, question: str, text: str, reply: Reply | None) -> None:
         self.turns += [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
@@ -118,16 +120,16 @@ class Conversation:
 
     def retry(self) -> None:
         """Ask the last question again, and forget its answer."""
-        if self.question is None:
+        if self._question is None:
             note("Nothing has been asked yet.")
             return
-        if len(self.turns) >= 2 and self.turns[-2]["content"] == self.question:
+        if len(self.turns) >= 2 and self.turns[-2]["content"] == self._question:
             del self.turns[-2:]
-        self.ask(self.question)
+        self.ask(self._question)
 
     def clear(self) -> None:
         """Forget all turns."""
-        self.turns, self.question, self._number = [], None, None
+        self.turns, self._question, self._number = [], None, None
 
     def drop(self, number: int) -> int:
         """Forget the oldest questions with their answers, and return how many were forgotten."""
@@ -140,8 +142,3 @@ class Conversation:
         cost = "no cost" if self._is_free else cost_text(self._cost)
         answers = "1 answer" if self._answers == 1 else f"{self._answers} answers"
         return f"{answers} · {self._tokens:,} tokens · {cost}"
-
-    def _count(self, reply: Reply) -> None:
-        self._answers += 1
-        self._tokens += (reply.usage or {}).get("total_tokens") or 0
-        self._cost += reply.cost.total if reply.cost else 0

@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["log"]
 
-log = typer.Typer(help="List, show, search and delete the conversations that `lfm chat` keeps.")
+log = typer.Typer()
+
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Number of conversations to list.")]
 
 
 @log.callback(invoke_without_command=True)
-def list_conversations(
-    context: typer.Context,
-    *,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, metavar="N", help="Number of conversations to list.")
-    ] = 20,
-) -> None:
-    """List the conversations that `lfm chat` keeps, the newest first; `lfm log show 3` shows one."""
+def list_conversations(context: typer.Context, *, limit: LimitOption = 20) -> None:
+    """List, show, search and delete kept conversations.
+
+    Without a command, lists the conversations that `lfm chat` keeps, the newest first.
+    """
     if context.invoked_subcommand is None:
         _print_list("", limit)
 
@@ -50,9 +49,7 @@ def show_conversation(
 def search_conversations(
     text: Annotated[list[str], typer.Argument(metavar="TEXT", help="Text to find; case does not matter.")],
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, metavar="N", help="Number of conversations to list.")
-    ] = 20,
+    limit: LimitOption = 20,
 ) -> None:
     """List the conversations that contain a text."""
     _print_list(" ".join(text), limit)

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from lfm_adapter import catalog
 from lfm_adapter.apps.cli.backend import model_named
 from lfm_adapter.apps.cli.console import note, print_error
 from lfm_adapter.apps.cli.question import attached
+from lfm_adapter.apps.user_files import user_file
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, LFMError
 
 if TYPE_CHECKING:
@@ -100,16 +99,14 @@ class Prompt:
             files, self._files = self._files, []
             self._ask(lambda: self._conversation.ask("\n\n".join([question, *files])))
 
-    def _ask(self, ask: Callable[[], object]) -> None:
+    def _ask(self, ask: Callable[[], None]) -> None:
         while True:
             try:
-                ask()
+                return ask()
             except ContextWindowExceededError:
                 if not self._drops_oldest or not self._conversation.drop(1):
                     raise
                 note("The conversation no longer fits the context: forgot the oldest question.")
-                continue
-            return
 
     def _on_help(self, _: str) -> None:
         for name, what in COMMANDS.items():
@@ -179,7 +176,7 @@ def _session() -> PromptSession[str]:
         text = get_app().current_buffer.text.strip()
         return text.startswith(QUOTES) and not (len(text) >= 2 * len(QUOTES) and text.endswith(QUOTES))
 
-    file = Path(typer.get_app_dir("lfm-adapter")) / "history"
+    file = user_file("history")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter.apps.cli.console import answer, note, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.segment import Segment
 
@@ -139,36 +139,34 @@ def _split_blocks(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def spinner(text: str) -> Iterator[_Stop]:
-    """Show on stderr, if it is a terminal, that something is awaited, until `stop` is called or the block ends."""
-    stop = _Stop(text)
+def spinner(text: str) -> Iterator[Callable[[], None]]:
+    """Show a spinner on stderr, if it is a terminal, until the yielded function is called or the block ends.
+
+    It starts after a moment, in a thread, so that Rich loads while the answer is awaited.
+    """
+    stopped = threading.Event()
+
+    def spin() -> None:
+        if stopped.wait(SPINNER_DELAY_S):
+            return
+        from rich.console import Console
+
+        with Console(stderr=True).status(text):
+            stopped.wait()
+
+    thread = threading.Thread(target=spin, daemon=True)
+
+    def stop() -> None:
+        stopped.set()
+        if thread.is_alive():
+            thread.join()
+
+    if sys.stderr.isatty():
+        thread.start()
     try:
         yield stop
     finally:
         stop()
-
-
-class _Stop:
-    """Stops a spinner. It starts after a moment, in a thread, so that Rich loads while the answer is awaited."""
-
-    def __init__(self, text: str) -> None:
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._spin, args=(text,), daemon=True)
-        if sys.stderr.isatty():
-            self._thread.start()
-
-    def __call__(self) -> None:
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _spin(self, text: str) -> None:
-        if self._stopped.wait(SPINNER_DELAY_S):
-            return
-        from rich.console import Console
-
-        with Console(stderr=True).status(text, spinner="dots"):
-            self._stopped.wait()
 
 
 def summary(reply: Reply, elapsed_s: float, *, is_free: bool) -> str:

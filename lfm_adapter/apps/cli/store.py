@@ -1,11 +1,11 @@
-"""The conversations that `lfm chat` keeps, where the user wants that, in a table of the ledger's file."""
+"""The conversations that `lfm chat` keeps if the user wants it, in a table of the ledger's file."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,7 @@ from lfm_adapter.ledger import Ledger
 from lfm_adapter.ledger._database import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from lfm_adapter.types import JSONDict
 
@@ -41,7 +40,7 @@ class KeptConversation:
         updated: When its last answer came, in Unix seconds.
         model: The model that answered last.
         title: The beginning of its first question.
-        messages: All messages, that of the system included.
+        messages: All messages, including the system message.
     """
 
     id: int
@@ -52,25 +51,24 @@ class KeptConversation:
 
 
 class ConversationStore:
-    """Saves conversations, finds and deletes them.
+    """Saves, finds and deletes conversations. Its methods raise `ConfigurationError` if the file cannot be used."""
 
-    Args:
-        path: The file. Default: the ledger's.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path or Ledger().path
+    def __init__(self) -> None:
+        self._path = Ledger().path
 
     def save(self, number: int | None, model: str, messages: Sequence[JSONDict]) -> int:
-        """Save a conversation in place of the one with the same number, and return its number; None for a new one.
+        """Save a conversation and return its number.
 
-        Raises:
-            ConfigurationError: The file cannot be written.
+        Args:
+            number: The number of the conversation to replace; None for a new one.
+            model: The model that answered last.
+            messages: All messages.
         """
         question = next((str(message["content"]) for message in messages if message["role"] == "user"), "")
         title = " ".join(question.split())[:TITLE_CHARS]
-        row = (number, time.time(), model, title, json.dumps(list(messages), ensure_ascii=False))
-        return self._execute("INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?)", row)[1]
+        row = (number, time.time(), model, title, json.dumps(messages, ensure_ascii=False))
+        with self._connection("write") as connection:
+            return connection.execute("INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?)", row).lastrowid or 0
 
     def find(self, text: str = "", limit: int = 20) -> list[KeptConversation]:
         """Return the last conversations that contain a text, in any case, the newest first."""
@@ -88,36 +86,29 @@ class ConversationStore:
         return found[0]
 
     def delete(self, numbers: Sequence[int] | None) -> int:
-        """Delete conversations, all with None, and return how many they were."""
-        if numbers is None:
-            return self._execute("DELETE FROM conversations")[0]
-        return sum(self._execute("DELETE FROM conversations WHERE id = ?", (number,))[0] for number in numbers)
+        """Delete conversations, or all with None, and return how many were deleted."""
+        with self._connection("write") as connection:
+            if numbers is None:
+                return connection.execute("DELETE FROM conversations").rowcount
+            deletions = [connection.execute("DELETE FROM conversations WHERE id = ?", (number,)) for number in numbers]
+            return sum(deletion.rowcount for deletion in deletions)
 
     def _select(self, condition: str, *values: object) -> list[KeptConversation]:
         if not self._path.exists():
             return []
-        try:
-            with closing(self._connect()) as connection:
-                rows = connection.execute(f"{_SELECT} {condition}", values).fetchall()
-        except (sqlite3.Error, OSError) as error:
-            raise ConfigurationError(f"Cannot read {self._path}: {error}.") from error
+        with self._connection("read") as connection:
+            rows = connection.execute(f"{_SELECT} {condition}", values).fetchall()
         return [
             KeptConversation(number, updated, model, title, json.loads(messages))
             for number, updated, model, title, messages in rows
         ]
 
-    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> tuple[int, int]:
-        """Return how many rows it changed, and the number of the last that it inserted."""
+    @contextmanager
+    def _connection(self, verb: str) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(self._connect()) as connection:
-                # What was deleted is gone, and not only marked as free.
-                connection.execute("PRAGMA secure_delete=ON")
-                cursor = connection.execute(statement, values)
-                return cursor.rowcount, cursor.lastrowid or 0
+            with closing(connect(self._path, timeout=TIMEOUT_S)) as connection:
+                connection.execute(_TABLE)
+                connection.execute("PRAGMA secure_delete=ON")  # overwrites what is deleted
+                yield connection
         except (sqlite3.Error, OSError) as error:
-            raise ConfigurationError(f"Cannot write {self._path}: {error}.") from error
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._path, timeout=TIMEOUT_S)
-        connection.execute(_TABLE)
-        return connection
+            raise ConfigurationError(f"Cannot {verb} {self._path}: {error}.") from error

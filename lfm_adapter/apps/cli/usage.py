@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,6 +90,7 @@ def _object(names: Sequence[str], row: UsageRow) -> dict[str, str | int]:
 
 
 def _print_table(names: Sequence[str], rows: Sequence[UsageRow]) -> None:
+    from rich.bar import Bar
     from rich.console import Console
     from rich.table import Table
 
@@ -103,25 +105,17 @@ def _print_table(names: Sequence[str], rows: Sequence[UsageRow]) -> None:
         table.add_column(name, overflow="fold")
     for name in columns[len(names) :]:
         table.add_column(name, justify="right", no_wrap=True)
-    if bar_width >= len("tokens"):
-        table.add_column("tokens", no_wrap=True)
-        most = max(tokens) or 1
-        cells = [[*row, _bar(count / most, bar_width)] for row, count in zip(cells, tokens, strict=True)]
-    for row in cells:
-        table.add_row(*row)
+    has_bars = bar_width >= len("tokens")
+    if has_bars:
+        table.add_column("tokens", width=bar_width)
+    for row, count in zip(cells, tokens, strict=True):
+        table.add_row(*row, *([Bar(max(tokens), 0, count)] if has_bars else []))
     console.print(table)
-    total = sum((row.cost for row in rows), start=rows[0].cost * 0)
+    total = sum((row.cost for row in rows), start=Decimal(0))
     calls = sum(row.calls for row in rows)
     note(f"{calls:,} {'call' if calls == 1 else 'calls'}, {sum(tokens):,} tokens, US$ {total.normalize():f}.")
 
 
 def _cells(row: UsageRow) -> list[str]:
-    cost = f"{row.cost.normalize():f}" + ("+?" if row.unknown_costs else "")
-    return [
-        *row.key, f"{row.calls:,}", f"{row.errors:,}", f"{row.prompt_tokens:,}", f"{row.completion_tokens:,}", cost,
-    ]  # fmt: skip
-
-
-def _bar(share: float, width: int) -> str:
-    eighths = round(share * width * 8)
-    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    *counts, cost = _numbers(row)
+    return [*row.key, *(f"{count:,}" for count in counts), f"{cost}{'+?' if row.unknown_costs else ''}"]
