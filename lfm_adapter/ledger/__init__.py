@@ -6,9 +6,9 @@
     ledger = Ledger()
     client = LFMClient(ledger=ledger, budget=Budget("0.50", per="day", ledger=ledger))
 
-It holds no text of prompts or answers, and no keys. `lfm usage` shows what it holds. `lfm gateway`, `lfm chat`,
-`lfm decide` and `lfm mcp` record their calls; Python programs do with `ledger=`, or with the variable `LFM_LEDGER`: 1
-for the user's own ledger, or a path.
+It holds neither prompts, answers nor keys; `lfm usage` shows it. `lfm gateway`, `lfm chat`, `lfm decide` and `lfm mcp`
+record their calls. Python programs record theirs with `ledger=`, or if the variable `LFM_LEDGER` is 1, for the user's
+own ledger, or a path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A limit on what calls may cost, and on how often they are made."""
+"""Limits on the cost and the rate of calls."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._amounts import to_pico
 from lfm_adapter.ledger._ledger import Ledger  # noqa: TC001 # Pydantic 2.12 evaluates annotations of `Budget`
+from lfm_adapter.ledger._record import to_pico
 
 __all__ = ["Budget", "Period", "Reservation"]
 
@@ -23,15 +23,15 @@ class Budget:
 
     Before a request is sent, its maximum cost is reserved; afterwards the actual cost replaces the reservation. So
     programs that race for the rest of a budget cannot exceed it. A request of unknown outcome (a lost connection, a
-    cancelled call) counts with its maximum.
+    cancelled call) counts as its maximum.
 
     Attributes:
         usd: US$ that may be spent in each period; None for no limit.
         per: "day" and "month" begin at midnight UTC; "total" never ends.
         rpm: Requests in any 60 seconds; None for no limit.
-        name: Budgets of one name share what was spent. Default: a name of its own, so that the limit is this object's.
-        allow_unknown_price: Also ask models whose price is unknown, to which `usd` cannot apply.
-        ledger: Where it is kept. Default: the user's own ledger.
+        name: Budgets with the same name share one limit. Default: a unique name, so that the limit is for this object.
+        allow_unknown_price: Allow models whose price is unknown. `usd` does not limit them.
+        ledger: The ledger that stores it. Default: the user's own.
 
     Raises:
         ConfigurationError: A number is malformed or negative.
@@ -62,7 +62,7 @@ class Budget:
 
     @property
     def needs_price(self) -> bool:
-        """Whether it refuses what has no known price."""
+        """Whether it refuses requests of unknown price."""
         return self.usd is not None and not self.allow_unknown_price
 
     def period(self, now: float) -> str:

@@ -1,23 +1,15 @@
-"""The ledger's SQLite file: its tables, its connections, and its statements."""
+"""The ledger's SQLite file, and its tables."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
-from dataclasses import astuple
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from lfm_adapter.ledger._amounts import PICO, to_pico
-from lfm_adapter.ledger._record import CallRecord
-
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["connect", "insert", "to_record", "transaction"]
+__all__ = ["connect"]
 
 # `user_version` counts the changes of these tables.
 _VERSION = 1
@@ -39,13 +31,6 @@ CREATE INDEX IF NOT EXISTS reserved_by_name ON reserved (name, period);
 CREATE TABLE IF NOT EXISTS requests (name TEXT NOT NULL, time REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS requests_by_name ON requests (name, time);
 """
-
-_COLUMNS = (
-    "time, source, app, model, served_model, provider, is_stream, prompt_tokens, completion_tokens, reasoning_tokens, "
-    "cached_tokens, cost, first_token_s, duration_s, status, http_status"
-)
-_COST = _COLUMNS.split(", ").index("cost")
-_INSERT = f"INSERT INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(', ')))})"  # noqa: S608
 
 
 def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
@@ -69,46 +54,3 @@ def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def transaction(
-    connection: sqlite3.Connection, lock: threading.Lock, on_commit: Callable[[], None] = lambda: None
-) -> Iterator[None]:
-    """Write to the file, all or nothing.
-
-    Args:
-        connection: The connection; it waits for other processes that write.
-        lock: Is held until the end.
-        on_commit: Is called at the end, if all was written.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    with lock:
-        try:
-            yield
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        on_commit()
-
-
-def insert(connection: sqlite3.Connection, records: Iterable[CallRecord]) -> None:
-    """Insert the records, in a transaction."""
-    connection.executemany(_INSERT, map(_row, records))
-
-
-def _row(record: CallRecord) -> list[object]:
-    row = list(astuple(record))
-    row[_COST] = None if record.cost is None else to_pico(record.cost)
-    return row
-
-
-def to_record(row: tuple[object, ...]) -> CallRecord:
-    """Return the record of a row of `calls`."""
-    names = _COLUMNS.split(", ")
-    facts = dict(zip(names, row, strict=True))
-    cost = facts["cost"]
-    facts["cost"] = None if cost is None else Decimal(str(cost)) / PICO
-    facts["is_stream"] = bool(facts["is_stream"])
-    return CallRecord(**facts)  # type: ignore[arg-type]

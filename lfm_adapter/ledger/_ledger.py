@@ -1,4 +1,4 @@
-"""The ledger: it records calls in the background, and keeps budgets across processes."""
+"""The ledger: it records calls in the background, and enforces budgets across processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter.ledger._amounts import PICO, to_pico
+from lfm_adapter.ledger import _queries
+from lfm_adapter.ledger._record import PICO, to_pico
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,8 @@ FLUSH_TIMEOUT_S = 5.0
 class Ledger:
     """A SQLite file with one row for each call, and the state of budgets. Threads and processes may share it.
 
-    Nothing here fails a call: a file that is locked, damaged or on a full disk is logged, and its rows wait in memory.
-    All ledgers of one path share a thread that writes. A process that is killed loses only rows in flight.
+    It never makes a call fail: if the file is locked or damaged or the disk is full, it logs a warning, and rows wait in
+    memory. One thread writes for all ledgers of a path. A process that is killed loses only rows in flight.
 
     Args:
         path: The file. Default: `LFM_LEDGER` if that is a path, else the user's own.
@@ -54,7 +55,7 @@ class Ledger:
         self._open().add(call)
 
     def reserve(self, budgets: Sequence[Budget], usd: Decimal | None, *, model: str) -> Reservation:
-        """Set the maximum cost of a request aside, in every budget or in none, and count the request.
+        """Reserve the maximum cost of a request in every budget or in none, and count the request.
 
         Args:
             budgets: The budgets that it must fit into.
@@ -62,28 +63,28 @@ class Ledger:
             model: The model, for errors.
 
         Returns:
-            What to `settle` once the cost is known.
+            The reservation, to `settle` once the cost is known.
 
         Raises:
             BudgetExceededError: It could cost more than is left, or its price is unknown.
             RateLimitError: There were too many requests in the last minute.
         """
-        return self._open().reserve(budgets, usd, model)
+        return self._open().reservations.reserve(budgets, usd, model)
 
     def try_reserve(self, budgets: Sequence[Budget], usd: Decimal | None, *, model: str) -> Reservation | None:
-        """Do what `reserve` does, or return None if that has to wait for others that write: for event loops."""
-        return self._open().try_reserve(budgets, usd, model)
+        """Reserve without waiting, for event loops: return None if other threads or processes are writing."""
+        return self._open().reservations.try_reserve(budgets, usd, model)
 
     def settle(self, reservation: Reservation, usd: Decimal | None) -> None:
-        """Replace a reservation by the actual cost; None, if that is unknown, counts the reserved maximum.
+        """Replace a reservation by the actual cost; None counts the reserved maximum.
 
         Returns at once; a thread writes it.
         """
         self._open().settle(reservation, reservation.amount if usd is None else to_pico(usd))
 
     def spent(self, budget: Budget) -> Decimal:
-        """Return what was spent of a budget in the current period, in US$, without reservations."""
-        return Decimal(self._open().spent((budget.name, budget.period(time.time())))) / PICO
+        """Return what has been spent of a budget in the current period, in US$, without reservations."""
+        return Decimal(self._open().reservations.spent((budget.name, budget.period(time.time())))) / PICO
 
     def usage(self, by: Sequence[str] = ("day", "model", "app"), *, since: float = 0.0) -> list[UsageRow]:
         """Return sums of calls.
@@ -92,26 +93,31 @@ class Ledger:
             by: What to sum by: any of "day", "hour", "model", "app", "source", "status", "provider".
             since: Only calls from this time on, in Unix seconds.
         """
-        return self._open().usage(by, since)
+        with self._open().reading() as connection:
+            return _queries.usage(connection, by, since)
 
     def model_stats(self, *, since: float = 0.0) -> list[ModelStats]:
-        """Return how each model did, the most used first.
+        """Return statistics of each model, the most used first.
 
         Args:
             since: Only calls from this time on, in Unix seconds.
         """
-        return self._open().model_stats(since)
+        with self._open().reading() as connection:
+            return _queries.model_stats(connection, since)
 
     def calls(self, limit: int = 100, *, since: float = 0.0) -> list[CallRecord]:
         """Return the last calls, the newest first."""
-        return self._open().calls(limit, since)
+        with self._open().reading() as connection:
+            return _queries.calls(connection, limit, since)
 
     def flush(self, timeout: float = FLUSH_TIMEOUT_S) -> bool:
         """Wait until the calls recorded so far are written, for `timeout` seconds at most; return whether they are."""
         return self._open().flush(timeout)
 
     def _open(self) -> LedgerFile:
-        if self._file is None or self._file.process_id != os.getpid():  # a fork has none of its parent's threads
+        if (
+            self._file is None or self._file.process_id != os.getpid()
+        ):  # a forked process does not have its parent's threads
             from lfm_adapter.ledger._file import ledger_file  # on use: it loads SQLite
 
             self._file = ledger_file(self.path, os.getpid())

@@ -1,24 +1,24 @@
-"""What the ledger is asked."""
+"""The statements that write calls and read what the ledger holds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._amounts import PICO
-from lfm_adapter.ledger._database import to_record
-from lfm_adapter.ledger._record import ModelStats, UsageRow
+from lfm_adapter.ledger._record import PICO, CallRecord, ModelStats, UsageRow, to_pico
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from lfm_adapter.ledger._record import CallRecord
+__all__ = ["GROUPS", "calls", "committed", "insert", "model_stats", "spent", "usage"]
 
-__all__ = ["GROUPS", "calls", "committed", "model_stats", "spent", "usage"]
+_COLUMNS = [column.name for column in fields(CallRecord)]
+_INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 
 GROUPS = {
     "day": "CAST(time / 86400 AS INTEGER)",
@@ -29,15 +29,35 @@ GROUPS = {
     "status": "status",
     "provider": "coalesce(provider, '')",
 }
-"""What calls can be summed by, as SQL."""
+"""Keys of `Ledger.usage`, as SQL."""
 
-# Numbers are grouped in a third of the time that SQLite's dates take.
+# SQLite groups numbers three times as fast as its dates.
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "day": lambda day: datetime.fromtimestamp(day * 86_400, tz=UTC).strftime("%Y-%m-%d"),
     "hour": lambda hour: datetime.fromtimestamp(hour * 3_600, tz=UTC).strftime("%Y-%m-%d %H:00"),
 }
 
-# In the queries below, `+time` keeps SQLite from reading most of a table by its index, which takes twice as long.
+
+def insert(connection: sqlite3.Connection, records: Iterable[CallRecord]) -> None:
+    """Insert calls."""
+    connection.executemany(_INSERT, map(_row, records))
+
+
+def _row(record: CallRecord) -> list[object]:
+    row = list(astuple(record))
+    row[_COLUMNS.index("cost")] = None if record.cost is None else to_pico(record.cost)
+    return row
+
+
+def _record(row: sqlite3.Row) -> CallRecord:
+    facts = dict(zip(_COLUMNS, row, strict=True))
+    facts["is_stream"] = bool(facts["is_stream"])
+    if facts["cost"] is not None:
+        facts["cost"] = Decimal(facts["cost"]) / PICO
+    return CallRecord(**facts)
+
+
+# `+time` keeps SQLite from reading most of a table through the index, which takes twice as long.
 
 
 def usage(connection: sqlite3.Connection, by: Sequence[str], since: float) -> list[UsageRow]:
@@ -72,8 +92,8 @@ def usage(connection: sqlite3.Connection, by: Sequence[str], since: float) -> li
 
 def calls(connection: sqlite3.Connection, limit: int, since: float) -> list[CallRecord]:
     """See `Ledger.calls`."""
-    rows = connection.execute("SELECT * FROM calls WHERE time >= ? ORDER BY time DESC LIMIT ?", (since, limit))
-    return [to_record(row) for row in rows]
+    select = f"SELECT {', '.join(_COLUMNS)} FROM calls WHERE time >= ? ORDER BY time DESC LIMIT ?"  # noqa: S608
+    return [_record(row) for row in connection.execute(select, (since, limit))]
 
 
 def model_stats(connection: sqlite3.Connection, since: float) -> list[ModelStats]:

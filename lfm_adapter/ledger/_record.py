@@ -1,11 +1,19 @@
-"""What the ledger holds of a call, and what it tells of many."""
+"""What the ledger holds of a call, the totals of many calls, and the unit of its amounts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-__all__ = ["CallRecord", "ModelStats", "UsageRow"]
+__all__ = ["PICO", "CallRecord", "ModelStats", "UsageRow", "to_pico"]
+
+PICO = Decimal(10) ** 12
+"""The ledger keeps amounts in 10^-12 US$, as integers, whose sums are exact."""
+
+
+def to_pico(usd: Decimal) -> int:
+    """Return an amount in 10^-12 US$, rounded up."""
+    return int((usd * PICO).to_integral_value(rounding="ROUND_CEILING"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +22,7 @@ class CallRecord:
 
     Attributes:
         time: When it began, in Unix seconds.
-        source: What asked: "gateway", "chat", "decide", "mcp" or "python".
+        source: The caller: "gateway", "chat", "decide", "mcp" or "python".
         app: The app's name.
         model: The model that was asked.
         served_model: The model that answered, as the reply names it, or None.
@@ -50,7 +58,7 @@ class CallRecord:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Tokens of the answer by second, from the first token on where that is known."""
+        """Tokens of the answer per second, from the first token on if its time is known."""
         seconds = self.duration_s - (self.first_token_s or 0.0)
         return self.completion_tokens / seconds if self.completion_tokens and seconds > 0 else None
 
@@ -60,9 +68,9 @@ class UsageRow:
     """The totals of a group of calls.
 
     Attributes:
-        key: What they have in common, in the order that was asked for: days ("2026-11-28"), models, apps.
+        key: What they have in common, in the order of `by`: days ("2026-11-28"), models, apps.
         calls: How many there were.
-        errors: How many failed; those that a client cancelled are none.
+        errors: How many failed; cancelled calls do not count.
         prompt_tokens: Tokens of their prompts.
         completion_tokens: Tokens of their answers.
         cost: US$; calls of unknown cost count as 0.
@@ -91,7 +99,7 @@ class ModelStats:
         completion_tokens: Tokens of the answers.
         cost: US$; calls of unknown cost count as 0.
         first_token_s: Seconds until the first token of a stream: the median and the 95th percentile, or None.
-        tokens_per_second: Tokens of an answer by second: the median, and what 95 of 100 answers reach, or None.
+        tokens_per_second: Tokens of an answer per second: the median and the 5th percentile, or None.
     """
 
     model: str

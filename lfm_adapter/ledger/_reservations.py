@@ -1,4 +1,4 @@
-"""What this process sets aside of budgets in the ledger's file, and what it has settled since."""
+"""Reserves the costs of requests in the ledger's file, and settles them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from weakref import finalize
 
 from lfm_adapter.errors import BudgetExceededError, RateLimitError
 from lfm_adapter.ledger import _queries
-from lfm_adapter.ledger._amounts import PICO, to_pico
 from lfm_adapter.ledger._budget import Reservation
-from lfm_adapter.ledger._database import connect, transaction
+from lfm_adapter.ledger._database import connect
+from lfm_adapter.ledger._record import PICO, to_pico
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,45 +24,45 @@ if TYPE_CHECKING:
 
     from lfm_adapter.ledger._budget import Budget
 
-__all__ = ["BudgetedRequest", "Reservations", "Settlement"]
+__all__ = ["Reservations", "Settlement"]
 
-RESERVE_TIMEOUT_S = 2.0  # of a call, for others that write
+RESERVE_TIMEOUT_S = 2.0  # that a call waits for other processes that write
 WINDOW_S = 60.0  # of `Budget.rpm`
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The actual cost of a request, in 10^-12 US$, in place of its reservation."""
+    """The actual cost of a request, in 10^-12 US$, which replaces its reservation."""
 
     reservation: Reservation
     amount: int
 
     @property
     def missing(self) -> int:
-        """What the file has to add to the sum of what is spent and reserved."""
+        """By how much it changes the sum of spent and reserved amounts in the file."""
         return self.amount - (self.reservation.amount if self.reservation.ids else 0)
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetedRequest:
+class _BudgetedRequest:
     """A request that has to fit into budgets.
 
     Attributes:
         model: The model that it asks.
         amount: Its maximum cost in 10^-12 US$.
         time: When it is made, in Unix seconds.
-        budgets: Those that limit it.
-        places: The name and the period of those that limit its cost.
+        limits: The budgets that limit its cost, each with its limit in 10^-12 US$, and its name and period.
+        rates: The name and the requests a minute of each budget that limits these.
     """
 
     model: str
     amount: int
     time: float
-    budgets: Sequence[Budget]
-    places: tuple[tuple[str, str], ...]
+    limits: Sequence[tuple[Budget, int, tuple[str, str]]]
+    rates: Sequence[tuple[str, int]]
 
     @classmethod
-    def now(cls, budgets: Sequence[Budget], usd: Decimal | None, model: str) -> BudgetedRequest:
+    def now(cls, budgets: Sequence[Budget], usd: Decimal | None, model: str) -> _BudgetedRequest:
         """Return a request of this moment.
 
         Raises:
@@ -76,38 +76,48 @@ class BudgetedRequest:
             )
         now = time.time()
         amount = to_pico(usd or Decimal(0))
-        costly = [budget for budget in budgets if amount and budget.limit is not None]
-        limiting = [budget for budget in budgets if budget in costly or budget.rpm is not None]
-        return cls(model, amount, now, limiting, tuple((budget.name, budget.period(now)) for budget in costly))
+        limits = [
+            (budget, limit, (budget.name, budget.period(now)))
+            for budget in budgets
+            if amount and (limit := budget.limit) is not None
+        ]
+        rates = [(budget.name, budget.rpm) for budget in budgets if budget.rpm is not None]
+        return cls(model, amount, now, limits, rates)
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Where its cost counts."""
+        return tuple(place for _, _, place in self.limits)
 
 
 class Reservations:
-    """Sets amounts aside in the file, and in memory while the file cannot be written.
+    """Reserves amounts in the file, or in memory while the file cannot be written.
 
-    In memory, this process keeps to what the file says is left, if it can be read, less what it has set aside since. It
-    does not see what other processes keep in theirs.
+    In memory, a budget allows what the file says is left, if it can be read, minus what this process has reserved
+    since. Processes do not see each other's memory.
 
     Args:
         path: The file.
-        warn: Is called with what keeps the file from being written.
+        warn: Is called with the error that prevents writing.
 
     Attributes:
-        counting: Is held while what is in memory goes into the file, so that nothing counts twice or not at all.
+        counting: Locked while amounts move from memory into the file, so that each counts once.
     """
 
     def __init__(self, path: Path, warn: Callable[[Exception], None]) -> None:
         self.counting = threading.Lock()
         self._path = path
         self._warn = warn
-        self._is_writable = True  # as far as is known
+        self._is_writable = True
         self._connecting = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        # What the file does not have yet, by name and period.
+        # Amounts that are not in the file yet, by name and period.
         self._committed: Counter[tuple[str, str]] = Counter()
         self._spent: Counter[tuple[str, str]] = Counter()
 
-    def reserve(self, request: BudgetedRequest) -> Reservation:
+    def reserve(self, budgets: Sequence[Budget], usd: Decimal | None, model: str) -> Reservation:
         """See `Ledger.reserve`. Only the first call waits for a file that stays locked."""
+        request = _BudgetedRequest.now(budgets, usd, model)
         try:
             reservation = self._in_file(request, RESERVE_TIMEOUT_S if self._is_writable else 0)
         except (OSError, sqlite3.Error) as error:
@@ -117,27 +127,28 @@ class Reservations:
         self._is_writable = True
         return reservation
 
-    def try_reserve(self, request: BudgetedRequest) -> Reservation | None:
+    def try_reserve(self, budgets: Sequence[Budget], usd: Decimal | None, model: str) -> Reservation | None:
         """See `Ledger.try_reserve`."""
         if not self._is_writable:
-            return self.reserve(request)
+            return self.reserve(budgets, usd, model)
         try:
-            return self._in_file(request, 0)
+            return self._in_file(_BudgetedRequest.now(budgets, usd, model), 0)
         except (OSError, sqlite3.Error):
             return None
 
-    def _in_file(self, request: BudgetedRequest, timeout: float) -> Reservation:
-        if not request.budgets:
+    def _in_file(self, request: _BudgetedRequest, timeout: float) -> Reservation:
+        if not (request.limits or request.rates):
             return Reservation(0)
         if not self._connecting.acquire(timeout=timeout):
-            raise TimeoutError("other threads are using it")
+            raise TimeoutError("other threads are using the ledger")
         try:
             if self._connection is None:
                 self._connection = connect(self._path, timeout=timeout)
                 finalize(self, self._connection.close).atexit = False
             connection = self._connection
             connection.execute(f"PRAGMA busy_timeout = {timeout * 1000:.0f}")
-            with transaction(connection, self.counting):
+            connection.execute("BEGIN IMMEDIATE")
+            with self.counting, connection:
                 self._check(connection, request)
                 _count_request(connection, request)
                 rows = [
@@ -148,14 +159,14 @@ class Reservations:
                 ]
             return Reservation(request.amount, request.places, tuple(int(row.lastrowid or 0) for row in rows))
         except (OSError, sqlite3.Error):
-            if self._connection is not None:  # a file that was replaced or mended is opened anew
+            if self._connection is not None:  # a file that was replaced or repaired is opened again
                 self._connection.close()
                 self._connection = None
             raise
         finally:
             self._connecting.release()
 
-    def _in_memory(self, request: BudgetedRequest) -> Reservation:
+    def _in_memory(self, request: _BudgetedRequest) -> Reservation:
         with self.counting:
             try:
                 with closing(connect(self._path, timeout=0)) as connection:
@@ -166,30 +177,23 @@ class Reservations:
                 _add(self._committed, place, request.amount)
         return Reservation(request.amount, request.places)
 
-    def _check(self, connection: sqlite3.Connection | None, request: BudgetedRequest) -> None:
-        """Check that a request fits.
-
-        Raises:
-            BudgetExceededError: It does not.
-        """
-        for budget in request.budgets:
-            place = (budget.name, budget.period(request.time))
-            if budget.limit is None or place not in request.places:
-                continue
+    def _check(self, connection: sqlite3.Connection | None, request: _BudgetedRequest) -> None:
+        """Raise `BudgetExceededError` for a request that does not fit."""
+        for budget, limit, place in request.limits:
             committed = 0 if connection is None else _queries.committed(connection, place)
-            left = budget.limit - committed - self._committed[place]
+            left = limit - committed - self._committed[place]
             if request.amount > left:
                 raise _exceeded(budget, request, left)
 
     def settle(self, settlement: Settlement) -> None:
-        """Count a cost from now on, in memory."""
+        """Count a cost in memory until it is in the file."""
         with self.counting:
             for place in settlement.reservation.places:
                 _add(self._committed, place, settlement.amount - settlement.reservation.amount)
                 _add(self._spent, place, settlement.amount)
 
     def write(self, connection: sqlite3.Connection, settlements: Iterable[Settlement]) -> None:
-        """Write what was settled, in a transaction."""
+        """Write settlements. The caller commits."""
         for settlement in settlements:
             reservation, amount = settlement.reservation, settlement.amount
             connection.executemany("DELETE FROM reserved WHERE id = ?", [(row,) for row in reservation.ids])
@@ -200,7 +204,7 @@ class Reservations:
             )
 
     def on_written(self, settlements: Iterable[Settlement]) -> None:
-        """Forget what the file has now. `counting` is held."""
+        """Forget what is in the file now. The caller holds `counting`."""
         for settlement in settlements:
             for place in settlement.reservation.places:
                 _add(self._committed, place, -settlement.missing)
@@ -224,31 +228,23 @@ def _add(counts: Counter[tuple[str, str]], place: tuple[str, str], amount: int) 
         del counts[place]
 
 
-def _count_request(connection: sqlite3.Connection, request: BudgetedRequest) -> None:
-    """Count a request for each budget that limits them.
-
-    Raises:
-        RateLimitError: There were too many.
-    """
+def _count_request(connection: sqlite3.Connection, request: _BudgetedRequest) -> None:
+    """Count a request for each budget that limits its rate; raise `RateLimitError` if there were too many."""
     since = request.time - WINDOW_S
-    for budget in request.budgets:
-        if budget.rpm is None:
-            continue
-        connection.execute("DELETE FROM requests WHERE name = ? AND time <= ?", (budget.name, since))
-        count, first = connection.execute(
-            "SELECT count(*), min(time) FROM requests WHERE name = ?", (budget.name,)
-        ).fetchone()
-        if count >= budget.rpm:
+    for name, rpm in request.rates:
+        connection.execute("DELETE FROM requests WHERE name = ? AND time <= ?", (name, since))
+        count, first = connection.execute("SELECT count(*), min(time) FROM requests WHERE name = ?", (name,)).fetchone()
+        if count >= rpm:
             raise RateLimitError(
-                f"The limit of {budget.rpm} requests per minute is reached.",
+                f"The limit of {rpm} requests per minute is reached.",
                 model=request.model,
                 retry_after=max(0.1, first - since),
                 code="rate_limit_exceeded",
             )
-        connection.execute("INSERT INTO requests VALUES (?, ?)", (budget.name, request.time))
+        connection.execute("INSERT INTO requests VALUES (?, ?)", (name, request.time))
 
 
-def _exceeded(budget: Budget, request: BudgetedRequest, left: int) -> BudgetExceededError:
+def _exceeded(budget: Budget, request: _BudgetedRequest, left: int) -> BudgetExceededError:
     ends = budget.ends(request.time)
     until = f" It resets at {ends:%Y-%m-%d %H:%M} UTC." if ends else ""
     period = {"day": " a day", "month": " a month", "total": ""}[budget.per]

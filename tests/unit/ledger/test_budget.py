@@ -30,7 +30,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger.db")
 
 
-def test_holds_what_is_reserved_and_what_is_spent(ledger: Ledger):
+def test_counts_what_is_reserved_and_what_is_spent(ledger: Ledger):
     budget = Budget("0.03")
     first = ledger.reserve([budget], CENT, model="m")
     ledger.reserve([budget], CENT, model="m")
@@ -40,13 +40,13 @@ def test_holds_what_is_reserved_and_what_is_spent(ledger: Ledger):
         ledger.reserve([budget], CENT, model="m")
 
 
-def test_unknown_outcome_counts_with_its_maximum(ledger: Ledger):
+def test_unknown_outcome_counts_as_the_maximum(ledger: Ledger):
     budget = Budget("0.03")
     ledger.settle(ledger.reserve([budget], CENT, model="m"), None)
     assert ledger.spent(budget) == CENT
 
 
-def test_free_requests_still_go_when_it_is_spent(ledger: Ledger):
+def test_free_requests_are_allowed_when_the_budget_is_spent(ledger: Ledger):
     budget = Budget(0)
     assert ledger.reserve([budget], Decimal(0), model="m").amount == 0
 
@@ -57,7 +57,7 @@ def test_unknown_price_is_refused_unless_it_is_allowed(ledger: Ledger):
     ledger.reserve([Budget(1, allow_unknown_price=True)], None, model="m")
 
 
-def test_every_budget_must_have_room(ledger: Ledger):
+def test_request_must_fit_into_every_budget(ledger: Ledger):
     roomy, tight = Budget(1), Budget("0.001", per="day")
     with pytest.raises(BudgetExceededError, match=r"It resets at \d{4}-\d\d-\d\d 00:00 UTC") as caught:
         ledger.reserve([roomy, tight], CENT, model="m")
@@ -65,7 +65,7 @@ def test_every_budget_must_have_room(ledger: Ledger):
     ledger.reserve([roomy], Decimal(1), model="m")  # nothing was set aside
 
 
-def test_a_new_day_begins_anew(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+def test_daily_budget_resets_on_a_new_day(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
     budget = Budget("0.01", per="day")
     monkeypatch.setattr(_reservations.time, "time", lambda: 1_795_000_000.0)
     ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
@@ -98,7 +98,7 @@ def race(path: Path, spent: Any) -> None:
             spent.value += 1
 
 
-def test_processes_that_race_do_not_exceed_it(ledger: Ledger):
+def test_processes_that_race_do_not_exceed_the_budget(ledger: Ledger):
     spent = SPAWN.Value("i", 0)
     racers = [SPAWN.Process(target=race, args=(ledger.path, spent)) for _ in range(8)]
     for racer in racers:
@@ -111,7 +111,7 @@ def test_processes_that_race_do_not_exceed_it(ledger: Ledger):
 
 @contextmanager
 def locked(ledger: Ledger) -> Iterator[None]:
-    """Have another program write to the file all the while."""
+    """Have another connection lock the file."""
     assert ledger.flush()
     with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -121,12 +121,12 @@ def locked(ledger: Ledger) -> Iterator[None]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no other program."""
+    """Wait at most 50 ms for the file."""
     monkeypatch.setattr(_reservations, "RESERVE_TIMEOUT_S", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_locked_file_keeps_this_process_to_the_limit(ledger: Ledger):
+def test_budget_holds_within_a_process_while_the_file_is_locked(ledger: Ledger):
     budget = Budget("0.034")
     ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
     with locked(ledger):
@@ -139,7 +139,7 @@ def test_locked_file_keeps_this_process_to_the_limit(ledger: Ledger):
         ledger.reserve([budget], CENT / 2, model="m")
 
 
-def test_place_without_a_file_keeps_this_process_to_the_limit(tmp_path: Path):
+def test_budget_holds_within_a_process_if_no_file_can_be_created(tmp_path: Path):
     (tmp_path / "file").touch()
     ledger, budget = Ledger(tmp_path / "file" / "ledger.db"), Budget("0.02")
     ledger.settle(ledger.reserve([budget], CENT, model="m"), CENT)
@@ -150,7 +150,7 @@ def test_place_without_a_file_keeps_this_process_to_the_limit(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_what_was_spent_while_the_file_was_locked_is_in_it_afterwards(ledger: Ledger):
+def test_costs_from_while_the_file_was_locked_are_written_afterwards(ledger: Ledger):
     budget = Budget("0.03")
     before = ledger.reserve([budget], CENT, model="m")
     with locked(ledger):
@@ -178,7 +178,7 @@ def test_only_the_first_call_waits_for_a_locked_file(ledger: Ledger, monkeypatch
 
 
 @pytest.mark.usefixtures("impatient")
-def test_threads_that_race_for_a_locked_file_do_not_exceed_it(ledger: Ledger):
+def test_threads_that_race_on_a_locked_file_do_not_exceed_the_budget(ledger: Ledger):
     budget = Budget("0.05")
 
     def reserve(_: int) -> bool:
@@ -204,8 +204,8 @@ def test_annotations_of_a_budget_name_classes_that_pydantic_finds():
 
 def test_connection_of_a_ledger_that_is_no_longer_used_is_closed(tmp_path: Path):
     file = LedgerFile(tmp_path / "ledger.db", os.getpid())
-    file.reserve([Budget("1", name="a")], Decimal("0.5"), "liquid/lfm-3-1.7b")
-    connection = file._reservations._connection
+    file.reservations.reserve([Budget("1", name="a")], Decimal("0.5"), "liquid/lfm-3-1.7b")
+    connection = file.reservations._connection
     assert connection is not None
     del file
     gc.collect()

@@ -34,7 +34,7 @@ def record(**facts: object) -> CallRecord:
     return CallRecord(**known | facts)
 
 
-def test_gives_back_what_was_recorded(ledger: Ledger):
+def test_returns_what_was_recorded(ledger: Ledger):
     call = record(
         served_model="liquid/lfm-3-1.7b-20261106", provider="Liquid", is_stream=True, prompt_tokens=9,
         completion_tokens=5, reasoning_tokens=2, cached_tokens=1, cost=Decimal("2.8E-7"), first_token_s=0.25,
@@ -44,13 +44,13 @@ def test_gives_back_what_was_recorded(ledger: Ledger):
     assert call.tokens_per_second == pytest.approx(5 / 0.75)
 
 
-def test_file_is_the_users_alone(ledger: Ledger):
+def test_only_its_owner_can_read_the_file(ledger: Ledger):
     ledger.record(record())
     assert ledger.flush()
     assert ledger.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_sums_by_day_model_and_app(ledger: Ledger):
+def test_usage_sums_by_day_model_and_app(ledger: Ledger):
     for cost in ("0.1", "0.2"):
         ledger.record(record(cost=Decimal(cost), prompt_tokens=10, completion_tokens=1))
     ledger.record(record(time=NOW + 86_400, app="other", status="rate_limit"))
@@ -83,7 +83,7 @@ def test_processes_that_write_at_once_lose_nothing(ledger: Ledger):
     assert ledger.usage([])[0].calls == 2000
 
 
-def test_killed_process_loses_no_row_that_was_out_of_its_hands(ledger: Ledger):
+def test_killed_process_keeps_the_rows_that_were_written(ledger: Ledger):
     program = (
         "import sys, time; from lfm_adapter.ledger import CallRecord, Ledger\n"
         "ledger = Ledger(sys.argv[1])\n"
@@ -110,7 +110,7 @@ def test_program_that_ends_at_once_has_its_rows_written(ledger: Ledger):
     assert ledger.usage([])[0].calls == 1
 
 
-def test_locked_file_delays_rows_and_fails_nothing(ledger: Ledger):
+def test_locked_file_delays_rows_without_an_error(ledger: Ledger):
     ledger.record(record())
     assert ledger.flush()
     with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
@@ -121,7 +121,7 @@ def test_locked_file_delays_rows_and_fails_nothing(ledger: Ledger):
     assert ledger.usage([])[0].calls == 2
 
 
-def test_unwritable_place_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_unwritable_path_is_only_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     (tmp_path / "file").touch()
     ledger = Ledger(tmp_path / "file" / "ledger.db")
     ledger.record(record())
@@ -129,19 +129,19 @@ def test_unwritable_place_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptur
     assert "cannot be written" in caplog.text
 
 
-def test_damaged_file_is_told_to_who_asks(ledger: Ledger):
+def test_reading_a_damaged_file_is_an_error(ledger: Ledger):
     ledger.path.write_text("This is no database, however long it may be. " * 30)
     with pytest.raises(ConfigurationError, match="cannot be read: file is not a database"):
         ledger.usage()
     assert ledger.spent(Budget(1)) == 0
 
 
-def test_can_be_pickled(ledger: Ledger):
+def test_ledger_can_be_pickled(ledger: Ledger):
     assert pickle.loads(pickle.dumps(ledger)) == ledger  # noqa: S301
 
 
 @pytest.mark.parametrize(("value", "default", "is_on"), [("", False, False), ("", True, True), ("0", True, False)])
-def test_variable_turns_it_on_and_off(monkeypatch: pytest.MonkeyPatch, value: str, default: bool, is_on: bool):
+def test_variable_turns_the_ledger_on_and_off(monkeypatch: pytest.MonkeyPatch, value: str, default: bool, is_on: bool):
     monkeypatch.setenv("LFM_LEDGER", value)
     assert (ledger_from_env(default=default) is not None) == is_on
 
