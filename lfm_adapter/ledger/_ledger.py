@@ -27,8 +27,8 @@ FLUSH_TIMEOUT_S = 5.0
 class Ledger:
     """A SQLite file with one row for each call, and the state of budgets. Threads and processes may share it.
 
-    It never makes a call fail: if the file is locked or damaged or the disk is full, it logs a warning, and rows wait in
-    memory. One thread writes for all ledgers of a path. A process that is killed loses only rows in flight.
+    It never makes a call fail: if the file is locked or damaged, or the disk is full, it logs a warning, and rows wait
+    in memory. One thread writes for all ledgers of a path. A process that is killed loses only rows in flight.
 
     Args:
         path: The file. Default: `LFM_LEDGER` if that is a path, else the user's own.
