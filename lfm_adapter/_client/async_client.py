@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lfm_adapter._client.calls import DRAIN_S, ApiCall
-from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
 from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY, embedding_calls, joined, keeping_finished
 from lfm_adapter._client.exchange import Exchange, Messages
 from lfm_adapter._client.request import ApiRequest, endpoints_request, generation_request
 from lfm_adapter._client.settings import BaseClient
 from lfm_adapter._json import as_dict, dicts
 from lfm_adapter._transport.aiohttp import AiohttpTransport
+from lfm_adapter.catalog._listing import liquid_models, refreshed_cards
 from lfm_adapter.errors import APIError, NotFoundError, StreamInterruptedError
 from lfm_adapter.types import (
     AsyncStream,

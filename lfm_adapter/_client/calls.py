@@ -7,7 +7,9 @@ import math
 import random
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter.catalog import compute_cost
 from lfm_adapter.catalog._usage import chat_usage
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter._openrouter.response import BodyReader
-    from lfm_adapter.types import DecisionReply, Delta, EmbeddingReply, HTTPRequest, ModelCard, Reply
+    from lfm_adapter.types import Cost, DecisionReply, Delta, EmbeddingReply, HTTPRequest, JSONDict, ModelCard, Reply
 
-__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "ApiCall", "Attempts", "ModelCall", "retry_delay"]
+    AnyReply: TypeAlias = Reply | EmbeddingReply | DecisionReply
+
+__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "ApiCall", "Attempts", "ModelCall", "retry_delay", "total_costs"]
 
 DRAIN_S = 0.1
 """Seconds to wait for the bytes behind a stream's end, so that its connection can be reused."""
@@ -257,7 +261,7 @@ class ModelCall(ApiCall):
             self._span.on_retry(error, delay)
         return delay
 
-    def _price(self, reply: Reply | EmbeddingReply | DecisionReply) -> None:
+    def _price(self, reply: AnyReply) -> None:
         """Add the cost and, if it names none, the model to a reply."""
         reply.model = reply.model or self._model
         if reply.usage is None:
@@ -267,3 +271,25 @@ class ModelCall(ApiCall):
         # The catalogue has OpenRouter's prices; a server on this machine is free unless it says otherwise.
         if cost is not None and not (cost.source == "catalog" and self._settings.is_local):
             reply.cost = cost
+
+
+def total_costs(replies: Sequence[AnyReply]) -> tuple[JSONDict | None, Cost | None]:
+    """Return the usage and the cost of several requests together; None where one of them has none."""
+    usages = [reply.usage for reply in replies if reply.usage]
+    costs = [reply.cost for reply in replies if reply.cost]
+    return (
+        reduce(_sum_usage, usages) if len(usages) == len(replies) else None,
+        reduce(add, costs) if len(costs) == len(replies) else None,
+    )
+
+
+def _sum_usage(first: JSONDict, second: JSONDict) -> JSONDict:
+    """Add up the counts and amounts that both have; of all else the second wins."""
+    total = {**first, **second}
+    for name in first.keys() & second.keys():
+        one, other = first[name], second[name]
+        if isinstance(one, dict) and isinstance(other, dict):
+            total[name] = _sum_usage(one, other)
+        elif not isinstance(one, bool) and isinstance(one, int | float) and isinstance(other, int | float):
+            total[name] = one + other
+    return total

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._client.calls import Attempts, ModelCall
-from lfm_adapter._client.exchange import Exchange, sum_usage
+from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
+from lfm_adapter._client.exchange import Exchange
 from lfm_adapter._client.request import ApiRequest, model_for, require_kind, resolve_model
 from lfm_adapter._decisions.answers import read_answers
 from lfm_adapter._decisions.by_chat import chat_decision
@@ -14,14 +15,14 @@ from lfm_adapter._decisions.servers import decision_body, decision_url, read_sta
 from lfm_adapter._json import as_dict, as_str
 from lfm_adapter._openrouter.request import encode
 from lfm_adapter._openrouter.response import PaidBodyReader
-from lfm_adapter.catalog import estimate_tokens
+from lfm_adapter.catalog._usage import check_state_length
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, InvalidDecisionError
 from lfm_adapter.types import DecisionParameters, DecisionReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lfm_adapter._client.settings import Settings, TokenCounter
+    from lfm_adapter._client.settings import Settings
     from lfm_adapter._decisions.by_chat import ChatQuestion, ChatSteps
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import Delta, JSONDict, ModelCard, Reply
@@ -66,30 +67,24 @@ def decision_of(
     if has_box and not (images or fields.get("assets")):  # of OpenRouter: images that the state names
         raise ConfigurationError("A box question needs an image in `state`.")
     body = decision_body(settings.base_url, name, plain, images, checked) | fields
-    request = DecisionRequest(settings, name, body, decision_url(settings.base_url, route=route or "alpha"))
-    _check_length(plain, card, name, settings.token_counter)
+    request = ApiRequest(
+        settings,
+        "",
+        url=decision_url(settings.base_url, route=route or "alpha"),
+        model=name,
+        body=encode(body),
+        reader=partial(PaidBodyReader, content="answers"),
+    )
+    text = plain if isinstance(plain, str) else encode(plain).decode()
+    check_state_length(text, card, model=name, token_counter=settings.token_counter)
     return DecisionCall(settings, card, checked, request)
-
-
-class DecisionRequest(ApiRequest):
-    """A POST request for the answers to some questions."""
-
-    def __init__(self, settings: Settings, model: str, body: JSONDict, url: str) -> None:
-        super().__init__(settings, "", model=model)
-        self._url = url
-        self.body = encode(body)
-
-    def reader(self, status: int, headers: Mapping[str, str]) -> PaidBodyReader:
-        """Return a reader for the response."""
-        limit = self.settings.max_reply_bytes
-        return PaidBodyReader(status, headers, self._context, content="answers", max_bytes=limit)
 
 
 class DecisionCall(ModelCall):
     """A request to a decision model, and its attempts; `result` becomes a `DecisionReply`."""
 
     def __init__(
-        self, settings: Settings, card: ModelCard, questions: Mapping[str, JSONDict], request: DecisionRequest
+        self, settings: Settings, card: ModelCard, questions: Mapping[str, JSONDict], request: ApiRequest
     ) -> None:
         super().__init__(settings, request.model or card.id, card, {}, operation="decide")
         self._questions = questions
@@ -181,10 +176,7 @@ class ChatDecision:
 
     def _joined(self, answers: dict[str, Any]) -> DecisionReply:
         last = self._replies[-1]
-        usage, cost = last.usage, last.cost
-        for reply in self._replies[:-1]:
-            usage = sum_usage(usage, reply.usage) if usage and reply.usage else None
-            cost = cost + reply.cost if cost and reply.cost else None
+        usage, cost = total_costs(self._replies)
         return DecisionReply(
             answers,
             calibrated=False,
@@ -194,21 +186,4 @@ class ChatDecision:
             usage=usage,
             cost=cost,
             headers=last.headers,
-        )
-
-
-def _check_length(state: Any, card: ModelCard, model: str, token_counter: TokenCounter | None) -> None:
-    text, context = state if isinstance(state, str) else encode(state).decode(), card.context_length
-    if context is None or (token_counter is None and len(text) // 2 < context):  # see `apply_context_limit`
-        return
-    tokens = (token_counter or estimate_tokens)([{"role": "user", "content": text}])
-    if tokens >= context:
-        raise ContextWindowExceededError(
-            f"The state has {'' if token_counter else 'at least '}{tokens:,} tokens, but `{model}` takes at most "
-            f"{context:,}, with the question. Shorten the state.",
-            estimated_tokens=tokens,
-            context_length=context,
-            model=model,
-            code="context_length_exceeded",
-            status_code=400,
         )

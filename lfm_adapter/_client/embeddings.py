@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, get_args
 
-from lfm_adapter._client.calls import Attempts, ModelCall
-from lfm_adapter._client.exchange import sum_usage
+from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.request import DEFAULT_MODELS, ApiRequest, model_for
 from lfm_adapter._openrouter.embeddings import EmbeddingReader, embeddings_body, with_prefix
 from lfm_adapter._openrouter.request import encode
@@ -37,20 +37,6 @@ MAX_CONCURRENCY = 4
 """Requests of one call that are under way at once. A free model takes 20 a minute."""
 
 
-class EmbeddingRequest(ApiRequest):
-    """A POST request for the vectors of some texts."""
-
-    def __init__(self, settings: Settings, model: str, texts: Sequence[str], fields: Mapping[str, Any]) -> None:
-        super().__init__(settings, "/embeddings", model=model)
-        self._count = len(texts)
-        self.body = encode(embeddings_body(model, texts, fields))
-
-    def reader(self, status: int, headers: Mapping[str, str]) -> EmbeddingReader:
-        """Return a reader for the response."""
-        limit = self.settings.max_reply_bytes
-        return EmbeddingReader(status, headers, self._context, count=self._count, max_bytes=limit)
-
-
 class EmbeddingCall(ModelCall):
     """The request for one batch of texts, and its attempts; `result` becomes an `EmbeddingReply`."""
 
@@ -65,10 +51,12 @@ class EmbeddingCall(ModelCall):
         deadline: float,
     ) -> None:
         super().__init__(settings, model, card, fields, operation="embeddings")
-        self.attempts = Attempts(EmbeddingRequest(settings, model, texts, fields), deadline, self._meter)
+        body = encode(embeddings_body(model, texts, fields))
+        reader = partial(EmbeddingReader, count=len(texts))
+        request = ApiRequest(settings, "/embeddings", model=model, body=body, reader=reader)
+        self.attempts = Attempts(request, deadline, self._meter)
 
     def on_response(self, result: EmbeddingReply) -> Sequence[Delta]:
-        """See `ApiCall`."""
         self._price(result)
         self.result = result
         return ()
@@ -147,16 +135,13 @@ def joined(calls: Sequence[EmbeddingCall]) -> EmbeddingReply:
     replies: list[EmbeddingReply] = [call.result for call in calls]
     if len(replies) < 2:
         return replies[0] if replies else EmbeddingReply([])
-    first, *others = replies
+    usage, cost = total_costs(replies)
     vectors = [vector for reply in replies for vector in reply.vectors]
-    total = replace(first, vectors=vectors, id=replies[-1].id)
+    total = replace(replies[0], vectors=vectors, id=replies[-1].id, usage=usage, cost=cost)
     if len(lengths := {len(vector) for vector in vectors}) > 1:
         raise ResponseError(
             f"The vectors of two responses differ in length: {min(lengths)} and {max(lengths)}.", model=total.model
         )
-    for reply in others:
-        total.usage = sum_usage(total.usage, reply.usage) if total.usage and reply.usage else None
-        total.cost = total.cost + reply.cost if total.cost and reply.cost else None
     return total
 
 

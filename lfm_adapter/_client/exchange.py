@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lfm_adapter._client.calls import Attempts, ModelCall
+from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_model
 from lfm_adapter._client.settings import PER_CALL
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.output import OutputIssue, OutputReader
     from lfm_adapter._client.plan import Plan
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import JSONDict, Reply
+    from lfm_adapter.types import Reply
 
 __all__ = ["Exchange", "Messages", "ToolSupport", "tool_support"]
 
@@ -245,9 +245,7 @@ class Exchange(ModelCall):
         if previous is None:
             return
         reply.output_retries = previous.output_retries + 1
-        # Where one turn has none, that of the other would look like that of both.
-        reply.usage = sum_usage(previous.usage, reply.usage) if previous.usage and reply.usage else None
-        reply.cost = previous.cost + reply.cost if previous.cost and reply.cost else None
+        reply.usage, reply.cost = total_costs([previous, reply])
         if reply.usage and "cost" in reply.usage:
             reply.usage["cost"] = None if reply.cost is None else float(reply.cost.total)
 
@@ -304,15 +302,3 @@ def _as_list(messages: Any) -> Sequence[Mapping[str, Any]]:
         )
     checked: Sequence[Mapping[str, Any]] = messages
     return checked
-
-
-def sum_usage(first: JSONDict, second: JSONDict) -> JSONDict:
-    """Add up the counts and amounts that both have; of all else the second wins."""
-    total = {**first, **second}
-    for name in first.keys() & second.keys():
-        one, other = first[name], second[name]
-        if isinstance(one, dict) and isinstance(other, dict):
-            total[name] = sum_usage(one, other)
-        elif not isinstance(one, bool) and isinstance(one, int | float) and isinstance(other, int | float):
-            total[name] = one + other
-    return total

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from lfm_adapter.errors import ConfigurationError, RetiredModelWarning
 from lfm_adapter.types import ChatParameters, HTTPRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from decimal import Decimal
 
@@ -62,7 +62,7 @@ _KINDS: dict[Kind, tuple[str, str]] = {
 
 
 class ApiRequest:
-    """A GET request to one address of the API.
+    """A request to one address of the API: GET, or POST where it has a `body`.
 
     Attributes:
         settings: The client's settings.
@@ -77,18 +77,23 @@ class ApiRequest:
         settings: Settings,
         path: str,
         *,
+        url: str | None = None,
         model: str | None = None,
+        body: bytes | None = None,
+        reader: Callable[..., BodyReader] = BodyReader,
+        is_stream: bool = False,
         needs_key: bool = True,
         is_eventual: bool = False,
     ) -> None:
         self.settings = settings
         self.model = model
-        self._url = f"{settings.base_url}{path}"
-        self._needs_key = needs_key
-        self.is_eventual = is_eventual
         self.key: str | None = None
-        self.body: bytes | None = None
-        self._stream = False
+        self.body = body
+        self.is_eventual = is_eventual
+        self._url = url or f"{settings.base_url}{path}"
+        self._reader = reader
+        self._is_stream = is_stream
+        self._needs_key = needs_key
 
     def http(self, timeout: float) -> HTTPRequest:
         """Return the request to send, with the key of the moment."""
@@ -98,17 +103,14 @@ class ApiRequest:
             self.settings.attribution,
             self.settings.default_headers or {},
             body=self.body is not None,
-            stream=self._stream,
+            stream=self._is_stream,
         )
         return HTTPRequest("GET" if self.body is None else "POST", self._url, headers, self.body, timeout)
 
     def reader(self, status: int, headers: Mapping[str, str]) -> BodyReader:
         """Return a reader for the response."""
-        return BodyReader(status, headers, self._context, max_bytes=self.settings.max_reply_bytes)
-
-    @property
-    def _context(self) -> RequestContext:
-        return RequestContext(self.model, time.time(), self.key)
+        context = RequestContext(self.model, time.time(), self.key)
+        return self._reader(status, headers, context, max_bytes=self.settings.max_reply_bytes)
 
 
 def endpoints_request(settings: Settings, model: str) -> ApiRequest:
@@ -158,9 +160,14 @@ class CompletionRequest(ApiRequest):
         stream: bool,
         max_output_tokens: int | None = None,
     ) -> None:
-        super().__init__(settings, "/chat/completions", model=model)
-        self._stream = stream
         fields = dict(parameters)
+        reader = partial(
+            ReplyReader,
+            max_event_bytes=settings.max_event_bytes,
+            is_single=fields.get("n") in (None, 1),
+            is_streamed=stream,
+        )
+        super().__init__(settings, "/chat/completions", model=model, reader=reader, is_stream=stream)
         if fields.get("stream") and not stream:
             raise ConfigurationError("`chat` does not stream. Use the method `stream` instead.")
         newer_name = fields.pop("max_completion_tokens", None)
@@ -179,7 +186,6 @@ class CompletionRequest(ApiRequest):
             logger.info("max_tokens %s does not fit; asking for %s", limits.clamped_from, limits.max_tokens)
         if limits.max_tokens is not None:
             fields["max_tokens"] = limits.max_tokens
-        self._is_single = fields.get("n") in (None, 1)
         models = fields.get("models")
         if isinstance(models, list | tuple) and len(models) > 3:  # https://github.com/coder/xum/issues/2963
             raise ConfigurationError(f"OpenRouter accepts at most 3 fallback models, got {len(models)}.")
@@ -189,19 +195,6 @@ class CompletionRequest(ApiRequest):
                 # OpenRouter always sends the usage of a stream; other servers must be asked for it.
                 fields.setdefault("stream_options", {"include_usage": True})
         self.body = encode(body_of(model, messages, fields, keep_empty=settings.keeps_empty_fields))
-
-    def reader(self, status: int, headers: Mapping[str, str]) -> ReplyReader:
-        """Return a reader for the response, streamed or not."""
-        limits = self.settings
-        return ReplyReader(
-            status,
-            headers,
-            self._context,
-            max_bytes=limits.max_reply_bytes,
-            max_event_bytes=limits.max_event_bytes,
-            is_single=self._is_single,
-            is_streamed=self._stream,
-        )
 
 
 def resolve_model(model: str | None, settings: Settings) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence  # noqa: TC003  # Pydantic evaluates the annotations
 from copy import copy
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, get_args
@@ -24,6 +24,7 @@ from lfm_adapter._openrouter.sse import MAX_EVENT_BYTES
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import Budget, Ledger, ledger_from_env
 from lfm_adapter.types import ChatParameters, OnInvalidOutput, ToolCalling, WhenRetired
+from lfm_adapter.types._request import TokenCounter  # noqa: TC001  # as above
 
 if TYPE_CHECKING:
     from lfm_adapter._client.metering import CallMeter, Meter
@@ -37,7 +38,6 @@ __all__ = [
     "ClientOptions",
     "CommonOptions",
     "Settings",
-    "TokenCounter",
 ]
 
 T = TypeVar("T")
@@ -45,7 +45,6 @@ T = TypeVar("T")
 DEFAULT_MODEL = "liquid/lfm-3b"
 
 ApiKey: TypeAlias = "str | Callable[[], str] | None"
-TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
 
 _DEFAULT_TIMEOUT = 120.0
 

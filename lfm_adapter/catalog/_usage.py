@@ -17,11 +17,12 @@ from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError
 from lfm_adapter.types import Cost, TokenLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lfm_adapter.types import ModelCard
+    from lfm_adapter.types._request import TokenCounter
 
-__all__ = ["apply_context_limit", "check_text_lengths", "compute_cost", "estimate_tokens"]
+__all__ = ["apply_context_limit", "check_state_length", "check_text_lengths", "compute_cost", "estimate_tokens"]
 
 _ZERO = Decimal(0)
 
@@ -77,7 +78,7 @@ def apply_context_limit(
     card: ModelCard,
     *,
     model: str,
-    token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None,
+    token_counter: TokenCounter | None = None,
     check_context: bool = True,
     max_output_tokens: int | None = None,
 ) -> TokenLimits:
@@ -116,15 +117,14 @@ def apply_context_limit(
     else:
         tokens = estimate_tokens(messages)
     if tokens >= context:
-        raise ContextWindowExceededError(
-            f"The prompt has {'' if token_counter else 'at least '}{tokens:,} tokens, but the context of `{model}` is "
-            f"{context:,} tokens for prompt and answer together. Shorten the messages, choose a model with a longer "
-            'context, or let OpenRouter shorten the prompt with `plugins=[{"id": "context-compression"}]`.',
-            estimated_tokens=tokens,
-            context_length=context,
-            model=model,
-            code="context_length_exceeded",
-            status_code=400,
+        count = f"{'' if token_counter else 'at least '}{tokens:,}"
+        raise _too_long(
+            f"The prompt has {count} tokens, but the context of `{model}` is {context:,} tokens for prompt and answer "
+            "together. Shorten the messages, choose a model with a longer context, or let OpenRouter shorten the "
+            'prompt with `plugins=[{"id": "context-compression"}]`.',
+            tokens,
+            context,
+            model,
         )
     return _limits(tokens, max_tokens, _lesser(limit, context - tokens))
 
@@ -134,7 +134,7 @@ def check_text_lengths(
     card: ModelCard,
     *,
     model: str,
-    token_counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None,
+    token_counter: TokenCounter | None = None,
 ) -> None:
     """Check that each text fits the context of an embedding model, if that is known.
 
@@ -148,25 +148,56 @@ def check_text_lengths(
         ContextWindowExceededError: A text is too long.
         ConfigurationError: The counter's result is not a number of tokens.
     """
-    context = card.context_length
     for number, text in enumerate(texts):
-        if context is None or (token_counter is None and len(text) // 2 < context):  # see `apply_context_limit`
-            continue
-        messages = [{"role": "user", "content": text}]
-        tokens = estimate_tokens(messages) if token_counter is None else _counted(token_counter, messages)
-        if tokens > context:
-            raise ContextWindowExceededError(
-                f"`texts[{number}]` has {'' if token_counter else 'at least '}{tokens:,} tokens, its prefix included, "
-                f"but `{model}` takes at most {context:,}. Split it into shorter texts.",
-                estimated_tokens=tokens,
-                context_length=context,
-                model=model,
-                code="context_length_exceeded",
-                status_code=400,
+        tokens, count = _length(text, card, token_counter)
+        if card.context_length is not None and tokens > card.context_length:
+            raise _too_long(
+                f"`texts[{number}]` has {count} tokens, its prefix included, but `{model}` takes at most "
+                f"{card.context_length:,}. Split it into shorter texts.",
+                tokens,
+                card.context_length,
+                model,
             )
 
 
-def _counted(token_counter: Callable[[Sequence[Mapping[str, Any]]], int], messages: Sequence[Mapping[str, Any]]) -> int:
+def check_state_length(text: str, card: ModelCard, *, model: str, token_counter: TokenCounter | None) -> None:
+    """Check that the state of a decision fits the model's context together with a question."""
+    tokens, count = _length(text, card, token_counter)
+    if card.context_length is not None and tokens >= card.context_length:
+        raise _too_long(
+            f"The state has {count} tokens, but `{model}` takes at most {card.context_length:,}, with the question. "
+            "Shorten the state.",
+            tokens,
+            card.context_length,
+            model,
+        )
+
+
+def _length(text: str, card: ModelCard, token_counter: TokenCounter | None) -> tuple[int, str]:
+    """Return the tokens of a text, as a number and in words; 0 for one that surely fits the context."""
+    context = card.context_length
+    if context is None or (token_counter is None and len(text) // 2 < context):  # see `apply_context_limit`
+        return 0, ""
+    messages = [{"role": "user", "content": text}]
+    if token_counter is not None:
+        tokens = _counted(token_counter, messages)
+        return tokens, f"{tokens:,}"
+    tokens = estimate_tokens(messages)
+    return tokens, f"at least {tokens:,}"
+
+
+def _too_long(message: str, tokens: int, context: int, model: str) -> ContextWindowExceededError:
+    return ContextWindowExceededError(
+        message,
+        estimated_tokens=tokens,
+        context_length=context,
+        model=model,
+        code="context_length_exceeded",
+        status_code=400,
+    )
+
+
+def _counted(token_counter: TokenCounter, messages: Sequence[Mapping[str, Any]]) -> int:
     tokens = token_counter(messages)
     if not _is_count(tokens):
         raise ConfigurationError(f"`token_counter` must return an integer >= 0, got {tokens!r}.")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
 
-from lfm_adapter._client.settings import DEFAULT_MODEL, CommonOptions, Settings, TokenCounter
+from lfm_adapter._client.settings import DEFAULT_MODEL, CommonOptions, Settings
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.langchain._params import client_options, keep_fields, named_arguments, settings_of
 from lfm_adapter.ledger import Budget, Ledger
+from lfm_adapter.types._request import TokenCounter
 
 if TYPE_CHECKING:
     from lfm_adapter._client.async_client import AsyncLFMClient

@@ -6,9 +6,11 @@ come, go and turn null without notice (https://openrouter.ai/docs/api-reference/
 No `from __future__ import annotations` here: `TypedDict` would compile each of its 80 strings (1 ms).
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 JSONDict: TypeAlias = dict[str, Any]
+TokenCounter: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], int]
 
 WhenRetired: TypeAlias = Literal["raise", "successor"]
 ToolCalling: TypeAlias = Literal["auto", "native", "prompted"]

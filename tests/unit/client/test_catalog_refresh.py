@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfm_adapter import AsyncLFMClient, LFMClient, catalog
-from lfm_adapter._client.catalog_refresh import liquid_models, refreshed_cards
+from lfm_adapter.catalog._listing import liquid_models, refreshed_cards
 from lfm_adapter.errors import APITimeoutError, NotFoundError, ResponseError
 from lfm_adapter.types import Capabilities, Endpoint, ModelCard, Pricing
 
