@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.request import DEFAULT_MODELS, ApiRequest, model_for
-from lfm_adapter._openrouter.embeddings import EmbeddingReader, embeddings_body, with_prefix
+from lfm_adapter._openrouter.embeddings import embedding_reply, embeddings_body, with_prefix
 from lfm_adapter._openrouter.request import encode
+from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.catalog import check_text_lengths
 from lfm_adapter.errors import APIError, ConfigurationError, ResponseError
 from lfm_adapter.types import EmbeddingParameters, EmbeddingReply, EmbeddingRole
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lfm_adapter._client.settings import Settings
-    from lfm_adapter.types import Delta, ModelCard
+    from lfm_adapter.types import Delta, JSONDict, ModelCard
 
 __all__ = [
     "BATCH_SIZE", "MAX_CONCURRENCY", "EmbeddingCall", "embedding_calls", "joined",
@@ -51,14 +52,21 @@ class EmbeddingCall(ModelCall):
         deadline: float,
     ) -> None:
         super().__init__(settings, model, card, fields, operation="embeddings")
-        body = encode(embeddings_body(model, texts, fields))
-        reader = partial(EmbeddingReader, count=len(texts))
-        request = ApiRequest(settings, "/embeddings", model=model, body=body, reader=reader)
+        self._count = len(texts)
+        request = ApiRequest(
+            settings,
+            "/embeddings",
+            model=model,
+            body=encode(embeddings_body(model, texts, fields)),
+            reader=partial(PaidBodyReader, content="data"),
+        )
         self.attempts = Attempts(request, deadline, self._meter)
 
-    def on_response(self, result: EmbeddingReply) -> Sequence[Delta]:
-        self._price(result)
-        self.result = result
+    def on_response(self, result: JSONDict) -> Sequence[Delta]:
+        reader: Any = self.attempts.reader
+        reply = embedding_reply(result, reader.telling_headers, self._count)
+        self._price(reply)
+        self.result = reply
         return ()
 
 

@@ -13,17 +13,15 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, as_str
-from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.errors import ConfigurationError, ResponseError
 from lfm_adapter.types import EmbeddingReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lfm_adapter._openrouter.failure import RequestContext
-    from lfm_adapter.types import Delta, EmbeddingRole, JSONDict
+    from lfm_adapter.types import EmbeddingRole, JSONDict
 
-__all__ = ["EmbeddingReader", "embeddings_body", "role_of", "with_prefix"]
+__all__ = ["embedding_reply", "embeddings_body", "role_of", "with_prefix"]
 
 _PREFIXES: dict[EmbeddingRole, str] = {"query": "query: ", "document": "document: "}
 _ROLES: dict[object, EmbeddingRole] = {
@@ -63,32 +61,19 @@ def embeddings_body(model: str, texts: Sequence[str], fields: Mapping[str, Any])
     return {"model": model, "input": texts, **fields, "encoding_format": "float"}
 
 
-class EmbeddingReader(PaidBodyReader):
-    """Reads the response for `count` texts; `result` becomes an `EmbeddingReply`."""
+def embedding_reply(data: JSONDict, headers: Mapping[str, str], count: int) -> EmbeddingReply:
+    """Return the reply in the response for `count` texts.
 
-    def __init__(
-        self, status: int, headers: Mapping[str, str], context: RequestContext, *, count: int, max_bytes: float
-    ) -> None:
-        super().__init__(status, headers, context, content="data", max_bytes=max_bytes)
-        self._count = count
-
-    def feed(self, chunk: bytes) -> Iterable[Delta]:
-        """See `BodyReader`.
-
-        Raises:
-            APIError: The response reports a failure, or does not have a vector for each text.
-        """
-        super().feed(chunk)
-        if not chunk:
-            data: JSONDict = self.result
-            self.result = EmbeddingReply(
-                _vectors(data["data"], self._count),
-                id=as_str(data.get("id")) or self._headers.get("x-generation-id"),
-                model=as_str(data.get("model")),
-                provider=as_str(data.get("provider")),
-                usage=as_dict(data.get("usage")) or None,
-            )
-        return ()
+    Raises:
+        ResponseError: The response does not have a vector for each text.
+    """
+    return EmbeddingReply(
+        _vectors(data["data"], count),
+        id=as_str(data.get("id")) or headers.get("x-generation-id"),
+        model=as_str(data.get("model")),
+        provider=as_str(data.get("provider")),
+        usage=as_dict(data.get("usage")) or None,
+    )
 
 
 def _vectors(data: object, count: int) -> list[list[float]]:

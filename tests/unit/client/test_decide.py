@@ -97,6 +97,10 @@ class TestRequest:
             decide(make, server, **arguments)
         assert server.requests == []
 
+    def test_counter_of_tokens_must_return_a_count(self, make, server):
+        with pytest.raises(errors.ConfigurationError, match=r"`token_counter` must return an integer >= 0, got None\."):
+            decide(make, server, client={"token_counter": lambda _: None})
+
     def test_a_state_that_is_too_long_is_refused_with_its_least_tokens(self, make, server):
         with pytest.raises(errors.ContextWindowExceededError) as caught:
             decide(make, server, state="so long " * 40_000)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._openrouter.embeddings import EmbeddingReader, embeddings_body, role_of, with_prefix
+from lfm_adapter._openrouter.embeddings import embedding_reply, embeddings_body, role_of, with_prefix
+from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.types import EmbeddingReply
 from tests.support.stream_reading import ASKED
 
@@ -26,10 +27,10 @@ def read(*items: Any, count: int | None = None, status: int = 200, **more: Any) 
 
 
 def read_body(body: Any, *, count: int = 1, status: int = 200) -> EmbeddingReply:
-    reader = EmbeddingReader(status, {}, ASKED, count=count, max_bytes=MAX)
+    reader = PaidBodyReader(status, {}, ASKED, content="data", max_bytes=MAX)
     for part in (b"\n \n", json.dumps(body).encode(), b""):
         reader.feed(part)
-    return reader.result
+    return embedding_reply(reader.result, {}, count)
 
 
 def base64_of(*numbers: float) -> str:
@@ -132,7 +133,7 @@ class TestFailures:
         ],
     )
     def test_answer_has_begun_with_the_first_byte_behind_padding(self, parts, status, is_answered):
-        reader = EmbeddingReader(status, {}, ASKED, count=1, max_bytes=MAX)
+        reader = PaidBodyReader(status, {}, ASKED, content="data", max_bytes=MAX)
         for part in parts:
             reader.feed(part)
         assert reader.is_answered == is_answered
@@ -147,7 +148,7 @@ class TestFailures:
         ],
     )
     def test_error_is_an_answer_only_if_it_was_charged_or_is_an_odd_one(self, body, is_answered):
-        reader = EmbeddingReader(200, {}, ASKED, count=1, max_bytes=MAX)
+        reader = PaidBodyReader(200, {}, ASKED, content="data", max_bytes=MAX)
         reader.feed(json.dumps(body).encode())
         with pytest.raises(errors.APIError):
             reader.feed(b"")
