@@ -38,12 +38,7 @@ _KNOWN = {"id", "model", "provider", "usage", "answers"}
 def decision_of(
     settings: Settings, state: object, questions: object, model: str | None, parameters: Mapping[str, Any]
 ) -> DecisionCall | ChatDecision:
-    """Return the call for the arguments of `LFMClient.decide`.
-
-    Raises:
-        ConfigurationError: An argument is invalid.
-        ContextWindowExceededError: The state and a question are too long.
-    """
+    """Return the call for the arguments of `LFMClient.decide`, which it checks."""
     fields = dict(parameters)
     if unknown := fields.keys() - DecisionParameters.__annotations__.keys():
         raise ConfigurationError(
@@ -91,7 +86,7 @@ class DecisionCall(ModelCall):
         self.attempts = Attempts(request, meter=self._meter)
 
     def on_error(self, error: APIError) -> float | None:
-        """See `ApiCall`. A request that is too large is too long, whatever the server counts."""
+        """Treat a request that is too large as too long, whatever the server counts."""
         if error.status_code == 413 and not isinstance(error, ContextWindowExceededError):
             too_long = ContextWindowExceededError(error.message).with_traceback(error.__traceback__)
             too_long.__dict__.update(error.__dict__)
@@ -99,11 +94,6 @@ class DecisionCall(ModelCall):
         return super().on_error(error)
 
     def on_response(self, result: JSONDict) -> Sequence[Delta]:
-        """See `ApiCall`.
-
-        Raises:
-            InvalidDecisionError: A question has no answer, or one that does not fit it.
-        """
         answers, problems = read_answers(self._questions, result["answers"])
         reader: Any = self.attempts.reader
         reply = DecisionReply(
@@ -132,8 +122,6 @@ class DecisionCall(ModelCall):
 class ChatDecision:
     """The requests that ask a chat model in place of a decision model.
 
-    The arguments are those of `LFMClient.decide`.
-
     Attributes:
         exchanges: The requests to send next.
         result: The reply, once it is there.
@@ -150,12 +138,7 @@ class ChatDecision:
         self._begin(next(steps))
 
     def on_end(self, error: APIError | None) -> None:
-        """Take the end of the exchanges: each has a result, or one of them failed.
-
-        Raises:
-            APIError: The error, if there is no other way to ask.
-            InvalidDecisionError: An answer is missing.
-        """
+        """Take the results of the exchanges, or the error of one. The error is raised if no other way to ask is left."""
         replies: list[Reply] = [] if error else [exchange.result for exchange in self.exchanges]
         self._replies += replies
         try:

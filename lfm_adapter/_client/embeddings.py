@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import Delta, JSONDict, ModelCard
 
-__all__ = [
-    "BATCH_SIZE", "MAX_CONCURRENCY", "EmbeddingCall", "embedding_calls", "joined",
-    "keeping_finished",
-]  # fmt: skip
+__all__ = ["BATCH_SIZE", "MAX_CONCURRENCY", "EmbeddingCall", "embedding_calls", "joined", "keeping_finished"]
 
 BATCH_SIZE = 64
 """Texts in a request. The most that Liquid takes is not documented."""
@@ -80,12 +77,7 @@ def embedding_calls(
     batch_size: int,
     max_concurrency: int,
 ) -> list[EmbeddingCall]:
-    """Return the calls that `embed` makes: see `LFMClient.embed`.
-
-    Raises:
-        ConfigurationError: An argument is invalid.
-        ContextWindowExceededError: A text is too long.
-    """
+    """Return the calls that `LFMClient.embed` makes. The arguments are checked."""
     name = model_for("embeddings", model, settings)
     card = settings.card(name)
     known: tuple[object, ...] = (*get_args(EmbeddingRole), None)
@@ -135,11 +127,7 @@ def _fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def joined(calls: Sequence[EmbeddingCall]) -> EmbeddingReply:
-    """Return what all calls, which have ended, returned, as one reply.
-
-    Raises:
-        ResponseError: Their vectors differ in length.
-    """
+    """Return the replies of all calls, which have ended, as one."""
     replies: list[EmbeddingReply] = [call.result for call in calls]
     if len(replies) < 2:
         return replies[0] if replies else EmbeddingReply([])
@@ -155,7 +143,7 @@ def joined(calls: Sequence[EmbeddingCall]) -> EmbeddingReply:
 
 @contextmanager
 def keeping_finished(calls: Sequence[EmbeddingCall]) -> Iterator[None]:
-    """Add to the error of one call what those before it returned."""
+    """Add the vectors of the calls before it to the error of a call."""
     try:
         yield
     except APIError as error:

@@ -1,4 +1,4 @@
-"""One question to a model and the turns it takes: the first request, fallbacks, and retries of invalid output."""
+"""One chat call and its turns: the first request, fallbacks, and retries of invalid output."""
 
 from __future__ import annotations
 
@@ -44,27 +44,22 @@ _REFUSAL_TTL_S = 600.0  # endpoints come and go
 
 @dataclass(slots=True)
 class ToolSupport:
-    """When a server last said, in seconds of `time.monotonic`, that no endpoint of a model supports tools."""
+    """When a server last refused tools because no endpoint of the model takes them, in `time.monotonic` seconds."""
 
     refused_at: float = -math.inf
 
 
 @lru_cache(maxsize=256)
 def tool_support(base_url: str, model: str) -> ToolSupport:  # noqa: ARG001 # they are the cache's key
-    """Return what the clients of this process share about a model of a server; `cache_clear()` forgets it all."""
+    """Return what all clients of this process know about a model of a server."""
     return ToolSupport()
 
 
 class Exchange(ModelCall):
-    """One question to a model: holds the attempts of the current turn, and takes its response.
+    """One chat call: holds the request and the attempts of the current turn, and takes its response.
 
-    A stream is never taken back. What the server is known to support streams as it comes, and invalid output is retried
-    only if none of it was passed on. What was prompted for is held back until no retry can follow (`Plan.buffers`).
-
-    Attributes:
-        request: The request of the current turn.
-        attempts: Its attempts.
-        result: The final reply, once there is one.
+    Once text has been passed on, no retry follows. What the server is known to support streams as it comes; what the
+    prompt asks for is buffered until no retry can follow (`Plan.buffers`).
 
     Raises:
         ConfigurationError: The request is invalid.
@@ -100,7 +95,7 @@ class Exchange(ModelCall):
         self._begin(self._make_plan(refuses_tools=refuses_tools))
 
     def on_delta(self, delta: Delta) -> Sequence[Delta]:
-        """See `ApiCall`. Where a whole reply is asked for, nothing is passed on."""
+        """Where a whole reply is asked for, pass nothing on."""
         if not self._stream:
             return ()
         if self._meter is not None:
@@ -122,7 +117,6 @@ class Exchange(ModelCall):
         return (delta,)
 
     def on_error(self, error: APIError) -> float | None:
-        """See `ApiCall`."""
         if isinstance(error, OutputValidationError):
             raise error
         try:
@@ -201,7 +195,7 @@ class Exchange(ModelCall):
         self._has_streamed = False
 
     def _is_final(self, latest: Delta) -> bool:
-        """Return whether no retry can follow once the latest delta has come, so that all may be passed on."""
+        """Return whether no retry can follow the latest delta, so that the buffer may be passed on."""
         if self._plan.single_call:
             return False
         if self._plan.requires_call:
@@ -214,11 +208,7 @@ class Exchange(ModelCall):
         return deltas
 
     def on_response(self, result: Reply) -> Sequence[Delta]:
-        """Take a whole reply: it becomes `result`, or `attempts` become those of the next turn.
-
-        Raises:
-            OutputValidationError: The output is invalid and no retry is left.
-        """
+        """Take a whole reply: it becomes `result`, or `attempts` become those of the next turn."""
         rest: list[Delta] = []
         issue = None
         reply, raw_text = result, result.text
@@ -238,7 +228,7 @@ class Exchange(ModelCall):
         return [*self._take_buffer(), *rest, Delta(reply=reply)] if self._stream else ()
 
     def _complete(self, reply: Reply) -> None:
-        """Add the token limits and the cost to a reply, and what the turns before it took."""
+        """Add the token limits and the cost to a reply, and the usage of the turns before it."""
         reply.token_limits = self.request.limits
         self._price(reply)
         previous = self._previous
@@ -250,7 +240,7 @@ class Exchange(ModelCall):
             reply.usage["cost"] = None if reply.cost is None else float(reply.cost.total)
 
     def _retry(self, reply: Reply, raw_text: str, issue: OutputIssue) -> bool:
-        """Begin a turn that tells the model what was wrong, and return whether one is allowed."""
+        """Begin a turn in which the model corrects its output, and return whether one is allowed."""
         if self._output_retries >= self._settings.max_output_retries or len(reply.choices) > 1 or self._has_streamed:
             return False
         if self._plan.can_fall_back and issue.in_calls and not reply.tool_calls:

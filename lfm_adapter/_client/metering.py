@@ -1,4 +1,4 @@
-"""What a call reports to a ledger and to budgets: the cost that it may have, and the one that it had."""
+"""What a call reports to a ledger and to budgets: its maximum cost before, and its real cost after."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Where the calls of a client are recorded, and which budgets they keep to.
+    """Where the calls of a client are recorded, and which budgets limit them.
 
     Attributes:
         ledger: Records each call; None for no record.
@@ -133,17 +133,12 @@ class CallMeter:
             self._keeper.settle(self._reserved.pop(), _ZERO)
 
     def on_token(self) -> None:
-        """Note when the first token of a stream came."""
+        """Note the time of the first token of a stream."""
         if self._first is None:
             self._first = time.monotonic()
 
     def end(self, reply: _AnyReply | None, error: BaseException | None) -> None:
-        """Settle what was reserved, and record the call.
-
-        Args:
-            reply: The reply, or what arrived of it.
-            error: What ended the call, if it was not its reply.
-        """
+        """Settle the reservations, and record the call. `error` ended it, if it was not its reply."""
         self._is_ended = True
         answered = reply or arrived(error)
         cost = None if answered is None or answered.cost is None else answered.cost.total
@@ -198,7 +193,7 @@ def arrived(error: BaseException | None) -> _AnyReply | None:
 def _unpriced_extra(fields: JSONDict) -> str | None:
     """Return what a chat request has OpenRouter do at a price of its own, beside asking a model; None for nothing.
 
-    It also feeds the model what was found, which the length of the request does not tell.
+    The model also reads what was found, which the length of the request does not show.
     """
     for plugin in dicts(fields.get("plugins")):
         if plugin.get("enabled") is not False and plugin.get("id") not in _FREE_PLUGINS:
@@ -218,7 +213,7 @@ def _fallbacks(fields: JSONDict) -> list[str]:
 
 
 def max_cost(body: bytes, card: ModelCard) -> Decimal | None:
-    """Return the maximum cost of a request in US$; None if the prices do not tell.
+    """Return the maximum cost of a request in US$; None if a price is unknown.
 
     No tokenizer makes more tokens of a text than it has bytes, and the JSON around each message is longer than what a
     chat template adds. Each question of a decision pays for the state again, and an image fills at most the context.

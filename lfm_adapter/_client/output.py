@@ -145,7 +145,7 @@ class ChoiceReader:
 
     @property
     def unknown_tools(self) -> list[str]:
-        """Names that were called in the text and are none of the tools."""
+        """Names that were called in the text but are not tools."""
         return [] if self._calls is None else self._calls.unknown_tools
 
     @property
@@ -230,9 +230,9 @@ class ChoiceReader:
             choice.finish_reason = "tool_calls"
 
     def _drop_draft(self, delta: Delta) -> str:
-        """Make reasoning of the text up to `delta.reasoning_end`, with its calls and JSON. Return the text behind it.
+        """Move the text up to `delta.reasoning_end` into the reasoning, and return the text after it.
 
-        What has been passed on as text stays text.
+        Calls and JSON in it no longer count. What has been passed on as text stays text.
         """
         end = delta.reasoning_end
         draft = "".join((*self._raw, delta.text[:end])).rpartition("</")[0]
@@ -240,7 +240,7 @@ class ChoiceReader:
         delta.reasoning += draft
         has_passed = any(map(str.strip, self._text))
         if has_passed and self._plan.response_format is not None:
-            self._draft_problem = "`</think>` came behind text that had been passed on as the JSON"
+            self._draft_problem = "`</think>` came after text that had been passed on as the JSON"
         self._places = {place: number for place, number in self._places.items() if place[0] != "text"}
         self._begin()
         rest = delta.text[end:]

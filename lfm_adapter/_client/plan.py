@@ -97,7 +97,7 @@ def make_plan(
     elif prompts_schema and plan.response_format is not None:
         from lfm_adapter._toolcalls.render import with_schema
 
-        encode(plan.response_format)  # raises for what is no JSON
+        encode(plan.response_format)  # raises for what has no JSON form
         may_call = has_tools and parameters.get("tool_choice") != "none"
         plan.messages = with_schema(plan.messages, plan.response_format, beside_tools=may_call)
         plan.buffers = True

@@ -1,4 +1,4 @@
-"""The requests to an API, with no I/O: the bytes to send, and how to read the response."""
+"""The requests to an API, without I/O: the model to ask, the bytes to send, and the reader of the response."""
 
 from __future__ import annotations
 
@@ -114,11 +114,7 @@ class ApiRequest:
 
 
 def endpoints_request(settings: Settings, model: str) -> ApiRequest:
-    """Return the request for a model's endpoints.
-
-    Raises:
-        ConfigurationError: The model's name would lead to another address of the API.
-    """
+    """Return the request for a model's endpoints. A name that would lead to another address is refused."""
     model = settings.resolve_model(model)
     if not {"", ".", ".."}.isdisjoint(model.split("/")):
         raise ConfigurationError(f"`model` must be the id of a model ('liquid/…'), got {model!r}.")
@@ -126,11 +122,7 @@ def endpoints_request(settings: Settings, model: str) -> ApiRequest:
 
 
 def generation_request(settings: Settings, generation_id: str) -> ApiRequest:
-    """Return the request for what a generation cost.
-
-    Raises:
-        ConfigurationError: The id is none.
-    """
+    """Return the request for what a generation cost."""
     if not (isinstance(generation_id, str) and _GENERATION_ID.fullmatch(generation_id)):  # type: ignore[redundant-expr]
         raise ConfigurationError(f"`generation_id` must be the id of a generation ('gen-…'), got {generation_id!r}.")
     return ApiRequest(settings, f"/generation?id={generation_id}", is_eventual=True)
@@ -215,14 +207,7 @@ def resolve_model(model: str | None, settings: Settings) -> str:
 def model_for(kind: Kind, model: str | None, settings: Settings) -> str:
     """Return the model to ask for decisions or embeddings.
 
-    Args:
-        kind: The task.
-        model: The model that the call names; None for the client's if it is of this kind or the catalogue does not know
-            it, else the kind's default.
-        settings: The client's settings.
-
-    Raises:
-        ConfigurationError: The model is of another kind.
+    Without a `model`, that is the client's if it is of this kind or the catalogue does not know it, else the default.
     """
     if model is None:
         card = settings.card(settings.model)
@@ -234,11 +219,7 @@ def model_for(kind: Kind, model: str | None, settings: Settings) -> str:
 
 
 def require_kind(kind: Kind, card: ModelCard) -> None:
-    """Refuse a model that is known to be of another kind than the call.
-
-    Raises:
-        ConfigurationError: Names the method and the class for the model's kind.
-    """
+    """Refuse a model of another kind than the call, and name the method and the class for its kind."""
     if card.kind != kind and card.status != "unknown":
         noun, way = _KINDS[card.kind]
         raise ConfigurationError(f"`{card.id}` is {noun}, not {_KINDS[kind][0]}. Use {way}.")
@@ -268,11 +249,7 @@ def _may_be_shortened(fields: Mapping[str, Any]) -> bool:
 
 
 def refuse_misspelled(names: AbstractSet[str]) -> None:
-    """Refuse parameters of a call that nobody knows and that are nearly called as a known one.
-
-    Raises:
-        ConfigurationError: Names the parameter that was probably meant.
-    """
+    """Refuse an unknown parameter whose name is close to a known one."""
     if names <= _KNOWN:
         return
     from difflib import get_close_matches  # on use: it takes 3 ms to load

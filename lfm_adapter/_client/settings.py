@@ -132,13 +132,13 @@ _CHOICES = {
 
 @dataclass(kw_only=True)
 class Settings(ClientOptions):
-    """What a client goes by: its options, checked, with the environment in place of those that were not given.
+    """The settings in force: a client's options, checked, with the environment's in place of those left out.
 
     Attributes:
         attribution: The app that is credited, of `app_url`, `app_title` and `app_categories`.
-        is_default_model: Nobody named the model: neither an argument nor `LFM_MODEL`.
+        is_default_model: Whether neither an argument nor `LFM_MODEL` names the model.
         keeps_empty_fields: Send null and empty lists as a caller gave them.
-        meter: What records the calls and keeps to budgets, in place of `ledger` and `budget`.
+        meter: What records the calls and applies budgets, in place of `ledger` and `budget`.
     """
 
     # Never None, once the environment is applied.
@@ -160,10 +160,7 @@ class Settings(ClientOptions):
 
         Args:
             attribution: The app, in place of `app_url` and so on.
-            **given: Fields of `ClientOptions`; None stands for the default.
-
-        Raises:
-            ConfigurationError: A setting is out of its range.
+            **given: Fields of `ClientOptions`; None means the default.
         """
         base_url = given.pop("base_url", None)
         env_url = os.environ.get("OPENROUTER_BASE_URL") or os.environ.get("OPENROUTER_API_BASE")
@@ -191,11 +188,7 @@ class Settings(ClientOptions):
         return settings
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
-        """Return settings in which some have other values.
-
-        Raises:
-            ConfigurationError: A value is out of its range.
-        """
+        """Return a checked copy with other values."""
         changed = copy(self)
         changed.__dict__.update(overrides)
         changed.check()
@@ -234,7 +227,7 @@ class Settings(ClientOptions):
         return is_loopback(self.base_url) and not self.is_openrouter
 
     def call_meter(self, model: str, card: ModelCard, *, is_stream: bool) -> CallMeter | None:
-        """Return what follows a call for the ledger and the budgets; None if there are none."""
+        """Return the meter of a call, for the ledger and the budgets; None without either."""
         meter = self.meter
         if meter is None and self.ledger is None and self.budget is None and "LFM_LEDGER" not in os.environ:
             return None
@@ -250,11 +243,7 @@ class Settings(ClientOptions):
         return CallMeter(meter, model, card, is_stream=is_stream)
 
     def key(self, *, needed: bool = True) -> str | None:
-        """Return the key for the next request.
-
-        Raises:
-            ConfigurationError: OpenRouter needs one and there is none, or it would go unencrypted to a public host.
-        """
+        """Return the key for the next request. Refused are no key for OpenRouter, and one that anybody could read."""
         key: Any = self.api_key() if callable(self.api_key) else self.api_key
         if key is not None and not isinstance(key, str):
             raise ConfigurationError(f"`api_key` must return a string, got `{type(key).__name__}`.")
@@ -282,11 +271,7 @@ class Settings(ClientOptions):
         return card
 
     def resolve_model(self, model: str | None = None) -> str:
-        """Return the id to send: an alias written out, or the successor of a retired model, with the same suffixes.
-
-        Args:
-            model: The model that a call names; None for the client's.
-        """
+        """Return the id to send: an alias written out, or the successor of a retired model, with the same suffixes."""
         is_named = model is not None or not self.is_default_model
         named = model or self.model
         base, routing = named, ""

@@ -1,7 +1,7 @@
 """OpenTelemetry spans of calls, by the semantic conventions for generative AI. They hold no prompt, answer or key.
 
-See https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. What these have no name for begins with
-`lfm_adapter.`, except the cost, for which tracing backends read `gen_ai.usage.cost`.
+See https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Attributes that are not in them begin with
+`lfm_adapter.`, except the cost: tracing backends read it from `gen_ai.usage.cost`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,7 @@ _USAGE = {
 def start_span(
     settings: Settings, model: str, fields: Mapping[str, Any], operation: str, *, stream: bool
 ) -> CallSpan | None:
-    """Start the span of a call; None if the program's tracer provider does not record it.
-
-    `operation` is its `gen_ai.operation.name`.
-    """
+    """Start the span of a call; None if the program's tracer provider does not record it."""
     url = urlsplit(settings.base_url)
     attributes = {
         "gen_ai.operation.name": operation,
@@ -93,7 +90,7 @@ class CallSpan:
         self._span.add_event(f"lfm_adapter.{name}", attributes)
 
     def end(self, reply: Reply | EmbeddingReply | DecisionReply | None, error: BaseException | None) -> None:
-        """End the span with what the reply, or what had arrived of it, tells."""
+        """End the span with the facts of the reply, or of what had arrived of it."""
         answered = reply or arrived(error)
         attributes: JSONDict = {} if answered is None else _reply_attributes(answered)
         if isinstance(error, Exception):
