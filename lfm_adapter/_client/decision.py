@@ -138,7 +138,7 @@ class ChatDecision:
         self._begin(next(steps))
 
     def on_end(self, error: APIError | None) -> None:
-        """Take the results of the exchanges, or the error of one. The error is raised if no other way to ask is left."""
+        """Take the results of the exchanges, or the error of one, which is raised if no other way to ask is left."""
         replies: list[Reply] = [] if error else [exchange.result for exchange in self.exchanges]
         self._replies += replies
         try:

@@ -153,12 +153,8 @@ class CompletionRequest(ApiRequest):
         max_output_tokens: int | None = None,
     ) -> None:
         fields = dict(parameters)
-        reader = partial(
-            ReplyReader,
-            max_event_bytes=settings.max_event_bytes,
-            is_single=fields.get("n") in (None, 1),
-            is_streamed=stream,
-        )
+        is_single = fields.get("n") in (None, 1)
+        reader = partial(ReplyReader, max_event_bytes=settings.max_event_bytes, is_single=is_single)
         super().__init__(settings, "/chat/completions", model=model, reader=reader, is_stream=stream)
         if fields.get("stream") and not stream:
             raise ConfigurationError("`chat` does not stream. Use the method `stream` instead.")

@@ -27,7 +27,7 @@ _PRIVATE_NETWORKS = [
     )
 ]  # fmt: skip
 _PRIVATE_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address stands in its last 32 bits (RFC 6052)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # holds an IPv4 address in its last 32 bits (RFC 6052)
 
 
 @lru_cache(maxsize=256)

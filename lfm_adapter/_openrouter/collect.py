@@ -30,7 +30,7 @@ _MESSAGE_FIELDS = {
     "role", "tool_calls",
 }  # fmt: skip
 _PLAIN = {"content", "role"}
-_TEXT_TYPES = {"text", "output_text", None}  # None for a type that is left out, or is none
+_TEXT_TYPES = {"text", "output_text", None}  # None for a missing or invalid type
 _TAG_START = re.compile(r"</?(?:t|\Z)", re.IGNORECASE)  # of `<think>` or `</think>`, which the next event may continue
 _CUT_OFF = {"length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "error"}
 

@@ -1,6 +1,6 @@
-"""Tells prompts that are too long from other refusals, and reads the limit and the counts from their words.
+"""Recognizes refusals of prompts that are too long, and reads the limit and the counts from their words.
 
-OpenRouter passes on what providers and servers say. The wordings are those of OpenAI, Azure, Anthropic, Bedrock,
+OpenRouter passes on the words of providers and servers. The wordings are those of OpenAI, Azure, Anthropic, Bedrock,
 Gemini, xAI, Moonshot, Z.ai (GLM), Alibaba, Mistral, Cerebras, Groq, Cohere, MiniMax, GitHub Copilot, Fireworks,
 DeepInfra, SiliconFlow, Poolside, NVIDIA and Jina, and of vLLM, SGLang, TGI, llama.cpp, Ollama and LM Studio.
 """
@@ -64,7 +64,7 @@ def _patterns(*patterns: str) -> tuple[re.Pattern[str], ...]:
     )
 
 
-# `#` stands for the number, `~` for another. Of several that match, the first counts.
+# `#` is the number, `~` another one. Of several patterns that match, the first counts.
 _LIMIT = _patterns(
     r"context length is only #",
     r"[0-9] (?:tokens )?> #",
@@ -116,7 +116,7 @@ _TOTAL = _patterns(r"requested (?:about |a total of )?# tokens", r"\(requested: 
 
 
 class TokenCounts(NamedTuple):
-    """What a refusal says, in tokens; None where it does not.
+    """The numbers in a refusal, in tokens; None where there is none.
 
     Attributes:
         limit: The context of the model.

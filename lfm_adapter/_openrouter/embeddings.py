@@ -39,9 +39,6 @@ def role_of(input_type: object, texts: Iterable[object]) -> EmbeddingRole | None
     """Return the role of texts that come through another API, where `input_type` names it.
 
     Without one they are documents, or None if all have a prefix already: some programs add it themselves.
-
-    Raises:
-        ConfigurationError: `input_type` is none of those that OpenRouter and others have.
     """
     prefixes = tuple(_PREFIXES.values())
     if input_type is None and all(isinstance(text, str) and text.startswith(prefixes) for text in texts):
@@ -62,11 +59,7 @@ def embeddings_body(model: str, texts: Sequence[str], fields: Mapping[str, Any])
 
 
 def embedding_reply(data: JSONDict, headers: Mapping[str, str], count: int) -> EmbeddingReply:
-    """Return the reply in the response for `count` texts.
-
-    Raises:
-        ResponseError: The response does not have a vector for each text.
-    """
+    """Return the reply to a request for `count` vectors."""
     return EmbeddingReply(
         _vectors(data["data"], count),
         id=as_str(data.get("id")) or headers.get("x-generation-id"),

@@ -25,7 +25,7 @@ _KEYS_IN_ERRORS = (*_MESSAGE_KEYS, "reason", "description", "name")
 
 
 def error_elsewhere(body: JSONDict) -> JSONDict | None:
-    """Return the error of a body that has no `error`, or None if it is no error.
+    """Return the error in a body without an `error`, or None if it is a reply.
 
     Such bodies are `{"object": "error", "message": …}`, `{"detail": …}`, `{"message": …, "code": …}` and the like.
     """

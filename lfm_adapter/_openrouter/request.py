@@ -86,13 +86,9 @@ class Attribution:
 def headers_of(
     key: str | None, attribution: Attribution, more: Mapping[str, str], *, body: bool, stream: bool = False
 ) -> dict[str, str]:
-    """Return the headers of a request.
+    """Return the headers of a request, in which the caller's own, `more`, replace ours.
 
-    They are checked here and nowhere else: the HTTP libraries would show the value, which may be a key. The caller's
-    headers, `more`, replace ours.
-
-    Raises:
-        ConfigurationError: A header is malformed, or the key contains characters that no key has.
+    All are checked here, since the errors of the HTTP libraries would show the value, which may be a key.
     """
     headers = {
         "User-Agent": f"lfm-adapter/{__version__}",
@@ -120,9 +116,6 @@ def body_of(
     """Return the body of a chat request.
 
     None and empty lists or dicts are left out unless `keep_empty`: some providers reject an empty `stop` or `tools`.
-
-    Raises:
-        ConfigurationError: There are no messages.
     """
     if not messages:
         raise ConfigurationError("`messages` is empty. Pass at least one message.")

@@ -20,14 +20,13 @@ from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder, TextEvents
 from lfm_adapter._openrouter.surrogates import HalfJoiner, has_halves, parse_whole
 from lfm_adapter.errors import ResponseError, StreamInterruptedError
-from lfm_adapter.types import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lfm_adapter._openrouter.failure import RequestContext
     from lfm_adapter.errors import APIError
-    from lfm_adapter.types import JSONDict, Reply
+    from lfm_adapter.types import Delta, JSONDict, Reply
 
 __all__ = ["BodyReader", "PaidBodyReader", "ReplyReader"]
 
@@ -87,14 +86,14 @@ class BodyReader:
 
     @property
     def telling_headers(self) -> dict[str, str]:
-        """The response's headers that say something about it: see `Reply.headers`."""
+        """The useful headers of the response: see `Reply.headers`."""
         return {name: value for name, value in self._headers.items() if name.startswith(_TELLING_HEADERS)}
 
     def end(self, error: StreamInterruptedError) -> bytes:
         """Return b"" for a connection that broke when nothing but its end was missing, else raise `error`.
 
-        The end of a connection is also that of a body without a length, and only its content tells whether it is whole.
-        aiohttp does not say how such a connection ended.
+        A body without a length ends with its connection, and only its content shows whether it is whole: aiohttp does
+        not report how such a connection ended.
         """
         if self._is_measured:
             raise error
@@ -142,15 +141,10 @@ class PaidBodyReader(BodyReader):
 
     @property
     def is_answered(self) -> bool:
-        """See `BodyReader`. Neither padding nor an error is an answer, but a cost comes of one."""
+        """Neither padding nor an error is an answer, but what costs something is."""
         return 200 <= self._status < 300 and not self._is_refused and any(map(bytes.strip, self._body))
 
     def feed(self, chunk: bytes) -> Iterable[Delta]:
-        """See `BodyReader`.
-
-        Raises:
-            APIError: The response reports a failure, or has no answer.
-        """
         if chunk:
             return super().feed(chunk)
         data = self._json()
@@ -170,9 +164,9 @@ class PaidBodyReader(BodyReader):
 
 
 class ReplyReader(BodyReader):
-    """Reads the response to a chat completion, in whatever form it comes; `result` becomes a `Reply`.
+    """Reads the response to a chat completion, streamed or whole; `result` becomes a `Reply`.
 
-    `is_single` says that one choice was asked for, `is_streamed` that deltas are wanted of a whole body, too.
+    `is_single` says that one choice was asked for.
     """
 
     def __init__(
@@ -184,15 +178,13 @@ class ReplyReader(BodyReader):
         max_bytes: float = math.inf,
         max_event_bytes: int = MAX_EVENT_BYTES,
         is_single: bool = True,
-        is_streamed: bool = True,
     ) -> None:
         super().__init__(status, headers, context, max_bytes=max_bytes)
         self._is_single = is_single
-        self._is_streamed = is_streamed
         self._collector = Collector(is_single=is_single)
         self._max_event_bytes = max_event_bytes
         self._decoder: EventDecoder | None = None
-        self._head = b""  # the first bytes behind white space, which OpenRouter sends until there is a reply
+        self._head = b""  # the first bytes after white space, which OpenRouter sends until there is a reply
         self._is_ended = self._is_odd_error = False
         self._error_events = 0
         if 200 <= status < 300 and headers.get("content-type", "").lower().startswith("text/event-stream"):
@@ -200,7 +192,7 @@ class ReplyReader(BodyReader):
 
     @property
     def is_answered(self) -> bool:
-        """See `BodyReader`. Neither padding nor an error is an answer, but a cost comes of one."""
+        """See `PaidBodyReader.is_answered`."""
         cost = as_number((self._collector.usage or {}).get("cost"))
         if cost or self._is_odd_error:
             return True
@@ -209,15 +201,11 @@ class ReplyReader(BodyReader):
         return (self.events or 0) > self._error_events or self._decoder.is_within_event or self._decoder.stray != []
 
     def end(self, error: StreamInterruptedError) -> bytes:
-        """See `BodyReader`: behind the finish reason and the usage nothing but `[DONE]` comes."""
+        """After the finish reason and the usage, only `[DONE]` is missing."""
         return b"" if self._collector.finished and self._collector.usage else super().end(error)
 
     def feed(self, chunk: bytes) -> Iterable[Delta]:
-        """See `BodyReader`. The deltas must be read before the next bytes are added.
-
-        Raises:
-            APIError: The response reports an error, has no answer, or ended too early. `partial` holds what arrived.
-        """
+        """The deltas must be read before the next bytes are added."""
         self._bytes += len(chunk)
         if self._bytes > self._max_bytes:
             raise self._too_large()
@@ -249,27 +237,13 @@ class ReplyReader(BodyReader):
     def _read_body(self) -> list[Delta]:
         body = self._json()
         self._is_ended = True
-        self._collector.add(body)
+        deltas = self._collector.add(body)
         if self._collector.error is not None:
             raise self._reported_error(body)
         if not self._collector.has_content and not self._collector.finished:
             raise self._empty()
-        reply = self.result = self._reply()
-        if not self._is_streamed:
-            return []
-        return [
-            Delta(
-                text=choice.text,
-                reasoning=choice.reasoning,
-                reasoning_details=choice.reasoning_details,
-                tool_calls=choice.tool_calls,
-                refusal=choice.refusal or "",
-                logprobs=choice.logprobs,
-                index=index,
-                generation_id=reply.id,
-            )
-            for index, choice in enumerate(reply.choices)
-        ]
+        self.result = self._reply()
+        return deltas
 
     def _read_events(self, decoder: EventDecoder, chunk: bytes) -> Iterator[Delta]:
         collector, texts, events = self._collector, self._texts, self.events or 0

@@ -84,7 +84,7 @@ class EventDecoder:
 
     @property
     def is_within_event(self) -> bool:
-        """Whether an event has begun that is not complete. Comments and blank lines are none."""
+        """Whether an event has begun that is not complete. Comments and blank lines do not count."""
         begun = b"".join(self._line).lstrip()
         return bool(self._data) or (begun != b"" and not begun.startswith(b":"))
 
@@ -132,7 +132,7 @@ class EventDecoder:
 class TextEvents:
     r"""Reads events that differ from one before in their text alone, as most of a stream do.
 
-    What is around the text says which model answers, when, and for which choice, and takes ten times as long to read.
+    The rest of an event (the model, the time, the choice) takes ten times as long to parse as its text.
 
     Attributes:
         index: The choice that the event added to.
@@ -153,7 +153,7 @@ class TextEvents:
         self._is_used = True
 
     def text(self, data: bytes) -> str | None:
-        """Return the text of an event that is otherwise the same as the one that was learnt; None for another."""
+        """Return the text of an event that otherwise equals the last one that was learnt; None for another."""
         before, after = self._before, self._after
         if not (before and data.startswith(before) and data.endswith(after)):
             return None
@@ -170,13 +170,8 @@ class TextEvents:
         return text if length == len(literal) else None
 
     def learn(self, data: bytes, event: JSONDict) -> None:
-        """Learn from an event, if it adds text to one choice, and nothing else.
-
-        Args:
-            data: Its bytes.
-            event: What they hold.
-        """
-        # Where all events differ in more than their text, it is not worth it.
+        """Learn from an event that adds text to one choice, and nothing else."""
+        # Where all events differ in more than their text, this is not worth its time.
         if not self._is_used or not _adds_only_text(event):
             return
         self._is_used = False

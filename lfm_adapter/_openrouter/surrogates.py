@@ -1,7 +1,7 @@
 r"""Joins the halves of characters that a server cut in two, and replaces those that stay alone by U+FFFD.
 
 A character outside the Basic Multilingual Plane, such as an emoji, is two escapes in JSON: `\ud83d\ude00`. Servers that
-stream token by token send one in each event. A half alone is no Unicode: it cannot be printed, encoded or sent back.
+stream token by token send one in each event. A half alone is not valid Unicode: it cannot be printed or sent back.
 """
 
 from __future__ import annotations

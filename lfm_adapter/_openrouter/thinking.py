@@ -1,12 +1,12 @@
 """Takes reasoning that a server left in the text, as `<think>…</think>`, out of it.
 
-- `<think>` at the start of a line, or right behind `</think>`, begins reasoning up to the next `</think>`, or all the
-  rest.
-- Within a line it does so where `</think>` follows, unless a space or punctuation stands behind the tag, as in prose
-  that mentions it.
+- `<think>` at the start of a line, or right after `</think>`, begins reasoning up to the next `</think>`, or to the
+  end.
+- Within a line it does so where `</think>` follows, unless a space or punctuation comes after the tag, as in prose that
+  mentions it.
 - A whole answer with `</think>` and no `<think>` before it, as from models whose prompt ends in `<think>`, is reasoning
-  up to there, unless nothing follows, or the server sent its reasoning apart. A stream cannot tell: what has been
-  passed on as text stays text, the tag too.
+  up to there, unless nothing follows, or the server sent its reasoning apart. In a stream, text that has been passed on
+  stays text, the tag too.
 - Tags in quotes, in code, in brackets that open on the same line, and within the markers of a call are text.
 
 Case does not matter, and `<thinking>` counts as `<think>`.
@@ -53,8 +53,8 @@ def closing_tag(text: str) -> re.Match[str] | None:
 
 def _is_closing(tag: re.Match[str], place: _Place) -> bool:
     """Tell whether a `</think>` at a place ends reasoning, rather than being quoted or mentioned."""
-    behind = tag.string[tag.end() : tag.end() + 1]
-    return not (place.is_literal() or behind in _QUOTES or (place.follows_space and _MENTION.match(behind)))
+    after = tag.string[tag.end() : tag.end() + 1]
+    return not (place.is_literal() or after in _QUOTES or (place.follows_space and _MENTION.match(after)))
 
 
 class ThinkingSplitter:

@@ -26,7 +26,7 @@ class _ToolCallBuilder:
         """Add the next characters of the arguments, and return those that are certain."""
         if self._held is not None:
             arguments = self._held + arguments
-            # They may turn out to be none, or an object within a string.
+            # They may turn out to be null, or an object within a string.
             if arguments.lstrip()[:1] in ("", "n", '"'):
                 self._held = arguments
                 return ""
@@ -51,7 +51,7 @@ class _ToolCallBuilder:
 
 
 def as_object(arguments: str) -> str:
-    r"""Return arguments as an object where they are none ("", "null"), or encoded twice; else unchanged.
+    r"""Return arguments as an object where they are missing ("", "null") or encoded twice; else unchanged.
 
     >>> as_object("null"), as_object('"{\\"a\\": 1}"'), as_object('{"a": 1}')
     ('{}', '{"a": 1}', '{"a": 1}')
@@ -104,7 +104,7 @@ class ToolCallPieces:
         return added
 
     def close(self, *, is_cut_off: bool) -> list[ToolCall]:
-        """End the calls, and return what is still missing of them: arguments that are none become `{}`."""
+        """End the calls, and return what is still missing of them: `{}` for a call without arguments."""
         rests = [(call.index, call.close(is_cut_off=is_cut_off)) for call in self._open_calls]
         self._open_calls.clear()
         return [ToolCall(index, None, None, rest) for index, rest in rests if rest]
