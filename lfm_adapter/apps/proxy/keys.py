@@ -14,11 +14,11 @@ import hashlib
 import json
 import os
 import secrets
-from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import yaml
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, StringConstraints, ValidationError
 
 from lfm_adapter import catalog
 from lfm_adapter.errors import ConfigurationError
@@ -36,53 +36,36 @@ people:
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+def _one_line(text: str) -> str:
+    if not (text and text.isprintable()):  # names stand in logs
+        raise ValueError("must be a line of text")
+    return text
+
+
+class Person(BaseModel, frozen=True, extra="forbid", strict=True):
     """Somebody with a key.
 
     Attributes:
         name: Unique; shown in metrics and logs, and what spending is counted under.
         key_sha256: The SHA-256 of the key, in hexadecimal digits.
-        models: Ids of the models that may be asked for; None for all.
+        models: Ids or aliases of the models that may be asked for; None for all.
         rpm: Requests a minute; None for no limit.
         daily_budget_usd: US$ a day, by the day in UTC; None for no budget.
-
-    Raises:
-        ConfigurationError: A value has another form.
     """
 
-    name: str
-    key_sha256: str = field(repr=False)
-    models: frozenset[str] | None = None
-    rpm: int | None = None
-    daily_budget_usd: float | None = None
-
-    @classmethod
-    def from_entry(cls, entry: Any) -> Person:
-        """Return the person of an entry of the file."""
-        known = {each.name for each in fields(cls)}
-        if not isinstance(entry, dict) or not entry.keys() <= known or not isinstance(entry.get("name"), str):
-            raise ConfigurationError(
-                f"Each entry of `people` must have a `name`, and only the fields {', '.join(sorted(known))}."
-            )
-        name, models = entry["name"], entry.get("models")
-        if not (name and name.isprintable()):  # it stands in logs
-            raise ConfigurationError(f"The `name` of a person must be a line of text, got {name!r}.")
-        digits = str(entry.get("key_sha256", "")).lower()
-        if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
-            raise ConfigurationError(f"`key_sha256` of {name} must be 64 hexadecimal digits.")
-        if models is not None and not (isinstance(models, list) and all(isinstance(model, str) for model in models)):
-            raise ConfigurationError(f"`models` of {name} must be a list of names, got {models!r}.")
-        for limit, kinds in (("rpm", int), ("daily_budget_usd", int | float)):
-            value = entry.get(limit)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value > 0):
-                raise ConfigurationError(f"`{limit}` of {name} must be a positive number, got {value!r}.")
-        ids = None if models is None else frozenset(catalog.get(model).id for model in models)
-        return cls(**entry | {"key_sha256": digits, "models": ids})
+    name: Annotated[str, AfterValidator(_one_line)]
+    key_sha256: Annotated[str, StringConstraints(to_lower=True, pattern="(?i)^[0-9a-f]{64}$"), Field(repr=False)]
+    models: list[str] | None = None
+    rpm: PositiveInt | None = None
+    daily_budget_usd: PositiveFloat | None = None
 
     def may_ask(self, model: str) -> bool:
         """Return whether the person may ask for a model, by whatever name."""
-        return self.models is None or catalog.get(model).id in self.models
+        return self.models is None or catalog.get(model).id in {catalog.get(name).id for name in self.models}
+
+
+class _KeysFile(BaseModel, extra="forbid", strict=True):
+    people: list[Person] | None  # YAML's empty list is null
 
 
 def key_sha256(key: str) -> str:
@@ -106,17 +89,21 @@ def read_people(file: Path) -> Mapping[str, Person]:
 @lru_cache(maxsize=1)
 def _read(file: Path, *_state: int) -> Mapping[str, Person]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        people = _KeysFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))).people or []
+    except ValidationError as error:
+        raise ConfigurationError(f"{file} is invalid: {_problems(error)}.") from None  # Pydantic's text shows the input
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"Cannot read {file}: {error}.") from error
-    entries = content.get("people") if isinstance(content, dict) else None
-    if not isinstance(entries or [], list) or not isinstance(content, dict) or content.keys() != {"people"}:
-        raise ConfigurationError(f"{file} must have a list `people`.")
-    people = [Person.from_entry(entry) for entry in entries or []]
     for what in ("name", "key_sha256"):
         if len({getattr(person, what) for person in people}) < len(people):
             raise ConfigurationError(f"{file}: two people have the same `{what}`.")
     return {person.key_sha256: person for person in people}
+
+
+def _problems(error: ValidationError) -> str:
+    """Return what is wrong where, without the values: somebody may have written a key instead of its hash."""
+    problems = [(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
+    return "; ".join(f"`{place}`: {message}" if place else message for place, message in problems)
 
 
 def add_key(file: Path, name: str) -> str:
@@ -128,7 +115,10 @@ def add_key(file: Path, name: str) -> str:
     if file.exists() and any(person.name == name for person in read_people(file).values()):
         raise ConfigurationError(f"{file} already has a key for {name}. Remove the entry to replace the key.")
     key = f"sk-{secrets.token_urlsafe(32)}"
-    Person.from_entry({"name": name, "key_sha256": key_sha256(key)})
+    try:
+        Person(name=name, key_sha256=key_sha256(key))
+    except ValidationError as error:
+        raise ConfigurationError(f"{_problems(error)}.") from None
     entry = f'  - name: {json.dumps(name, ensure_ascii=False)}\n    key_sha256: "{key_sha256(key)}"\n'
     try:
         is_new = not file.exists() or not file.stat().st_size

@@ -69,17 +69,18 @@ def test_changed_file_is_read_again(file: Path):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ("ada", "must have a `name`"),
-        ({"key_sha256": HASH}, "must have a `name`"),
-        ({"name": "ada", "key": "sk-ada"}, "must have a `name`, and only the fields daily_budget_usd, key_sha256"),
-        ({"name": "", "key_sha256": HASH}, "must be a line of text, got ''"),
+        ("ada", "`people.0`: Input should be a valid dictionary"),
+        ({"key_sha256": HASH}, "`people.0.name`: Field required"),
+        ({"name": "ada", "key": "sk-ada"}, "`people.0.key`: Extra inputs are not permitted"),
+        ({"name": "", "key_sha256": HASH}, "`people.0.name`: Value error, must be a line of text"),
         ({"name": "ada\nINFO: bob", "key_sha256": HASH}, "must be a line of text"),
-        ({"name": "ada"}, "`key_sha256` of ada must be 64 hexadecimal digits"),
-        ({"name": "ada", "key_sha256": "sk-ada"}, "64 hexadecimal digits"),
-        ({"name": "ada", "key_sha256": HASH, "models": "lfm-3b"}, "`models` of ada must be a list"),
-        ({"name": "ada", "key_sha256": HASH, "rpm": 0}, "`rpm` of ada must be a positive number, got 0"),
-        ({"name": "ada", "key_sha256": HASH, "rpm": 1.5}, "`rpm` of ada"),
-        ({"name": "ada", "key_sha256": HASH, "daily_budget_usd": "1"}, "`daily_budget_usd` of ada"),
+        ({"name": "ada"}, "`people.0.key_sha256`: Field required"),
+        ({"name": "ada", "key_sha256": "sk-ada"}, "`people.0.key_sha256`: String should match pattern"),
+        ({"name": "ada", "key_sha256": HASH, "models": "lfm-3b"}, "`people.0.models`: Input should be a valid list"),
+        ({"name": "ada", "key_sha256": HASH, "rpm": 0}, "`people.0.rpm`: Input should be greater than 0"),
+        ({"name": "ada", "key_sha256": HASH, "rpm": 1.5}, "`people.0.rpm`: Input should be a valid integer"),
+        ({"name": "ada", "key_sha256": HASH, "rpm": True}, "`people.0.rpm`: Input should be a valid integer"),
+        ({"name": "ada", "key_sha256": HASH, "daily_budget_usd": "1"}, "`people.0.daily_budget_usd`: Input should be"),
     ],
 )
 def test_wrong_entry_is_an_error_that_names_it(file: Path, entry: Any, reason: str):
