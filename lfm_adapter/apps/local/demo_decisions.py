@@ -32,13 +32,13 @@ NOTICE = (
 
 
 def demo_decision_model(source: Path) -> Path:
-    """Return the file of the demo decision model, which is written if it is not there yet.
+    """Return the file of the demo decision model; write it on first use.
 
     Args:
         source: The file of the demo model.
 
     Raises:
-        ConfigurationError: It cannot be read, or the copy not be written.
+        ConfigurationError: It cannot be read, or the copy cannot be written.
     """
     template = TEMPLATE.read_text(encoding="utf-8")
     try:
@@ -64,26 +64,18 @@ def demo_decision_model(source: Path) -> Path:
 def _write(source: Path, file: Path, added: dict[str, str]) -> None:
     """Write the whole file or none: other processes may write and read it at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=file.stem, delete=False) as written:
-        try:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=file.stem) as folder:
+        copy = Path(folder, file.name)
+        with copy.open("wb") as written:
             write_with_metadata(source, written, added)
             written.flush()
             os.fsync(written.fileno())
-            written.close()
-            Path(written.name).replace(file)
-        except BaseException:
-            written.close()
-            Path(written.name).unlink(missing_ok=True)
-            raise
+        copy.replace(file)
 
 
 def _cache_folder() -> Path:
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        pass
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
+    if sys.platform == "win32":
+        default = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     else:
-        base = "~/.cache"
-    return Path(base).expanduser() / "lfm-adapter"
+        default = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or default).expanduser() / "lfm-adapter"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lfm_adapter.apps.local.gguf import find_decision_type
+from lfm_adapter.apps.local.process import read_settings
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["main"]
@@ -24,7 +25,7 @@ ENCODER_DECISION_TYPE = "lfm2-d1-omni"
 
 def main() -> None:
     """Read the settings from stdin, start the server, write its port to stdout, and run until stdin is closed."""
-    settings = json.loads(sys.stdin.buffer.readline())
+    settings = read_settings()
     report = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # llama.cpp writes to both
     threading.Thread(target=_end_with_supervisor, daemon=True).start()

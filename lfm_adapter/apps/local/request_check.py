@@ -1,4 +1,4 @@
-"""Refuses requests that llama.cpp would crash on, take minutes for, or answer as if a part of them were not there.
+"""Refuses requests that llama.cpp would crash on, take minutes for, or silently answer in part.
 
 The limits are those of build 11549 (xllamacpp 2026.10), where each was tried.
 """
@@ -48,24 +48,22 @@ _REPETITION = re.compile(r"\{\s*(\d+)\s*,\s*(\d+)\s*\}")
 
 
 def checked_request(body: bytes) -> dict[str, Any]:
-    r"""Return the request to send in place of one that a client sent.
+    r"""Return the request to send to the engine.
 
     Args:
-        body: JSON.
+        body: The JSON that the client sent.
 
     Returns:
-        The request with what the engine calls differently in its words: `tool_choice="any"`, and `\d` in patterns.
+        The request, with `tool_choice="any"` and patterns such as `\d` written as the engine knows them.
 
     Raises:
         ValueError: The request must not reach the engine. The message says why, and what to do.
     """
     try:
-        request = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
+        request = json.loads(body, parse_constant=_finite, parse_float=_finite, parse_int=_integer)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    except UnicodeDecodeError:
-        raise ValueError("The request is not UTF-8.") from None
-    except json.JSONDecodeError as error:
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"The request is not valid JSON: {error}.") from None
     if not isinstance(request, dict):
         raise ValueError("The request must be a JSON object.")  # noqa: TRY004 - it becomes status 400
@@ -82,19 +80,15 @@ def checked_request(body: bytes) -> dict[str, Any]:
 _TOO_DEEP = f"The request is nested too deep: {MAX_DEPTH} levels are the most that llama.cpp can be asked for."
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"The request is not valid JSON: {name} is not a JSON number.")
-
-
 def _finite(text: str) -> float:
     number = float(text)
-    if math.isinf(number):  # it would be written `Infinity`, which is no JSON
-        raise ValueError(f"The request has a number that is too large: {text[:100]}.")
+    if not math.isfinite(number):  # NaN, Infinity or 1e999, which would be sent as `NaN` or `Infinity`
+        raise ValueError(f"The request has a number that JSON cannot hold: {text[:100]}.")
     return number
 
 
 def _integer(text: str) -> int:
-    _finite(text)  # Python reads none of more than 4,300 digits
+    _finite(text)  # `int` refuses more than 4,300 digits without saying what is wrong
     return int(text)
 
 
@@ -137,13 +131,13 @@ def _check_grammar(grammar: object) -> None:
 
 
 def _checked_schemas(value: Any, path: str, count: list[int], *, named: bool = False) -> Any:
-    """Return what the engine can compile in place of `value`, which may hold schemas at any depth.
+    """Return a part of the request, with the schemas in it at any depth written as the engine can compile them.
 
     Args:
-        value: Any part of the request.
-        path: Where it stands.
-        count: How many parts there were so far.
-        named: It is an object of schemas by their names.
+        value: The part.
+        path: Its place in the request, for errors.
+        count: The number of parts so far, in a list of one.
+        named: Whether it is an object of schemas by their names.
     """
     count[0] += 1
     if count[0] > MAX_SCHEMA_NODES:
@@ -154,26 +148,27 @@ def _checked_schemas(value: Any, path: str, count: list[int], *, named: bool = F
         return value
     if named:
         return {name: _checked_schemas(part, f"{path}.{name}", count) for name, part in value.items()}
-    _check_sizes(value, path)
-    for low, high in _BOUNDS:
-        least, most = value.get(low), value.get(high)
-        if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
-            raise ValueError(f"No value fits the schema at `{path}`: `{low}` is {least}, and `{high}` {most}.")
+    _check_limits(value, path)
     checked = {}
     for name, part in value.items():
-        if name == "pattern" and isinstance(part, str):
+        if name in _DATA:
+            checked[name] = part
+        elif name == "pattern" and isinstance(part, str):
             try:
                 checked[name] = to_engine_pattern(part)
             except ValueError as error:
                 raise ValueError(f"The pattern {part[:100]!r} at `{path}` cannot be enforced: {error}") from None
         else:
-            is_data = name in _DATA
-            checked[name] = part if is_data else _checked_schemas(part, f"{path}.{name}", count, named=name in _NAMED)
+            checked[name] = _checked_schemas(part, f"{path}.{name}", count, named=name in _NAMED)
     return checked
 
 
-def _check_sizes(schema: dict[str, Any], path: str) -> None:
+def _check_limits(schema: dict[str, Any], path: str) -> None:
     for name, most, kind in (("enum", MAX_ENUM, list), ("properties", MAX_PROPERTIES, dict)):
         found = schema.get(name)
         if isinstance(found, kind) and len(found) > most:
             raise ValueError(f"`{path}.{name}` has {len(found):,} entries; llama.cpp can handle at most {most:,}.")
+    for low, high in _BOUNDS:
+        least, highest = schema.get(low), schema.get(high)
+        if isinstance(least, int | float) and isinstance(highest, int | float) and least > highest:
+            raise ValueError(f"No value fits the schema at `{path}`: `{low}` is {least}, and `{high}` {highest}.")

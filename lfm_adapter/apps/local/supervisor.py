@@ -16,6 +16,8 @@ import sys
 import threading
 from typing import Any
 
+from lfm_adapter.apps.local.process import read_settings, report_of, start_process
+
 __all__ = ["EngineProcess", "main"]
 
 
@@ -25,29 +27,16 @@ class EngineProcess:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.key = secrets.token_urlsafe()
         self._settings = settings
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lfm_adapter.apps.local.engine"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None if settings["verbose"] else subprocess.DEVNULL,
-        )
+        stderr = None if settings["verbose"] else subprocess.DEVNULL
+        self._process = start_process("lfm_adapter.apps.local.engine", stderr=stderr)
 
     def wait_until_ready(self) -> dict[str, Any]:
         """Return `{"port": …}` of its server, or why it cannot run as `{"error": …}`."""
-        assert self._process.stdin is not None  # noqa: S101 - for the type checkers
-        assert self._process.stdout is not None  # noqa: S101
-        try:
-            self._process.stdin.write(json.dumps({**self._settings, "key": self.key}).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except OSError:
-            line = b""
-        if line:
-            report: dict[str, Any] = json.loads(line)
+        report = report_of(self._process, {**self._settings, "key": self.key})
+        if report is not None:
             return report
-        status = self._process.wait()
         return {
-            "error": f"llama.cpp ended with status {status} while it loaded {self._settings['gguf']!r}. "
+            "error": f"llama.cpp ended with status {self._process.wait()} while it loaded {self._settings['gguf']!r}. "
             "The file may be damaged or too large for the memory."
         }
 
@@ -64,7 +53,7 @@ class EngineProcess:
 def main() -> None:
     """Read the settings from stdin, serve, write the port to stdout, and run as long as the parent."""
     parent = os.getppid()
-    config = json.loads(sys.stdin.buffer.readline())
+    config = read_settings()
     listener = socket.socket()
     if os.name != "nt":  # on Windows, this would let two programs share the port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
