@@ -85,6 +85,7 @@ class CallMeter:
     def __init__(self, meter: Meter, model: str, card: ModelCard, *, is_stream: bool) -> None:
         self._meter = meter
         self._keeper = meter.keeper
+        self._has_rate_limit = any(budget.rpm is not None for budget in meter.budgets)
         self._model = model
         self._card = meter.card or card
         self._is_stream = is_stream
@@ -106,6 +107,8 @@ class CallMeter:
         usd = _ZERO if self._meter.is_free else max_cost(body or b"{}", self._card)
         if usd is None:
             self._refuse_unpriced(body or b"{}")
+        elif not usd and not self._has_rate_limit:
+            return True
         reserve = self._keeper.reserve if wait else self._keeper.try_reserve
         reservation = reserve(self._meter.budgets, usd, model=self._model)
         if reservation is None:

@@ -8,9 +8,10 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from collections import deque
+from contextlib import closing, contextmanager
 from functools import lru_cache
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import ConfigurationError
@@ -20,7 +21,7 @@ from lfm_adapter.ledger._record import CallRecord
 from lfm_adapter.ledger._reservations import Reservations, Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lfm_adapter.ledger._budget import Reservation
@@ -47,16 +48,28 @@ class LedgerFile:
     def __init__(self, path: Path, process_id: int) -> None:
         self.process_id = process_id
         self._path = path
-        self._queue: SimpleQueue[CallRecord | Settlement | threading.Event] = SimpleQueue()
+        self._waiting: deque[CallRecord | Settlement | threading.Event] = deque()
+        self._wakes: SimpleQueue[None] = SimpleQueue()  # one for each item, once the thread may write it
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._has_warned = False
         self.reservations = Reservations(path, self._warn)
 
-    def add(self, item: CallRecord | Settlement | threading.Event) -> None:
-        """Queue an item for the thread that writes. An event is set when all items before it are written."""
-        if self._queue.qsize() < MAX_WAITING:
-            self._queue.put(item)
+    def add(
+        self,
+        item: CallRecord | Settlement | threading.Event,
+        schedule: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        """Queue an item for the thread that writes. An event is set when all items before it are written.
+
+        For `schedule` see `Ledger.record`.
+        """
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(item)
+            if schedule is None:
+                self._wake()
+            else:
+                schedule(self._wake)
         if self._writer is None:
             with self._starting:
                 if self._writer is None:
@@ -72,18 +85,22 @@ class LedgerFile:
         self.add(written)
         return written.wait(timeout)
 
+    def _wake(self) -> None:
+        self._wakes.put(None)
+
     def _write(self) -> None:
         connection: sqlite3.Connection | None = None
         while True:
-            items = [self._queue.get()]
-            with suppress(Empty):
-                while len(items) < MAX_BATCH:
-                    items.append(self._queue.get_nowait())
+            self._wakes.get()
+            items = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
             records = [item for item in items if isinstance(item, CallRecord)]
             settlements = [item for item in items if isinstance(item, Settlement)]
             while records or settlements:
                 try:
                     connection = connection or connect(self._path, timeout=WRITE_TIMEOUT_S)
+                    if len(items) == 1 and records:
+                        insert(connection, records)
+                        break
                     connection.execute("BEGIN IMMEDIATE")
                     with self.reservations.counting:
                         with connection:

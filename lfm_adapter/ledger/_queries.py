@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import astuple, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ def insert(connection: sqlite3.Connection, records: Iterable[CallRecord]) -> Non
 
 
 def _row(record: CallRecord) -> list[object]:
-    row = list(astuple(record))
+    row = [getattr(record, column) for column in _COLUMNS]  # `astuple` would copy each value
     row[_COLUMNS.index("cost")] = None if record.cost is None else to_pico(record.cost)
     return row
 

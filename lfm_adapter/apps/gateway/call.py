@@ -75,10 +75,11 @@ class Gateway:
     prices: Prices | None = None
 
     def record(self, call: CallRecord) -> None:
-        """Record a call in the ledger and in the metrics."""
+        """Record a call in the ledger and in the metrics, which take their time once the answer is sent."""
+        call_soon = asyncio.get_running_loop().call_soon
         if self.ledger is not None:
-            self.ledger.record(call)
-        self.metrics.record(call)
+            self.ledger.record(call, schedule=call_soon)
+        call_soon(self.metrics.record, call)
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
@@ -144,7 +145,7 @@ class UpstreamCall:
         self._falls_back = falls_back and not others
         self._wait_s = wait_of(request, gateway.wait_s)
         self._gateway = gateway
-        self._settings = gateway.settings.with_overrides(identity_of(request))
+        self._identity = identity_of(request)
 
     async def client(self, model: str) -> AsyncLFMClient:
         """Return a client whose calls keep to the budgets of the app and the model."""
@@ -153,8 +154,8 @@ class UpstreamCall:
         card = None
         if budgets and gateway.prices is not None and catalog.get(model).status == "unknown":
             card = await gateway.prices.card(model)
-        meter = Meter(gateway, budgets, self.app, "gateway", is_free=self._settings.is_local, card=card)
-        return AsyncLFMClient.from_settings(self._settings.with_overrides({"meter": meter}))
+        meter = Meter(gateway, budgets, self.app, "gateway", is_free=gateway.settings.is_local, card=card)
+        return AsyncLFMClient.from_settings(gateway.settings.with_overrides({**self._identity, "meter": meter}))
 
     async def first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
         """Ask the models in turn until one answers.
