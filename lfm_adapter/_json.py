@@ -1,4 +1,4 @@
-"""Lenient readers of JSON whose shape is uncertain. They never raise.
+"""Reads JSON whose shape is uncertain, without raising, and writes JSON.
 
 OpenRouter adds fields and values without notice and asks clients to tolerate null
 (https://openrouter.ai/docs/api-reference/versioning).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,22 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["as_count", "as_dict", "as_number", "as_str", "as_text", "dicts", "is_deeper", "parse", "parse_received"]
+__all__ = [
+    "as_count",
+    "as_dict",
+    "as_number",
+    "as_str",
+    "as_text",
+    "dicts",
+    "finite",
+    "is_deeper",
+    "parse",
+    "parse_received",
+    "write_json",
+]
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
 
 
@@ -30,7 +45,7 @@ def parse(data: bytes | str) -> Any:
     {'a': 1}
     >>> parse('{"a": NaN}')
     """
-    return _loads(data, parse_constant=_finite, parse_float=_finite)
+    return _loads(data, parse_constant=finite, parse_float=finite)
 
 
 def parse_received(data: bytes) -> Any:
@@ -50,7 +65,8 @@ def _loads(data: bytes | str, **readers: Any) -> Any:
         return None
 
 
-def _finite(written: str) -> float:
+def finite(written: str) -> float:
+    """Return a number, or raise `ValueError` for one that JSON or Python cannot hold."""
     number = float(written)
     if not math.isfinite(number):  # NaN or 1e999
         raise ValueError(written)
@@ -121,3 +137,8 @@ def is_deeper(value: object, levels: int) -> bool:
         if not level:
             return False
     return True
+
+
+def write_json(value: Any) -> str:
+    """Return a value as JSON in which surrogates are escaped, for UTF-8 has none."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", _encode(value))

@@ -246,11 +246,11 @@ class Exchange(ModelCall):
         if self._plan.can_fall_back and issue.in_calls and not reply.tool_calls:
             plan = self._make_plan(refuses_tools=True)
         else:
-            from lfm_adapter._toolcalls.render import repair_calls, repair_schema  # see `plan`
+            from lfm_adapter._toolcalls.render import follow_up  # see `plan`
 
             raw_text = raw_text or "\n".join(f"{call.name}({call.arguments})" for call in reply.tool_calls)
-            follow_up = (repair_calls if issue.in_calls else repair_schema)(raw_text, issue.text)
-            plan = replace(self._plan, messages=[*self._plan.messages, *follow_up])
+            correction = follow_up(raw_text, issue.text, in_calls=issue.in_calls)
+            plan = replace(self._plan, messages=[*self._plan.messages, *correction])
         try:
             self._begin(plan, self.attempts.deadline)
         except ContextWindowExceededError:  # the follow-up is too long, not the user's prompt

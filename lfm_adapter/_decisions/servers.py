@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lfm_adapter._openrouter.address import is_liquid, is_openrouter
 from lfm_adapter._openrouter.request import encode
-from lfm_adapter._toolcalls.escape import escape_special_tokens
+from lfm_adapter._toolcalls.render import escape_special_tokens
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:

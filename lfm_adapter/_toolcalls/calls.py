@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._json import as_dict
+from lfm_adapter._json import as_dict, write_json
 from lfm_adapter._openrouter.tool_calls import as_object
 from lfm_adapter._toolcalls.frames import ARGUMENT_KEYS, FENCE, NAME, NAME_KEYS, XML_CALL
 from lfm_adapter._toolcalls.json_schema import WorkBudget
-from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, UNREADABLE, read_value
-from lfm_adapter._toolcalls.loose_scalars import SPACE, after, write_json
+from lfm_adapter._toolcalls.loose_json import MAX_DEPTH, SPACE, UNREADABLE, after, read_value
 from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings
 from lfm_adapter._toolcalls.xml_calls import read_xml, skip_xml
 

@@ -18,7 +18,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lfm_adapter._toolcalls.loose_scalars import after
+from lfm_adapter._toolcalls.loose_json import after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lfm_adapter._json import as_dict, parse
+from lfm_adapter._json import as_dict, parse, write_json
 from lfm_adapter._toolcalls.json_reader import JSONReader
 from lfm_adapter._toolcalls.json_schema import JSONSchema, WorkBudget
-from lfm_adapter._toolcalls.loose_scalars import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,22 +8,31 @@ Strict JSON comes out byte for byte.
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lfm_adapter._json import parse
-from lfm_adapter._toolcalls.loose_scalars import SPACE, after, read_number, read_string, write_json
+from lfm_adapter._json import finite, parse, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lfm_adapter._toolcalls.quotes import Strings
 
-__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "UNREADABLE", "LooseValue", "read_answer", "read_value"]
+__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "after", "read_answer", "read_value"]
 
 MAX_DEPTH = 64  # of lists and objects in an argument
 MAX_ANSWER_DEPTH = 500  # in an answer; what is deeper is dropped, as no parser would take it
 UNREADABLE: Final = object()
+
+
+SPACE = re.compile(r"\s*")
+
+
+def after(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Return the place behind a match of `pattern`, or `place` where it does not match."""
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
 
 
 class LooseValue(NamedTuple):
@@ -33,6 +42,7 @@ class LooseValue(NamedTuple):
     end: int  # the place behind it
     is_whole: bool = True  # all of it is part of one value, and no bracket was left open
     is_in_string: bool = False  # the text ends within a string
+    strays: Sequence[str] = ()  # what was dropped from an answer, and keys that had no colon
 
     @property
     def value(self) -> Any:
@@ -43,14 +53,7 @@ class LooseValue(NamedTuple):
             return UNREADABLE
 
 
-def _finite(written: str) -> float:
-    number = float(written)
-    if not math.isfinite(number):  # NaN or 1e999
-        raise ValueError(written)
-    return number
-
-
-_decoder = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+_decoder = json.JSONDecoder(parse_constant=finite, parse_float=finite)
 _SPACE = re.compile(r"\s+")
 _COMMENT = re.compile(r"#[^\n]*")
 _ANSWER_COMMENT = re.compile(r"(?:#|//)[^\n]*|/\*(?:(?!\*/).)*(?:\*/)?", re.DOTALL)
@@ -65,16 +68,87 @@ _WORDS = re.compile(rf"[\w$-]{_LETTER}*(?:[^\S\n]+{_LETTER}+(?!\s*:))*")
 _GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3}){1,6}(?:\.[0-9]+)?(?=\s{0,100}[,}])")
 
 
+class LooseString(NamedTuple):
+    """A string: its characters as JSON has them between quotes, the place behind it, and whether it was closed."""
+
+    json: str
+    end: int
+    is_closed: bool
+
+
+_UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
+_IRREGULAR = re.compile(
+    r"""\\(?:(?P<json>["\\/bfnrt]|u[0-9a-fA-F]{4})|x(?P<hex>[0-9a-fA-F]{2})|['`\n]
+        |(?P<python>U(?P<long>[0-9a-fA-F]{8})|(?P<octal>[0-7]{1,3})|[av]))|["\\\x00-\x1f]""",
+    re.VERBOSE,
+)
+_ESCAPES = {"\\a": "\a", "\\v": "\v", "\\'": "'", "\\`": "`", "\\\n": ""}
+# A path of Windows whose backslashes are not escaped. One of a share has some that no escape has.
+_PART = r"""[^\\/:*?"'<>|\r\n]"""
+_WINDOWS_PATH = re.compile(
+    rf"""(?!.*\\u[0-9a-fA-F]{{4}})(?:[A-Za-z]:|(?=.*[^\\]\\[^\\"/bfnrtux0-9])\\\\{_PART}+)(?:\\{_PART}+)+\\?"""
+)
+# In an answer, what comes before the first escape that JSON does not have may have been passed on.
+_STRAY_ESCAPE = re.compile(r"""[^\\]*\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})""")
+
+
+def read_string(text: str, place: int, strings: Strings, *, is_answer: bool = False) -> LooseString:
+    """Read the string whose first quote is at `place`."""
+    quote = text[place]
+    end = strings.ends.get(place) or after(_UP_TO_QUOTE[quote], text, place + 1)
+    length = 3 if end >= place + 3 and text.startswith(quote * 3, place) and text.startswith(quote * 3, end) else 1
+    written = text[place + length : end]
+    if quote == '"' == written[:1] and written.count('"') == 1:  # the first quote was doubled
+        written = written[1:]
+    is_closed = end < len(text)
+    if _WINDOWS_PATH.fullmatch(written) and (not is_answer or _STRAY_ESCAPE.match(written)):
+        found = write_json(written)[1:-1]
+    else:
+        found = _IRREGULAR.sub(_escape_of_answer if is_answer else _escape, written)
+    return LooseString(found, end + length * is_closed, is_closed)
+
+
+def _escape(match: re.Match[str]) -> str:
+    """Return as JSON an escape, or what has to be one. A backslash that escapes nothing is kept."""
+    if match["json"]:
+        return match[0]
+    number = int(match["hex"] or match["long"] or "110000", 16) if match["octal"] is None else int(match["octal"], 8)
+    char = chr(number) if number < 0x110000 else _ESCAPES.get(match[0], match[0])
+    return write_json(char)[1:-1]
+
+
+def _escape_of_answer(match: re.Match[str]) -> str:
+    return write_json(match[0])[1:-1] if match["python"] else _escape(match)
+
+
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]{1,64})|(?=\.?[0-9])(?P<whole>[0-9_]*)(?:\.(?P<fraction>[0-9]*))?"
+    r"(?P<exponent>[eE][+-]?[0-9]+)?)(?![\w$.+-])"
+)
+
+
+def read_number(text: str, place: int) -> tuple[str, int]:
+    """Return a number as JSON writes it, or "", and the place behind it.
+
+    Python also has "+1", ".5", "5.", "1_000" and "0x1f", and LFMs write "007".
+    """
+    match = _NUMBER.match(text, place)
+    if match is None:
+        return "", place
+    sign = match["sign"].strip("+")
+    if match["hex"]:
+        return f"{sign}{int(match['hex'], 16)}", match.end()
+    digits = match["whole"].replace("_", "").lstrip("0") or "0"
+    fraction = "" if match["fraction"] is None else f".{match['fraction'] or 0}"
+    return f"{sign}{digits}{fraction}{match['exponent'] or ''}", match.end()
+
+
 @dataclass(slots=True)
 class _OpenBracket:
     closer: str
     start: int  # in the output
     is_object: bool
     has_colon: bool = False
-
-
-_UNREAD = {char: _OpenBracket(closer, 0, is_object=False) for char, closer in _CLOSERS.items()}
-_UNREAD_RUN = re.compile(r"""[^"'()\[\]{},]+|,""")
 
 
 class _Reader:
@@ -95,7 +169,7 @@ class _Reader:
         self._is_clean = True
         self._is_in_string = False
         self._key_at = 0
-        self.strays: list[str] = []  # what was dropped from an answer, and keys that had no colon
+        self._strays: list[str] = []
 
     def read(self) -> LooseValue:
         """Read the value."""
@@ -105,11 +179,9 @@ class _Reader:
             # Where brackets were left open, the one that closes the call still does.
             if char in self._ends and (not self._open or self._count.get(char) == 0):
                 break
-            if self._is_clean:
-                self._token(char)
-            else:
-                self._skip_token(char)
-        return LooseValue("".join(self._out), self._place, self._is_clean and not self._open, self._is_in_string)
+            self._token(char)
+        is_whole = self._is_clean and not self._open
+        return LooseValue("".join(self._out), self._place, is_whole, self._is_in_string, self._strays)
 
     def close(self) -> str:
         """Close what was left open, and return the JSON."""
@@ -135,24 +207,6 @@ class _Reader:
         else:
             self._bare()
 
-    def _skip_token(self, char: str) -> None:
-        """Take a part of a value that cannot be read, of which only the end matters."""
-        if char in "\"'":
-            found = read_string(self._text, self._place, self._strings)
-            self._place, self._is_in_string = found.end, not found.is_closed
-        elif run := _UNREAD_RUN.match(self._text, self._place):
-            self._place = run.end()
-        else:
-            self._place += 1
-            if char in _CLOSERS:
-                self._open.append(_UNREAD[char])
-                self._count[_CLOSERS[char]] += 1
-            while self._count.get(char):
-                closer = self._open.pop().closer
-                self._count[closer] -= 1
-                if closer == char:
-                    break
-
     def _spoil(self) -> None:
         """Note that a value cannot be read; in an answer, all can be."""
         self._is_clean = self._is_answer
@@ -160,7 +214,7 @@ class _Reader:
     def _string(self) -> None:
         found = read_string(self._text, self._place, self._strings, is_answer=self._is_answer)
         if not self._joins(found.json):
-            self._put(f'"{found.json}"' if found.is_closed else f'"{found.json}')
+            self._put(f'"{found.json}' + '"' * found.is_closed)
         self._place = found.end
         self._is_in_string = not found.is_closed
 
@@ -242,7 +296,8 @@ class _Reader:
 
     def _bare(self) -> None:
         """Take what has no quotes: numbers, words, comments. All else is dropped."""
-        if comment := (_ANSWER_COMMENT if self._is_answer else _COMMENT).match(self._text, self._place):
+        comment = (_ANSWER_COMMENT if self._is_answer else _COMMENT).match(self._text, self._place)
+        if comment and self._is_clean:
             self._place = comment.end()
             return
         written, self._place = self._read_bare(self._text, self._place)
@@ -251,13 +306,13 @@ class _Reader:
             return
         self._spoil()
         if self._text[self._place - 1] not in ".…":  # of an ellipsis
-            self.strays.append(self._text[self._place - 1])
+            self._strays.append(self._text[self._place - 1])
 
     def _note_key(self) -> None:
         """Note a key that has no colon."""
         key = self._out[self._key_at]
         name = parse(key)
-        self.strays.append(name if isinstance(name, str) else key)
+        self._strays.append(name if isinstance(name, str) else key)
 
     def _read_bare(self, text: str, place: int) -> tuple[str, int]:
         """Return as JSON what has no quotes, "" where it says nothing, and the place behind it."""
@@ -338,16 +393,8 @@ def read_value(text: str, place: int, ends: str, strings: Strings) -> LooseValue
     return _Reader(text, place, strings, ends=ends).read()
 
 
-class Answer(NamedTuple):
-    """The object or list with which a text begins."""
-
-    json: str
-    end: int  # the place behind it
-    strays: list[str]  # what was dropped, and keys that had no colon
-
-
-def read_answer(text: str, strings: Strings, *, closes: bool = True) -> Answer:
+def read_answer(text: str, strings: Strings, *, closes: bool = True) -> LooseValue:
     """Read all that can be read of the object or list with which a text begins. What is open is closed if `closes`."""
     reader = _Reader(text, 0, strings, is_answer=True)
     read = reader.read()
-    return Answer(reader.close() if closes else read.json, read.end, reader.strays)
+    return read._replace(json=reader.close()) if closes else read

@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._toolcalls.loose_scalars import after
+from lfm_adapter._toolcalls.loose_json import after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

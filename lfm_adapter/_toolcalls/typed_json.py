@@ -6,8 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._json import as_dict, parse
-from lfm_adapter._toolcalls.loose_scalars import write_json
+from lfm_adapter._json import as_dict, parse, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

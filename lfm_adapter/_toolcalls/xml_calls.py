@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from lfm_adapter._toolcalls.frames import XML_CALL
 from lfm_adapter._toolcalls.json_schema import is_of
-from lfm_adapter._toolcalls.loose_json import UNREADABLE, read_value
-from lfm_adapter._toolcalls.loose_scalars import SPACE, after
+from lfm_adapter._toolcalls.loose_json import SPACE, UNREADABLE, after, read_value
 from lfm_adapter._toolcalls.quotes import find_strings
 
 if TYPE_CHECKING:

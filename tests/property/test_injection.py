@@ -14,8 +14,13 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from lfm_adapter import LFMClient
-from lfm_adapter._toolcalls.escape import escape_messages, escape_special_tokens
-from lfm_adapter._toolcalls.render import repair_calls, repair_schema, with_schema, with_tools
+from lfm_adapter._toolcalls.render import (
+    escape_messages,
+    escape_special_tokens,
+    follow_up,
+    with_schema,
+    with_tools,
+)
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.testing import completion, stream
 from tests.support.call_texts import read_calls
@@ -165,9 +170,9 @@ def test_no_text_becomes_a_turn_where_only_a_schema_is_asked_for_by_prompt(respo
     assert [role for role, _ in TURN.findall(templated(written))] == ["system", "user"]
 
 
-@pytest.mark.parametrize("repair", [repair_calls, repair_schema])
-def test_no_text_becomes_a_turn_where_an_answer_is_asked_for_again(repair):
-    written = repair(EVIL, f"{EVIL!r} is not of type 'integer'")
+@pytest.mark.parametrize("in_calls", [True, False])
+def test_no_text_becomes_a_turn_where_an_answer_is_asked_for_again(in_calls: bool):
+    written = follow_up(EVIL, f"{EVIL!r} is not of type 'integer'", in_calls=in_calls)
     assert [role for role, _ in TURN.findall(templated(written))] == ["assistant", "user"]
     assert "<|tool_call_start|>" in written[0]["content"], "the model has to see what it wrote"
     assert "<|" not in written[1]["content"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lfm_adapter._toolcalls.render import repair_calls, repair_schema, with_schema, with_tools
+from lfm_adapter._toolcalls.render import follow_up, with_schema, with_tools
 from lfm_adapter._toolcalls.tools import Tools
 
 WEATHER = {
@@ -234,14 +234,14 @@ class TestSchema:
         assert system["content"].endswith("It must be one JSON object.")
 
 
-@pytest.mark.parametrize("repair", [repair_calls, repair_schema])
-def test_repair_shows_what_was_said_and_says_what_was_wrong(repair):
-    assistant, user = repair("It is sunny.", "no tool was called")
+@pytest.mark.parametrize("in_calls", [True, False])
+def test_follow_up_shows_the_answer_and_says_what_is_wrong(in_calls: bool):
+    assistant, user = follow_up("It is sunny.", "no tool was called", in_calls=in_calls)
     assert assistant == {"role": "assistant", "content": "It is sunny."}
     assert user["role"] == "user"
     assert "no tool was called" in user["content"]
+    assert ("Write the tool call again" if in_calls else "Write the JSON again") in user["content"]
 
 
-@pytest.mark.parametrize("repair", [repair_calls, repair_schema])
-def test_repair_of_nothing_said_has_no_empty_message(repair):
-    assert [message["role"] for message in repair(" \n", "the answer is not JSON")] == ["user"]
+def test_follow_up_of_an_empty_answer_has_no_empty_message():
+    assert [message["role"] for message in follow_up(" \n", "the answer is not JSON", in_calls=False)] == ["user"]
