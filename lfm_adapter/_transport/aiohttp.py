@@ -25,7 +25,7 @@ from aiohttp import (
 from aiohttp.http_exceptions import HttpProcessingError
 
 from lfm_adapter._transport import failures, tls
-from lfm_adapter._transport.proxy import ProxyConfig, resolve_proxy
+from lfm_adapter._transport.proxy import ProxyConfig, local_route, resolve_proxy
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class AiohttpTransport:
             ConfigurationError: The URL, a proxy setting or a certificate file is invalid, or asyncio does not run.
             ResponseError: The response is compressed.
         """
-        route = resolve_proxy(request.url)
+        route = local_route(request.url) or resolve_proxy(request.url)
         failure: LFMError | None
         if not _is_in_loop():
             raise ConfigurationError(

@@ -1,7 +1,7 @@
 """Finds the proxy that the environment names for a URL.
 
 The variables are those of curl and requests: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower
-case; without them, the settings of macOS or Windows. This machine is always reached directly.
+case; without them, the settings of macOS or Windows.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from urllib.request import getproxies, proxy_bypass
 from lfm_adapter._openrouter.address import is_loopback
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["ProxyConfig", "resolve_proxy"]
+__all__ = ["ProxyConfig", "local_route", "resolve_proxy"]
 
 _VARIABLES = [f"{kind}_proxy" for kind in ("https", "http", "all", "no")]
 _VARIABLES += [name.upper() for name in _VARIABLES]
 
 # The settings of macOS and Windows may change under a running program, but reading them for each request would be too
-# slow, and so would `getproxies` with its 40 µs. A route is found anew after this time, or when a variable changes.
+# slow, and so would `getproxies` with its 40 µs. A route is looked up again after this time, or if a variable changes.
 _REREAD_S = 30.0
 
 
@@ -46,19 +46,26 @@ class ProxyConfig:
     proxy_authorization: str | None = field(default=None, repr=False)
 
 
-def resolve_proxy(url: str) -> ProxyConfig:
-    """Return the route to `url`. A repeated call costs 5 µs, most of it for reading the environment.
+@lru_cache(maxsize=256)
+def local_route(url: str) -> ProxyConfig | None:
+    """Return the route to `url` if it is on this machine, which is always reached directly; else None.
 
     Raises:
-        ConfigurationError: `url` is not an http or https URL, holds a user name, or needs a proxy that cannot be used.
+        ConfigurationError: `url` is not an http or https URL, or holds a user name.
     """
     direct = _direct(url)
-    if is_loopback(url):
-        return direct
+    return direct if is_loopback(url) else None
+
+
+def resolve_proxy(url: str) -> ProxyConfig:
+    """Return the route to `url` on another machine. A repeated call costs 5 µs, most of it for reading the environment.
+
+    Raises:
+        ConfigurationError: `url` needs a proxy that cannot be used.
+    """
     return _through_proxy(url, (time.monotonic() // _REREAD_S, *map(os.environ.get, _VARIABLES)))
 
 
-@lru_cache(maxsize=256)
 def _direct(url: str) -> ProxyConfig:
     if not _is_valid(url):
         raise ConfigurationError("The URL is invalid. Write `base_url` like 'https://openrouter.ai/api/v1'.")

@@ -14,7 +14,7 @@ from urllib3.util import Retry, parse_url
 
 from lfm_adapter._transport import failures, tls
 from lfm_adapter._transport.deadline import MAX_TIMEOUT_S, DeadlineHTTPPool, DeadlineHTTPSPool
-from lfm_adapter._transport.proxy import ProxyConfig, resolve_proxy
+from lfm_adapter._transport.proxy import ProxyConfig, local_route, resolve_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Urllib3Transport:
             ConfigurationError: The URL, a proxy setting or a certificate file is invalid.
             ResponseError: The response is compressed.
         """
-        route = resolve_proxy(request.url)
+        route = local_route(request.url) or resolve_proxy(request.url)
         failure: LFMError | None
         try:
             response = Urllib3Response(_open(request, route), route.peer)

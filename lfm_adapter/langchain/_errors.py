@@ -6,17 +6,13 @@ and middleware that reads `is_retryable` retries the right errors.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core import exceptions as lc
 
 from lfm_adapter import errors
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["RefusalError", "to_langchain_error", "translate_errors"]
+__all__ = ["RefusalError", "to_langchain_error"]
 
 
 # fmt: off
@@ -69,12 +65,3 @@ def to_langchain_error(error: errors.APIError) -> errors.APIError:
     if isinstance(converted, lc.OutputParserException):
         converted.llm_output = error.partial.text if error.partial else None
     return converted.with_traceback(error.__traceback__)
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raise LangChain's exceptions in place of ours in the `with` block."""
-    try:
-        yield
-    except errors.APIError as error:
-        raise to_langchain_error(error) from error.__cause__

@@ -1,9 +1,10 @@
-"""What all models for LangChain share: `CommonFields`."""
+"""What all models for LangChain share: their fields, their clients, and how they raise errors."""
 
 # No `from __future__ import annotations`: see `chat_model`.
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_
 
 from lfm_adapter._client.settings import DEFAULT_MODEL, CommonOptions, Settings
 from lfm_adapter._openrouter.request import Attribution
+from lfm_adapter.errors import APIError
+from lfm_adapter.langchain._errors import to_langchain_error
 from lfm_adapter.langchain._params import client_options, keep_fields, named_arguments, settings_of
 from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types._request import TokenCounter
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter._client.sync_client import LFMClient
 
-__all__ = ["CommonFields"]
+__all__ = ["CommonFields", "translate_errors"]
 
 
 class _BuiltSignature:
@@ -100,3 +103,12 @@ class CommonFields(BaseModel, CommonOptions):
         from lfm_adapter._client.async_client import AsyncLFMClient
 
         return AsyncLFMClient.from_settings(self._settings(**call))
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise LangChain's exceptions in place of ours in the `with` block."""
+    try:
+        yield
+    except APIError as error:
+        raise to_langchain_error(error) from error.__cause__

@@ -12,8 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
 from lfm_adapter._json import as_dict, as_number
 from lfm_adapter.errors import InvalidDecisionError
-from lfm_adapter.langchain._errors import translate_errors
-from lfm_adapter.langchain._fields import CommonFields
+from lfm_adapter.langchain._fields import CommonFields, translate_errors
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.langchain._replies import PROVIDER
 from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer

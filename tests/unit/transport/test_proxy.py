@@ -12,7 +12,7 @@ import pytest
 import truststore
 
 from lfm_adapter._transport import tls
-from lfm_adapter._transport.proxy import resolve_proxy
+from lfm_adapter._transport.proxy import local_route, resolve_proxy
 from lfm_adapter._transport.urllib3 import close_pools
 from lfm_adapter.errors import APIConnectionError, ConfigurationError
 from tests.support.both_transports import KINDS, client_of
@@ -196,7 +196,9 @@ class TestProxy:
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "api.localhost", "[::1]", "127.1.2.3"])
     def test_loopback_is_never_proxied(self, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
         monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
-        assert resolve_proxy(f"http://{host}:8080/v1").proxy is None
+        route = local_route(f"http://{host}:8080/v1")
+        assert route is not None
+        assert route.proxy is None
 
     @pytest.mark.parametrize(
         ("exceptions", "url", "through_proxy"),
