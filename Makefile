@@ -45,8 +45,10 @@ help: ## Show this help
 demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
 	$(BIN)/lfm chat "$(QUESTION)" < /dev/null
 
-# A file's tests run in one process, so that servers and the local model start once for each.
-PYTEST := -m pytest -n auto --dist loadfile
+# A file's tests run in one process, so that servers and the local model start once for each. Tests that wait leave
+# half a core idle, so a third process serves two cores; `--no-loadscope-reorder` starts the long files first.
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/test ## Run the tests, without a network: some five minutes on two cores
 	$(BIN)/python $(PYTEST)

@@ -20,7 +20,7 @@ from lfm_adapter.testing import ScriptedReply, completion, error, stream
 from lfm_adapter.testing._wire import PADDING
 from tests.support.both_clients import KEY, every_connection_ends
 
-HANGS_S = 0.5  # after which a call is taken to wait for what never comes
+HANGS_S = 1.0  # after which a call is taken to wait for what never comes
 
 
 class CancelledAt:
