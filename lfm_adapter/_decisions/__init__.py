@@ -1,5 +1,5 @@
 """Typed questions about a state, on every server that answers them. No I/O.
 
-`questions` checks them, `servers` knows how the servers differ, `answers` reads what comes back, and `by_chat` asks a
-chat model instead.
+`questions` checks them, `servers` knows how the servers differ, `answers` reads the answers, and `by_chat` asks a chat
+model instead.
 """

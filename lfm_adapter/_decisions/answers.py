@@ -1,4 +1,4 @@
-"""Reads the answers of any server, completes what can be computed, and tells what is wrong.
+"""Reads the answers of any server, computes missing fields, and reports invalid answers.
 
 The formulas are those of llama.cpp and TypeSafe
 (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-decision.cpp, read 2026-11-28).
@@ -25,13 +25,13 @@ _TINY = 1e-6
 
 
 class _Invalid(Exception):  # noqa: N818 # it is caught below and never seen
-    """What is wrong with an answer."""
+    """Says what is wrong with an answer."""
 
 
 def read_answers(questions: Mapping[str, JSONDict], answers: object) -> tuple[dict[str, Answer], list[str]]:
-    """Return the answers by id, and what is wrong with those that are missing or do not fit their question.
+    """Return the answers by id, and a description of each that is missing or does not fit its question.
 
-    What does not fit, and what nobody asked for, is among the answers as an `OtherAnswer`.
+    Answers that do not fit or that nobody asked for are among the answers, as `OtherAnswer`.
     """
     given = as_dict(answers)
     read: dict[str, Answer] = {}
@@ -79,7 +79,7 @@ def expected_level(probabilities: Sequence[float]) -> float:
 
 def _read(question: JSONDict, answer: object) -> Answer:
     if not isinstance(answer, dict):
-        raise _Invalid("is missing" if answer is None else "is no object")
+        raise _Invalid("is missing" if answer is None else "is not an object")
     kind = answer.get("type", question["type"])  # a server that leaves it out answers what was asked
     if kind != question["type"]:
         raise _Invalid(f"is a {str(kind)[:40]!r}, not a {question['type']!r}")
@@ -104,9 +104,9 @@ def _choice(question: JSONDict, answer: JSONDict) -> ChoiceAnswer:
     highest = max(probabilities.values())
     choice = answer.get("choice", max(probabilities, key=probabilities.__getitem__))
     if not isinstance(choice, str) or choice not in probabilities:
-        raise _Invalid("chooses what is no option")
+        raise _Invalid("chooses something that is not an option")
     if probabilities[choice] < highest - 2 * _ROUNDING - _TINY:
-        raise _Invalid(f"chooses {choice[:40]!r}, which its probabilities call less probable than another")
+        raise _Invalid(f"chooses {choice[:40]!r}, although another option has a higher probability")
     confidence = answer.get("confidence")
     return ChoiceAnswer(
         choice,
@@ -148,7 +148,7 @@ _READERS: dict[str, Any] = {"noul": _noul, "choice": _choice, "score": _score, "
 
 
 def _within(value: object, name: str, highest: float = 1.0) -> float:
-    """Return a number from 0 to `highest`; one that is beyond by an error of rounding is moved to the end."""
+    """Return a number from 0 to `highest`. One that is outside by a rounding error is moved inside."""
     number = None if isinstance(value, str) else as_number(value)
     if number is None or not -_TINY <= number <= highest + _TINY:
         raise _Invalid(f"has no `{name}` from 0 to {highest:g}")
@@ -156,11 +156,11 @@ def _within(value: object, name: str, highest: float = 1.0) -> float:
 
 
 def _distribution(value: object, names: Sequence[str]) -> dict[str, float]:
-    """Return the probabilities in the order of `names`. What rounding took from their sum is spread over all."""
+    """Return the probabilities in the order of `names`, with the rounding error of their sum spread over all."""
     if not isinstance(value, Mapping) or not value:
         raise _Invalid("has no probabilities")
     if value.keys() - set(names):
-        raise _Invalid("has probabilities of what was not asked for")
+        raise _Invalid("has probabilities of unknown options")
     found = {name: _within(value.get(name, 0.0), "probability") for name in names}
     missing = 1 - sum(found.values())
     if abs(missing) < _TINY:

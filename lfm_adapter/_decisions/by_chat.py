@@ -1,8 +1,8 @@
 """Asks a chat model the questions of a decision model.
 
-Where the server gives log probabilities, each question is asked with a label for each option, and the probabilities of
-the labels as the answer's first token count, relative to each other. Elsewhere one JSON object is asked for, and there
-are no probabilities. How often such a model is right, neither says.
+If the server gives log probabilities, each option of a question has a label, and the probabilities of these labels as
+the first token of the answer are normalized. Otherwise the model answers all questions in one JSON object, without
+probabilities. Neither is calibrated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["ChatQuestion", "ChatSteps", "chat_decision"]
 # The most that OpenAI's API, and so OpenRouter, gives (https://openrouter.ai/docs/api-reference/parameters).
 _TOP_LOGPROBS = 20
 
-# With less, the first token was something else than an answer, such as the beginning of a thought.
+# With less, the first token was not an answer, but perhaps the beginning of a thought.
 _MIN_LABEL_MASS = 0.05
 
 _BY_LABEL = {"max_tokens": 1, "logprobs": True, "top_logprobs": _TOP_LOGPROBS}
@@ -44,15 +44,14 @@ class ChatQuestion(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A question as a chat model is asked it.
+    """A question in the form that a chat model gets.
 
     Attributes:
         id: The question's id.
         question: The checked question.
-        keys: The values that the answer may have in JSON.
-        labels: What stands for each of them in an answer of one token; empty if they are too many.
-        texts: What is shown of each of them; "" where its label says it all.
-        order: Their places in the order in which they are shown.
+        keys: The options, as values in JSON.
+        labels: A label of one token for each option; empty if there are too many.
+        texts: The text of each option; "" if its label is enough.
     """
 
     id: str
@@ -60,7 +59,6 @@ class _Asked(NamedTuple):
     keys: list[Any]
     labels: list[str]
     texts: list[str]
-    order: list[int]
 
 
 ChatSteps: TypeAlias = "Generator[list[ChatQuestion], list[Reply], dict[str, Answer]]"
@@ -69,19 +67,19 @@ ChatSteps: TypeAlias = "Generator[list[ChatQuestion], list[Reply], dict[str, Ans
 def chat_decision(
     state: Any, images: Sequence[JSONDict], questions: dict[str, JSONDict], card: ModelCard, orders: object
 ) -> ChatSteps:
-    """Return a generator that yields what to ask next, takes the replies, and returns the answers that came.
+    """Return a generator that yields the questions to ask next, is sent the replies, and returns the answers.
 
-    A refusal of the server is thrown in.
+    If the server refuses a question, the error is thrown into it.
 
     Args:
         state: The state without its images, see `servers.read_state`.
         images: The images.
         questions: The checked questions.
         card: The chat model.
-        orders: In how many orders the options are asked, one by default; levels have but one.
+        orders: In how many orders the options are asked, one by default; levels have only one.
 
     Raises:
-        ConfigurationError: `orders` is no such number.
+        ConfigurationError: `orders` is not a positive integer.
     """
     if orders is not None and (isinstance(orders, bool) or not isinstance(orders, int) or orders < 1):
         raise ConfigurationError(f"`orders` must be an integer >= 1, got {orders!r}.")
@@ -98,7 +96,7 @@ def _steps(prompt: str | list[Any], asked: Sequence[_Asked], turns: Sequence[_As
         by_label = [_question(prompt, _labelled(turn), **_BY_LABEL) for turn in turns]
         replies: list[Reply] = []
         try:
-            replies += yield by_label[:1]  # it shows whether the server gives log probabilities
+            replies += yield by_label[:1]  # shows whether the server gives log probabilities
         except ContextWindowExceededError:
             raise
         except (BadRequestError, NotFoundError):
@@ -106,7 +104,7 @@ def _steps(prompt: str | list[Any], asked: Sequence[_Asked], turns: Sequence[_As
         if replies and _label_masses(replies[0], turns[0]):
             if len(turns) > 1:
                 replies += yield by_label[1:]
-            answers = _measured(turns, replies)
+            answers = _measured(asked, turns, replies)
     if left := [one for one in asked if one.id not in answers]:
         (reply,) = yield [_question(prompt, _listed(left), response_format=_schema(left), on_invalid_output="raise")]
         stated = as_dict(parse(reply.text))
@@ -143,60 +141,60 @@ def _asked(id_: str, question: JSONDict) -> _Asked:
             labels = [*ascii_uppercase[: len(keys)]] if len(keys) <= _TOP_LOGPROBS else []
             told = [name if text is None else f"{name} ({text_of(text)})" for name, text in criteria.items()]
     texts = ["" if text is None else text_of(text) for text in told]
-    return _Asked(id_, question, keys, labels, texts, [*range(len(keys))])
+    return _Asked(id_, question, keys, labels, texts)
 
 
 def _turns(asked: _Asked, orders: int) -> list[_Asked]:
-    """Return a question in as many orders of its options, each a rotation."""
+    """Return a question in several orders of its options, each a rotation."""
     count = len(asked.keys)
     turns = 1 if asked.question["type"] == "score" else min(orders, count)
-    shifts = [turn * count // turns for turn in range(turns)]
-    turned = [asked._replace(order=[*asked.order[shift:], *asked.order[:shift]]) for shift in shifts]
-    if asked.question["type"] == "noul":
-        return turned
-    # The letters stay in their order, and stand for other options.
-    return [turn._replace(labels=[asked.labels[turn.order.index(place)] for place in asked.order]) for turn in turned]
+    return [_rotated(asked, turn * count // turns) for turn in range(turns)]
+
+
+def _rotated(asked: _Asked, shift: int) -> _Asked:
+    labels, keys, texts = ([*of[shift:], *of[:shift]] for of in (asked.labels, asked.keys, asked.texts))
+    if asked.question["type"] != "noul":
+        labels = asked.labels  # the letters stay in order; the options move
+    return asked._replace(keys=keys, labels=labels, texts=texts)
 
 
 def _labelled(asked: _Asked) -> str:
-    shown = [(asked.labels[place], asked.texts[place]) for place in asked.order]
-    labels = " or ".join(label for label, _ in shown) if len(shown) == 2 else "one label"
-    lines = [f"{label}: {text}" if text else label for label, text in shown]
+    labels = " or ".join(asked.labels) if len(asked.labels) == 2 else "one label"
+    lines = [f"{label}: {text}" if text else label for label, text in zip(asked.labels, asked.texts, strict=True)]
     return "\n".join([f"QUESTION: {text_of(asked.question['instructions'])}", *lines, f"Answer with {labels} only."])
 
 
-def _label_masses(reply: Reply, asked: _Asked) -> list[float] | None:
+def _label_masses(reply: Reply, asked: _Asked) -> dict[Any, float] | None:
     """Return the probability of each option's label as the first token, all its spellings together.
 
     None if the reply has no log probabilities of an answer.
     """
     first = next(dicts(as_dict(reply.choices[0].logprobs).get("content")), {})
-    masses = [0.0] * len(asked.labels)
+    masses = dict.fromkeys(asked.labels, 0.0)
     for token in dicts(first.get("top_logprobs")):
         text, logprob = token.get("token"), as_number(token.get("logprob"))
         if isinstance(text, str) and logprob is not None and logprob <= 0:
             label = text.strip(" \n\t\u2581\u0120\"'`*().:")
             label = label.capitalize() if asked.question["type"] == "noul" else label
-            if label in asked.labels:
-                masses[asked.labels.index(label)] += math.exp(logprob)
-    return masses if sum(masses) >= _MIN_LABEL_MASS and not reply.reasoning else None
+            if label in masses:
+                masses[label] += math.exp(logprob)
+    is_answer = sum(masses.values()) >= _MIN_LABEL_MASS and not reply.reasoning
+    return dict(zip(asked.keys, masses.values(), strict=True)) if is_answer else None
 
 
-def _measured(turns: Sequence[_Asked], replies: Sequence[Reply]) -> dict[str, Answer]:
-    found: dict[str, list[list[float]]] = {}
-    for turn, reply in zip(turns, replies, strict=True):
-        if masses := _label_masses(reply, turn):
-            found.setdefault(turn.id, []).append(masses)
+def _measured(questions: Sequence[_Asked], turns: Sequence[_Asked], replies: Sequence[Reply]) -> dict[str, Answer]:
     answers: dict[str, Answer] = {}
-    for asked in turns:
-        if orders := found.pop(asked.id, None):
-            shares = [[mass / sum(masses) for mass in masses] for masses in orders]
-            p = [sum(share) / len(orders) for share in zip(*shares, strict=True)]
-            mass = sum(map(sum, orders)) / len(orders)
-            value = asked.keys[p.index(max(p))]
-            answers[asked.id] = _answer(
-                asked, value, p, {"method": "logprobs", "label_mass": mass, "orders": len(orders)}
-            )
+    for asked in questions:
+        own = [(turn, reply) for turn, reply in zip(turns, replies, strict=True) if turn.id == asked.id]
+        orders = [masses for turn, reply in own if (masses := _label_masses(reply, turn))]
+        if orders:
+            totals = [sum(masses.values()) for masses in orders]
+            p = [
+                sum(masses[key] / total for masses, total in zip(orders, totals, strict=True)) / len(orders)
+                for key in asked.keys
+            ]
+            extra = {"method": "logprobs", "label_mass": sum(totals) / len(orders), "orders": len(orders)}
+            answers[asked.id] = _answer(asked, asked.keys[p.index(max(p))], p, extra)
     return answers
 
 

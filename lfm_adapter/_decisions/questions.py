@@ -1,4 +1,4 @@
-"""Checks a call's questions before anything is paid for."""
+"""Checks the questions of a call before a request is sent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LEVELS", "MAX_OPTIONS", "checked_questions"]
 
-# The largest that any server takes; some take less and say so. OpenRouter and llama.cpp: 255 options, 2 to 10 levels
-# (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, read 2026-11-28).
+# The highest limits of any server, those of OpenRouter and llama.cpp
+# (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, read 2026-11-28). Others are stricter.
 MAX_OPTIONS = 255
 MAX_LEVELS = 10
 

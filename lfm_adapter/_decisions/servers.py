@@ -1,4 +1,4 @@
-"""What differs between the servers that answer decisions: addresses, images, criteria, names of models.
+"""The differences between servers that answer decisions: addresses, images, criteria, names of models.
 
 - OpenRouter (https://openrouter.ai/docs/guides/features/decisions, an alpha API): images are parts of the state's
   top-level list, beside plain texts. A noul has both criteria or none.
@@ -61,10 +61,10 @@ def decision_url(base_url: str, *, route: str = "alpha") -> str:
 def read_state(state: object, card: ModelCard) -> tuple[Any, list[JSONDict]]:
     """Return a state as JSON, and its images, each with its URL.
 
-    In the state, a name stands for each image, and special tokens are escaped, which llama.cpp would take as its own.
+    In the state, a name replaces each image, and special tokens are escaped, which llama.cpp would interpret.
 
     Raises:
-        ConfigurationError: There is nothing to decide about, or media that the model does not take.
+        ConfigurationError: The state is empty, or has media that the model does not take.
     """
     if not isinstance(state, str | Mapping | list | tuple):
         raise ConfigurationError(f"`state` must be a string, a dict or a list, got {type(state).__name__}.")
@@ -108,7 +108,7 @@ def decision_body(
 
 
 def with_images(state: Any, images: Sequence[JSONDict]) -> list[str | JSONDict]:
-    """Return a list of texts and images: those within an object, which OpenRouter would read as text, at its end."""
+    """Return a list of texts and images. Images within an object, where OpenRouter reads only text, go to its end."""
     parts = {f"[image {number}]": {"type": "image_url", "image_url": image} for number, image in enumerate(images, 1)}
     given = state if isinstance(state, list) else [state]
     items = [parts.pop(item) if isinstance(item, str) and item in parts else text_of(item) for item in given]
@@ -118,7 +118,7 @@ def with_images(state: Any, images: Sequence[JSONDict]) -> list[str | JSONDict]:
 
 
 def _without_images(value: Any, images: list[JSONDict]) -> Any:
-    """Return JSON with the name of each image, which is added to `images`, in its place, and without special tokens."""
+    """Return JSON in which names replace the images, which are added to `images`, and special tokens are escaped."""
     if isinstance(value, str):
         return escape_special_tokens(value)
     if isinstance(value, Mapping):
@@ -169,7 +169,7 @@ def text_of(value: Any) -> str:
 
 
 def _for_openrouter(question: JSONDict) -> JSONDict:
-    """Return a question as the alpha takes it.
+    """Return a question in the form of the alpha API.
 
     It refused structured instructions and criteria at first: https://github.com/browser-use/jev-ultrafast/issues/18
     """

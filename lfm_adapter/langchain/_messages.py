@@ -1,7 +1,7 @@
-"""LangChain's messages in the form in which OpenRouter takes them.
+"""LangChain's messages in OpenRouter's form.
 
-Content blocks come as OpenAI writes them, as LangChain's standard blocks (v1, and v0 before it), and as Anthropic
-writes them, because histories are carried from one model to another.
+Content blocks may be OpenAI's, LangChain's standard blocks (v1, and v0 before it) or Anthropic's, because histories
+move from one model to another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _AUDIO_FORMATS = {"mpeg": "mp3", "mp4": "m4a", "vnd.wave": "wav", "wave": "wav",
 
 
 def to_wire(messages: Sequence[BaseMessage]) -> list[JSONDict]:
-    """Return messages in the form in which OpenRouter takes them.
+    """Return messages in OpenRouter's form.
 
     Raises:
         ConfigurationError: A message, or a part of one, has no such form.
@@ -141,8 +141,8 @@ def _reasoning_details(content: str | list[Any]) -> list[JSONDict]:
 def _content(content: str | list[Any], *, from_assistant: bool = False) -> str | list[JSONDict]:
     """Return a message's content for the wire.
 
-    Unknown parts of a user's message are sent, and the server judges them. Those of an answer are dropped, since
-    answers of other providers are full of them, and its texts, which may have been streamed in blocks, are joined.
+    Unknown parts of a user's message are sent for the server to judge. Those of an answer are dropped, since answers of
+    other providers are full of them, and its texts are joined, since they may have been streamed in blocks.
     """
     if isinstance(content, str):
         return content

@@ -36,9 +36,9 @@ __all__ = ["default_method", "structured"]
 def default_method(settings: Settings) -> str:
     """Return the best method that the client's model supports.
 
-    A native schema is better than native tools. For a model without both, or of which nothing is known, the client
-    writes the schema into the prompt. Servers on this machine (llama.cpp, vLLM, LM Studio, Ollama) all enforce a JSON
-    schema, while many drop tools silently.
+    A native schema is better than native tools. If the model has neither, the client writes the schema into the prompt.
+    Servers on this machine (llama.cpp, vLLM, LM Studio, Ollama) all enforce a JSON schema, while many drop tools
+    silently.
     """
     model = settings.resolve_model()
     can = settings.card(model).capabilities
@@ -76,7 +76,7 @@ def structured(
     is_tool_call = method == "function_calling"
     kwargs["on_invalid_output"] = "return"  # so that the parser raises, and `include_raw` has the message
     shown: Any = schema
-    if is_typed_dict(schema):  # LangChain converts it for tracers, and does not know every one
+    if is_typed_dict(schema):  # LangChain converts it for tracers, and fails on some
         shown = {"title": function["name"], "description": function["description"], **parameters}
     kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": shown}
     parser = ObjectParser(tool_name=function["name"] if is_tool_call else None)
@@ -117,10 +117,10 @@ def _plain_schema(schema: JSONDict, strict: bool | None) -> tuple[JSONDict, bool
 
 
 class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
-    """Reads the object of an answer, or what has arrived of it in a stream.
+    """Reads the object of an answer, or the part of it that has arrived in a stream.
 
-    LangChain's own parsers complete an object that was cut off, return None if no tool was called, and ignore what they
-    cannot parse at the end of a stream. Here each of these is an `OutputParserException`, streamed or not.
+    LangChain's own parsers complete an object that was cut off, return None if no tool was called, and ignore a stream
+    that does not parse. Here each of these is an `OutputParserException`, streamed or not.
 
     Attributes:
         model_class: The Pydantic class to return an instance of; None for a dict.

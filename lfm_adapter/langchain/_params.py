@@ -1,4 +1,4 @@
-"""Arguments of `ChatLFM` and of its calls: under which names they come, and the client's settings among them."""
+"""Turns arguments of the models for LangChain, and of their calls, into settings and fields of the request."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def request_fields(
 def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
     """Return the arguments of a class under the names of its fields.
 
-    Other fields of a chat request go into `model_kwargs` of `ChatLFM`. None is dropped where the environment has the
+    Other fields of a chat request go into `model_kwargs` of `ChatLFM`. None is ignored where the environment has the
     default.
 
     Raises:
@@ -139,10 +139,10 @@ def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[
 
 
 def keep_fields(cls: type[BaseModel]) -> None:
-    """Give a subclass the fields that it inherits, before Pydantic collects them.
+    """Copy inherited fields to a subclass before Pydantic collects its fields.
 
-    Pydantic would take a field's default from the first class that has an attribute of its name, and that is the
-    dataclass of the client's options: no default of the environment, and headers that are shown.
+    Pydantic takes a field's default from the first class with an attribute of its name. That is the dataclass of the
+    client's options, which knows neither defaults from the environment nor which fields are secret.
     """
     parent = next(base for base in cls.__mro__[1:] if issubclass(base, BaseModel))
     for name, field in parent.model_fields.items():
@@ -160,7 +160,7 @@ def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings
         options = {**_DEFAULTS, **options}
     key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
     url = options["base_url"] or ""
-    if "api_key" not in given and is_liquid(url):  # these two are as in `Settings.from_env`
+    if "api_key" not in given and is_liquid(url):  # this and the next as in `Settings.from_env`
         key = SecretStr(os.environ.get("LIQUID_API_KEY", ""))
     elif "api_key" not in given and "base_url" in given and not sends_env_key(url):
         key = None
@@ -174,7 +174,7 @@ def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings
     )
 
 
-# Asked for in each call, since attributes may change in between. Built anew, they took a twentieth of an `invoke`.
+# Needed in each call, since attributes may change in between. Building them takes a twentieth of an `invoke`.
 @lru_cache(maxsize=256)
 def _settings_of(
     values: tuple[Any, ...],

@@ -33,8 +33,8 @@ PROVIDER = "openrouter"
 """`model_provider` of each message, also where another server than OpenRouter answered.
 
 It names the format of the message: LangChain chooses the reader of the blocks by it, and its middleware compares it
-with LangSmith's `ls_provider`. (`ChatOpenAI` writes "openai", whatever its `base_url`.) `provider` and `model_name`
-tell who answered.
+with LangSmith's `ls_provider`. (`ChatOpenAI` writes "openai", whatever its `base_url`.) `provider` and `model_name` say
+who answered.
 """
 
 
@@ -80,7 +80,7 @@ class AIMessageChunk(_Whole, ai.AIMessageChunk):
         return ai.AIMessageChunk.lc_id()
 
 
-# LangGraph writes the class by this name into its checkpoints, and in strict mode loads only those it knows.
+# LangGraph writes this name into its checkpoints, and in strict mode loads only classes that it knows.
 AIMessageChunk.__module__ = ai.AIMessageChunk.__module__
 
 
@@ -89,7 +89,7 @@ def _new_chunk() -> Any:
 
 
 def _settled(total: Any) -> ai.AIMessageChunk:
-    """Return a sum of chunks; one that has the last chunk, with the calls that are valid at the end of the stream."""
+    """Return a sum of chunks. If it has the last chunk, its calls are judged by the end of the stream."""
     if total.chunk_position != "last":
         return cast("ai.AIMessageChunk", total)
     whole = ai.AIMessageChunk(**dict(total))
@@ -109,7 +109,7 @@ def _settled(total: Any) -> ai.AIMessageChunk:
 
 
 def _unreadable(arguments: str) -> str:
-    """Return arguments with an end with which LangChain's lenient parser reads no object from them."""
+    """Return arguments with an end that keeps LangChain's lenient parser from reading an object."""
     for end in ("", "]", "}", '"]', '"}', '""]', '""}'):
         try:
             if not isinstance(parse_partial_json(arguments + end), dict):
@@ -161,7 +161,7 @@ def _generation(reply: Reply, choice: Choice) -> ChatGeneration:
 
 def to_chunk(delta: Delta) -> ChatGenerationChunk:
     """Return a delta as a chunk. Facts of the whole reply come with the last one."""
-    if delta.reply is not None:  # strings of chunks are joined, so that facts may stand in one chunk only
+    if delta.reply is not None:  # LangChain joins the strings of chunks, so facts must be in one chunk only
         choice = delta.reply.choices[0]
         facts = _facts(delta.reply, choice, streamed=True)
         content = cast("list[str | dict[str, Any]]", choice.parts) or ""
@@ -290,7 +290,7 @@ def chunk_blocks(chunk: ai.AIMessageChunk) -> list[ContentBlock]:
 
 
 def _blocks(message: AIMessage) -> list[JSONDict]:
-    """Return the blocks before the calls: the reasoning, with OpenRouter's in its extras, the text, and other parts."""
+    """Return the blocks before the calls: reasoning, with OpenRouter's details in its extras, text, and other parts."""
     more = message.additional_kwargs
     blocks: list[JSONDict] = []
     reasoning: JSONDict = {"type": "reasoning"}

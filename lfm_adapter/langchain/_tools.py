@@ -28,8 +28,8 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 def to_openai_tool(tool: Any, *, strict: bool | None) -> JSONDict:
     """Return a tool in OpenAI's form; one that OpenRouter runs ("openrouter:web_search") is returned unchanged.
 
-    LangChain's converter forbids null in a `TypedDict` and in a class of Pydantic 1, replaces what recurs by anything,
-    and gives generic classes names that servers refuse ("Page[int]").
+    LangChain's converter forbids null in a `TypedDict` and in a class of Pydantic 1, allows anything in recursive
+    parts, and gives generic classes names that servers refuse ("Page[int]").
     """
     if isinstance(tool, dict) and str(tool.get("type", "")).startswith("openrouter:"):
         return tool

@@ -191,8 +191,8 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
     cache_control: dict[str, Any] | None = None
     extra_body: dict[str, Any] | None = None
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    # None where LangChain's other integrations have False, which bans streaming as soon as the field is set, as
-    # `configurable_fields` sets all of them.
+    # Not False, as in LangChain's other integrations: that bans streaming once the field is set, and
+    # `configurable_fields` sets every field.
     streaming: bool | None = None
     stream_usage: bool = True
 
@@ -338,7 +338,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         return to_profile(settings.card(settings.resolve_model()), prompts_tools=settings.tool_calling != "native")
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        # Not the key and headers of a call: tracers and callbacks record these.
+        # Tracers and callbacks record these, so the key and headers of a call are left out.
         shown = {name: value for name, value in kwargs.items() if ALIASES.get(name, name) not in CLIENT_OPTIONS}
         return super()._get_invocation_params(stop=stop, **shown)
 
@@ -350,7 +350,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        # The key of LangChain's caches. LangChain's own misses attributes that changed, also in a copy.
+        # The key of LangChain's caches. LangChain's own misses changed attributes, also those of a copy.
         settings = self._settings(**kwargs)
         fields = request_fields(self, stop, kwargs)
         fields["model"] = settings.resolve_model(fields.get("model"))
@@ -358,7 +358,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         return json.dumps([options, self.output_version, fields], sort_keys=True, default=repr)
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
-        # LangChain's hook for answers of its caches, which were paid for before.
+        # Answers from LangChain's caches were paid for before.
         generations = super()._convert_cached_generations(cache_val)
         for generation in generations:
             facts = generation.message.response_metadata
@@ -378,6 +378,6 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         return {"base_url": self.base_url or OPENROUTER_URL, "model": self.model, **request_fields(self, None, {})}
 
 
-# In every call LangChain looks whether these take a `run_manager`: 4 µs with a ready signature, 14 µs without.
+# In every call LangChain checks whether these take a `run_manager`: 4 µs with a ready signature, 14 µs without.
 setattr(ChatLFM._generate, "__signature__", signature(ChatLFM._generate))  # noqa: B010 # mypy knows no such attribute
 setattr(ChatLFM._agenerate, "__signature__", signature(ChatLFM._agenerate))  # noqa: B010

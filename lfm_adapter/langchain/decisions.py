@@ -27,11 +27,11 @@ except ImportError as missing:
 
 __all__ = ["DecisionResponse", "LFMDecisions"]
 
-_PARAMETERS = tuple(DecisionParameters.__annotations__)
+_PARAMETERS = ("model", *DecisionParameters.__annotations__)
 
 
 class DecisionResponse(ClassifierResponse):
-    """The answers, with what OpenRouter tells of the request.
+    """The answers, with what OpenRouter reports about the request.
 
     Attributes:
         cost: US$, from the response or else from the catalogue; None if unknown.
@@ -88,7 +88,7 @@ class LFMDecisions(CommonFields, BaseDecisionModel):
         extra_body: Other fields of the request.
         route: OpenRouter's address, "alpha" or "systemone": see `types.DecisionParameters`.
         via: "chat" asks a chat model, if its server gives log probabilities: see `types.DecisionParameters`.
-        orders: See there.
+        orders: In how many orders options are asked with `via="chat"`: see `types.DecisionParameters`.
     """
 
     model: str = DEFAULT_MODELS["decisions"]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -121,7 +121,7 @@ class LFMDecisions(CommonFields, BaseDecisionModel):
             return _response(await client.decide(_json(state), _questions(questions), **self._parameters()))
 
     def _parameters(self) -> dict[str, Any]:
-        return {"model": self.model} | {name: getattr(self, name) for name in _PARAMETERS}
+        return {name: getattr(self, name) for name in _PARAMETERS}
 
 
 def _questions(questions: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,8 +143,8 @@ def _json(value: Any) -> Any:
 def _response(reply: DecisionReply) -> DecisionResponse:
     if any(answer.extra.get("method") == "json" for answer in reply.answers.values()):
         raise InvalidDecisionError(
-            "The server gives no log probabilities, and LangChain's answers are probabilities. `reply` holds what the "
-            "model answered; `LFMClient.decide` returns it.",
+            "The server gives no log probabilities, which LangChain's answers need. `reply` holds the model's answers; "
+            "`LFMClient.decide` returns them.",
             reply=reply,
             model=reply.model,
         )

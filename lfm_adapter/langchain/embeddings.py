@@ -14,7 +14,7 @@ from lfm_adapter.types import EmbeddingParameters, EmbeddingRole
 
 __all__ = ["LFMEmbeddings"]
 
-_PARAMETERS = ("batch_size", "max_concurrency", *EmbeddingParameters.__annotations__)
+_PARAMETERS = ("model", "batch_size", "max_concurrency", *EmbeddingParameters.__annotations__)
 
 
 class LFMEmbeddings(CommonFields, Embeddings):
@@ -39,7 +39,7 @@ class LFMEmbeddings(CommonFields, Embeddings):
         model: An id or an alias.
         default_headers: Headers for every request. Not shown and not serialized, since they may be secret.
         batch_size: Texts in one request.
-        max_concurrency: Requests of one call that are under way at once.
+        max_concurrency: Concurrent requests of one call.
         provider: Routing (https://openrouter.ai/docs/features/provider-routing): `{"data_collection": "deny"}` …
         user: A stable id of your end user.
         session_id: Groups requests. At most 256 characters.
@@ -62,11 +62,11 @@ class LFMEmbeddings(CommonFields, Embeddings):
         return self
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return a vector for each text that is to be found."""
+        """Return the vectors of documents, which searches are to find."""
         return self._embed(texts, "document")
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a text that is searched for."""
+        """Return the vector of a search query."""
         return self._embed([text], "query")[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -86,4 +86,4 @@ class LFMEmbeddings(CommonFields, Embeddings):
             return (await self._async_client().embed(texts, role=role, **self._parameters())).vectors
 
     def _parameters(self) -> dict[str, Any]:
-        return {"model": self.model} | {name: getattr(self, name) for name in _PARAMETERS}
+        return {name: getattr(self, name) for name in _PARAMETERS}

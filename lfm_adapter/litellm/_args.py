@@ -90,7 +90,7 @@ def _fields(call: Mapping[str, Any]) -> JSONDict:
 def _settings(
     call: Mapping[str, Any], fields: JSONDict, attribution: Attribution | None, options: JSONDict, *, stream: bool
 ) -> Settings:
-    """Return the client's settings, and take those that a call has out of its fields."""
+    """Return the client's settings. Those among the fields of the call are removed from them."""
     own = {name: fields.pop(name) for name in _SETTINGS & fields.keys()} | options
     timeout = getattr(call.get("timeout"), "read", call.get("timeout"))  # LiteLLM also takes an `httpx.Timeout`
     base_url = call.get("api_base") or None
@@ -119,8 +119,8 @@ def _settings(
 
 def _with_own_key(settings: Settings, *, is_named: bool) -> Settings:
     """Return the settings with the environment's key. `is_named`: the call names the address."""
-    # Our own variable's key, or LiteLLM's. To an address that a call names it goes only if that is OpenRouter's: who
-    # calls may be a client of a Proxy.
+    # Our variable's key, or LiteLLM's. An address that the call names gets it only if it is OpenRouter's, since the
+    # caller may be a client of a Proxy.
     key = settings.api_key or litellm.openrouter_key or os.environ.get("OR_API_KEY")
     is_ours = not is_named or settings.is_openrouter
     return settings.with_overrides({"api_key": key if is_ours else None})
@@ -149,40 +149,40 @@ def _translate(fields: JSONDict) -> None:
     search = {
         name: value for name, value in (fields.pop("web_search_options", None) or {}).items() if value is not None
     }
-    if search:  # all null is a tool that the client only lists; a search costs
+    if search:  # if all are null, the client only lists the tool; a search costs
         fields["web_search_options"] = search
 
 
 def _supported(fields: JSONDict, card: ModelCard, *, drop: bool) -> JSONDict:
-    """Return the fields without those that the model is known to lack, which OpenRouter would ignore silently.
+    """Return the fields without those that the model is known not to support, which OpenRouter would silently ignore.
 
     LiteLLM's users expect an error, or a dropped parameter with `drop_params`.
     """
-    found = {name: _lack(name, fields[name], card) for name in sorted(_LISTED & fields.keys())}
-    lacks = {name: lack for name, lack in found.items() if lack}
-    if lacks and not drop:
+    found = {name: _unsupported(name, fields[name], card) for name in sorted(_LISTED & fields.keys())}
+    unsupported = {name: argument for name, argument in found.items() if argument}
+    if unsupported and not drop:
         raise UnsupportedParamsError(
-            message=f"`{card.id}` does not support {', '.join(lacks.values())}. Leave it out, or drop it with "
+            message=f"`{card.id}` does not support {', '.join(unsupported.values())}. Leave it out, or drop it with "
             "`litellm.drop_params = True` (or `drop_params=True` in the call).",
             llm_provider=PROVIDER,
             model=card.id,
         )
-    for lack in lacks.values():
-        _warn_dropped(card.id, lack)
-    return {name: value for name, value in fields.items() if name not in lacks}
+    for argument in unsupported.values():
+        _warn_dropped(card.id, argument)
+    return {name: value for name, value in fields.items() if name not in unsupported}
 
 
-def _lack(name: str, value: object, card: ModelCard) -> str | None:
-    """Return what the model lacks for a parameter, if anything."""
+def _unsupported(name: str, value: object, card: ModelCard) -> str | None:
+    """Return an argument in backticks if the model is known not to support it, else None."""
     if value in (None, False):
         return None
     if card.capabilities.reasoning_mandatory and value in ("none", {"effort": "none"}, {"enabled": False}):
         return f"`{name}={value!r}`"
-    has = card.supported_parameters
-    lacks = has is not None and ("reasoning" if name == "reasoning_effort" else name) not in has
-    return f"`{name}`" if lacks else None
+    known = card.supported_parameters
+    is_missing = known is not None and ("reasoning" if name == "reasoning_effort" else name) not in known
+    return f"`{name}`" if is_missing else None
 
 
 @lru_cache(maxsize=1_024)  # so that each is logged once
-def _warn_dropped(model: str, lack: str) -> None:
-    logger.warning("`%s` does not support %s: dropped because of `drop_params`.", model, lack)
+def _warn_dropped(model: str, argument: str) -> None:
+    logger.warning("`%s` does not support %s: dropped because of `drop_params`.", model, argument)

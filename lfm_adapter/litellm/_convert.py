@@ -3,9 +3,9 @@
 A chunk of a stream has the one form that LiteLLM 1.81 to 1.110 read correctly. LiteLLM documents
 `GenericStreamingChunk`, which has no field for reasoning, log probabilities and ids. Since May 2026 it also takes a
 `ModelResponseStream` (https://github.com/BerriAI/litellm/pull/27580), but drops the usage that comes with or after the
-finish reason. So a chunk here is a generic one, which LiteLLM reads for text, finish reason and usage, with a
-`ModelResponseStream` as its `original_chunk`, from which it takes the rest. Plain text goes without: the
-`original_chunk` would make a chunk a fifth to a third more expensive.
+finish reason. So a chunk here is a generic one, from which LiteLLM reads text, finish reason and usage, with a
+`ModelResponseStream` as its `original_chunk` for the rest. Chunks of plain text have none, which saves a fifth to a
+third of their cost.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _to_choice(index: int, choice: Choice, reply: Reply) -> Choices:
 
 
 class Chunk(dict[str, Any]):
-    """A `GenericStreamingChunk` with the reply's id, if known: LiteLLM reads it as an attribute, else makes one up."""
+    """A `GenericStreamingChunk` with the reply's id, if known. LiteLLM reads this attribute, or makes an id up."""
 
     id: str
 
@@ -121,7 +121,7 @@ class Chunk(dict[str, Any]):
 def to_chunks(delta: types.Delta, model: str, log: Any) -> Iterator[Chunk]:
     """Yield the chunks, at least one, for a delta of the first choice or for the last delta of a stream.
 
-    `log` is LiteLLM's `logging_obj` of the call, which reckons the cost when the stream has ended.
+    `log` is LiteLLM's `logging_obj` of the call, which computes the cost when the stream has ended.
     """
     if delta.reply is not None:
         yield from _final_chunks(delta.reply, model, log)
@@ -140,7 +140,7 @@ def to_chunks(delta: types.Delta, model: str, log: Any) -> Iterator[Chunk]:
 
 
 def _final_chunks(reply: Reply, model: str, log: Any) -> Iterator[Chunk]:
-    """Yield the facts, then finish reason and usage together: some releases stop reading at the finish reason."""
+    """Yield the other facts, then finish reason and usage together, since some releases stop at the finish reason."""
     choice, head, usage = reply.choices[0], _head(reply, model), _to_usage(reply)
     if log is not None and usage and "cost" in usage:
         log.litellm_params = _without_prices(log.litellm_params)  # LiteLLM 1.110 would take them instead of the cost
@@ -208,7 +208,7 @@ def _citations(choice: Choice) -> list[JSONDict]:
 
 
 def _provider_fields(reply: Reply, choice: Choice) -> JSONDict:
-    """Return `provider_specific_fields`: facts that LiteLLM has no field for, or whose type its fields do not take."""
+    """Return `provider_specific_fields`: facts for which LiteLLM has no field, or one of another type."""
     names = ("reasoning_details", "refusal", "annotations", "parts", "images", "audio")
     facts = {**choice.extra, "model": reply.model, **{name: getattr(choice, name) for name in names}}
     known = {name: fact for name, fact in facts.items() if fact}

@@ -29,7 +29,7 @@ OTHER_NAMES = {
     "ResponseError": "APIResponseValidationError",
     "ServerError": "InternalServerError",
 }
-"""LiteLLM's names for classes of ours whose name it does not have. Any other unknown name is that of the base."""
+"""LiteLLM's names for our classes, where they differ. For other unknown names, the base class counts."""
 
 BY_STATUS: dict[int, Any] = {
     422: theirs.UnprocessableEntityError,
@@ -59,7 +59,7 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     elif cls in (theirs.PermissionDeniedError, theirs.UnprocessableEntityError):  # the others need no response
         facts["response"] = response
     raised: Any = cls(**facts)
-    if status is not None and cls is not theirs.ContextWindowExceededError:  # 400, whatever a stream calls it
+    if status is not None and cls is not theirs.ContextWindowExceededError:  # always 400 in LiteLLM
         raised.status_code = status
     response.status_code = raised.status_code
     raised.response = response

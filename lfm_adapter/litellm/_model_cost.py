@@ -19,8 +19,8 @@ _MODES = {"chat": "chat", "embeddings": "embedding", "decisions": "evaluation"}
 def model_cost_entries() -> dict[str, JSONDict]:
     """Return an entry for each name of each model in the catalogue; unknown facts are left out.
 
-    Our provider serves `lfm/lfm-3b` and `lfm/liquid/lfm-3b`, LiteLLM's own serves `openrouter/liquid/lfm-3b`. Decisions
-    are served by LiteLLM's own alone: it asks no custom provider for them.
+    Our provider serves `lfm/lfm-3b` and `lfm/liquid/lfm-3b`, LiteLLM's own serves `openrouter/liquid/lfm-3b`. Only
+    LiteLLM's own serves decisions, since it asks no custom provider for them.
     """
     table: dict[str, JSONDict] = {}
     for card in catalog.models():

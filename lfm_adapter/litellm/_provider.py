@@ -63,7 +63,7 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
         return completion_args(call, self.attribution, stream=stream, ledger=self.ledger, budget=self.budget)
 
     def async_client(self, settings: Settings) -> AsyncLFMClient:
-        """Return what sends the requests of an asynchronous call."""
+        """Return the client for an asynchronous call."""
         return AsyncLFMClient.from_settings(settings, self._async_transport)
 
     def completion(self, *_: Any, **call: Any) -> ModelResponse:
@@ -104,8 +104,8 @@ class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow lite
     def streaming(self, *_: Any, **call: Any) -> Iterator[Any]:
         """Ask, and return an iterator over the chunks of the reply.
 
-        It waits for the first chunk, so that a refused request fails in `litellm.completion` itself. Later, LiteLLM
-        would report it as a broken stream.
+        It waits for the first chunk, so that `litellm.completion` itself raises for a refused request. Later, LiteLLM
+        would report a broken stream.
 
         Raises:
             openai.OpenAIError: See `completion`.
@@ -147,13 +147,13 @@ async def _achunks(stream: AsyncStream, call: JSONDict) -> AsyncIterator[Chunk]:
 
 
 class ChatConfig(litellm.OpenAILikeChatConfig):  # type: ignore[misc]
-    """LiteLLM's parameters for custom providers, with those for reasoning for models that are known to reason.
+    """LiteLLM's parameters for custom providers, and those for reasoning for models that are known to reason.
 
-    LiteLLM has one list for all custom providers, and refuses or drops what is not in it before it calls the provider.
+    LiteLLM has one list for all custom providers, and refuses or drops other parameters before it calls the provider.
     """
 
     def get_supported_openai_params(self, model: str) -> list[str]:
-        """Return the parameters that a model may be sent."""
+        """Return the parameters that a model supports."""
         row = litellm.model_cost.get(f"{PROVIDER}/{model}") or {}
         reasoning = ("reasoning_effort", "thinking") if row.get("supports_reasoning") else ()
         return [*super().get_supported_openai_params(model), *reasoning]
@@ -168,7 +168,7 @@ def register(
 ) -> None:
     """Add `lfm/...` to LiteLLM's providers, and Liquid's models to its table of prices, limits and capabilities.
 
-    Call it as often as you like; the providers of other libraries stay. Call it again after a library has replaced
+    It may be called many times, and keeps the providers of other libraries. Call it again after a library has replaced
     `litellm.custom_provider_map`.
 
     Args:
@@ -182,7 +182,7 @@ def register(
     handler.budget = budget or handler.budget
     if attribution is not None:
         before, handler.attribution = handler.attribution or Attribution(), attribution
-        # The variables that LiteLLM's own provider reads, unless they have a value from elsewhere.
+        # The variables that LiteLLM's own provider reads, unless somebody else has set them.
         for name, was, value in (
             ("OR_SITE_URL", before.url, attribution.url),
             ("OR_APP_NAME", before.title, attribution.title),
@@ -193,6 +193,6 @@ def register(
     ours: Any = {"provider": PROVIDER, "custom_handler": handler}
     litellm.custom_provider_map = [*others, ours]
     litellm.OpenAILikeChatConfig = ChatConfig
-    # LiteLLM calls it in the first completion, which is too late for `get_supported_openai_params` and the like.
+    # LiteLLM calls this in the first completion, too late for `get_supported_openai_params` and the like.
     litellm.utils.custom_llm_setup()
     litellm.register_model(model_cost_entries())

@@ -10,9 +10,8 @@
         assert ChatLFM(model="liquid/lfm-3-1.7b").invoke("Capital of France?").text == "Paris."
         assert openrouter.requests[1].body["model"] == "liquid/lfm-3-1.7b"
 
-The fixture points `OPENROUTER_BASE_URL` and `OPENROUTER_API_KEY` at the server. Clients take it for OpenRouter itself:
-they ask for a key, know prices, and replace the retired default model. Other test runners use `ScriptedOpenRouter`
-itself.
+The fixture points `OPENROUTER_BASE_URL` and `OPENROUTER_API_KEY` at the server. Clients treat it as OpenRouter: they
+require a key, know prices, and replace the retired default model. Without pytest, use `ScriptedOpenRouter` directly.
 """
 
 from __future__ import annotations

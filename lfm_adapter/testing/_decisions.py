@@ -1,4 +1,4 @@
-"""The response to `POST /alpha/decisions` and `/systemone`: given answers, or ones that favour nothing."""
+"""Responses to `POST /alpha/decisions` and `/systemone`: given answers, or equal probabilities."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def decisions(
     """Return answers by the questions' ids: `server.add(decisions({"urgent": 0.97}), path="/alpha/decisions")`.
 
     A number is the probability of yes, an object of probabilities a choice, a list of them a score; an object with a
-    `type` is sent unchanged. As OpenRouter may, it leaves out confidences and legends. `top_level` adds keys to the
-    body or replaces its: `id=None`, `usage={}`.
+    `type` is sent unchanged. Confidences and legends are left out, as OpenRouter may. `top_level` adds or replaces keys
+    of the body: `id=None`, `usage={}`.
     """
     body = {
         "id": GENERATION_ID,
@@ -38,7 +38,7 @@ def decisions(
 
 
 def undecided(questions: Mapping[str, Any]) -> ScriptedReply:
-    """Return an answer to each question that gives each option the same probability."""
+    """Answer each question with equal probabilities."""
     return decisions({id_: _undecided(question) for id_, question in questions.items()})
 
 

@@ -1,4 +1,4 @@
-"""The response to `POST /embeddings`: given vectors, or vectors made of the words of the texts."""
+"""Responses to `POST /embeddings`: given vectors, or vectors from the words of the texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def embeddings(
 ) -> ScriptedReply:
     """Return a response with a vector for each text: `server.add(embeddings([0.6, 0.8]), path="/embeddings")`.
 
-    A string is sent unchanged, as a vector in base64. `top_level` adds keys to the body or replaces its: `data=[]`,
+    A string is sent unchanged, as a vector in base64. `top_level` adds or replaces keys of the body: `data=[]`,
     `usage=None`.
     """
     body = {
@@ -42,7 +42,7 @@ def embeddings(
 
 
 def word_embeddings(request: Mapping[str, Any]) -> ScriptedReply:
-    """Return vectors of length 1: texts with the same words have the same one, texts without a common word differ."""
+    """Return vectors of length 1: equal for texts with the same words, orthogonal for texts without a common word."""
     given = request.get("input")
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):

@@ -47,11 +47,10 @@ _FINISH = chunk({"content": ""}, finish_reason="stop")
 def failure(name: str) -> ScriptedReply:
     """Return the reply for a failure that `docs/failures.md` lists: `failure("rate limit")`.
 
-    The names that begin with "stream: " are for requests that ask for a stream. A reply that falls silent ends with the
-    client's own timeout.
+    Names that begin with "stream: " are for streamed requests. A silent reply ends with the client's own timeout.
 
     Raises:
-        ValueError: There is no such row.
+        ValueError: The name is unknown.
     """
     if name not in _FAILURES:
         close = get_close_matches(name, _FAILURES, cutoff=0.4) or ["rate limit", "server error"]
@@ -71,7 +70,7 @@ def _refusal(status: int, message: str, **more: Any) -> ScriptedReply:
 
 
 def _availability(status: int, code: str) -> ScriptedReply:
-    """Return an error in the newer form, which has no code of its own."""
+    """Return an error in OpenRouter's newer form, without a code."""
     facts = {"code": code, "retryable": False}
     body = {"message": "It cannot be served.", "http_status": status, "availability": facts}
     return json_reply({"error": body, **_ACCOUNT}, status=status)
@@ -87,7 +86,7 @@ def _wire(*parts: Part) -> ScriptedReply:
 
 
 def _broken(word: str, how: Break) -> dict[str, ScriptedReply]:
-    """Return a connection that ends at one point after the other."""
+    """Return replies whose connection ends at one point or another."""
     name, within = f"connection {word}", b"ff\r\ndata: {"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     hel = events(_HEL, done=False).body

@@ -1,4 +1,4 @@
-"""What the scripted server answers to GET: the catalogue's models, the endpoints of one, the key."""
+"""Replies to GET requests: the catalogue's models, the endpoints of one, the key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["key_info", "listing", "model_list"]
 
 
 def model_list() -> ScriptedReply:
-    """Return the reply to `GET /models`: the chat models that OpenRouter serves, as the catalogue has them."""
+    """Return the reply to `GET /models`: the chat models of the catalogue that OpenRouter serves."""
     data = [_listed(card) for card in _served()]
     return json_reply({"data": data})
 
@@ -53,7 +53,7 @@ def listing(path: str, *, has_key: bool) -> ScriptedReply:
 
 
 def _served() -> list[ModelCard]:
-    from lfm_adapter import catalog  # costs a millisecond that other tests of the process need not pay
+    from lfm_adapter import catalog  # on use: it takes a millisecond
 
     return [card for card in catalog.models() if card.kind == "chat" and card.status == "live"]
 

@@ -1,4 +1,4 @@
-"""One HTTP reply of the scripted server: any status, any headers, any bytes, at any pace."""
+"""An HTTP reply of the scripted server: any status, headers and bytes, at any pace."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["REQUESTED_MODEL", "Break", "Part", "ScriptedReply", "compact_json", "html", "json_reply", "with_model"]
 
-REQUESTED_MODEL = "<requested model>"  # in a reply, until it is sent
+REQUESTED_MODEL = "<requested model>"  # replaced when a reply is sent
 _REQUESTED_MODEL = f'"{REQUESTED_MODEL}"'.encode()
 
 
 class Break(Enum):
-    """A way to break off a reply, as the last of its parts."""
+    """A way in which a reply breaks off, as its last part."""
 
     CUT = "the connection closes"
     RESET = "the connection is reset"
@@ -31,7 +31,7 @@ Part = bytes | float | threading.Event | Break
 
 @dataclass(frozen=True)
 class ScriptedReply:
-    """What the server sends for one request. It is immutable, so one may be sent many times.
+    """What the server sends for one request. It is immutable, and may be sent many times.
 
     Attributes:
         status: The HTTP status. None sends `parts` alone, without a status line or headers.
@@ -47,7 +47,7 @@ class ScriptedReply:
 
     @property
     def body(self) -> bytes:
-        """The bytes that are sent, joined, as the answer to a request for `liquid/lfm-3b`."""
+        """All bytes that are sent in answer to a request for `liquid/lfm-3b`."""
         return with_model(self._joined(), "liquid/lfm-3b")
 
     def in_pieces(self, size: int) -> ScriptedReply:
@@ -81,10 +81,10 @@ def html(status: int, title: str = "Bad gateway") -> ScriptedReply:
 
 
 def compact_json(value: Any) -> bytes:
-    """Return JSON as OpenRouter writes it: no spaces, and letters as they are."""
+    """Return JSON as OpenRouter writes it, without spaces or escaped letters."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def with_model(part: bytes, model: Any) -> bytes:
-    """Return `part` with the name of the model that was asked for."""
+    """Return `part` with the name of the requested model."""
     return part.replace(_REQUESTED_MODEL, compact_json(model))

@@ -42,7 +42,7 @@ class RecordedRequest:
         path: With its query, without the path of the base URL.
         headers: Names in lower case.
         content: The bytes of the body.
-        connection: Which connection brought it, counted from 1. Equal numbers mean that one was used again.
+        connection: The number of its connection, from 1. Requests with equal numbers shared a connection.
         abandoned: Set once the client has hung up before the reply was out.
     """
 
@@ -67,20 +67,20 @@ class ScriptedOpenRouter:
             assert client.chat("Capital of France?").text == "Paris."
         server.check()
 
-    `GET /models`, its endpoints, `GET /key`, `GET /generation` and `POST /embeddings` are answered, unless a reply was
-    added for the path. Vectors are near each other for texts that have words in common. Decisions (`POST
-    /alpha/decisions`, `/systemone`) give each option the same probability.
+    Without a script, the server answers `GET /models`, its endpoints, `GET /key`, `GET /generation`, `POST /embeddings`
+    (texts with common words have close vectors), and decisions (`POST /alpha/decisions`, `/systemone`) with equal
+    probabilities.
 
     Args:
         *replies: The first replies, see `add`.
-        default: Answers chat requests once no added reply is left. Without it they get a 501. What it raises, the
-            server raises at its end.
-        path: The path of the base URL. With another one, clients take the server for one of your own.
+        default: Answers chat requests when no added reply is left. Without it, they get a 501. The server raises its
+            errors on exit.
+        path: The path of the base URL. With another path, clients do not treat the server as OpenRouter.
 
     Attributes:
         base_url: The base URL for clients, once the server runs.
         requests: The requests so far, in order.
-        unexpected: Those for which the script has no reply.
+        unexpected: Requests without a scripted reply.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class ScriptedOpenRouter:
         self.add(*replies)
 
     def add(self, *replies: ScriptedReply, path: str = CHAT) -> None:
-        """Send `replies` for the next requests to `path`, in this order."""
+        """Send `replies` to the next requests for `path`, in this order."""
         with self._changed:
             self._queues[path].extend(replies)
 
     @property
     def unplayed(self) -> int:
-        """How many added replies no request has asked for."""
+        """How many added replies are left."""
         return sum(map(len, list(self._queues.values())))
 
     @property
@@ -119,7 +119,7 @@ class ScriptedOpenRouter:
         """Check that each request had its reply, and each added reply its request.
 
         Raises:
-            AssertionError: Says what was asked, or how many replies are left.
+            AssertionError: A request had no reply, or replies are left.
         """
         if self.unexpected:
             asked = (f"{one.method} {one.path} {one.content[:500].decode(errors='replace')}" for one in self.unexpected)
@@ -166,7 +166,7 @@ class ScriptedOpenRouter:
             thread.start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
-        # A client may hang up at any point; that ends its connection and nothing else.
+        # A client may hang up at any point, which ends only its connection.
         with connection, connection.makefile("rb") as stream, suppress(ConnectionError):
             while request := self._read_request(stream, number):
                 reply = self._reply_to(request)
@@ -209,7 +209,7 @@ class ScriptedOpenRouter:
         if self.default is not None and path == CHAT:
             try:
                 return self.default(request)
-            except Exception as raised:  # noqa: BLE001 # the thread of a test that runs gets it
+            except Exception as raised:  # noqa: BLE001 # the test's thread raises it
                 self._raised = raised
                 return error(501, f"The test's `default` raised {raised!r}.")
         self.unexpected.append(request)
@@ -223,7 +223,7 @@ def _requested_model(request: RecordedRequest) -> Any:
 
 
 def _send(reply: ScriptedReply, connection: socket.socket, model: Any) -> bool:
-    """Send `reply` in the name of `model`. Returns whether the connection can serve another request."""
+    """Send `reply` in the name of `model`; return whether the connection can serve another request."""
     chunked = reply.status is not None and "content-length" not in map(str.lower, reply.headers)
     if reply.status is not None:
         lines = [f"HTTP/1.1 {reply.status} {PHRASES.get(reply.status, '')}"]

@@ -74,10 +74,10 @@ def completion(
 ) -> ScriptedReply:
     """Return a whole answer from the requested model.
 
-    `text`, `reasoning`, `refusal` and `tool_calls` (objects of `tool_call`) are what the message says. Without a
-    `finish_reason` it is "tool_calls" or "stop". `usage` is an object of `token_usage`; None leaves it out. `padding`
-    is whitespace before the JSON. `message` and `choice` add keys to those objects or replace theirs, `headers` those
-    of OpenRouter, and all other keywords those of the body: `model="liquid/lfm-3b"`, `provider=None`.
+    `text`, `reasoning`, `refusal` and `tool_calls` (objects of `tool_call`) go into the message. The default
+    `finish_reason` is "tool_calls" or "stop". `usage` is an object of `token_usage`; None leaves it out. `padding` is
+    whitespace before the JSON. `message`, `choice` and `headers` add or replace keys of these, and other keywords keys
+    of the body: `model="liquid/lfm-3b"`, `provider=None`.
     """
     finish = finish_reason or ("tool_calls" if tool_calls else "stop")
     spoken: dict[str, Any] = {"role": "assistant", "content": text, "refusal": refusal, "reasoning": reasoning}
@@ -108,9 +108,9 @@ def chunk(
 
 
 def events(*items: Object | bytes, done: bool = True, headers: Mapping[str, str] | None = None) -> ScriptedReply:
-    """Return a stream of `items`, one part each: objects become `data:` events, bytes are sent unchanged.
+    """Return a stream of `items`: objects become `data:` events, bytes are sent unchanged.
 
-    Unless `done` is False, `[DONE]` comes at the end.
+    Each item is one part. Unless `done` is False, `[DONE]` comes last.
     """
     encoded = [item if isinstance(item, bytes) else b"data: " + compact_json(item) + b"\n\n" for item in items]
     stream_headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **_with_id(headers)}
@@ -133,13 +133,13 @@ def stream(
 ) -> ScriptedReply:
     """Return a streamed answer from the requested model, one part per event.
 
-    `comments` comments come first, then `reasoning`, `pieces` of text, `refusal` and `tool_calls`, and then the end.
-    `pieces` are strings or a list of strings: `stream("Par", "is.")`; `stream([])` has no text. `tool_calls`, `usage`,
-    both finish reasons and `headers` are those of `completion`; other keywords add keys to each event or replace its.
+    It sends as many `comments`, then `reasoning`, `pieces` of text, `refusal`, `tool_calls`, and the end. `pieces` are
+    strings or a list of strings: `stream("Par", "is.")`; `stream([])` has no text. `tool_calls`, `usage`, both finish
+    reasons and `headers` are those of `completion`; other keywords add or replace keys of each event.
 
-    `ending` says where `usage` stands, as OpenRouter has changed it over time: "A", until January 2026, an event of its
-    own with an unfinished choice; "B", March 2026, with no choices; "C", since June 2026, with the finish repeated;
-    "usage_in_finish", in the event that finishes. Unless `done` is False, `[DONE]` comes last.
+    `ending` places `usage` as OpenRouter has done: "A", until January 2026, in an event with an unfinished choice; "B",
+    March 2026, in one without choices; "C", since June 2026, in one that repeats the finish; "usage_in_finish", in the
+    event that finishes. Unless `done` is False, `[DONE]` comes last.
     """
     texts = [text for piece in pieces or ("Hel", "lo.") for text in ([piece] if isinstance(piece, str) else piece)]
     deltas: list[Object] = [
@@ -177,7 +177,7 @@ def error(
 ) -> ScriptedReply:
     """Return an error with its HTTP status; 200 for one after the headers were sent.
 
-    `message`, `code` (the status, unless it differs) and `metadata` stand under `error`, all other keywords beside it.
+    `message`, `code` (by default the status) and `metadata` are keys of `error`, other keywords are keys beside it.
     """
     failed = {"message": message, "code": status if code is None else code, "metadata": metadata}
     if metadata is None:

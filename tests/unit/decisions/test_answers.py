@@ -68,10 +68,10 @@ class TestFormulas:
 
 class TestAnswers:
     @pytest.mark.parametrize(("noul", "yes"), [(0.97, True), (0, False), (1, True), (0.5, True), (0.49, False)])
-    def test_a_noul_is_a_probability_and_its_verdict(self, noul, yes):
+    def test_noul_has_a_probability_and_a_verdict(self, noul, yes):
         assert read(NOUL, {"type": "noul", "noul": noul}) == NoulAnswer(noul, yes=yes)
 
-    def test_what_the_server_computes_counts(self):
+    def test_values_from_the_server_are_kept(self):
         probabilities = {"billing": 0.9, "shipping": 0.1, "technical": 0.0}
         told = {"type": "choice", "choice": "billing", "probabilities": probabilities, "confidence": 0.7}
         assert read(CHOICE, told) == ChoiceAnswer("billing", probabilities, 0.7)
@@ -79,7 +79,7 @@ class TestAnswers:
                 "legend": {"0": "a", "1": "b", "2": "c"}}  # fmt: skip
         assert read(SCORE, told) == ScoreAnswer(1.2, {0: 0.1, 1: 0.6, 2: 0.3}, {0: "a", 1: "b", 2: "c"}, 0.5)
 
-    def test_what_is_missing_is_computed(self):
+    def test_missing_values_are_computed(self):
         answer = read(CHOICE, {"type": "choice", "probabilities": {"billing": 0.1, "shipping": 0.8, "technical": 0.1}})
         assert (answer.choice, answer.confidence) == ("shipping", pytest.approx(0.7))
         answer = read(SCORE, {"type": "score", "probabilities": {"0": 0, "1": 0.74, "2": 0.26}})
@@ -96,13 +96,13 @@ class TestAnswers:
             {"billing": 1.0},  # an option without a probability has none
         ],
     )
-    def test_rounded_probabilities_are_made_to_sum_to_one(self, probabilities):
+    def test_rounded_probabilities_sum_to_one(self, probabilities):
         answer = read(CHOICE, {"type": "choice", "choice": "billing", "probabilities": probabilities})
         assert sum(answer.probabilities.values()) == pytest.approx(1)
         assert all(abs(answer.probabilities[name] - p) <= 0.011 for name, p in probabilities.items())
         assert [*answer.probabilities] == [*CHOICE["criteria"]]
 
-    def test_probabilities_that_were_all_rounded_away_are_alike(self):
+    def test_probabilities_that_were_all_rounded_to_zero_are_equal(self):
         many = {"type": "choice", "instructions": "?", "criteria": {str(n): None for n in range(255)}}
         probabilities = {"0": 0.5} | {str(n): 0.0 for n in range(1, 255)}
         answer = read(many, {"type": "choice", "choice": "0", "probabilities": probabilities})
@@ -134,7 +134,7 @@ class TestProblems:
         ("question", "answer", "found"),
         [
             (NOUL, None, "is missing"),
-            (NOUL, 0.9, "is no object"),
+            (NOUL, 0.9, "is not an object"),
             (NOUL, {"type": "refusal", "reason": "x"}, "is a 'refusal', not a 'noul'"),
             (NOUL, {"type": "choice", "choice": "x"}, "is a 'choice', not a 'noul'"),
             (NOUL, {"type": "noul"}, "has no `noul` from 0 to 1"),
@@ -146,27 +146,31 @@ class TestProblems:
             (
                 CHOICE,
                 {"type": "choice", "probabilities": {"other": 1.0}},
-                "has probabilities of what was not asked for",
+                "has probabilities of unknown options",
             ),
             (
                 CHOICE,
                 {"type": "choice", "choice": "other", "probabilities": {"billing": 1.0}},
-                "chooses what is no option",
+                "chooses something that is not an option",
             ),
-            (CHOICE, {"type": "choice", "choice": "shipping", "probabilities": {"billing": 1.0}}, "call less probable"),
+            (
+                CHOICE,
+                {"type": "choice", "choice": "shipping", "probabilities": {"billing": 1.0}},
+                "another option has a higher probability",
+            ),
             (CHOICE, {"type": "choice", "probabilities": {"billing": 1.0}, "confidence": 7}, "has no `confidence`"),
             (SCORE, {"type": "score", "score": 1.0}, "has no probabilities"),
             (SCORE, {"type": "score", "score": 2.5, "probabilities": {"2": 1.0}}, "has no `score` from 0 to 2"),
-            (SCORE, {"type": "score", "probabilities": {"3": 1.0}}, "has probabilities of what was not asked for"),
+            (SCORE, {"type": "score", "probabilities": {"3": 1.0}}, "has probabilities of unknown options"),
             (BOX, {"type": "box", "box": {**EDGES, "top": 0.9}}, "edges are in the wrong order"),
             (BOX, {"type": "box", "box": {**EDGES, "left": 20}}, "has no `left` from 0 to 1"),
             (BOX, {"type": "box"}, "has no `top` from 0 to 1"),
         ],
     )
-    def test_an_answer_that_does_not_fit_is_told(self, question, answer, found):
+    def test_answer_that_does_not_fit_is_described(self, question, answer, found):
         told = problem(question, answer)
         assert told.startswith("the answer to 'q' ")
         assert found in told
 
-    def test_an_error_of_rounding_is_no_problem(self):
+    def test_rounding_errors_are_accepted(self):
         assert read(NOUL, {"type": "noul", "noul": 1.0000001}).noul == 1

@@ -39,14 +39,14 @@ def test_a_valid_question_is_kept(question):
     assert check(MappingProxyType(question)) == question
 
 
-def test_criteria_that_say_nothing_are_left_out():
+def test_empty_criteria_are_left_out():
     asked = {"type": "noul", "instructions": "?", "criteria": {"true": None, "false": None}}
     assert check(asked) == {"type": "noul", "instructions": "?"}
     assert check({"type": "noul", "instructions": "?", "criteria": None}) == {"type": "noul", "instructions": "?"}
 
 
 @pytest.mark.parametrize("questions", [{}, None, "Is it urgent?", ["Is it urgent?"]])
-def test_rejects_what_is_no_questions_by_id(questions):
+def test_rejects_anything_but_questions_by_id(questions):
     with pytest.raises(ConfigurationError, match="`questions` must be a dict with at least one question"):
         checked_questions(questions, D1_2)
 
@@ -91,7 +91,7 @@ def test_rejects_a_malformed_question_and_names_it(question, problem):
 
 
 @pytest.mark.parametrize("id_", ["", 7, None])
-def test_rejects_an_id_that_is_no_text(id_):
+def test_rejects_an_id_that_is_not_a_string(id_):
     with pytest.raises(ConfigurationError, match="The id of a question must be a string"):
         checked_questions({id_: "Is it urgent?"}, D1_2)
 

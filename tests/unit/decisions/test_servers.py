@@ -66,7 +66,7 @@ def test_rejects_a_state_without_text(state):
 
 
 @pytest.mark.parametrize("state", [None, 7, True, b"mail", {1}])
-def test_rejects_a_state_that_is_no_text_object_or_list(state):
+def test_rejects_a_state_that_is_not_a_string_dict_or_list(state):
     with pytest.raises(ConfigurationError, match="`state` must be a string, a dict or a list, got"):
         body(state)
 
@@ -99,7 +99,7 @@ class TestImages:
         ],
         ids=["chat", "chat, short", "responses", "LangChain", "LangChain, URL", "Anthropic"],
     )
-    def test_every_usual_form_is_an_image(self, part):
+    def test_reads_each_common_form_of_an_image(self, part):
         assert body(["What is it?", part])["state"] == ["What is it?", PART]
 
     def test_openrouter_gets_images_at_the_top_of_the_state(self):
@@ -131,7 +131,7 @@ class TestImages:
             "iVBORw0KGgo=",
         ],
     )
-    def test_rejects_an_image_that_is_no_data_url(self, url):
+    def test_rejects_an_image_that_is_not_a_data_url(self, url):
         with pytest.raises(ConfigurationError, match="An image in `state` must be a data URL"):
             body([{"type": "image_url", "image_url": {"url": url}}])
 
@@ -141,7 +141,7 @@ class TestImages:
             body([PART] * 9)
         assert body([PART] * 9, card=catalog.get("openai/gpt-6-luna"))  # whose limit is not known here
 
-    def test_rejects_images_for_a_model_without_eyes(self):
+    def test_rejects_images_for_a_model_without_image_input(self):
         with pytest.raises(ConfigurationError, match="`liquid/d1:free` does not take images"):
             body([PART], card=catalog.get("d1:free"))
 
@@ -163,7 +163,7 @@ class TestImages:
         with pytest.raises(ConfigurationError, match="Only text and images can be sent"):
             body(["What is said?", part])
 
-    def test_facts_about_media_are_no_media(self):
+    def test_facts_about_media_are_sent_as_data(self):
         state = {"events": [{"type": "file", "name": "a.pdf"}, {"type": "image", "width": 7}]}
         assert body(state)["state"] == state
 
@@ -179,7 +179,7 @@ class TestCriteria:
     def test_other_servers_get_criteria_as_they_are(self):
         assert body("Hi", HALF, OWN)["questions"] == HALF
 
-    def test_openrouter_gets_structure_as_text(self):
+    def test_openrouter_gets_structured_criteria_as_text(self):
         asked = {"q": {"type": "choice", "instructions": {"a": 1}, "criteria": {"x": ["b"], "y": None, "z": "text"}}}
         sent = body("Hi", asked)["questions"]["q"]
         assert sent["instructions"] == '{"a":1}'

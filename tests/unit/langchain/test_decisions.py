@@ -202,7 +202,7 @@ class TestByChat:
         assert response.nouls["q"].noul == pytest.approx(0.948, abs=0.001)
         assert response.calibrated is False
 
-    def test_answers_without_probabilities_are_an_error_with_what_came(self, openrouter: ScriptedOpenRouter):
+    def test_answers_without_probabilities_raise_with_the_reply(self, openrouter: ScriptedOpenRouter):
         openrouter.add(completion("Yes"), completion('{"q": true}'))
         with pytest.raises(errors.InvalidDecisionError, match="gives no log probabilities") as caught:
             ask(LFMDecisions(model=self.MODEL, via="chat"), questions={"q": Noul(instructions="?")})
@@ -218,7 +218,7 @@ class TestErrors:
             ask(LFMDecisions(), way)
         assert isinstance(caught.value, lc.ModelRateLimitError)
 
-    def test_an_answer_that_does_not_fit_raises_with_what_came(self, openrouter: ScriptedOpenRouter):
+    def test_answer_that_does_not_fit_raises_with_the_reply(self, openrouter: ScriptedOpenRouter):
         openrouter.add(decisions({"refund": 0.97}), path=PATH)
         with pytest.raises(errors.InvalidDecisionError, match="the answer to 'team' is missing") as caught:
             ask(LFMDecisions())
@@ -283,7 +283,7 @@ class TestFields:
         (request,) = server.requests
         assert (request.headers["authorization"], request.body["model"]) == ("Bearer liquid_0123456789abcdef", "d1.2")
 
-    def test_key_of_the_environment_does_not_go_to_a_server_of_ones_own(
+    def test_key_of_the_environment_is_not_sent_to_other_servers(
         self, server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
@@ -304,11 +304,11 @@ class TestFields:
                      allowed_objects=[LFMDecisions])  # fmt: skip
         assert (type(again), again.model, again.timeout) == (LFMDecisions, "d1-ultra", 5)
 
-    def test_it_is_langchains_decision_model(self):
+    def test_is_a_decision_model_of_langchain(self):
         assert issubclass(LFMDecisions, BaseDecisionModel)
 
 
-def test_an_older_langchain_core_is_told_with_what_updates_it():
+def test_error_for_an_older_langchain_core_says_how_to_update():
     program = (
         "import sys; sys.modules['langchain_core.decisions'] = None\n"
         "import lfm_adapter; lfm_adapter.ChatLFM\n"
@@ -323,7 +323,7 @@ def test_an_older_langchain_core_is_told_with_what_updates_it():
 class TestModelRouterMiddleware:
     @pytest.mark.parametrize("is_async", [False, True])
     @pytest.mark.parametrize(("route", "model"), [("easy", "liquid/lfm-3-1.7b"), ("hard", "liquid/lfm-2.5-2.6b:free")])
-    def test_each_turn_goes_to_the_model_that_is_chosen(
+    def test_router_sends_each_turn_to_the_chosen_model(
         self, openrouter: ScriptedOpenRouter, route: str, model: str, is_async: bool
     ):
         choices = {
@@ -351,7 +351,7 @@ def delete(path: str) -> str:
 class TestAutoModeMiddleware:
     @pytest.mark.parametrize("is_async", [False, True])
     @pytest.mark.parametrize(("risk", "result"), [(0.97, "was blocked"), (0.03, "Deleted a.txt.")])
-    def test_a_risky_call_is_blocked_and_another_is_made(
+    def test_auto_mode_blocks_only_the_risky_call(
         self, openrouter: ScriptedOpenRouter, risk: float, result: str, is_async: bool
     ):
         guard = AutoModeMiddleware(tools=[delete], classifier=LFMDecisions())

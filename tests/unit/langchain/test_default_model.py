@@ -41,7 +41,7 @@ def asked(openrouter: ScriptedOpenRouter, model: Any, /, **call: Any) -> str:
 
 
 @pytest.mark.parametrize("way", ALL_WAYS)
-def test_default_model_is_answered_by_its_successor(openrouter: ScriptedOpenRouter, way: str):
+def test_successor_answers_for_the_default_model(openrouter: ScriptedOpenRouter, way: str):
     openrouter.add(stream(model=SUCCESSOR) if way in STREAMED else completion(model=SUCCESSOR))
     model = ChatLFM()
     answer = ask(model, way)
@@ -87,7 +87,7 @@ def test_named_retired_model_is_asked_and_raises(openrouter: ScriptedOpenRouter,
     assert sent(openrouter)["model"] == MODEL
 
 
-def test_when_retired_settles_named_models_too(openrouter: ScriptedOpenRouter):
+def test_when_retired_applies_to_named_models(openrouter: ScriptedOpenRouter):
     assert asked(openrouter, ChatLFM(model=MODEL, when_retired="successor")) == SUCCESSOR
     assert asked(openrouter, ChatLFM(), when_retired="raise") == MODEL
 

@@ -51,7 +51,7 @@ def test_each_way_sends_its_role_and_returns_floats(openrouter: ScriptedOpenRout
 
 
 @pytest.mark.parametrize("way", ["embed_documents", "aembed_documents"])
-def test_no_documents_have_no_vectors(openrouter: ScriptedOpenRouter, way: str):
+def test_no_documents_return_no_vectors(openrouter: ScriptedOpenRouter, way: str):
     assert ask(LFMEmbeddings(), way) == []
     assert not openrouter.requests
 
@@ -86,7 +86,7 @@ def test_key_is_a_secret_and_from_the_environment(monkeypatch: pytest.MonkeyPatc
     assert "hidden" not in repr(model) + str(model.model_dump())
 
 
-def test_key_of_the_environment_does_not_go_to_a_server_of_ones_own(
+def test_key_of_the_environment_is_not_sent_to_other_servers(
     server: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-v1-0123456789abcdef")
@@ -129,14 +129,12 @@ def test_copies_and_pickles_send_the_same(openrouter: ScriptedOpenRouter, tmp_pa
         assert (other.batch_size, other.total_timeout) == (3, 9)
 
 
-def test_it_works_in_a_vector_store(openrouter: ScriptedOpenRouter):
+def test_works_in_a_vector_store(openrouter: ScriptedOpenRouter):
     store = InMemoryVectorStore.from_texts(["Oslo is in Norway.", "Lyon is in France."], LFMEmbeddings())
     assert store.similarity_search("What is in France?", k=1)[0].page_content == "Lyon is in France."
 
 
-def test_init_embeddings_knows_it_once_it_is_registered(
-    openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch
-):
+def test_init_embeddings_knows_registered_models(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(langchain_providers, "_BUILTIN_PROVIDERS", {**langchain_providers._BUILTIN_PROVIDERS})
     register()
     model = init_embeddings("lfm:lfm-2.5-embedding-350m:free", batch_size=7)
@@ -144,7 +142,7 @@ def test_init_embeddings_knows_it_once_it_is_registered(
     assert (model.model, model.batch_size) == ("lfm-2.5-embedding-350m:free", 7)
 
 
-def test_settings_are_those_that_calls_of_every_kind_share():
+def test_settings_are_the_common_ones():
     shared = set(CommonOptions.__dataclass_fields__)
     assert shared < set(ClientOptions.__dataclass_fields__)
     own = set(LFMEmbeddings.model_fields) - shared
