@@ -34,6 +34,7 @@ class Answer:
     """A reply, read to its end."""
 
     status: int
+    reason: str
     headers: Mapping[str, str]
     text: str
 
@@ -113,7 +114,7 @@ class GatewayThread:
             content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, content, sent | dict(headers or {}))
             reply = connection.getresponse()
-            return Answer(reply.status, reply.headers, reply.read().decode())
+            return Answer(reply.status, reply.reason, reply.headers, reply.read().decode())
         finally:
             connection.close()
 

@@ -97,7 +97,7 @@ async def _answer_errors(
         logger.exception("%s %s failed", request.method, request.path)
         told = GatewayError(500, "The gateway failed unexpectedly. Its log has the reason.")
     body = anthropic_error(told) if "/messages" in request.path else told.body()
-    return json_response(body, status=told.status, headers=told.headers)
+    return json_response(body, status=told.status, reason=told.reason, headers=told.headers)
 
 
 async def _add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -40,9 +40,13 @@ async def _events(call: Call, writer: ChunkWriter, headers: dict[str, str]) -> A
     yield writer.events(deltas)
 
 
-def json_response(body: JSONDict, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def json_response(
+    body: JSONDict, *, status: int = 200, reason: str | None = None, headers: dict[str, str] | None = None
+) -> web.Response:
     """Return a response with `body` as JSON."""
-    return web.Response(body=encoded(to_json(body)), status=status, content_type="application/json", headers=headers)
+    return web.Response(
+        body=encoded(to_json(body)), status=status, reason=reason, content_type="application/json", headers=headers
+    )
 
 
 def answer_headers(call: UpstreamCall, model: str, generation_id: str | None) -> dict[str, str]:

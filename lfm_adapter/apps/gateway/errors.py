@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter import errors
@@ -26,6 +27,9 @@ _TYPES = {
 
 # Sentences that speak to a Python program: they name an argument, or a method.
 _FOR_PROGRAMS = re.compile(r"`[a-z_]+=|[a-z]_[a-z_]*`|`base_url`|`timeout`|`api_key`|[a-z_]+\(\)|`partial`")
+_SETTING = re.compile(r" \(`[a-z_]+`\)")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+_MAX_REASON_CHARS = 300
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
@@ -60,6 +64,12 @@ class GatewayError(Exception):
     def type(self) -> str:
         """OpenAI's name of the kind."""
         return _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
+
+    @property
+    def reason(self) -> str:
+        """The message for the status line, where text has to be ASCII: some apps show their user nothing else."""
+        text = _CONTROLS.sub(" ", self.message.encode("ascii", "replace").decode())
+        return shorten(text, _MAX_REASON_CHARS, placeholder=" ...")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -130,6 +140,6 @@ def _status(error: errors.LFMError) -> int:
 
 
 def _for_users(message: str) -> str:
-    """Leave out the sentences that speak to a program, all but the first."""
-    first, *rest = _SENTENCE.split(message)
+    """Leave out the names of settings, and the sentences that speak to a program, all but the first."""
+    first, *rest = _SENTENCE.split(_SETTING.sub("", message))
     return " ".join([first, *(sentence for sentence in rest if not _FOR_PROGRAMS.search(sentence))])

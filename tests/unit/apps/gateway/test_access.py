@@ -33,6 +33,7 @@ def test_wrong_key_is_401_and_says_where_the_key_is(gateway: GatewayThread, key:
     answer = gateway.request(method, path, body, key=key)
     assert (answer.status, answer.error["type"]) == (401, "authentication_error")
     assert "it is in this test" in answer.error["message"]
+    assert answer.reason == answer.error["message"]  # all that SillyTavern shows, unless it streams
     assert KEY not in answer.text
     assert answer.headers["X-Should-Retry"] == "false"
 
