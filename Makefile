@@ -94,8 +94,8 @@ test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .ven
 	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
 # Needs npm with Node 20 or newer, a Chromium, and 10 GB: Open WebUI brings PyTorch.
-test-clients: test-clients-litellm .venv-proxy/ready .venv-pydantic-ai/ready .npm-clients/ready .venv-open-webui/ready ## Run assistants and chat apps on `lfm gateway`
-	$(BIN)/python -m pytest tests/clients/test_gateway_users.py tests/clients/test_chat_apps.py
+test-clients: test-clients-litellm $(VENV)/browser .venv-proxy/ready .venv-pydantic-ai/ready .npm-clients/ready .venv-open-webui/ready ## Run assistants and chat apps on `lfm gateway`
+	$(BIN)/python -m pytest tests/clients/test_gateway_users.py tests/clients/test_open_webui.py tests/clients/test_sillytavern.py
 
 # Environments of their own: what the frameworks require contradicts each other. 3 GB.
 FRAMEWORKS := $(patsubst tests/clients/frameworks/%.txt,%,$(wildcard tests/clients/frameworks/*.txt))
@@ -192,6 +192,10 @@ $(LITELLM_VENVS)/%/tested: FORCE | $(BIN)/python
 	$(LITELLM_VENVS)/$*/bin/python -m pytest -p no:cacheprovider tests/unit/litellm
 
 FORCE:
+
+$(VENV)/browser: $(VENV)/test
+	$(INSTALL) --group browser
+	@touch $@
 
 $(VENV)/lint: $(VENV)/test
 	$(INSTALL) --group lint --group build

@@ -17,7 +17,7 @@ import pytest
 from lfm_adapter.testing import completion, stream, token_usage
 from tests.clients.assistants import ASSISTANTS, aider, cline, continue_, mini, opencode
 from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, PYDANTIC_AI, needs
-from tests.support.prompted_model import PROMPTED
+from tests.support.prompted_model import PROMPTED, assert_tools_went_by_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -97,15 +97,6 @@ def ended_run(
         timeout=TIMEOUT_S,
         check=False,
     )
-
-
-def assert_tools_went_by_prompt(asked: list[Any]) -> None:
-    """LFM-3B alone was asked; it was told of tools in the prompt, and then of what came of its call."""
-    bodies = [request.body for request in asked]
-    assert {body["model"] for body in bodies} == {PROMPTED}
-    assert not [body for body in bodies if "tools" in body]
-    assert "<tools>" in json.dumps(bodies[-1]["messages"])
-    assert "<tool_response>" in json.dumps(bodies[-1]["messages"])
 
 
 @needs(AGENTS)

@@ -15,9 +15,11 @@ from lfm_adapter import catalog
 from tests.support.scripted_model import SERVED, Answer, respond
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lfm_adapter.testing import RecordedRequest, ScriptedReply
 
-__all__ = ["PROMPTED", "leaking_model", "prompted_model"]
+__all__ = ["PROMPTED", "assert_tools_went_by_prompt", "leaking_model", "prompted_model"]
 
 PROMPTED = "liquid/lfm-3b"
 
@@ -40,6 +42,15 @@ def prompted_model(request: RecordedRequest) -> ScriptedReply:
 def leaking_model(request: RecordedRequest) -> ScriptedReply:
     """Answer as a model whose server does not know its calls. For `ScriptedOpenRouter(default=leaking_model)`."""
     return respond(request, SERVED, speaks=_in_lfm2)
+
+
+def assert_tools_went_by_prompt(requests: Iterable[RecordedRequest]) -> None:
+    """LFM-3B alone was asked; it was told of tools in the prompt, and then of what came of its call."""
+    bodies = [request.body for request in requests]
+    assert {body["model"] for body in bodies} == {PROMPTED}
+    assert not [body for body in bodies if "tools" in body]
+    prompts = [json.dumps(body["messages"]) for body in bodies]
+    assert [prompt for prompt in prompts if "<tools>" in prompt and "<tool_response>" in prompt]
 
 
 def _heard(body: Object) -> Object:
