@@ -28,7 +28,7 @@ app = typer.Typer(
     cls=Commands,
     help="Chat with Liquid AI's LFM models and connect programs to them, through OpenRouter or on your machine.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": str.lower},
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # boxes leave the text a third of the width
     pretty_exceptions_enable=False,
 )

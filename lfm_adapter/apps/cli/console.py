@@ -48,7 +48,7 @@ def answer(text: str) -> None:
 
 
 def note(text: str, *, style: str | None = None, end: str = "\n") -> None:
-    """Write something other than the answer to stderr, dimmed if it has no color as its style."""
+    """Write something other than the answer to stderr, in a color, or dimmed without one."""
     text = safe(text)
     if end == "\n":
         text = wrapped(text, sys.stderr)
@@ -105,11 +105,11 @@ def usd(text: str) -> Decimal:
 
 
 class Commands(TyperGroup):
-    """The commands of `lfm`. What goes wrong is one line on stderr, without a traceback."""
+    """The commands of `lfm`. An error is one line on stderr, without a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command, and leave nothing in stdout's buffer."""
-        # A character that stdout's encoding lacks must not lose the answer.
+        """Run the command and flush stdout."""
+        # A character outside of stdout's encoding must not lose the answer.
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")
@@ -145,9 +145,13 @@ class Commands(TyperGroup):
                 print_error(error)
                 raise typer.Exit(1) from error
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command in any case."""
+        return super().resolve_command(ctx, [args[0].lower(), *args[1:]])
+
 
 def _discard_stdout() -> None:
-    """Discard what is left in stdout's buffer: Python would fail again to flush it at its end."""
+    """Discard the rest of stdout's buffer: Python would fail again when it flushes it at exit."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError, AttributeError):  # not a file, as in tests

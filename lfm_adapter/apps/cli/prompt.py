@@ -1,4 +1,4 @@
-"""A conversation in a terminal: what is typed is a question, or a command that starts with a slash."""
+"""A conversation in a terminal: each input is a question, or a command that starts with a slash."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lfm_adapter.apps.user_files import user_file
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, LFMError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from prompt_toolkit import PromptSession
-    from prompt_toolkit.document import Document
+    from prompt_toolkit.completion import Completer
 
     from lfm_adapter.apps.cli.conversation import Conversation
 
@@ -44,8 +44,8 @@ class Prompt:
     """Reads questions and commands until the user leaves.
 
     Args:
-        conversation: Takes the questions.
-        drops_oldest: Whether a conversation that no longer fits the context loses its oldest turns.
+        conversation: Answers the questions.
+        drops_oldest: Whether to drop the oldest turns once the conversation exceeds the context.
     """
 
     def __init__(self, conversation: Conversation, *, drops_oldest: bool = False) -> None:
@@ -54,7 +54,7 @@ class Prompt:
         self._files: list[str] = []
 
     def run(self) -> None:
-        """Ask what is typed. An error or Ctrl-C ends the answer, not the conversation."""
+        """Read and answer questions. An error or Ctrl-C ends the answer, not the conversation."""
         session = _session()
         note(
             f"/help lists the commands. {QUOTES} starts a text of several lines. Ctrl-C stops an answer, Ctrl-D leaves."
@@ -85,7 +85,7 @@ class Prompt:
                 note("(stopped)")
 
     def _take(self, line: str) -> None:
-        # A path is no command, nor is a comment in code.
+        # A path or a comment in code is not a command.
         if line.startswith("/") and line.split(maxsplit=1)[0].count("/") == 1:
             name, _, argument = line.partition(" ")
             handle = getattr(self, f"_on_{name[1:]}", None)
@@ -195,22 +195,13 @@ def _session() -> PromptSession[str]:
     )
 
 
-def _completer() -> Any:
-    from prompt_toolkit.completion import Completer, Completion, PathCompleter
-    from prompt_toolkit.document import Document as NewDocument
+def _completer() -> Completer:
+    """Return the completer of commands and of their models and files."""
+    from prompt_toolkit.completion import NestedCompleter, PathCompleter, WordCompleter, merge_completers
 
-    class CommandCompleter(Completer):
-        """Completes commands, and models and files behind those that take one."""
-
-        def get_completions(self, document: Document, complete_event: Any) -> Iterable[Completion]:
-            command, gap, argument = document.text_before_cursor.partition(" ")
-            if not gap:
-                names = [name for name in COMMANDS if command and name.startswith(command)]
-                yield from (Completion(name, -len(command), display_meta=COMMANDS[name]) for name in names)
-            elif command == "/model":
-                ids = [card.id for card in catalog.models() if argument.lower() in card.id]
-                yield from (Completion(name, -len(argument)) for name in ids)
-            elif command in ("/file", "/save"):
-                yield from PathCompleter(expanduser=True).get_completions(NewDocument(argument), complete_event)
-
-    return CommandCompleter()
+    ids = [card.id for card in catalog.models()]
+    file = PathCompleter(expanduser=True)
+    commands = WordCompleter(list(COMMANDS), sentence=True, meta_dict=COMMANDS)
+    models = WordCompleter(ids, WORD=True, match_middle=True)
+    arguments = NestedCompleter({"/model": models, "/file": file, "/save": file})
+    return merge_completers([commands, arguments], deduplicate=True)
