@@ -5,7 +5,7 @@
 Keys: `llm keys set lfm`, `OPENROUTER_API_KEY`, or `lfm keys set`.
 """
 
-# `llm` is no part of the environment that the type checkers see.
+# `llm` is not installed where the type checkers run.
 # mypy: disable-error-code="misc,untyped-decorator"
 # pyright: reportMissingImports=false
 
@@ -52,7 +52,7 @@ class LiquidOptions(llm.Options):
 
 
 class _Liquid:
-    """What both kinds of model share. Tools and schemas work with every model: see `tool_calling` of the clients."""
+    """The common part of both models. Tools and schemas always work: see `tool_calling` of the clients."""
 
     needs_key = KEY_ALIAS
     key_env_var = "OPENROUTER_API_KEY"
@@ -68,7 +68,7 @@ class _Liquid:
         return f"Liquid: {self.model_id}"
 
     def get_key(self, explicit_key: str | None = None) -> str | None:
-        """Return the key: the one that was given, that of `llm`, that of the environment, or that of `lfm keys`."""
+        """Return the given key, or the one of `llm`, of the environment, or of `lfm keys`, in this order."""
         key: str | None = llm.get_key(explicit_key=explicit_key, key_alias=KEY_ALIAS, env_var=self.key_env_var)
         if not key:
             from lfm_adapter.apps.cli.keys import stored_key
@@ -85,7 +85,7 @@ class LiquidModel(_Liquid, llm.KeyModel):
     def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
     ) -> Iterator[StreamEvent]:
-        """Ask, and yield what comes of the answer."""
+        """Ask, and yield the events of the answer."""
         try:
             client = LFMClient(self.model_id, api_key=key, when_retired="successor")
             messages, fields = _request(prompt)
@@ -107,7 +107,7 @@ class AsyncLiquidModel(_Liquid, llm.AsyncKeyModel):
     async def execute(
         self, prompt: Any, stream: bool, response: Any, conversation: Any, key: str | None = None
     ) -> AsyncGenerator[StreamEvent]:
-        """Ask, and yield what comes of the answer."""
+        """Ask, and yield the events of the answer."""
         try:
             client = AsyncLFMClient(self.model_id, api_key=key, when_retired="successor")
             messages, fields = _request(prompt)
@@ -147,7 +147,7 @@ def _request(prompt: Any) -> tuple[list[JSONDict], JSONDict]:
 
 
 def _wire_messages(message: Any) -> Iterator[JSONDict]:
-    """Yield a message of `llm` in OpenAI's form; one with results of tools becomes one for each."""
+    """Yield a message of `llm` in OpenAI's form: one message for each tool result."""
     calls: list[JSONDict] = []
     texts: list[str] = []
     for part in message.parts:
@@ -173,7 +173,7 @@ def _events(delta: Delta) -> Iterator[StreamEvent]:
 
 
 def _finished(reply: Reply, response: Any, *, is_streamed: bool) -> Iterator[StreamEvent]:
-    """Yield what was not streamed, and tell `llm` about calls, usage and cost."""
+    """Yield the text unless it was streamed, and report calls, usage and cost to `llm`."""
     if not is_streamed:
         if reply.reasoning:
             yield StreamEvent(type="reasoning", chunk=reply.reasoning)

@@ -64,7 +64,7 @@ def decision_summary(reply: DecisionReply, elapsed_s: float, *, is_free: bool) -
 
 
 def _lines(one: Answer) -> list[Row]:
-    """Return an answer as lines, what was chosen first."""
+    """Return the lines of an answer, the chosen label first."""
     match one:
         case ScoreAnswer(score=score):
             return [("score", score), *_rows(one)]

@@ -43,7 +43,7 @@ class CheckResult:
     """One line of `lfm doctor`.
 
     Attributes:
-        level: "ok", "warn" for what fails in some uses, "fail" for what must be fixed, "skip" for what was not checked.
+        level: "ok"; "warn" if some uses fail; "fail" if it must be fixed; "skip" if it was not checked.
         text: The result, and what to do about it.
     """
 
@@ -54,7 +54,7 @@ class CheckResult:
 def check_installation() -> Iterator[CheckResult]:
     """Check versions, and look for the file that a compromised release of LiteLLM leaves behind.
 
-    Imports no package that it checks: importing a compromised one would run it.
+    The packages are not imported: importing a compromised one would run it.
     """
     shown = ("langchain-core", "llm", "mcp", "xllamacpp")
     packages = [f"{name} {found}" for name in shown if (found := _installed(name))]
@@ -65,7 +65,7 @@ def check_installation() -> Iterator[CheckResult]:
 
 
 def _extras() -> Iterator[CheckResult]:
-    """Say what is not installed, what each part would be for, and one command that brings all."""
+    """Name the extras that are not installed, with their purposes and one command that installs all."""
     missing = {extra: purpose for extra, (package, purpose) in EXTRAS.items() if _installed(package) is None}
     if missing:
         parts = "; ".join(f"{extra}: {purpose}" for extra, purpose in missing.items())

@@ -59,12 +59,12 @@ def config(
 
 
 def keeps_conversations() -> bool:
-    """Return whether the user wants conversations to be kept."""
+    """Return whether `lfm chat` keeps conversations."""
     return _read().get(KEEP) is True
 
 
 def use_configured_model() -> None:
-    """Put the configured model into the environment, unless that names one."""
+    """Set LFM_MODEL to the configured model, unless it is set."""
     if not os.environ.get("LFM_MODEL") and (model := _read().get(MODEL)):
         os.environ["LFM_MODEL"] = str(model)
 

@@ -93,7 +93,7 @@ def decide(
         try:
             with spinner("deciding"):
                 reply = client.decide(state, asked, model=model, via=via)
-        except InvalidDecisionError as error:  # what came is paid for
+        except InvalidDecisionError as error:  # the answers that arrived are paid for
             if error.reply is not None:
                 _print(error.reply, time.monotonic() - started_s, is_free=is_local, as_json=as_json)
             raise
@@ -101,7 +101,7 @@ def decide(
 
 
 def _via(model: str | None, gguf: Path | None) -> Literal["decisions", "chat"]:
-    """Return how to ask: a model that is known for chats is asked by chat."""
+    """Return "chat" for a known chat model, and "decisions" for all others."""
     if gguf is not None:
         from lfm_adapter.apps.local.gguf import find_decision_type
 

@@ -139,7 +139,7 @@ def _at_openrouter(model: str | None, *, any_model: bool) -> tuple[Settings, Mod
     from lfm_adapter._client.settings import DEFAULT_MODEL, Settings
     from lfm_adapter.apps.gateway.models import CatalogModels
 
-    # Named, because an unnamed default would mean to other servers whatever they like.
+    # The default is named, since other servers may have another default.
     name = model or os.environ.get("LFM_MODEL") or DEFAULT_MODEL
     settings = Settings.from_env(model=name, max_retries=0, keeps_empty_fields=True)
     return settings, CatalogModels(is_openrouter=settings.is_openrouter, any_model=any_model)
@@ -190,9 +190,9 @@ def _introduce(base_url: str, access: Access, models: list[str], model: str, tok
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """End with status 0 on Ctrl-C and SIGTERM, also before the server runs, and after everything was closed.
+    """Close everything and exit with status 0 on Ctrl-C and SIGTERM, even before the server runs.
 
-    SIGINT gets a handler even where it is ignored, as in `lfm gateway &` in a script.
+    SIGINT gets a handler although a script ignores it for `lfm gateway &`.
     """
 
     def stop(*_: object) -> None:

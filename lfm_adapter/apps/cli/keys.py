@@ -27,7 +27,7 @@ keys = typer.Typer(help="Store, show or delete the key for OpenRouter.", no_args
 
 
 def use_stored_key() -> None:
-    """Put the stored key into the environment, which all commands and the programs they start read."""
+    """Set OPENROUTER_API_KEY to the stored key, unless it is set. Commands and the programs that they start read it."""
     if not os.environ.get(VARIABLE) and (key := stored_key()):
         os.environ[VARIABLE] = key
 
@@ -81,10 +81,9 @@ def show_key(*, reveal: Annotated[bool, typer.Option("--reveal", help="Print the
 
     Shows its last four characters, and where it comes from.
     """
-    key, place = stored_key(), "the keyring" if _read() == IN_KEYRING else str(user_file(FILE))
-    # `use_stored_key` puts the stored key into the environment before each command.
-    if (given := os.environ.get(VARIABLE)) and given != key:
-        key, place = given, VARIABLE
+    key, place = os.environ.get(VARIABLE), VARIABLE
+    if not key:
+        key, place = stored_key(), "the keyring" if _read() == IN_KEYRING else str(user_file(FILE))
     if key is None:
         raise ConfigurationError(f"No API key is set. Run `lfm keys set` or set {VARIABLE}.")
     typer.echo(f"{key if reveal else _masked(key)}  (from {place})")
@@ -123,5 +122,5 @@ def _keyring() -> ModuleType | None:
         import keyring  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
-    # The backends that keep nothing, or in plain text, have a priority below 1.
+    # Backends that store nothing, or plain text, have a priority below 1.
     return keyring if keyring.get_keyring().priority >= 1 else None

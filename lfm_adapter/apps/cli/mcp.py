@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 __all__ = ["PlaceholderCommand", "mcp"]
 
 
-# A CPU may take minutes to read a prompt. Users who do not want to wait cancel the call.
+# A CPU may take minutes to read a prompt. Users can cancel a call.
 LOCAL_TIMEOUT_S = 3600.0
 
 _VARIABLES = ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_BASE", "LFM_MODEL", "LFM_MCP_TOKEN")
 
-# As assistants' configurations and their examples write it: ${X}, {env:X}, $X, $(X), %X%, <X>, "your-key-here", and a
-# key of dots.
+# Notations in assistants' configurations and examples: ${X}, {env:X}, $X, $(X), %X%, <X>, "your-key-here", and a key of
+# dots.
 _PLACEHOLDER = re.compile(
     r"\$?\{.*\}|\$\w+|\$\(.*\)|%\w+%|<.*>|sk-or-(?:v1-)?(?:[.…]*|[xX*]{3,})|(?i:(?:sk-[\w-]*-)?your[-_ ].*)"
 )
 
-# Options without which a model would be asked that the user did not want, or more be spent than they allow.
+# Ignoring these options would ask another model than the user chose, or spend more than the user allows.
 _NEEDED = {"--base-url", "--gguf", "--max-cost-usd"}
 
 
@@ -61,7 +61,7 @@ class PlaceholderCommand(TyperCommand):
                 kept.append(word)
                 continue
             ctx.obj[option] = (
-                f"`{option} {value}` is ignored, because the program that started this has put nothing in the place of "
+                f"`{option} {value}` is ignored, because the program that started this has not replaced "
                 f"`{value}`.{' Until it does, no model is asked.' * (option in _NEEDED)}"
             )
         return super().parse_args(ctx, kept)
@@ -186,7 +186,7 @@ def _remote_session(model: str | None, base_url: str | None) -> Session:
 
 
 def _session_without_model(*problems: str) -> Session:
-    """Return a session that tells agents what is missing: of an error here they would see a closed connection."""
+    """Return a session that reports the problems to agents, which of an error here would see a closed connection."""
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter.apps.mcp.session import Session
 

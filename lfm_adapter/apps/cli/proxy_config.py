@@ -69,7 +69,7 @@ def proxy_config(
         read_people(keys)
     to_stdout = output == STDOUT
     text = yaml_config(
-        # The key goes only into a file that its owner alone can read.
+        # Only a file that its owner alone can read gets the key.
         master_key=MASTER_KEY_VARIABLE if to_stdout else f"sk-{secrets.token_urlsafe(32)}",
         rpm=rpm,
         daily_budget_usd=budget_usd,
@@ -87,7 +87,7 @@ def proxy_config(
 
 
 def _write(file: Path, text: str, *, replace: bool) -> None:
-    """Write a file that only its owner can read, from its first byte on."""
+    """Write a file that only its owner can read."""
     if file.exists() and not replace:
         raise ConfigurationError(f"{file} exists. Choose another file with `--output`, or overwrite it with `--force`.")
     try:

@@ -1,4 +1,4 @@
-"""Puts together what is asked: words of the command line, files, stdin, a template, and the schema of the answer."""
+"""Builds the question from words of the command line, stdin, files and a template, and reads JSON files."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ IMAGE_TYPES = {
 
 
 def question_of(words: Sequence[str], files: Sequence[Path], template: str | None) -> str | None:
-    """Return the question; None for a conversation, which a terminal without a question starts.
+    """Return the question; None at a terminal without a question, which starts a conversation.
 
     Args:
         words: The words of the command line; "-" stands for stdin.
         files: Files whose text follows the question.
-        template: A text with `{input}` where the question goes, or a file with such a text.
+        template: A text in which the question replaces `{input}`, or a file with such a text.
     """
     text = " ".join(word for word in words if word != STDIN)
     piped = _piped_text(words)
@@ -56,7 +56,7 @@ def question_of(words: Sequence[str], files: Sequence[Path], template: str | Non
 
 
 def state_of(words: Sequence[str], files: Sequence[Path]) -> str | list[Any]:
-    """Return what a decision is about: the text of stdin and of files, in a list with the images if there are any.
+    """Return the state to decide about: the text of stdin and files, in a list with the images if there are any.
 
     Args:
         words: The words of the command line; "-" stands for stdin.
@@ -78,7 +78,7 @@ def attached(files: Iterable[Path]) -> list[str]:
 
 
 def read_schema(file: Path) -> dict[str, Any]:
-    """Return the `response_format` that a file with a JSON Schema asks for.
+    """Return the `response_format` for a file with a JSON Schema.
 
     Raises:
         ConfigurationError: The file cannot be read, or is not a JSON Schema.
@@ -130,7 +130,7 @@ def _read_bytes(file: Path) -> bytes:
 
 
 def _piped_text(words: Sequence[str]) -> str | None:
-    """Return what is piped in; None at a terminal, unless the word "-" asks for what is typed there."""
+    """Return the text of stdin; None at a terminal, unless the word "-" asks to read it."""
     if sys.stdin is None:
         return ""
     if sys.stdin.isatty() and STDIN not in words:

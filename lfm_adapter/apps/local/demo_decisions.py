@@ -1,7 +1,7 @@
 """The demo model as a decision model, so that `/v1/systemone` can be tried without a key. Its judgement means nothing.
 
-llama.cpp takes a file for a decision model if its metadata say so and have a template for questions. Both are added to
-a copy of the demo model, SmolLM2-135M-Instruct, in the user's cache folder.
+llama.cpp recognises a decision model by a type and a template for questions in the metadata. Both are added to a copy
+of the demo model, SmolLM2-135M-Instruct, in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["demo_decision_model"]
 
-# As build 11549 names it (xllamacpp 2026.10). It was "d1" at first: https://github.com/ggml-org/llama.cpp/pull/30110
+# The name in build 11549 (xllamacpp 2026.10). It was "d1" at first: https://github.com/ggml-org/llama.cpp/pull/30110
 DECISION_TYPE = "lfm2-d1"
 
 TEMPLATE = Path(__file__).with_name("demo_decisions.jinja")
 
-# The licence of the model, section 4(b), asks for it: https://www.apache.org/licenses/LICENSE-2.0
+# Required by the model's licence, section 4(b): https://www.apache.org/licenses/LICENSE-2.0
 NOTICE = (
     "This is SmolLM2-135M-Instruct (https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct), licensed under "
     "Apache-2.0, and changed by lfm-adapter: this note, the decision type and the template `systemone` were added, so "

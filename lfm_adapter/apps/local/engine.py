@@ -1,4 +1,4 @@
-"""llama.cpp's server. The supervisor starts this in a process of its own, which it may take along in a crash."""
+"""llama.cpp's server, in a process of its own because it may crash."""
 
 from __future__ import annotations
 

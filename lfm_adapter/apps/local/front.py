@@ -1,4 +1,4 @@
-"""What clients of the local model talk to: checks requests, and passes them on to the engine."""
+"""The HTTP server of the local model: checks requests and forwards them to the engine."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PARENT_CHECK_S = 1.0
 RESTART_DELAY_S = 5.0  # after a start that failed; meanwhile requests get its error
 DEATH_TIMEOUT_S = 5.0  # from a broken connection to the end of the engine's process, which may write a core dump
 
-# Paths whose answer the front asks for as a stream even where the client wants it whole: llama.cpp notices within 0.1 s
-# that the client of a stream is gone, but that of a whole answer only while no other request makes progress.
+# Paths that the front always requests as a stream: llama.cpp notices within 0.1 s that the client of a stream is gone,
+# but that of a whole answer only while no other request makes progress.
 STREAMED = frozenset(
     {f"{prefix}/{kind}completions" for prefix in ("", "/v1") for kind in ("chat/", "")} - {"/completions"}
 )
 
-# llama.cpp answers 500 or 501, which clients try again, where the request is at fault.
+# Faults of the request for which llama.cpp answers 500 or 501, which clients would retry.
 _REQUEST_FAULT = re.compile(
     r"(?i)failed to parse (?:tool|message)|\b(?:image|audio|video) input is not supported"
     r"|not support (?:image|audio|video) input|is not a decision model|too large to process"
@@ -58,12 +58,12 @@ class Front:
     def run(
         self, listener: socket.socket, *, report: Callable[[dict[str, Any]], None], is_orphan: Callable[[], bool]
     ) -> None:
-        """Serve until the program that wants it is gone.
+        """Serve until the program that started it has ended.
 
         Args:
             listener: The bound socket.
             report: Called with the port once requests are accepted, or with the error that prevents it.
-            is_orphan: Whether that program is gone.
+            is_orphan: Whether that program has ended.
         """
         asyncio.run(self._run(listener, report, is_orphan))
 
@@ -76,9 +76,9 @@ class Front:
             return
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._ready.set_result(first)
-        self._died = asyncio.Event()  # is set when the engine that runs now has died
+        self._died = asyncio.Event()  # set when the running engine dies
         timeout = ClientTimeout(total=None, sock_connect=10)
-        # A connection for each request: llama.cpp may close an idle one just as it is used again.
+        # One connection per request: llama.cpp may close an idle one just as it is used again.
         async with ClientSession(connector=TCPConnector(limit=0, force_close=True), timeout=timeout) as self._session:
             app = web.Application(client_max_size=MAX_BODY_BYTES)
             app.router.add_route("*", "/{path:.*}", self._answer)
@@ -87,7 +87,7 @@ class Front:
             await web.SockSite(runner, listener).start()
             report({"port": listener.getsockname()[1]})
             restarts = asyncio.create_task(self._restart())
-            while not is_orphan():  # noqa: ASYNC110 - nothing tells that the parent has ended
+            while not is_orphan():  # noqa: ASYNC110 - there is no event for the end of the parent
                 await asyncio.sleep(PARENT_CHECK_S)
             restarts.cancel()
             self.engine.kill()
@@ -126,21 +126,21 @@ class Front:
             try:
                 return await self._answer_of_engine(request, started["port"], body, is_whole=is_whole)
             except ClientError as error:
-                # Who asks next must find the new engine, not the dead one.
+                # The next request must find the new engine, not the dead one.
                 with suppress(TimeoutError):
                     await asyncio.wait_for(died.wait(), DEATH_TIMEOUT_S)
                 if isinstance(error, ClientConnectorError) and died.is_set():
-                    continue  # it had died before this request
-            # The client sees what it would see without this process between them.
+                    continue  # the engine had died before this request
+            # The client sees a broken connection, as if it had been connected to the engine.
             if request.transport is not None:
                 request.transport.abort()
-            return web.Response(status=502)  # goes nowhere
+            return web.Response(status=502)  # not sent
 
     async def _answer_of_engine(
         self, request: web.Request, port: int, body: dict[str, Any] | None, *, is_whole: bool
     ) -> web.StreamResponse:
         if body is not None and request.path.endswith("/embeddings"):
-            body.pop("model", None)  # llama.cpp would say that this one made the vectors
+            body.pop("model", None)  # llama.cpp would report it as the model that was used
         url = f"http://127.0.0.1:{port}{request.path_qs}"
         headers = {"Authorization": f"Bearer {self.engine.key}", "Accept-Encoding": "identity"}
         async with self._session.request(request.method, url, json=body, headers=headers) as response:

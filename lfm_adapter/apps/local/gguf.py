@@ -1,4 +1,4 @@
-"""Reads the metadata of a GGUF file, and writes a copy with more of it.
+"""Reads the metadata of a GGUF file, and writes a copy with more metadata.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#file-structure.
 """
@@ -32,7 +32,7 @@ _COPIED_BYTES = 1 << 20
 
 @dataclass
 class _Layout:
-    """Where the parts of a file are, and its metadata that are texts."""
+    """The positions of the parts of a file, and its text metadata."""
 
     version: int
     tensors: int
@@ -44,7 +44,7 @@ class _Layout:
 
 
 def read_texts(file: Path) -> dict[str, str]:
-    """Return the metadata of a file that are texts.
+    """Return the text metadata of a file.
 
     Raises:
         OSError: The file cannot be read.
@@ -55,7 +55,7 @@ def read_texts(file: Path) -> dict[str, str]:
 
 
 def decision_type(file: Path) -> str | None:
-    """Return how a model answers typed questions, such as "lfm2-d1"; None if it is no decision model.
+    """Return the type of a decision model, such as "lfm2-d1"; None for other models.
 
     Raises:
         OSError: The file cannot be read.
@@ -74,7 +74,7 @@ def find_decision_type(file: Path) -> str | None:
 
 
 def write_with_metadata(source: Path, target: IO[bytes], texts: Mapping[str, str]) -> None:
-    """Write a copy of a file that has more metadata. All else stays the same, the tensors byte by byte.
+    """Write a copy of a file with more metadata. The rest is unchanged, byte by byte.
 
     Args:
         source: The file.
@@ -82,7 +82,7 @@ def write_with_metadata(source: Path, target: IO[bytes], texts: Mapping[str, str
         texts: The new metadata.
 
     Raises:
-        ValueError: The file is damaged, or has some of these metadata.
+        ValueError: The file is damaged, or already has one of these metadata.
     """
     with _mapped(source) as data:
         layout = _layout(data)

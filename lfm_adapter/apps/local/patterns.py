@@ -1,4 +1,4 @@
-"""Regular expressions of JSON Schema in the words that llama.cpp knows. What it does not know it would ignore.
+"""Translates regular expressions of JSON Schema into the syntax of llama.cpp, which ignores what it does not support.
 
 Tried with build 11549 (xllamacpp 2026.10); its source is `_visit_pattern` in
 https://github.com/ggml-org/llama.cpp/blob/master/common/json-schema-to-grammar.cpp.
@@ -32,10 +32,10 @@ _TOKEN = re.compile(
 
 
 def to_engine_pattern(pattern: str) -> str:
-    r"""Return a pattern that means the same to llama.cpp.
+    r"""Return an equivalent pattern for llama.cpp.
 
     Raises:
-        ValueError: It has no such form. The message says why.
+        ValueError: There is none. The message says why.
 
     >>> to_engine_pattern(r"^\d{3}-[\w.]+$")
     '^[0-9]{3}-[A-Za-z0-9_.]+$'
@@ -70,7 +70,7 @@ def _in_engine_words(token: re.Match[str]) -> str:
             raise ValueError(f"`{text}` repeats more than {MAX_REPETITIONS:,} times.")
         if token["mode"] == "+":
             raise ValueError(f"llama.cpp does not support `{text}`.")
-        return token["repeat"]  # what a lazy one matches as a whole is the same
+        return token["repeat"]  # without its mode: a lazy repetition matches the same whole strings
     if token["extension"] or token["reserved"]:
         raise ValueError(f"llama.cpp does not support `{text}` here.")
     return text

@@ -30,7 +30,7 @@ MAX_GRAMMAR_ALTERNATIVES = 2_000
 
 MAX_LOGPROBS = 20  # OpenAI's limit; a million takes minutes
 
-# Fields that hold what people and models wrote, not what the engine compiles.
+# Fields with text of people and models, which the engine does not compile.
 _CONTENT = frozenset({
     "messages", "prompt", "input", "content", "input_prefix", "input_suffix", "input_extra", "state", "questions",
 })  # fmt: skip
@@ -41,7 +41,7 @@ _DATA = frozenset({"const", "default", "enum", "example", "examples"})
 # Keywords whose value is an object of schemas by their names, which may be those of keywords.
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 
-# Where the minimum is the larger, the engine fills its memory.
+# If the minimum exceeds the maximum, the engine fills the memory.
 _BOUNDS = (("minItems", "maxItems"), ("minLength", "maxLength"), ("minimum", "maximum"))
 
 _REPETITION = re.compile(r"\{\s*(\d+)\s*,\s*(\d+)\s*\}")

@@ -1,7 +1,7 @@
-"""Starts the engine, starts it again when it dies, and ends it with the program that serves the model.
+"""Starts the engine, restarts it when it dies, and ends it with the program that started the server.
 
-That program -> this process, which takes the requests -> the engine. It stands between them because loading a model
-stops every Python thread of the engine's process, sometimes for minutes.
+This process answers the requests, because loading a model stops every Python thread of the engine's process, sometimes
+for minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["EngineProcess", "main"]
 
 
 class EngineProcess:
-    """A running engine, or one that is about to run."""
+    """An engine that runs or starts."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.key = secrets.token_urlsafe()
@@ -45,7 +45,7 @@ class EngineProcess:
         return self._process.wait()
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """End it at once."""
         self._process.kill()
         self._process.wait()
 
@@ -79,7 +79,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=stop_with_parent, daemon=True).start()
-    # A process that was forked from the parent keeps stdin open, so the parent's death is also looked for.
+    # A process forked from the parent keeps stdin open, so the parent's death is polled too.
     front.run(listener, report=_report, is_orphan=lambda: os.getppid() != parent)
 
 

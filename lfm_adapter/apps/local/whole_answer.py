@@ -1,4 +1,4 @@
-"""Puts the events of a streamed answer together into the answer that would have come whole."""
+"""Joins the events of a stream into the answer that llama.cpp would have sent as a whole."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""LiteLLM's Proxy for Liquid's models: its configuration, and what it loads from this package."""
+"""LiteLLM's Proxy for Liquid's models: its configuration, and the code that it loads from this package."""

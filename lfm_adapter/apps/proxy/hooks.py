@@ -1,4 +1,4 @@
-"""What LiteLLM's Proxy loads from this package: the provider `lfm/`, the keys of people, and hooks for each request.
+"""The code that LiteLLM's Proxy loads: the provider `lfm/`, the keys of people, and hooks for each request.
 
 `lfm proxy-config` writes their names into the configuration.
 """
@@ -40,7 +40,7 @@ _PATHS = (
     "/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/messages/count_tokens", "/models",
 )  # fmt: skip
 
-# Parameters of a request by which LiteLLM would ask another provider, or another model than the one that is named.
+# Parameters with which a request would make LiteLLM use another provider or model than the named one.
 _ROUTES = frozenset({
     "content_policy_fallbacks", "context_window_fallbacks", "custom_llm_provider", "default_fallbacks",
     "model_group_alias", "router_settings_override",
@@ -87,7 +87,7 @@ def _person(name: str | None) -> Person | None:
 
 
 class ProxyHooks(CustomLogger):  # type: ignore[misc]
-    """Keeps requests to the models of the configuration, people to their limits, and says when to try again."""
+    """Restricts requests to the models of the configuration and people to their limits, and adds `Retry-After`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any
     ) -> None:
-        """Refuse what would lead to another provider, and what the sender may not ask for.
+        """Refuse requests that would reach another provider, and those that the sender may not make.
 
         Raises:
             HTTPException: 400 for the former, 403 for the latter, 429 if the sender's budget is spent.
@@ -107,7 +107,7 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
         fallbacks = data.get("fallbacks") or []
         if not (isinstance(fallbacks, list) and all(isinstance(name, str) for name in fallbacks)):
             raise HTTPException(400, "`fallbacks` must be a list of this Proxy's models.")
-        layers = [data]  # an `extra_body` may hold another, and each a model
+        layers = [data]  # an `extra_body` may contain another one, and each a model
         while extra := as_dict(layers[-1].get("extra_body")):
             layers.append(extra)
         person = _person(user_api_key_dict.key_alias)
@@ -117,7 +117,7 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
             raise HTTPException(400, "`extra_body` must not hold a `model`. Choose a model of this Proxy with `model`.")
 
     async def _check_person(self, person: Person, layers: Sequence[dict[str, Any]], fallbacks: Sequence[str]) -> None:
-        """Refuse what a person may not ask for, which the fields and their `extra_body` name, or can no longer pay."""
+        """Refuse models that a person may not use, in the fields and each `extra_body`, and a spent budget."""
         asked: list[Any] = [*fallbacks]
         for fields in layers:  # OpenRouter has fallbacks of its own
             models = fields.get("models") or []
@@ -138,13 +138,13 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
     async def async_post_call_failure_hook(
         self, request_data: Any, original_exception: Any, user_api_key_dict: Any, traceback_str: str | None = None
     ) -> None:
-        """Put a `Retry-After` into the answer, which LiteLLM else renames."""
+        """Add a `Retry-After` to the answer. LiteLLM alone would rename it."""
         headers = getattr(getattr(original_exception, "response", None), "headers", {})
         if "retry-after" in headers and not getattr(original_exception, "headers", None):
             original_exception.headers = {"retry-after": headers["retry-after"]}
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-        """Count and log what a request of a person has cost."""
+        """Count and log the cost of a person's request."""
         logged = kwargs.get("standard_logging_object") or {}
         name = (logged.get("metadata") or {}).get("user_api_key_alias")
         if name:
@@ -157,16 +157,16 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
 
 
 async def readiness(response: Response) -> Any:
-    """Return what LiteLLM's own readiness says, and whether Redis answers."""
-    told = await health_readiness(response)
+    """Return LiteLLM's own readiness, and whether Redis answers."""
+    health = await health_readiness(response)
     if await hooks.spending.is_shared():
-        return {**told, "redis": "connected"}
-    return {**told, "status": "degraded", "redis": "unreachable: limits and budgets hold for each Proxy alone"}
+        return {**health, "redis": "connected"}
+    return {**health, "status": "degraded", "redis": "unreachable: limits and budgets hold for each Proxy alone"}
 
 
 hooks = ProxyHooks()
 """The hooks, for LiteLLM's `callbacks`."""
 
 register()
-if os.environ.get("REDIS_HOST"):  # before LiteLLM's route, which does not look
+if os.environ.get("REDIS_HOST"):  # before LiteLLM's route, which does not check Redis
     proxy_server.app.router.routes.insert(0, APIRoute("/health/readiness", readiness, methods=["GET"]))

@@ -4,8 +4,8 @@ people:
   - name: "ada"
     key_sha256: "5d41…"          # of the key; `lfm proxy-config --keys FILE --new-key ada` makes one
     models: ["lfm-3-1.7b"]       # default: every model
-    rpm: 30                      # requests a minute; default: no limit of one's own
-    daily_budget_usd: 0.5        # by the day in UTC; default: no budget of one's own
+    rpm: 30                      # requests a minute; default: no personal limit
+    daily_budget_usd: 0.5        # by the day in UTC; default: no personal budget
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = ["Person", "add_key", "key_sha256", "read_people"]
 
 _HEADER = """\
 # Who may use the Proxies that name this file in `LFM_PROXY_KEYS`, by `lfm proxy-config --keys`. Proxies read it again
-# when it changes: an entry that is removed is a key that no longer works. It holds no key, only hashes.
+# when it changes, so removing an entry revokes the key. The file has only hashes of keys.
 people:
 """
 
 
 def _one_line(text: str) -> str:
-    if not (text and text.isprintable()):  # names stand in logs
+    if not (text and text.isprintable()):  # names appear in logs
         raise ValueError("must be a line of text")
     return text
 
@@ -48,7 +48,7 @@ class Person(BaseModel, frozen=True, extra="forbid", strict=True):
     Attributes:
         name: Unique; shown in metrics and logs, and what spending is counted under.
         key_sha256: The SHA-256 of the key, in hexadecimal digits.
-        models: Ids or aliases of the models that may be asked for; None for all.
+        models: Ids or aliases of the models that the person may use; None for all.
         rpm: Requests a minute; None for no limit.
         daily_budget_usd: US$ a day, by the day in UTC; None for no budget.
     """
@@ -60,7 +60,7 @@ class Person(BaseModel, frozen=True, extra="forbid", strict=True):
     daily_budget_usd: PositiveFloat | None = None
 
     def may_ask(self, model: str) -> bool:
-        """Return whether the person may ask for a model, by whatever name."""
+        """Return whether the person may use a model, by any of its names."""
         return self.models is None or catalog.get(model).id in {catalog.get(name).id for name in self.models}
 
 
@@ -69,12 +69,12 @@ class _KeysFile(BaseModel, extra="forbid", strict=True):
 
 
 def key_sha256(key: str) -> str:
-    """Return the hash of a key. The keys made here are random, so that it needs no salt."""
+    """Return the hash of a key. Our keys are random and need no salt."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def read_people(file: Path) -> Mapping[str, Person]:
-    """Return the people of a file by the hashes of their keys. It is read again only if it has changed.
+    """Return the people of a file by the hashes of their keys. The file is read again only after a change.
 
     Raises:
         ConfigurationError: The file is missing or invalid.
@@ -101,7 +101,7 @@ def _read(file: Path, *_state: int) -> Mapping[str, Person]:
 
 
 def _problems(error: ValidationError) -> str:
-    """Return what is wrong where, without the values: somebody may have written a key instead of its hash."""
+    """Return the invalid fields and why, without their values: somebody may have written a key instead of its hash."""
     problems = [(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
     return "; ".join(f"`{place}`: {message}" if place else message for place, message in problems)
 

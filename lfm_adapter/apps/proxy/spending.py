@@ -1,4 +1,4 @@
-"""What each person has spent today: for all Proxies in Redis, or in this process without one."""
+"""Each person's spending today, shared by all Proxies in Redis, or kept in this process without Redis."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TIMEOUT_S = 1.0
 
 
 class Spending:
-    """Sums by name and day in UTC. While Redis does not answer, only what this process has added counts."""
+    """Sums by name and day in UTC. While Redis does not answer, only the spending of this process counts."""
 
     def __init__(self) -> None:
         self._own: dict[str, float] = {}
 
     async def add(self, name: str, usd: float) -> None:
-        """Add to what somebody has spent today."""
+        """Add to a person's spending today."""
         key = _key(name)
         self._own = {known: spent for known, spent in self._own.items() if known.endswith(_today())}
         self._own[key] = self._own.get(key, 0.0) + usd
@@ -31,7 +31,7 @@ class Spending:
         await self._ask_redis("expire", key, _KEPT_S)
 
     async def today(self, name: str) -> float:
-        """Return what somebody has spent today, in US$."""
+        """Return a person's spending today, in US$."""
         return max(self._own.get(_key(name), 0.0), float(await self._ask_redis("get", _key(name)) or 0))
 
     async def is_shared(self) -> bool | None:

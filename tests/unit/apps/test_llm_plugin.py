@@ -67,7 +67,7 @@ def test_answer_and_its_cost_are_logged(openrouter: ScriptedOpenRouter, options:
     assert logged["response_json"]["provider"] == "Liquid"
 
 
-def test_conversation_goes_on_with_all_that_was_said(openrouter: ScriptedOpenRouter):
+def test_conversation_continues_with_all_messages(openrouter: ScriptedOpenRouter):
     openrouter.add(stream("Hello, Ada."))
     openrouter.add(stream("Ada."))
     run("-m", "lfm-3-1.7b", "I am Ada.")

@@ -110,7 +110,7 @@ def test_piped_text_in_another_encoding_is_decoded_with_replacements(openrouter:
     assert openrouter.requests[0].body["messages"][0]["content"] == "Summarise\n\nCaf\ufffd"
 
 
-def test_notes_that_it_waits_for_a_silent_pipe(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
+def test_silent_pipe_gets_a_note(openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("select.select", lambda *_: ([], [], []))
     openrouter.add(stream())
     result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "Summarise", stdin="Rain.")
@@ -119,7 +119,7 @@ def test_notes_that_it_waits_for_a_silent_pipe(openrouter: ScriptedOpenRouter, m
 
 
 @pytest.mark.parametrize("question", ["-", None])
-def test_closed_stdin_is_an_empty_one(monkeypatch: pytest.MonkeyPatch, question: str | None):
+def test_closed_stdin_counts_as_empty(monkeypatch: pytest.MonkeyPatch, question: str | None):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(typer.BadParameter, match="empty"):
         question_of([question] if question else [], [], None)
@@ -148,7 +148,7 @@ def test_answer_ends_with_one_newline(openrouter: ScriptedOpenRouter):
     assert lfm("chat", "-m", "liquid/lfm-3-1.7b", "Hello").stdout == "Hello.\n"
 
 
-def test_letters_that_the_encoding_lacks_do_not_lose_the_answer(openrouter: ScriptedOpenRouter):
+def test_characters_outside_of_the_encoding_are_replaced(openrouter: ScriptedOpenRouter):
     openrouter.add(stream("1 \u2192 2"))
     result = CliRunner(charset="latin-1").invoke(app, ["chat", "-m", "liquid/lfm-3-1.7b", "Hello"])
     assert (result.exit_code, result.stdout) == (0, "1 ? 2\n")
@@ -215,7 +215,7 @@ def test_without_a_key_and_a_local_model_no_model_is_available(monkeypatch: pyte
     assert 'pip install "lfm-adapter[local]"' in line
 
 
-def test_without_a_key_a_model_of_the_environment_does_not_matter(
+def test_without_a_key_lfm_model_is_ignored(
     server: ScriptedOpenRouter, local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("LFM_MODEL", "liquid/lfm-3-1.7b")
@@ -309,7 +309,7 @@ def test_every_model_of_the_catalogue_is_listed_with_its_price():
     assert listed["liquid/d1-ultra"][1:6] == ["decisions", "live", "32,768", "0.042", "0"]
 
 
-def test_living_models_are_listed_first_and_the_newest_of_them_first(monkeypatch: pytest.MonkeyPatch):
+def test_live_models_are_listed_first_and_the_newest_of_them_at_the_top(monkeypatch: pytest.MonkeyPatch):
     names = {"old": "live", "new": "live", "newer": "retired", "newest": "unknown"}
     cards = tuple(ModelCard(id=name, name=name, status=status) for name, status in names.items())
     monkeypatch.setattr(catalog, "models", lambda: cards)
@@ -446,7 +446,7 @@ def test_refused_key_does_not_ask_to_set_one(openrouter: ScriptedOpenRouter):
     assert "api_key" not in result.stderr
 
 
-def test_errors_speak_of_options(openrouter: ScriptedOpenRouter):
+def test_errors_name_options(openrouter: ScriptedOpenRouter):
     openrouter.add(error(400, "This endpoint's maximum context length is 32768 tokens. You requested about 40000."))
     result = lfm("chat", "-m", "liquid/lfm-3-1.7b", "--max-tokens", "9000", "Hello")
     assert result.exit_code == 1
@@ -469,7 +469,7 @@ def test_full_disk_is_one_line(openrouter: ScriptedOpenRouter, arguments: list[s
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
-def test_closed_pipe_ends_the_command_without_a_word():
+def test_closed_pipe_ends_the_command_silently():
     reader, writer = os.pipe()
     os.close(reader)
     done = run("models", "--json", stdout=writer, stdin=subprocess.DEVNULL)
@@ -506,7 +506,9 @@ def test_shells_complete_commands_and_models(shell: str):
     assert "lfm-3-1.7b" in done.stdout
 
 
-def test_lfm_local_keeps_its_port_where_it_is_free(local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch):
+def test_lfm_local_takes_the_next_port_if_the_first_is_taken(
+    local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("time.sleep", interrupt)
     monkeypatch.setattr(sys.modules["lfm_adapter.apps.cli.local"], "FIRST_PORT", 18080)
     for expected in (18080, 18081):

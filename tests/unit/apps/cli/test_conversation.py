@@ -55,7 +55,7 @@ def test_conversation_remembers_what_was_said(talk: Conversation, openrouter: Sc
 
 
 @pytest.mark.parametrize("word", ["exit", "quit", "/exit", EOFError])
-def test_these_end_a_conversation(talk: Conversation, openrouter: ScriptedOpenRouter, word: str):
+def test_exit_words_end_a_conversation(talk: Conversation, openrouter: ScriptedOpenRouter, word: str):
     type_in(talk, word, "never asked")
     assert openrouter.requests == []
 
@@ -81,7 +81,7 @@ def test_failed_question_is_forgotten_and_retry_asks_it_again(
     assert "Too many requests." in capsys.readouterr().err
 
 
-def test_what_arrived_of_an_interrupted_answer_is_remembered(talk: Conversation, openrouter: ScriptedOpenRouter):
+def test_received_part_of_an_interrupted_answer_is_remembered(talk: Conversation, openrouter: ScriptedOpenRouter):
     openrouter.add(stream(["Once ", "upon", " a time."]).broken(3))
     with pytest.raises(errors.APIError):
         talk.ask("Tell a story.")
@@ -98,7 +98,7 @@ def test_full_context_offers_a_way_out(talk: Conversation, openrouter: ScriptedO
     assert "/clear" in capsys.readouterr().err
 
 
-def test_full_context_drops_the_oldest_turns_where_that_was_asked_for(
+def test_full_context_drops_the_oldest_turns_with_drop_oldest(
     talk: Conversation, openrouter: ScriptedOpenRouter, capsys
 ):
     openrouter.add(stream("1"))
@@ -131,7 +131,7 @@ def test_commands_change_and_show_the_conversation(
     assert "## assistant\n\nWet." in (tmp_path / "chat.md").read_text()
 
 
-def test_path_is_no_command(talk: Conversation, openrouter: ScriptedOpenRouter):
+def test_path_is_not_a_command(talk: Conversation, openrouter: ScriptedOpenRouter):
     openrouter.add(stream())
     type_in(talk, "/usr/bin is what?")
     assert contents(openrouter)[-1] == "/usr/bin is what?"

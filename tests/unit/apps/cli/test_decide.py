@@ -79,7 +79,7 @@ def test_scale_gives_a_score_and_the_probability_of_each_level(openrouter: Scrip
     assert asked(openrouter)["questions"]["question"]["criteria"] == ["calm", "cross", "furious"]
 
 
-def test_questions_of_a_file_are_told_apart_by_their_names(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_answers_to_a_file_are_printed_with_the_names_of_the_questions(openrouter: ScriptedOpenRouter, tmp_path: Path):
     file = tmp_path / "questions.json"
     team = {"type": "choice", "instructions": "Who?", "criteria": {"billing": "payments", "other": None}}
     file.write_text(json.dumps({"urgent": "Is it urgent?", "team": team}))
@@ -139,7 +139,9 @@ def test_text_files_and_images_are_the_state(openrouter: ScriptedOpenRouter, tmp
         (["How?", "--local", "--model", "d1"], "`--local` and `--gguf` choose the model"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_sent(openrouter: ScriptedOpenRouter, arguments: list[str], reason: str):
+def test_wrong_usage_is_refused_before_anything_is_sent(
+    openrouter: ScriptedOpenRouter, arguments: list[str], reason: str
+):
     result = decide(*arguments)
     assert result.exit_code == 2
     assert reason in " ".join(result.stderr.split())
@@ -212,7 +214,7 @@ def test_refusal_of_the_server_is_one_line(openrouter: ScriptedOpenRouter):
     assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (1, "", 1)
 
 
-def test_answers_that_came_are_shown_although_others_are_missing(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_received_answers_are_shown_although_others_are_missing(openrouter: ScriptedOpenRouter, tmp_path: Path):
     file = tmp_path / "questions.json"
     file.write_text('{"urgent": "Is it urgent?", "angry": "Is it angry?"}')
     answer(openrouter, decisions({"urgent": 0.6}))
@@ -222,7 +224,7 @@ def test_answers_that_came_are_shown_although_others_are_missing(openrouter: Scr
     assert "the answer to 'angry' is missing" in result.stderr
 
 
-def test_text_of_a_label_is_one_line_wherever_it_breaks(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_label_with_line_breaks_is_printed_on_one_line(openrouter: ScriptedOpenRouter, tmp_path: Path):
     file = tmp_path / "questions.json"
     label = "two\nlines\tand a tab"
     criteria = {label: None, "other": None}

@@ -95,7 +95,9 @@ def test_other_releases_pass(openrouter: ScriptedOpenRouter, packages: dict[str,
 
 
 @pytest.mark.parametrize("version", ["1.105.3", "1.106.0", "1.108.7", "1.109.1", "1.110.2"])
-def test_mcp_2_is_missed_where_litellm_needs_it(openrouter: ScriptedOpenRouter, packages: dict[str, str], version: str):
+def test_missing_mcp_2_is_a_warning_if_litellm_needs_it(
+    openrouter: ScriptedOpenRouter, packages: dict[str, str], version: str
+):
     packages["litellm"] = version
     del packages["mcp"]
     needs_it = version.startswith(("1.106", "1.108", "1.109"))
@@ -106,22 +108,20 @@ def test_mcp_2_is_missed_where_litellm_needs_it(openrouter: ScriptedOpenRouter, 
     assert "warn  mcp" not in doctor()[1]
 
 
-def test_tenacity_is_missed(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
+def test_missing_tenacity_is_a_warning(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
     del packages["tenacity"]
     code, text = doctor()
     assert (code, line(text, "tenacity")[:5]) == (0, "warn ")
 
 
-def test_litellm_need_not_be_there(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
+def test_litellm_is_optional(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
     del packages["litellm"], packages["tenacity"]
     code, text = doctor()
     assert (code, line(text, "not installed: litellm: ")[:5]) == (0, "skip ")
     assert "tenacity" not in text
 
 
-def test_all_that_is_missing_is_said_at_once_with_what_it_is_for(
-    openrouter: ScriptedOpenRouter, packages: dict[str, str]
-):
+def test_missing_extras_are_listed_with_their_purposes(openrouter: ScriptedOpenRouter, packages: dict[str, str]):
     for name in ("litellm", "tenacity", "llm", "mcp", "prisma", "xllamacpp"):
         del packages[name]
     missing = line(doctor()[1], "not installed")
@@ -143,7 +143,7 @@ def test_extras_are_those_of_the_package():
 @pytest.mark.parametrize(
     ("found", "expected"), [(None, "skip  local model: any GGUF"), ("x.gguf", "ok    local model")]
 )
-def test_local_model_is_known(
+def test_local_model_is_reported(
     openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, found: str | None, expected: str
 ):
     monkeypatch.setattr(checks, "demo_model", lambda: found and Path(found))
@@ -169,7 +169,7 @@ def test_refused_key_fails_without_being_printed(openrouter: ScriptedOpenRouter)
     assert KEY not in text
 
 
-def test_no_key_fails_where_openrouter_is_meant(packages: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+def test_missing_key_fails_for_openrouter(packages: dict[str, str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("lfm_adapter._client.sync_client.LFMClient.list_models", lambda _: [])
     code, text = doctor()
     assert code == 1
@@ -236,7 +236,7 @@ def test_without_a_network_each_line_says_so(packages: dict[str, str], monkeypat
         ),
     ],
 )
-def test_attribution(
+def test_attribution_is_reported(
     openrouter: ScriptedOpenRouter, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
 ):
     for name, value in variables.items():

@@ -128,14 +128,14 @@ def test_open_gateway_takes_any_key(tmp_path: Path):
         assert "programs on this machine need no key" in running.noted
 
 
-def test_docs_say_more_of_every_client():
+def test_docs_cover_every_client():
     text = CLIENTS.read_text(encoding="utf-8")
     for clients in client_setups("http://127.0.0.1:4000/v1", "lfm-3-1.7b"):
         for client in clients.split(", "):
             assert f"| [{client}](#" in text
 
 
-def test_model_of_the_lines_is_the_chosen_one(tmp_path: Path):
+def test_printed_settings_name_the_chosen_model(tmp_path: Path):
     with gateway(tmp_path, "--model", "liquid/lfm-2.5-2.6b:free") as running:
         assert "aider --model openai/lfm-2.5-2.6b:free\n" in running.printed
 

@@ -87,7 +87,7 @@ def test_keyring_of_the_system_is_used_where_there_is_one(config_home: Path, key
 
 
 @pytest.mark.parametrize("key", ["", "two words", "clé", "a\x00b"])
-def test_what_is_no_key_is_not_stored(key: str, config_home: Path):
+def test_invalid_key_is_not_stored(key: str, config_home: Path):
     result = lfm("keys", "set", stdin=key)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert not (config_home / "keys.json").exists()

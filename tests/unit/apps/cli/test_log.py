@@ -39,7 +39,7 @@ def kept(openrouter: ScriptedOpenRouter, model: None) -> ScriptedOpenRouter:
     return openrouter
 
 
-def test_nothing_is_kept_unless_that_is_wanted(openrouter: ScriptedOpenRouter, model: None, tmp_path: Path):
+def test_conversations_are_not_kept_by_default(openrouter: ScriptedOpenRouter, model: None, tmp_path: Path):
     openrouter.add(stream())
     lfm("chat", "A secret question")
     result = lfm("log")
@@ -66,7 +66,7 @@ def test_kept_conversations_are_listed_searched_and_shown(kept: ScriptedOpenRout
     ]
 
 
-def test_last_conversation_goes_on_with_its_system_message(kept: ScriptedOpenRouter):
+def test_last_conversation_continues_with_its_system_message(kept: ScriptedOpenRouter):
     lfm("log", "delete", "2")
     kept.add(completion("Ada."))
     lfm("chat", "-c", "--json", "Who am I?")

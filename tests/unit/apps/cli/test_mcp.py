@@ -137,16 +137,14 @@ def test_local_model_has_a_timeout_of_an_hour(
         "$(cat key)",
     ],
 )
-def test_a_placeholder_is_no_key(session_for: Any, key: str):
+def test_placeholder_is_not_used_as_a_key(session_for: Any, key: str):
     session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
     assert not session.has_model
     assert f"it has the placeholder `{key}`" in session.problems[0]
     assert "set OPENROUTER_API_KEY" in session.problems[1]
 
 
-def test_a_stored_key_takes_the_place_of_a_placeholder(
-    session_for: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_stored_key_replaces_a_placeholder(session_for: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert CliRunner().invoke(app, ["keys", "set", "--file"], input=KEY).exit_code == 0
     session = session_for("--model", MODEL, OPENROUTER_API_KEY="${OPENROUTER_API_KEY}")
@@ -155,19 +153,19 @@ def test_a_stored_key_takes_the_place_of_a_placeholder(
 
 
 @pytest.mark.parametrize("key", [KEY, "sk-or-v1-x", "sk-or-v1-0123456789abcdef", "any$thing", "50%-off%"])
-def test_a_key_is_no_placeholder(session_for: Any, key: str):
+def test_key_is_not_taken_for_a_placeholder(session_for: Any, key: str):
     session = session_for("--model", MODEL, OPENROUTER_API_KEY=key)
     assert session.has_model
     assert session.problems == []
 
 
-def test_other_placeholders_are_told_and_ignored(session_for: Any):
+def test_other_placeholders_are_reported_and_ignored(session_for: Any):
     session = session_for(OPENROUTER_API_KEY=KEY, LFM_MODEL="${LFM_MODEL}", OPENROUTER_BASE_URL="${BASE}")
     assert session.settings.is_openrouter
     assert [problem.partition(" ")[0] for problem in session.problems] == ["OPENROUTER_BASE_URL", "LFM_MODEL"]
 
 
-def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any):
+def test_named_model_without_a_key_is_reported(session_for: Any):
     session = session_for("--model", MODEL)
     assert not session.has_model
     assert "set OPENROUTER_API_KEY" in session.problems[0]
@@ -176,14 +174,14 @@ def test_without_a_key_a_named_model_is_told_to_be_out_of_reach(session_for: Any
 
 
 @pytest.mark.parametrize("options", [("--base-url", "${BASE_URL}"), ("--gguf", "none.gguf")])
-def test_a_model_that_cannot_be_reached_is_told(session_for: Any, options: tuple[str, str]):
+def test_unreachable_model_is_reported(session_for: Any, options: tuple[str, str]):
     session = session_for(*options, OPENROUTER_API_KEY=KEY)
     assert not session.has_model
     (problem,) = session.problems
     assert options[1] in problem
 
 
-def test_folders_that_do_not_exist_are_told_and_ignored(session_for: Any, tmp_path: Path):
+def test_missing_folders_are_reported_and_ignored(session_for: Any, tmp_path: Path):
     options = ("--root", "${workspaceFolder}", "--root", str(tmp_path), "--save-results", str(tmp_path / "none"))
     session = session_for(*options, OPENROUTER_API_KEY=KEY)
     assert "`--root ${workspaceFolder}` is ignored" in session.problems[0]
@@ -194,9 +192,7 @@ def test_folders_that_do_not_exist_are_told_and_ignored(session_for: Any, tmp_pa
 
 @pytest.mark.parametrize("written", ["{} ${{X}}", "{}=${{X}}", "{} ${{input:x}}", "{} %X%", "{} <amount>"])
 @pytest.mark.parametrize("option", ["--max-cost-usd", "--base-url", "--gguf"])
-def test_option_with_a_placeholder_is_told_and_no_model_is_asked_without_it(
-    session_for: Any, option: str, written: str
-):
+def test_no_model_is_asked_while_a_needed_option_is_a_placeholder(session_for: Any, option: str, written: str):
     session = session_for(*written.format(option).split(), OPENROUTER_API_KEY=KEY)
     (problem,) = session.problems
     assert problem.startswith(f"`{option} ")
@@ -205,7 +201,7 @@ def test_option_with_a_placeholder_is_told_and_no_model_is_asked_without_it(
 
 
 @pytest.mark.parametrize("option", ["--model", "-m", "--context-length", "--port"])
-def test_option_with_a_placeholder_that_can_be_left_out_is_told(session_for: Any, option: str):
+def test_optional_option_with_a_placeholder_is_reported(session_for: Any, option: str):
     session = session_for(option, "${X}", "--max-cost-usd", "1", OPENROUTER_API_KEY=KEY)
     (problem,) = session.problems
     assert f"`{option} ${{X}}` is ignored" in problem
@@ -213,7 +209,7 @@ def test_option_with_a_placeholder_that_can_be_left_out_is_told(session_for: Any
     assert session.limit_usd == 1
 
 
-async def test_limit_that_is_a_placeholder_is_told_to_the_agent(start: Any):
+async def test_limit_that_is_a_placeholder_is_reported_to_the_agent(start: Any):
     async with start("--model", MODEL, "--max-cost-usd", "${LFM_LIMIT}") as client:
         assert "`--max-cost-usd ${LFM_LIMIT}` is ignored" in client.instructions
         result = await client.call_tool("ask", {"prompt": "Hi"})
@@ -241,7 +237,7 @@ async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, s
 NO_LOCAL_MODEL = "import sys; sys.modules['xllamacpp'] = None; "
 
 
-async def test_without_a_key_and_a_model_it_starts_and_tells_what_is_missing(start: Any):
+async def test_without_a_key_and_a_model_it_starts_and_reports_what_is_missing(start: Any):
     environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
     async with start(env=environment, program=NO_LOCAL_MODEL) as client:
         assert "set OPENROUTER_API_KEY" in client.instructions
@@ -260,7 +256,7 @@ def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
-def test_ctrl_c_ends_it_though_a_client_is_connected(server: ScriptedOpenRouter):
+def test_ctrl_c_ends_it_while_a_client_is_connected(server: ScriptedOpenRouter):
     environment = environment_of(server)
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     with subprocess.Popen(  # noqa: S603

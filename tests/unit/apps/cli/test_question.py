@@ -42,7 +42,7 @@ def test_files_follow_the_question_under_their_names(openrouter: ScriptedOpenRou
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF\x00", b"caf\xe9", None], ids=["binary", "latin-1", "missing"])
-def test_file_that_is_no_text_is_one_line_and_nothing_is_sent(
+def test_file_that_is_not_text_is_one_line_and_nothing_is_sent(
     openrouter: ScriptedOpenRouter, tmp_path: Path, content: bytes | None
 ):
     if content is not None:
@@ -64,7 +64,7 @@ def test_template_wraps_the_question(openrouter: ScriptedOpenRouter, tmp_path: P
     assert asked(openrouter) == "Translate to French: good morning!"
 
 
-def test_template_without_a_place_is_refused(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_template_without_input_is_refused(openrouter: ScriptedOpenRouter, tmp_path: Path):
     (tmp_path / "t").write_text("Translate")
     result = chat("-t", str(tmp_path / "t"), "x")
     assert (result.exit_code, "must contain {input}" in result.stderr) == (1, True)

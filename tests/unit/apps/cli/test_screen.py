@@ -25,7 +25,7 @@ def reply(cost: str | None = None, source: str = "openrouter", **more: object) -
         (reply(), True, "no cost"),
     ],
 )
-def test_cost_is_written_out(answer: Reply, free: bool, expected: str):
+def test_cost_is_printed_without_an_exponent(answer: Reply, free: bool, expected: str):
     assert summary(answer, 2.0, is_free=free) == f"2.0 s · {expected}"
 
 

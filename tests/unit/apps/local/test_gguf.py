@@ -33,7 +33,7 @@ def test_texts_are_read_among_values_of_other_kinds(file: Path):
         ({}, None),
     ],
 )
-def test_decision_model_is_told_by_the_metadata_of_its_architecture(
+def test_decision_model_is_recognised_by_the_metadata_of_its_architecture(
     file: Path, texts: dict[str, str], expected: str | None
 ):
     file.write_bytes(tiny_gguf(None, **texts))
@@ -41,7 +41,7 @@ def test_decision_model_is_told_by_the_metadata_of_its_architecture(
 
 
 @pytest.mark.parametrize("alignment", [None, 8, 64])
-def test_copy_with_more_metadata_is_the_file_that_had_them_from_the_beginning(file: Path, alignment: int | None):
+def test_copy_equals_a_file_written_with_the_metadata(file: Path, alignment: int | None):
     file.write_bytes(tiny_gguf(alignment=alignment, general__architecture="lfm2"))
     copy = file.with_name("copy.gguf")
     with copy.open("wb") as target:
@@ -51,7 +51,7 @@ def test_copy_with_more_metadata_is_the_file_that_had_them_from_the_beginning(fi
     assert whole.endswith(DATA)
 
 
-def test_metadata_that_a_file_has_are_not_written_twice(file: Path):
+def test_existing_metadata_are_not_written_twice(file: Path):
     file.write_bytes(tiny_gguf(note="old"))
     with file.with_name("copy").open("wb") as target, pytest.raises(ValueError, match="it already has note"):
         write_with_metadata(file, target, {"note": "new"})

@@ -54,7 +54,7 @@ def test_nesting_of_real_schemas_passes():
         ),
     ],
 )
-def test_what_the_engine_would_choke_on_is_refused_with_the_reason(fields: dict[str, Any], reason: str):
+def test_request_that_would_harm_the_engine_is_refused_with_the_reason(fields: dict[str, Any], reason: str):
     with pytest.raises(ValueError, match=reason):
         check(**fields)
 
@@ -72,12 +72,12 @@ def test_what_the_engine_would_choke_on_is_refused_with_the_reason(fields: dict[
         b'{"seed": ' + b"9" * 5_000 + b"}",
     ],
 )
-def test_what_is_no_json_object_is_refused(body: bytes):
+def test_request_that_is_not_a_json_object_is_refused(body: bytes):
     with pytest.raises(ValueError, match=r"The request (is not|must be|has a number)"):
         checked_request(body)
 
 
-def test_pattern_is_written_in_the_engines_words_wherever_a_schema_stands():
+def test_pattern_is_translated_in_every_schema():
     schema = {
         "properties": {"pattern": {"pattern": r"^\d$", "default": {"pattern": r"\d"}}},
         "enum": [{"pattern": "("}],
@@ -95,10 +95,10 @@ def test_property_named_like_a_keyword_is_checked(name: str):
             check(json_schema={holder: {name: {"pattern": "("}}})
 
 
-def test_messages_may_speak_of_patterns():
+def test_messages_may_contain_patterns():
     message = {"role": "user", "content": [{"type": "text", "text": "x", "pattern": "(", "enum": [0] * 5_000}]}
     assert check(messages=[message])["messages"] == [message]
 
 
-def test_any_tool_is_a_required_one():
+def test_tool_choice_any_becomes_required():
     assert check(tool_choice="any")["tool_choice"] == "required"

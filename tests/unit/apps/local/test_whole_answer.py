@@ -19,7 +19,7 @@ def chunk(index: int = 0, finish_reason: str | None = None, logprobs: dict | Non
     return {"object": "chat.completion.chunk", "id": "chatcmpl-1", "model": "m", "choices": [choice]}
 
 
-def test_text_reasoning_and_usage_come_as_if_they_had_not_been_streamed():
+def test_text_reasoning_and_usage_are_those_of_a_whole_answer():
     answer = whole(
         chunk(role="assistant", content=None),
         chunk(reasoning_content="2 + "),

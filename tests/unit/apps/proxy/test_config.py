@@ -46,7 +46,7 @@ def test_file_has_a_key_of_its_own_that_is_shown_nowhere(folder: Path):
     assert "litellm --config config.yaml --host 127.0.0.1" in result.stdout
 
 
-def test_file_is_replaced_only_when_that_is_asked_for(folder: Path):
+def test_file_is_replaced_only_with_force(folder: Path):
     file = folder / "config.yaml"
     file.write_text("mine")
     file.chmod(0o644)
@@ -71,7 +71,7 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch):
     assert "export LITELLM_MASTER_KEY=" in result.stderr
 
 
-def test_living_models_and_lfm_3b_are_served_without_a_key_or_a_price_of_their_own():
+def test_live_models_and_lfm_3b_are_served_without_a_key_or_a_price_of_their_own():
     """LiteLLM would send the key wherever a client's request leads, and count the price instead of the charge."""
     deployments = {entry["litellm_params"]["model"]: entry for entry in printed()["model_list"]}
     live = {card.id for card in catalog.models() if card.status == "live" and card.kind != "decisions"}
@@ -124,7 +124,7 @@ def test_longer_prompts_go_to_larger_contexts():
         assert all(catalog.get(other).context_length > longest for other in others)
 
 
-def test_redis_is_named_only_where_it_is_wanted():
+def test_redis_is_configured_only_on_request():
     assert "redis" not in str(printed()).lower()
     config = printed("--redis", "--redis-host", "redis.internal", "--redis-port", "6380")
     assert config["environment_variables"] == {"REDIS_HOST": "redis.internal", "REDIS_PORT": "6380"}
@@ -147,7 +147,7 @@ def test_redis_is_on_this_machine_unless_it_is_named():
     assert printed("--redis-host", "redis.internal")["router_settings"]["redis_host"] == "redis.internal"
 
 
-def test_rate_limits_are_not_waited_for():
+def test_rate_limits_are_not_retried():
     assert printed()["router_settings"]["retry_policy"] == {"RateLimitErrorRetries": 0}
 
 
@@ -168,7 +168,7 @@ def test_new_key_needs_the_file_to_add_it_to(folder: Path):
     assert list(folder.iterdir()) == []
 
 
-def test_what_postgres_adds_is_said():
+def test_configuration_says_what_postgres_adds():
     assert "Postgres" in proxy_config("--output", "-").stdout
 
 
