@@ -15,7 +15,7 @@ from lfm_adapter._client.settings import DEFAULT_MODEL, CommonOptions, Settings
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import APIError
 from lfm_adapter.langchain._errors import to_langchain_error
-from lfm_adapter.langchain._params import client_options, keep_fields, named_arguments, settings_of
+from lfm_adapter.langchain._params import client_options, named_arguments, settings_of
 from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types._request import TokenCounter
 
@@ -54,8 +54,16 @@ class CommonFields(BaseModel, CommonOptions):
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
     def __init_subclass__(cls, **options: Any) -> None:
+        """Copy the inherited fields to a subclass, before Pydantic collects its fields.
+
+        Pydantic takes a field's default from the first class with an attribute of its name. That is the dataclass of
+        the client's options, which knows neither defaults from the environment nor which fields are secret.
+        """
         super().__init_subclass__(**options)
-        keep_fields(cls)
+        parent = next(base for base in cls.__mro__[1:] if issubclass(base, BaseModel))
+        for name, field in parent.model_fields.items():
+            if name not in vars(cls):
+                setattr(cls, name, field)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:

@@ -90,20 +90,24 @@ def structured(
     else:
         if tools:
             kwargs["tools"] = tools
-        response_format: JSONDict = {"type": "json_object"}
         if method == "json_schema":
             parser.json_schema = parameters
-            described = {"name": function["name"], "schema": parameters}
-            # `strict` only on demand: endpoints without it refuse the request.
-            # https://github.com/OpenRouterTeam/ai-sdk-provider/issues/483
-            described |= {name: function[name] for name in ("description", "strict") if function.get(name) is not None}
-            response_format = {"type": method, method: described}
-        llm = model.bind(response_format=response_format, **kwargs)
+        llm = model.bind(response_format=_response_format(method, function), **kwargs)
     if not include_raw:
         return cast("Runnable[LanguageModelInput, dict[str, Any] | BaseModel]", llm | parser)
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _response_format(method: str, function: JSONDict) -> JSONDict:
+    if method == "json_mode":
+        return {"type": "json_object"}
+    described = {"name": function["name"], "schema": function.get("parameters") or {}}
+    # `strict` only on demand: endpoints without it refuse the request.
+    # https://github.com/OpenRouterTeam/ai-sdk-provider/issues/483
+    described |= {name: function[name] for name in ("description", "strict") if function.get(name) is not None}
+    return {"type": "json_schema", "json_schema": described}
 
 
 def _plain_schema(schema: JSONDict, strict: bool | None) -> tuple[JSONDict, bool | None]:

@@ -26,7 +26,6 @@ __all__ = [
     "ALIASES",
     "CLIENT_OPTIONS",
     "client_options",
-    "keep_fields",
     "named_arguments",
     "request_fields",
     "settings_of",
@@ -136,18 +135,6 @@ def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[
     if more:
         named["model_kwargs"] = {**more, **(named.get("model_kwargs") or {})}
     return named
-
-
-def keep_fields(cls: type[BaseModel]) -> None:
-    """Copy inherited fields to a subclass before Pydantic collects its fields.
-
-    Pydantic takes a field's default from the first class with an attribute of its name. That is the dataclass of the
-    client's options, which knows neither defaults from the environment nor which fields are secret.
-    """
-    parent = next(base for base in cls.__mro__[1:] if issubclass(base, BaseModel))
-    for name, field in parent.model_fields.items():
-        if name not in vars(cls):
-            setattr(cls, name, field)
 
 
 def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings:

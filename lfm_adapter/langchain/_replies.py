@@ -16,7 +16,7 @@ from pydantic import ConfigDict
 from lfm_adapter._json import as_dict, as_number, dicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from langchain_core.messages import InvalidToolCall
     from langchain_core.messages import ToolCall as LangChainToolCall
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Choice, Delta, JSONDict, Reply
 
-__all__ = ["PROVIDER", "AIMessageChunk", "chunk_blocks", "message_blocks", "to_chunk", "to_result"]
+__all__ = ["PROVIDER", "AIMessageChunk", "chunk_blocks", "message_blocks", "to_chunk", "to_result", "usage_metadata"]
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -211,7 +211,7 @@ def _facts(reply: Reply, choice: Choice, *, streamed: bool) -> JSONDict:
     return {
         "additional_kwargs": {**choice.extra, **{name: value for name, value in more.items() if value}},
         "response_metadata": {**reply.metadata(), **named, **choice.metadata()},
-        "usage_metadata": _usage_metadata(reply.usage),
+        "usage_metadata": usage_metadata(reply.usage),
     }
 
 
@@ -235,7 +235,7 @@ def _parsed_calls(
     return valid, invalid
 
 
-def _usage_metadata(usage: JSONDict | None) -> UsageMetadata | None:
+def usage_metadata(usage: Mapping[str, Any] | None) -> UsageMetadata | None:
     """Return the token counts of a reply, None if it has none. LangChain can only add whole numbers."""
     counts = _counts(usage)
     if usage is None or not {"prompt", "completion"} & counts.keys():

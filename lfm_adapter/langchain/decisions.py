@@ -10,11 +10,11 @@ from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, Field, model_validator
 
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
-from lfm_adapter._json import as_dict, as_number
+from lfm_adapter.catalog._usage import chat_usage
 from lfm_adapter.errors import InvalidDecisionError
 from lfm_adapter.langchain._fields import CommonFields, translate_errors
 from lfm_adapter.langchain._messages import to_wire
-from lfm_adapter.langchain._replies import PROVIDER
+from lfm_adapter.langchain._replies import PROVIDER, usage_metadata
 from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer
 
 try:
@@ -148,14 +148,14 @@ def _response(reply: DecisionReply) -> DecisionResponse:
             reply=reply,
             model=reply.model,
         )
-    cost, usage = reply.cost, reply.usage
+    cost = reply.cost
     answers = reply.to_wire()["answers"]
     other = {id_: answers.pop(id_) for id_, answer in reply.answers.items() if isinstance(answer, OtherAnswer)}
     return DecisionResponse.model_validate(
         {
             "model": reply.model,
             "answers": answers,
-            "usage": None if usage is None else _usage(usage),
+            "usage": usage_metadata(chat_usage(reply.usage or {})),
             "request_id": reply.id,
             "cost": None if cost is None else float(cost.total),
             "cost_source": None if cost is None else cost.source,
@@ -165,9 +165,3 @@ def _response(reply: DecisionReply) -> DecisionResponse:
             "other_answers": other,
         }
     )
-
-
-def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
-    counts: dict[str, Any] = {name: int(as_number(usage.get(name)) or 0) for name in ("input_tokens", "output_tokens")}
-    cached = as_number(as_dict(usage.get("input_tokens_details")).get("cached_tokens"))
-    return counts if cached is None else {**counts, "input_token_details": {"cache_read": int(cached)}}
