@@ -45,7 +45,7 @@ _IDLE_S = 60.0
 # http.client's limit, in place of aiohttp's 8,190 bytes.
 _HEADER_LINE_BYTES = 65_536
 
-# How often a read that waits looks whether there still is a connection.
+# How often a waiting read checks that the connection still exists.
 _WATCH_S = 0.25
 
 _ERRORS = (ClientError, HttpProcessingError, OSError)
@@ -59,12 +59,7 @@ class AiohttpTransport:
     """
 
     async def send(self, request: HTTPRequest) -> AiohttpResponse:
-        """See `AsyncTransport.send`.
-
-        Raises:
-            ConfigurationError: The URL, a proxy setting or a certificate file is invalid, or asyncio does not run.
-            ResponseError: The response is compressed.
-        """
+        """See `AsyncTransport.send`. Invalid proxy settings and certificate files raise `ConfigurationError`."""
         route = local_route(request.url) or resolve_proxy(request.url)
         failure: LFMError | None
         if not _is_in_loop():
@@ -98,12 +93,7 @@ class AiohttpTransport:
 
 
 class AiohttpResponse:
-    """An `AsyncHTTPResponse` of `AiohttpTransport`.
-
-    Attributes:
-        status_code: See `HTTPResponse.status_code`.
-        headers: See `HTTPResponse.headers`.
-    """
+    """An `AsyncHTTPResponse` of `AiohttpTransport`."""
 
     def __init__(self, response: ClientResponse, peer: str) -> None:
         self.status_code: int = response.status
@@ -116,7 +106,7 @@ class AiohttpResponse:
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, timeout: float) -> bytes:  # noqa: ASYNC109 - each read has its own
-        """See `AsyncHTTPResponse.read`. Returns less than 1 MiB."""
+        """Return less than 1 MiB: see `AsyncHTTPResponse.read`."""
         if self._closed:
             raise failures.already_closed(self._peer)
         try:
@@ -145,11 +135,11 @@ class AiohttpResponse:
         if self._timer is not None:
             self._timer.cancel()
         at = min(self._deadline, loop.time() + _WATCH_S)
-        # A reference that is not weak would keep a response that nobody reads any more, and its connection.
+        # A strong reference would keep a response that nobody reads any more, and its connection.
         self._timer = loop.call_at(at, partial(_watch, ref(self), loop, was_lost=was_lost))
 
     def watch(self, loop: asyncio.AbstractEventLoop, *, was_lost: bool) -> None:
-        """End a read that waits for too long, or on a connection that aiohttp has closed without a word."""
+        """End a read that waits for too long, or on a connection that aiohttp has closed silently."""
         self._timer = None
         if self._deadline == math.inf:  # nothing is read
             return
@@ -157,13 +147,13 @@ class AiohttpResponse:
         is_lost = connection is not None and (connection.transport is None or connection.transport.is_closing())
         if self._deadline <= loop.time():
             self._stream.set_exception(TimeoutError())
-        elif is_lost and was_lost:  # not only now: its end may be on its way to the reader
+        elif is_lost and was_lost:  # twice, since its end may still be on its way to the reader
             self._stream.set_exception(ConnectionAbortedError())
         else:
             self._set_timer(loop, was_lost=is_lost)
 
     def _unread(self) -> bytes:
-        """Return what arrived before the connection broke. It often says why."""
+        """Return what arrived before the connection broke, which often gives the reason."""
         error = self._stream.exception()
         if error is None:
             return b""
@@ -174,7 +164,6 @@ class AiohttpResponse:
         return data
 
     def close(self) -> None:
-        """See `AsyncHTTPResponse.close`."""
         if self._closed or self._stream.at_eof():
             return
         self._closed = True
@@ -194,8 +183,8 @@ class _Session(NamedTuple):
     lifetime: AsyncGenerator[ClientSession]
 
 
-# By process id too, so that a forked child leaves the sessions of its parent alone. The keys are not weak: a session
-# refers to its loop. `_close_dead_sessions` removes those of closed loops.
+# By process id too, so that a forked child leaves the sessions of its parent alone. Weak keys would not work, since a
+# session refers to its loop; `_close_dead_sessions` removes those of closed loops.
 _sessions: dict[tuple[int, asyncio.AbstractEventLoop], _Session] = {}
 
 
@@ -227,7 +216,7 @@ async def _current_session() -> ClientSession:
 
 
 async def _lifetime(key: tuple[int, asyncio.AbstractEventLoop]) -> AsyncGenerator[ClientSession]:
-    """Hold a session until the end of its loop: then asyncio closes the generators that are still open."""
+    """Hold a session until the end of its loop, when asyncio closes the generators that are still open."""
     session = ClientSession(
         connector=TCPConnector(limit=0, keepalive_timeout=_IDLE_S),  # no request waits for another's connection
         cookie_jar=DummyCookieJar(),
@@ -254,7 +243,7 @@ def _close_dead_sessions() -> None:
 
 @atexit.register
 def _close_at_exit() -> None:
-    """Close what is left, or aiohttp would warn of each session whose loop nobody closed."""
+    """Close the sessions that are left, or aiohttp would warn of each."""
     _close_dead_sessions()
     for (process_id, loop), held in list(_sessions.items()):
         if process_id != os.getpid():

@@ -1,7 +1,7 @@
-"""urllib3's connections with timeouts that bound all of the waiting, and not each wait.
+"""urllib3's connections with timeouts that bound the whole wait.
 
-A timeout of Python's sockets begins anew with each address of a host, with each byte of a slow header or chunk, and
-again for TLS. A server could hold a call for much longer than the caller allows.
+A timeout of Python's sockets starts again with each address of a host, with each byte of a slow header or chunk, and
+with TLS. A server could hold a call for much longer than the caller allows.
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineHTTPConnection(HTTPConnection):
-    """A connection that keeps to `timeout` as a whole, of which urllib3 makes the time left for a request.
+    """A connection whose `timeout`, which urllib3 sets to the time left for a request, bounds the whole of it.
 
     Attributes:
-        deadline_socket: The socket. `sock` is None once http.client knows that the server will close the connection.
+        deadline_socket: The socket, also when `sock` is None since the server will close the connection.
     """
 
     deadline_socket: DeadlineSocket | None = None
@@ -106,7 +106,7 @@ class _DeadlineHTTPConnection(HTTPConnection):
         """Look up the host, connect, and set up the proxy's tunnel and TLS, within `timeout`.
 
         Most of that takes no deadline, name resolution not even a timeout. So it runs in a thread of its own, which
-        takes 100 µs, and which is left behind if it is too late.
+        costs 100 µs, and which is abandoned if it is too late.
         """
         timeout_s = self.timeout or MAX_TIMEOUT_S
         deadline = monotonic() + timeout_s
@@ -156,13 +156,13 @@ _opened: WeakSet[_DeadlineHTTPConnection] = WeakSet()
 
 @atexit.register
 def _close_at_exit() -> None:
-    """Close what is still being read, or Python may warn of it, depending on the order in which it collects garbage."""
+    """Close what is still being read, of which Python might warn when it collects the garbage."""
     for connection in list(_opened):
         connection.close()
 
 
 class DeadlineHTTPPool(HTTPConnectionPool):
-    """A pool of connections that keep to their timeout."""
+    """A pool of connections with deadlines."""
 
     @property
     def ConnectionCls(self) -> type:  # type: ignore[override] # noqa: N802 # urllib3's name
@@ -172,10 +172,9 @@ class DeadlineHTTPPool(HTTPConnectionPool):
 
 
 class DeadlineHTTPSPool(HTTPSConnectionPool):
-    """The same with TLS."""
+    """A pool of connections with deadlines and TLS."""
 
     @property
     def ConnectionCls(self) -> type:  # type: ignore[override] # noqa: N802
-        """See `DeadlineHTTPPool.ConnectionCls`."""
         current = HTTPSConnectionPool.ConnectionCls
         return _DeadlineHTTPSConnection if current is HTTPSConnection else current

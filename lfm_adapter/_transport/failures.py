@@ -1,7 +1,7 @@
 """Maps what the HTTP libraries raise to `lfm_adapter.errors`, the same for both transports.
 
 Messages name the host and leave out path, query and headers. The libraries' own exceptions are never chained, because
-aiohttp's hold the request's headers, and with them the key. `origin` finds the exception of Python below them.
+aiohttp's hold the request's headers, and with them the key. `origin` finds Python's own exception among their causes.
 """
 
 from __future__ import annotations
@@ -26,16 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "already_closed",
-    "before_response",
-    "in_body",
-    "invalid_url",
-    "not_http",
-    "origin",
-    "proxy_refused",
-    "timed_out",
+    "already_closed", "before_response", "in_body", "invalid_url", "not_http", "origin", "proxy_refused", "timed_out",
     "unreadable",
-]
+]  # fmt: skip
 
 _ENCODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
@@ -95,10 +88,7 @@ def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
 
 
 def unreadable(status: int, headers: Mapping[str, str], peer: str) -> APIError | None:
-    """Return what to raise for a response whose body cannot be told from what comes behind it, or is compressed.
-
-    The libraries differ in what they let pass.
-    """
+    """Return what to raise for a response that is compressed, or whose end is unclear. The libraries let some pass."""
     length, transfer = headers.get("content-length"), headers.get("transfer-encoding")
     is_measured = length is None or (transfer is None and length.isascii() and length.isdigit())
     # http.client takes 103 Early Hints for the response itself, which is still to come.

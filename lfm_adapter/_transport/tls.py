@@ -32,10 +32,7 @@ def context() -> ssl.SSLContext:
     """Return the shared context. The first call reads the certificates, which takes 15 to 35 ms.
 
     The certificates are those that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` or `SSL_CERT_DIR` names,
-    else those of the operating system. `context.cache_clear()` makes the next call read them anew.
-
-    Raises:
-        ConfigurationError: A variable names a file or directory that is missing or holds no certificates.
+    else those of the operating system. After `context.cache_clear()`, the next call reads them again.
     """
     bundle = next((name for name in _BUNDLE_VARIABLES if os.environ.get(name)), "")
     named = {name: place for name in (bundle, "SSL_CERT_DIR") if (place := os.environ.get(name))}

@@ -46,12 +46,7 @@ class Urllib3Transport:
     """
 
     def send(self, request: HTTPRequest) -> Urllib3Response:
-        """See `Transport.send`.
-
-        Raises:
-            ConfigurationError: The URL, a proxy setting or a certificate file is invalid.
-            ResponseError: The response is compressed.
-        """
+        """See `Transport.send`. Invalid proxy settings and certificate files raise `ConfigurationError`."""
         route = local_route(request.url) or resolve_proxy(request.url)
         failure: LFMError | None
         try:
@@ -69,12 +64,7 @@ class Urllib3Transport:
 
 
 class Urllib3Response:
-    """An `HTTPResponse` of `Urllib3Transport`.
-
-    Attributes:
-        status_code: See `HTTPResponse.status_code`.
-        headers: See `HTTPResponse.headers`.
-    """
+    """An `HTTPResponse` of `Urllib3Transport`."""
 
     def __init__(self, response: BaseHTTPResponse, peer: str) -> None:
         self.status_code: int = response.status
@@ -85,7 +75,7 @@ class Urllib3Response:
         self._socket = getattr(_connection_of(response), "deadline_socket", None)
 
     def read(self, timeout: float) -> bytes:
-        """See `HTTPResponse.read`. Returns at most 64 KiB."""
+        """Return at most 64 KiB: see `HTTPResponse.read`."""
         if self._closed:
             raise failures.already_closed(self._peer)
         failure: Any = None  # mypy would think that `_closed` does not change here
@@ -104,20 +94,17 @@ class Urllib3Response:
                     raise
                 failure = failures.in_body(error, self._peer, timeout)
                 failure.__cause__ = failures.origin(error)
-        # If none, another thread closed the response, and whatever was read or raised here comes of that.
+        # Without a failure, another thread closed the response, which explains whatever was read or raised here.
         raise failures.already_closed(self._peer) if failure is None else failure
 
     def close(self) -> None:
-        """See `HTTPResponse.close`. Another thread may call it while this one waits in `read`."""
+        """See `HTTPResponse.close`. Another thread may call it during a `read`."""
         if self._closed or _connection_of(self._response) is None:
             return
         self._closed = True
-        self._shutdown()  # ends a `read` that waits; `close` alone would wait for it
-        self._response.close()
-
-    def _shutdown(self) -> None:
         with suppress(ValueError, RuntimeError, OSError):  # released or closed meanwhile
-            self._response.shutdown()
+            self._response.shutdown()  # ends a `read` that waits; `close` alone would wait for it
+        self._response.close()
 
 
 def close_pools() -> None:
@@ -176,7 +163,7 @@ def _proxy_manager(proxy: str, authorization: str | None, is_tls: bool, _process
 
 
 def _connection_of(response: BaseHTTPResponse) -> Any:
-    """Return urllib3's connection; None at the end of the body, and for the stand-in of vcrpy."""
+    """Return urllib3's connection; None at the end of the body, and for the responses of vcrpy."""
     return getattr(response, "connection", None)
 
 
