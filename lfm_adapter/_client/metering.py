@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from lfm_adapter import catalog
 from lfm_adapter._json import as_count, as_dict, as_number, dicts
@@ -24,10 +25,9 @@ from lfm_adapter.errors import (
 from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
+    from lfm_adapter._client.calls import AnyReply
     from lfm_adapter.ledger import Budget, Reservation
-    from lfm_adapter.types import DecisionReply, EmbeddingReply, JSONDict, ModelCard, Reply
-
-    _AnyReply: TypeAlias = Reply | EmbeddingReply | DecisionReply
+    from lfm_adapter.types import JSONDict, ModelCard
 
 __all__ = ["CallMeter", "Meter", "Recorder", "arrived", "max_cost"]
 
@@ -140,29 +140,29 @@ class CallMeter:
         if self._first is None:
             self._first = time.monotonic()
 
-    def end(self, reply: _AnyReply | None, error: BaseException | None) -> None:
+    def end(self, reply: AnyReply | None, error: BaseException | None) -> None:
         """Settle the reservations, and record the call. `error` ended it, if it was not its reply."""
         self._is_ended = True
         answered = reply or arrived(error)
         cost = None if answered is None or answered.cost is None else answered.cost.total
         if self._keeper is not None:
-            self._settle(cost, turns=0 if answered is None else 1 + getattr(answered, "output_retries", 0))
+            turns = 0 if answered is None else 1 + getattr(answered, "output_retries", 0)
+            self._settle(self._keeper, cost, turns)
         if self._meter.ledger is not None:
             self._meter.ledger.record(self._record(answered, _ZERO if self._meter.is_free else cost, reply, error))
 
-    def _settle(self, cost: Decimal | None, *, turns: int) -> None:
+    def _settle(self, keeper: Ledger, cost: Decimal | None, turns: int) -> None:
         """Settle the attempts that were answered with the cost, and those of unknown outcome with their maximum."""
         # Which ones were interrupted is unknown, so the cheapest are taken for those that were answered.
-        reserved = sorted(self._reserved, key=lambda one: one.amount)
-        for number, reservation in enumerate(reserved):
+        for number, reservation in enumerate(sorted(self._reserved, key=lambda one: one.amount)):
             if cost is None or number >= turns:
-                self._keeper.settle(reservation, None)  # type: ignore[union-attr]
+                keeper.settle(reservation, None)
             else:
-                self._keeper.settle(reservation, cost if number == 0 else _ZERO)  # type: ignore[union-attr]
+                keeper.settle(reservation, cost if number == 0 else _ZERO)
         self._reserved.clear()
 
     def _record(
-        self, answered: _AnyReply | None, cost: Decimal | None, reply: _AnyReply | None, error: BaseException | None
+        self, answered: AnyReply | None, cost: Decimal | None, reply: AnyReply | None, error: BaseException | None
     ) -> CallRecord:
         usage = chat_usage((answered.usage if answered else None) or {})
         status = "ok" if reply is not None else _kind(error)
@@ -186,7 +186,7 @@ class CallMeter:
         )
 
 
-def arrived(error: BaseException | None) -> _AnyReply | None:
+def arrived(error: BaseException | None) -> AnyReply | None:
     """Return what had come of a reply when a call failed."""
     if isinstance(error, InvalidDecisionError):
         return error.reply
@@ -259,6 +259,4 @@ def _kind(error: BaseException | None) -> str:
     name = type(error).__name__.removesuffix("Error")
     if isinstance(error, APIConnectionError) and not isinstance(error, StreamInterruptedError):
         name = "Connection"
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name.replace("API", "")).lstrip(
-        "_"
-    )
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name.removeprefix("API")).lower()

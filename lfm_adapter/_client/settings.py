@@ -243,7 +243,7 @@ class Settings(ClientOptions):
         return CallMeter(meter, model, card, is_stream=is_stream)
 
     def key(self, *, needed: bool = True) -> str | None:
-        """Return the key for the next request. Refused are no key for OpenRouter, and one that anybody could read."""
+        """Return the key for the next request. It must not go unencrypted to a public host."""
         key: Any = self.api_key() if callable(self.api_key) else self.api_key
         if key is not None and not isinstance(key, str):
             raise ConfigurationError(f"`api_key` must return a string, got `{type(key).__name__}`.")

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from lfm_adapter._client.calls import AnyReply
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.errors import APIError
-    from lfm_adapter.types import DecisionReply, JSONDict
+    from lfm_adapter.types import JSONDict
 
 __all__ = ["CallSpan", "start_span"]
 
@@ -89,7 +90,7 @@ class CallSpan:
         """Add what happened in the call."""
         self._span.add_event(f"lfm_adapter.{name}", attributes)
 
-    def end(self, reply: Reply | EmbeddingReply | DecisionReply | None, error: BaseException | None) -> None:
+    def end(self, reply: AnyReply | None, error: BaseException | None) -> None:
         """End the span with the facts of the reply, or of what had arrived of it."""
         answered = reply or arrived(error)
         attributes: JSONDict = {} if answered is None else _reply_attributes(answered)
@@ -102,7 +103,7 @@ class CallSpan:
         self._span.end()
 
 
-def _reply_attributes(reply: Reply | EmbeddingReply | DecisionReply) -> JSONDict:
+def _reply_attributes(reply: AnyReply) -> JSONDict:
     usage: JSONDict = {}
     counts = chat_usage(reply.usage or {})
     for name, path in _USAGE.items():
