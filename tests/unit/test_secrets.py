@@ -72,7 +72,7 @@ class Recorder(BaseCallbackHandler):
         self.told.append((serialized, messages, more))
 
 
-def test_callbacks_are_not_told_the_key_or_the_headers_of_a_call(server: ScriptedOpenRouter):
+def test_callbacks_get_neither_the_key_nor_the_headers_of_a_call(server: ScriptedOpenRouter):
     server.add(completion())
     recorder = Recorder()
     llm = ChatLFM(model="liquid/lfm-3-1.7b", base_url=server.base_url)
@@ -104,7 +104,7 @@ def test_key_that_a_server_repeats_is_masked_in_the_facts_of_an_error_too(server
 
 @pytest.mark.parametrize("way", ALL_WAYS)
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_nothing_that_comes_of_a_call_tells_a_key_or_an_account(server: ScriptedOpenRouter, answer: str, way: str):
+def test_no_result_of_a_call_shows_a_key_or_an_account(server: ScriptedOpenRouter, answer: str, way: str):
     server.default = lambda request: ANSWERS[answer](bool(request.body.get("stream")))
     runs: list[Any] = []
     tracer = LangChainTracer(client=Client(session=RecordedSession(runs), api_key="no-key", auto_batch_tracing=False))
@@ -121,7 +121,7 @@ def test_nothing_that_comes_of_a_call_tells_a_key_or_an_account(server: Scripted
         assert not any(secret in text for secret in (KEY, "hidden-value", ACCOUNT)), text
 
 
-def test_the_watch_over_all_tests_sees_what_comes_out():
+def test_leak_watch_sees_what_comes_out():
     leaks = Leaks()
     leaks.emit(logging.makeLogRecord({"msg": "sent %s", "args": (KEY,)}))
     assert [KEY in found for found in leaks.found] == [True]
@@ -195,7 +195,7 @@ def test_metadata_of_thousands_of_values_are_cut_and_masked():
     assert KEY not in repr(error.metadata)
 
 
-def test_no_pickle_of_a_reply_or_an_error_tells_a_key(server: ScriptedOpenRouter):
+def test_no_pickle_of_a_reply_or_an_error_holds_a_key(server: ScriptedOpenRouter):
     server.add(completion(user_id=ACCOUNT), error(400, f"{KEY} of {ACCOUNT}", user_id=ACCOUNT))
     client = LFMClient(base_url=server.base_url, api_key=KEY)
     told = [pickle.dumps(client.chat("Hi"))]

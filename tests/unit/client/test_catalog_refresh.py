@@ -63,7 +63,7 @@ class TestFromListing:
         card = catalog.from_listing(listed(), {"endpoints": [offered()]}, checked=TODAY)
         assert len({card, copy.deepcopy(card), pickle.loads(pickle.dumps(card))}) == 1  # noqa: S301 # our own bytes
 
-    def test_takes_todays_facts_and_keeps_what_only_the_catalogue_knows(self):
+    def test_listing_replaces_facts_and_keeps_those_of_the_catalogue_alone(self):
         card = catalog.from_listing(listed(created=1786500000, expiration_date="2027-01-31"), checked=TODAY)
         assert card.status == "live"
         assert card.context_length == 128_000
@@ -83,7 +83,7 @@ class TestFromListing:
         assert not catalog.from_listing(listed("liquid/lfm-4"), checked=None).is_free
         assert catalog.from_listing(listed("liquid/lfm-4:free"), checked=None).is_free
 
-    def test_reads_capabilities_off_the_parameters(self):
+    def test_capabilities_follow_from_supported_parameters(self):
         card = catalog.from_listing(listed(), checked=None)
         assert card.capabilities == Capabilities(
             tools=True,
@@ -161,7 +161,7 @@ class TestFromListing:
         ("outputs", "kind"),
         [(["text"], "chat"), (["text", "image"], "chat"), (["embeddings"], "embeddings"), (["decisions"], "decisions")],
     )
-    def test_the_output_says_what_kind_of_model_it_is(self, outputs, kind):
+    def test_output_modality_decides_the_kind_of_a_model(self, outputs, kind):
         model = listed("liquid/new", architecture={"output_modalities": outputs})
         assert catalog.from_listing(model, checked=None).kind == kind
 
@@ -183,7 +183,7 @@ class TestFromListing:
         card = catalog.from_listing(listed("liquid/lfm-3-1.7b", pricing={"prompt": price}), checked=None)
         assert card.pricing == Pricing(prompt=known)
 
-    def test_what_the_listing_does_not_say_stays(self):
+    def test_facts_missing_from_the_listing_stay(self):
         assert (
             catalog.from_listing({"id": "liquid/lfm-3-1.7b"}, checked=None).pricing == catalog.get("lfm-3-1.7b").pricing
         )
@@ -202,13 +202,13 @@ class TestFromListing:
         st.sampled_from(sorted(listed())),
         st.sampled_from(sorted(offered())),
     )
-    def test_survives_any_value_in_any_field(self, value, field, offer_field):
+    def test_listing_may_have_any_value_in_any_field(self, value, field, offer_field):
         data = {"endpoints": [offered(**{offer_field: value}), value]}
         card = catalog.from_listing(listed() | {field: value}, data, checked=None)
         assert card.status == "live"
         assert catalog.from_listing({"id": "liquid/lfm-3b", field: value}, {"endpoints": value}, checked=None)
 
-    def test_survives_numbers_without_bounds(self):
+    def test_listing_may_have_numbers_of_any_size(self):
         card = catalog.from_listing(
             listed(created=10**400, context_length=float("inf"), top_provider={"max_completion_tokens": 10**400}),
             checked=None,
@@ -262,7 +262,7 @@ def refresh(request, monkeypatch):
 
 
 class TestRefresh:
-    async def test_asks_for_the_endpoints_of_liquids_models_only(self, refresh):
+    async def test_refresh_requests_endpoints_of_liquid_models_only(self, refresh):
         client = Listings(listed(), listed("openai/gpt-5"), {"id": None}, {})
         cards = await refresh(client)
         assert client.asked == ["liquid/lfm-2.5-2.6b:free"]
@@ -270,7 +270,7 @@ class TestRefresh:
         assert cards["liquid/lfm-2.5-2.6b:free"].checked == datetime.now(tz=UTC).date()
         assert "openai/gpt-5" not in cards
 
-    async def test_keeps_the_order_of_the_file_and_puts_new_models_behind(self, refresh):
+    async def test_refresh_keeps_order_of_catalogue_and_appends_new_models(self, refresh):
         cards = await refresh(Listings(listed("liquid/lfm-4"), listed()))
         assert list(cards) == [*(card.id for card in CARDS), "liquid/lfm-4"]
 
@@ -298,13 +298,13 @@ class TestRefresh:
             with pytest.raises(ResponseError, match="base_url"):
                 await refresh(Listings(*listing))
 
-    async def test_other_failures_come_through(self, refresh):
+    async def test_refresh_raises_other_failures(self, refresh):
         client = Listings(listed())
         client.list_endpoints = lambda model_id: (_ for _ in ()).throw(APITimeoutError("slow"))
         with pytest.raises(APITimeoutError):
             await refresh(client)
 
-    async def test_leaves_the_look_up_alone(self, refresh):
+    async def test_refresh_does_not_change_catalog_get(self, refresh):
         before = catalog.get("lfm-3-1.7b")
         await refresh(Listings(listed()))
         assert catalog.get("lfm-3-1.7b") is before

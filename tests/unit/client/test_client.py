@@ -35,18 +35,18 @@ TOO_LONG = "word " * 33_000  # for the 32,768 tokens of LFM-3B
 
 
 class TestChat:
-    def test_returns_the_reply(self, make, server):
+    def test_chat_returns_the_reply(self, make, server):
         server.add(completion("Hello.", reasoning="Greet.", tool_calls=[tool_call("weather", {"city": "Bonn"})]))
         reply = make(server).chat([{"role": "user", "content": "Hi"}])
         assert (reply.text, reply.reasoning, reply.id) == ("Hello.", "Greet.", GENERATION_ID)
         assert [(tool.name, tool.arguments) for tool in reply.tool_calls] == [("weather", '{"city":"Bonn"}')]
 
-    def test_takes_a_question_for_a_message_of_the_user(self, make, server):
+    def test_string_is_a_message_of_the_user(self, make, server):
         server.add(completion())
         make(server).chat("Grüß Gott\u2028!")
         assert server.requests[0].body["messages"] == [{"role": "user", "content": "Grüß Gott\u2028!"}]
 
-    def test_reads_through_the_whitespace_that_keeps_a_connection_open(self, make, server):
+    def test_whitespace_that_keeps_a_connection_open_is_skipped(self, make, server):
         server.add(completion("Hello.", padding=PADDING * 100))
         assert make(server).chat("Hi").text == "Hello."
 
@@ -60,20 +60,20 @@ class TestChat:
         ],
     )
     @pytest.mark.parametrize("streamed", [False, True])
-    def test_raises_what_went_wrong(self, make, server, failure, kind, streamed):
+    def test_chat_raises_the_error_of_the_server(self, make, server, failure, kind, streamed):
         server.add(failure)
         client = make(server, max_retries=0)
         with pytest.raises(kind) as caught:
             client.text() if streamed else client.chat("Hi")
         assert caught.value.model == "liquid/lfm-3b"
 
-    def test_refuses_a_body_above_its_bound(self, make, server):
+    def test_body_above_max_reply_bytes_is_refused(self, make, server):
         server.add(completion("word " * 1000))
         with pytest.raises(errors.ResponseError, match=r"larger than 2,000 bytes"):
             make(server).but(max_reply_bytes=2_000).chat("Hi")
         assert len(server.requests) == 1
 
-    def test_takes_a_body_within_its_bound(self, make, server):
+    def test_body_within_max_reply_bytes_is_read(self, make, server):
         reply = completion("Hello.")
         server.add(reply)
         assert make(server).but(max_reply_bytes=len(reply.body)).chat("Hi").text == "Hello."
@@ -115,7 +115,7 @@ class TestBody:
         client.chat("Hi", **parameters)
         return server.requests[-1].body
 
-    def test_holds_what_was_asked_for_and_nothing_else(self, make, server):
+    def test_body_has_the_given_fields_and_no_others(self, make, server):
         assert self.sent(make(server), server) == {
             "model": "liquid/lfm-3b",
             "messages": [{"role": "user", "content": "Hi"}],
@@ -125,29 +125,29 @@ class TestBody:
         body = self.sent(make(server), server, stop=None, tools=[], provider={}, max_tokens=None, temperature=0)
         assert body.keys() == {"model", "messages", "temperature"}
 
-    def test_passes_on_what_the_client_does_not_know(self, make, server):
+    def test_body_has_unknown_fields_of_the_caller(self, make, server):
         body = self.sent(make(server), server, top_p=0.5, brand_new={"a": [1]}, seed=7)
         assert (body["top_p"], body["brand_new"], body["seed"]) == (0.5, {"a": [1]}, 7)
 
-    def test_says_max_tokens_by_the_name_that_every_model_knows(self, make, server):
+    def test_max_completion_tokens_is_sent_as_max_tokens(self, make, server):
         body = self.sent(make(server), server, max_completion_tokens=100)
         assert body["max_tokens"] == 100
         assert "max_completion_tokens" not in body
 
-    def test_takes_max_tokens_before_its_other_name(self, make, server):
+    def test_max_tokens_wins_over_max_completion_tokens(self, make, server):
         assert self.sent(make(server), server, max_tokens=50, max_completion_tokens=100)["max_tokens"] == 50
 
     @pytest.mark.parametrize(("model", "sent"), [("lfm-3b", "liquid/lfm-3b"), ("gpt-oss", "gpt-oss"), ("a/b", "a/b")])
-    def test_names_the_model_in_full(self, make, server, model, sent):
+    def test_body_has_the_full_id_of_the_model(self, make, server, model, sent):
         assert self.sent(make(server, as_openrouter=True, model=model), server)["model"] == sent
         assert self.sent(make(server, as_openrouter=True), server, model=model)["model"] == sent
 
-    def test_merges_extra_body(self, make, server):
+    def test_body_has_the_fields_of_extra_body(self, make, server):
         body = self.sent(make(server), server, seed=1, extra_body={"brand_new": {"a": [1]}, "seed": 7})
         assert (body["brand_new"], body["seed"]) == ({"a": [1]}, 7)
         assert "extra_body" not in body
 
-    def test_takes_no_setting_from_extra_body(self, make, server):
+    def test_extra_body_does_not_change_settings(self, make, server):
         assert self.sent(make(server), server, extra_body={"tool_calling": "x"})["tool_calling"] == "x"
 
     def test_same_call_has_the_same_body(self, make, server):
@@ -156,7 +156,7 @@ class TestBody:
             self.sent(client, server, temperature=0.1, tools=[WEATHER], max_tokens=9, provider={"order": ["b", "a"]})
         assert server.requests[0].body == server.requests[1].body
 
-    def test_asks_other_servers_for_the_usage_of_a_stream(self, make, server):
+    def test_body_requests_usage_of_a_stream_from_other_servers(self, make, server):
         server.add(stream())
         make(server).text()
         body = server.requests[0].body
@@ -167,7 +167,7 @@ class TestBody:
         make(server, as_openrouter=True).text()
         assert server.requests[0].body.keys() == {"model", "messages", "stream"}
 
-    def test_asks_no_server_for_usage_where_that_is_not_wanted(self, make, server):
+    def test_body_does_not_request_usage_if_the_caller_declines(self, make, server):
         server.add(stream())
         make(server).text(stream_options=None)
         assert "stream_options" not in server.requests[0].body
@@ -189,7 +189,7 @@ class TestBody:
             client.stream("Hi", **parameters)
         assert server.requests == []
 
-    def test_needs_a_message(self, make, server):
+    def test_empty_list_of_messages_is_refused(self, make, server):
         with pytest.raises(errors.ConfigurationError, match="`messages` is empty"):
             make(server).chat([])
 
@@ -197,7 +197,7 @@ class TestBody:
         ("messages", "got"),
         [(3, "int"), (None, "NoneType"), ({"role": "user"}, "dict"), (["Hi"], "a list with str")],
     )
-    def test_refuses_messages_of_another_type(self, make, server, messages, got):
+    def test_messages_of_another_type_are_refused(self, make, server, messages, got):
         with pytest.raises(errors.ConfigurationError, match=f"`messages` must be a string or a list.*got {got}"):
             make(server).chat(messages)
         assert server.requests == []
@@ -209,7 +209,7 @@ class TestHeaders:
         client.chat("Hi")
         return server.requests[-1].headers
 
-    def test_carry_the_key_and_the_app(self, make, server):
+    def test_headers_have_the_key_and_the_app(self, make, server):
         client = make(server, app_url="https://app.example", app_title="Grüße", app_categories=["cli-agent"])
         headers = self.sent(client, server)
         assert headers["authorization"] == f"Bearer {KEY}"
@@ -217,7 +217,7 @@ class TestHeaders:
         assert headers["x-openrouter-title"].encode("latin-1").decode() == "Grüße"
         assert headers["x-openrouter-categories"] == "cli-agent"
 
-    def test_ask_for_a_stream_that_waits_in_no_compressor(self, make, server):
+    def test_headers_request_an_uncompressed_stream(self, make, server):
         server.add(stream())
         make(server).text()
         headers = server.requests[0].headers
@@ -230,7 +230,7 @@ class TestHeaders:
     def test_headers_without_a_key_have_no_authorization(self, make, server):
         assert "authorization" not in self.sent(make(server, api_key=None), server)
 
-    def test_keep_the_environments_key_from_a_local_server(self, make, server, monkeypatch):
+    def test_key_of_the_environment_is_not_sent_to_a_local_server(self, make, server, monkeypatch):
         monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
         assert "authorization" not in self.sent(make(server, api_key=None), server)
 
@@ -316,14 +316,14 @@ class TestKey:
 
 class TestLimits:
     @pytest.mark.parametrize("streamed", [False, True])
-    def test_refuse_a_prompt_that_cannot_fit_before_it_is_sent(self, make, server, streamed):
+    def test_prompt_that_cannot_fit_is_refused_before_sending(self, make, server, streamed):
         client = make(server)
         with pytest.raises(errors.ContextWindowExceededError) as caught:
             client.stream(TOO_LONG) if streamed else client.chat(TOO_LONG)
         assert (caught.value.context_length, caught.value.estimated_tokens) == (32_768, 33_000)
         assert server.requests == []
 
-    def test_clamp_max_tokens_and_tell(self, make, server, caplog):
+    def test_max_tokens_is_clamped_and_reported(self, make, server, caplog):
         caplog.set_level("INFO", "lfm_adapter")
         server.add(completion(), stream())
         client = make(server, model="liquid/lfm-2.5-2.6b:free")
@@ -335,13 +335,13 @@ class TestLimits:
             assert (fit.max_tokens, fit.clamped_from) == (8_192, 100_000)
         assert "max_tokens 100000 does not fit" in caplog.text
 
-    def test_leave_max_tokens_that_fits(self, make, server):
+    def test_max_tokens_that_fits_is_unchanged(self, make, server):
         server.add(completion())
         fit = make(server).chat("Hi", max_tokens=100).token_limits
         assert (fit.max_tokens, fit.clamped_from) == (100, None)
 
     @pytest.mark.parametrize("streamed", [False, True])
-    def test_ask_for_what_the_server_has_room_for(self, make, server, streamed):
+    def test_overflow_is_retried_with_the_tokens_that_are_left(self, make, server, streamed):
         too_much = error(400, TOO_MUCH.format(requested="42,768"))
         server.add(too_much, stream() if streamed else completion())
         client = make(server)
@@ -366,7 +366,7 @@ class TestLimits:
             "Your request exceeded model token limit: 32768 (requested: 42768)",
         ],
     )
-    def test_ask_for_what_is_left_by_each_servers_words(self, make, server, refusal):
+    def test_tokens_left_are_read_from_the_words_of_each_server(self, make, server, refusal):
         server.add(error(400, refusal), completion())
         make(server).chat("Hi", max_tokens=20_000)
         assert [request.body["max_tokens"] for request in server.requests] == [20_000, 10_000]
@@ -385,7 +385,7 @@ class TestLimits:
             make(server).chat("Hi", max_tokens=20_000)
         assert len(server.requests) == 2
 
-    def test_count_with_the_counter_given(self, make, server):
+    def test_token_counter_replaces_the_estimate(self, make, server):
         counted = []
 
         def count(messages):
@@ -418,7 +418,7 @@ class TestLimits:
         "parameters",
         [{"plugins": [COMPRESSION | {"enabled": False}]}, {"plugins": [{"id": "web"}]}, {"transforms": []}],
     )
-    def test_hold_where_the_server_will_not_make_it_fit(self, make, server, parameters):
+    def test_prompt_that_the_server_will_not_shorten_is_refused(self, make, server, parameters):
         with pytest.raises(errors.ContextWindowExceededError):
             make(server).chat(TOO_LONG, **parameters)
 
@@ -439,14 +439,14 @@ class TestRetiredModel:
         assert caught.value.successors[0] == "liquid/lfm-3-1.7b"
         assert server.requests[0].body["model"] == "liquid/lfm-3b"
 
-    def test_gives_way_to_its_successor_and_the_reply_says_so(self, make, server):
+    def test_successor_of_a_retired_model_is_named_in_the_reply(self, make, server):
         server.default = openrouter_like
         client = make(server, as_openrouter=True, model="lfm-3b", when_retired="successor")
         with pytest.warns(UserWarning, match=r"`liquid/lfm-3b` is retired .*; asking .* `liquid/lfm-3-1\.7b`"):
             assert client.chat("Hi").model == "liquid/lfm-3-1.7b"
         assert [request.body["model"] for request in server.requests] == ["liquid/lfm-3-1.7b"]
 
-    def test_warns_where_it_was_asked(self, make, server):
+    def test_retired_model_warning_points_at_the_calling_line(self, make, server):
         with pytest.warns(UserWarning, match="retired") as warned:
             make(server, when_retired="successor").client.stream("Hi")
         assert warned[0].filename == __file__

@@ -134,7 +134,7 @@ class TestReply:
         reply = decide(make, server, decisions(ANSWERS, usage={"input_tokens": 1000, "output_tokens": 0}))
         assert (reply.cost.total, reply.cost.source) == (Decimal("0.00002"), "catalog")
 
-    def test_a_dated_model_and_a_missing_id_are_told(self, make, server):
+    def test_dated_model_is_kept_and_missing_id_is_none(self, make, server):
         answers = decisions(ANSWERS, id=None, model="liquid/d1.2-20261120", headers={"x-generation-id": "gen-dec-7"})
         reply = decide(make, server, answers)
         assert (reply.model, reply.id, reply.headers["x-generation-id"]) == (
@@ -218,7 +218,7 @@ class TestErrors:
                                   "n_prompt_tokens": 9000, "n_ctx": 2048}}, status=400),
         ],
     )  # fmt: skip
-    def test_what_is_too_large_is_too_long(self, make, server, reply):
+    def test_too_large_request_raises_context_window_exceeded(self, make, server, reply):
         with pytest.raises(errors.ContextWindowExceededError):
             decide(make, server, reply)
 

@@ -150,7 +150,7 @@ def test_another_server_decides_what_the_default_model_can_take(make, server: Sc
     assert server.requests[0].body["model"] == MODEL
 
 
-def test_what_the_requests_before_a_failure_returned_is_kept(make, openrouter: ScriptedOpenRouter):
+def test_vectors_of_requests_before_a_failure_are_kept(make, openrouter: ScriptedOpenRouter):
     openrouter.add(numbered(0, 1), numbered(2, 3), failure("rate limit per day"), path=PATH)
     with pytest.raises(RateLimitError) as caught:
         make(openrouter).embed(TEXTS, role="query", batch_size=2, max_concurrency=1)
@@ -205,7 +205,7 @@ def test_each_request_is_a_row_of_the_ledger(make, openrouter: ScriptedOpenRoute
     assert (failed.status, failed.http_status) == ("server", 500)
 
 
-def test_budget_is_kept_to(make, openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_budget_refuses_requests_beyond_it(make, openrouter: ScriptedOpenRouter, tmp_path: Path):
     budget = Budget(rpm=2, ledger=Ledger(tmp_path / "ledger.db"))
     with pytest.raises(RateLimitError) as caught:
         make(openrouter, max_retries=0, budget=budget).embed(TEXTS, role="query", batch_size=4, max_concurrency=1)

@@ -95,7 +95,7 @@ def sent_text(server: Any, request: int = -1) -> str:
 
 
 class TestPromptedTools:
-    def test_stand_in_the_prompt_and_not_in_the_request(self, make, server, way):
+    def test_prompted_tools_are_in_the_prompt_and_not_in_the_request(self, make, server, way):
         server.add(says(way, "Hello."))
         ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="auto", parallel_tool_calls=True)
         body = server.requests[0].body
@@ -116,14 +116,14 @@ class TestPromptedTools:
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER])
         assert (reply.text, reply.tool_calls, reply.finish_reason) == ("It is <b>sunny</b> [1].", [], "stop")
 
-    def test_arguments_are_held_against_the_schema(self, make, server, way):
+    def test_arguments_are_checked_against_the_schema(self, make, server, way):
         loose = '<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo", "days": "3"}}</tool_call>'
         server.add(says(way, f'{loose}<tool_call>{{"name": "get_weather", "arguments": {{"days": 3}}}}</tool_call>'))
         good, bad = ask(make(server, model=PROMPTED), way, tools=[WEATHER]).tool_calls
         assert (json.loads(good.arguments), good.error) == ({"city": "Oslo", "days": 3}, None)
         assert "city" in bad.error
 
-    def test_results_go_back_as_text(self, make, server, way):
+    def test_results_of_prompted_tools_are_sent_as_text(self, make, server, way):
         server.add(says(way, "Rain."))
         history = [
             {"role": "user", "content": "Weather in Oslo?"},
@@ -156,7 +156,7 @@ class TestPromptedTools:
         ask(make(server, model=PROMPTED), way, tools=[search, WEATHER])
         assert server.requests[0].body["tools"] == [search]
 
-    def test_work_on_any_model_when_asked_for(self, make, server, way):
+    def test_tool_calling_prompted_works_on_any_model(self, make, server, way):
         server.add(says(way, LEAK))
         reply = ask(make(server, model=NATIVE, tool_calling="prompted"), way, tools=[WEATHER])
         assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
@@ -174,7 +174,7 @@ class TestPromptedTools:
 
 
 class TestRepair:
-    def test_asks_again_for_the_call_that_was_demanded(self, make, server, way):
+    def test_missing_required_call_is_retried(self, make, server, way):
         server.add(says(way, "I would rather not."), says(way, f"Well.\n{OSLO}"))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
@@ -183,31 +183,31 @@ class TestRepair:
         assert roles == ["system", "user", "assistant", "user"]
         assert "I would rather not." in sent_text(server)
 
-    def test_names_the_tool_that_there_is_not(self, make, server, way):
+    def test_retry_names_the_unknown_tool(self, make, server, way):
         server.add(says(way, '<tool_call>{"name": "get_news", "arguments": {}}</tool_call>'), says(way, OSLO))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
         assert "`get_news` was called, which is not one of the tools" in sent_text(server)
 
-    def test_asks_again_for_one_call_instead_of_two(self, make, server, way):
+    def test_two_calls_without_parallel_tool_calls_are_retried(self, make, server, way):
         server.add(says(way, f"{OSLO}\n{ROME}"), says(way, ROME))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], parallel_tool_calls=False)
         assert called(reply) == [("get_weather", {"city": "Rome"})]
         assert reply.output_retries == 1
 
-    def test_asks_again_for_arguments_that_fit_where_a_call_is_demanded(self, make, server, way):
+    def test_invalid_arguments_of_a_required_call_are_retried(self, make, server, way):
         broken = '<tool_call>{"name": "get_weather", "arguments": {}}</tool_call>'
         server.add(*[says("plain", broken)] * (way == "plain"), says(way, OSLO))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice=BY_NAME)
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
 
-    def test_asks_again_for_a_call_that_can_be_made_where_none_is_demanded(self, make, server):
+    def test_invalid_arguments_of_an_optional_call_are_retried(self, make, server):
         server.add(says("plain", BROKEN), says("plain", OSLO))
         reply = ask(make(server, model=PROMPTED), "plain", tools=[WEATHER])
         assert called(reply) == [("get_weather", {"city": "Oslo"})]
         assert reply.output_retries == 1
 
-    def test_leaves_a_broken_call_where_none_is_demanded(self, make, server, way):
+    def test_optional_call_that_stays_invalid_is_returned(self, make, server, way):
         server.add(says(way, BROKEN), says(way, BROKEN))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER])
         (call,) = reply.tool_calls
@@ -229,7 +229,7 @@ class TestRepair:
         reply = client.chat(question, **fields) if way == "plain" else streamed(client, question, **fields)
         assert (reply.validation_error, len(server.requests)) == ("no tool was called", 1)
 
-    def test_adds_up_what_it_took(self, make, server, way):
+    def test_usage_and_cost_include_the_retry(self, make, server, way):
         first, second = token_usage(10, 5, cost=0.25), token_usage(20, 7, cost=0.5, reasoning_tokens=3)
         server.add(says(way, "No.", usage=first), says(way, OSLO, usage=second))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
@@ -251,13 +251,13 @@ class TestRepair:
         assert reply.usage["cost"] == float(reply.cost.total)
         assert reply.cost.total == sum(Decimal(str(cost or 0.00003)) for cost in costs)
 
-    def test_makes_no_sum_of_usage_that_one_answer_lacks(self, make, server, way):
+    def test_usage_is_unknown_if_one_answer_has_none(self, make, server, way):
         server.add(says(way, "No.", usage=token_usage(10, 5)), says(way, OSLO, usage=None))
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert (reply.usage, reply.cost, reply.output_retries) == (None, None, 1)
 
     @pytest.mark.parametrize(("max_output_retries", "requests"), [(0, 1), (1, 2), (3, 4)])
-    def test_ends_in_an_error_that_carries_the_answer(self, make, server, way, max_output_retries, requests):
+    def test_answer_that_stays_invalid_is_in_the_error(self, make, server, way, max_output_retries, requests):
         server.add(*[says(way, f"No {number}.") for number in range(requests)])
         client = make(server, model=PROMPTED, max_output_retries=max_output_retries)
         with pytest.raises(OutputValidationError, match="no tool was called") as caught:
@@ -267,7 +267,7 @@ class TestRepair:
         assert (caught.value.model, caught.value.provider, caught.value.is_retryable) == (PROMPTED, "Liquid", False)
         assert len(server.requests) == requests
 
-    def test_answer_that_does_not_keep_to_it_is_returned_when_asked_for(self, make, server, way):
+    def test_answer_that_stays_invalid_can_be_returned(self, make, server, way):
         server.add(says(way, "No."))
         client = make(server, model=PROMPTED)
         reply = ask(
@@ -295,7 +295,7 @@ class TestRepair:
         reply = ask(make(server, model=PROMPTED), way, tools=[WEATHER], tool_choice="required")
         assert (reply.text, reply.finish_reason) == ("I th", "length")
 
-    def test_hands_on_text_as_it_comes_where_nothing_is_demanded(self, make, server):
+    def test_text_streams_as_it_comes_if_no_call_is_required(self, make, server):
         server.add(says("streamed", "It is sunny in Oslo today."))
         with make(server, model=PROMPTED).stream("Hi", tools=[WEATHER]) as deltas:
             pieces = [delta.text for delta in deltas if delta.text]
@@ -323,13 +323,13 @@ def test_arguments_mean_the_same_natively_and_as_text(make, server, way, sent):
 @pytest.mark.parametrize("model", [PROMPTED, NATIVE])
 class TestReasoningInText:
     @pytest.mark.parametrize("draft", [DRAFT, "\n<think>Never closes. " + ROME])
-    def test_call_in_reasoning_is_no_call(self, make, server, way, model, draft):
+    def test_call_in_reasoning_does_not_count(self, make, server, way, model, draft):
         server.add(says(way, draft))
         reply = ask(make(server, model=model), way, tools=[WEATHER])
         assert (called(reply), reply.text) == ([], "")
         assert "get_weather" in reply.reasoning
 
-    def test_only_the_call_behind_reasoning_counts(self, make, server, way, model):
+    def test_only_the_call_after_reasoning_counts(self, make, server, way, model):
         server.add(says(way, f"{DRAFT}\n{LEAK}"))
         reply = ask(make(server, model=model), way, tools=[WEATHER])
         assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
@@ -340,19 +340,19 @@ class TestReasoningInText:
         reply = ask(make(server, model=model), way, response_format=RESPONSE_FORMAT)
         assert json.loads(reply.text) == {"name": "Tom", "age": 3}
 
-    def test_call_behind_the_first_text_in_reasoning_is_no_call(self, make, server, way, model):
+    def test_call_after_the_first_text_in_reasoning_does_not_count(self, make, server, way, model):
         server.add(says(way, f"Let me see.\n{DRAFT}\nI will not."))
         reply = ask(make(server, model=model), way, tools=[WEATHER])
         assert (called(reply), reply.text) == ([], "Let me see.\nI will not.")
 
-    def test_call_before_a_lone_closing_tag_is_no_call(self, make, server, way, model):
+    def test_call_before_a_lone_closing_tag_does_not_count(self, make, server, way, model):
         server.add(says(way, f"Maybe {LEAK}? No, dangerous.\n</think>\nI will not."))
         reply = ask(make(server, model=model), way, tools=[WEATHER])
         assert called(reply) == []
         assert reply.text == ("I will not." if way == "plain" else "Maybe ? No, dangerous.\nI will not.")
         assert LEAK in reply.reasoning
 
-    def test_only_the_call_behind_a_lone_closing_tag_counts(self, make, server, way, model):
+    def test_only_the_call_after_a_lone_closing_tag_counts(self, make, server, way, model):
         server.add(says(way, f"{ROME}? Rather Oslo.</think>{LEAK}"))
         reply = ask(make(server, model=model), way, tools=[WEATHER], tool_choice="required")
         assert called(reply) == [("get_weather", {"city": "Oslo", "days": 2})]
@@ -379,7 +379,7 @@ class TestReasoningInText:
 
 
 class TestNativeTools:
-    def test_any_of_them_is_asked_for_in_the_words_of_openai(self, make, server, way):
+    def test_tool_choice_any_is_sent_as_required(self, make, server, way):
         calls = [tool_call("get_weather", {"city": "Oslo"})]
         server.add(completion(None, tool_calls=calls) if way == "plain" else stream([], tool_calls=calls))
         ask(make(server, model=NATIVE, as_openrouter=True), way, tools=[WEATHER], tool_choice="any")
@@ -503,7 +503,7 @@ class TestNativeTools:
 
 
 class TestSchema:
-    def test_stands_in_the_prompt_of_a_model_that_takes_none(self, make, server, way):
+    def test_schema_is_prompted_if_the_model_does_not_support_it(self, make, server, way):
         server.add(says(way, 'Here you are:\n```json\n{"name": "Tom", "age": 3}\n```\nBye.'))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
         assert json.loads(reply.text) == {"name": "Tom", "age": 3}
@@ -524,7 +524,7 @@ class TestSchema:
         assert server.requests[0].body["response_format"] == RESPONSE_FORMAT
         assert '"age"' in sent_text(server)
 
-    def test_json_mode_works_too(self, make, server, way):
+    def test_json_mode_is_prompted_too(self, make, server, way):
         server.add(says(way, "Sure: {'a': True,}"))
         reply = ask(make(server, model=PROMPTED), way, response_format={"type": "json_object"})
         assert json.loads(reply.text) == {"a": True}
@@ -567,7 +567,7 @@ class TestSchema:
             json.loads(reply.text)
 
     @pytest.mark.parametrize("answer", [OSLO, 'Here: {"name": "Tom", "age": 3}'], ids=["call", "object"])
-    def test_beside_tools_leaves_the_model_the_choice(self, make, server, way, answer):
+    def test_schema_beside_tools_leaves_the_choice_to_the_model(self, make, server, way, answer):
         server.add(says(way, answer))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT, tools=[WEATHER])
         if answer == OSLO:
@@ -583,26 +583,26 @@ class TestSchema:
         assert called(ask(make(server, model=PROMPTED), way, **fields)) == [("get_weather", {"city": "Oslo"})]
         assert "JSON alone" not in sent_text(server)
 
-    def test_beside_tools_that_may_not_be_called_is_asked_for_alone(self, make, server, way):
+    def test_schema_is_prompted_alone_with_tool_choice_none(self, make, server, way):
         server.add(says(way, '{"name": "Tom", "age": 3}'))
         fields = {"response_format": RESPONSE_FORMAT, "tools": [WEATHER], "tool_choice": "none"}
         ask(make(server, model=PROMPTED), way, **fields)
         assert "tool" not in sent_text(server)
 
-    def test_counts_a_value_in_the_type_that_the_schema_wants(self, make, server, way):
+    def test_value_is_coerced_to_the_type_of_the_schema(self, make, server, way):
         server.add(says(way, '{"name": "Tom", "age": "36"}'))
         reply = ask(make(server, model=PROMPTED), way, response_format=RESPONSE_FORMAT)
         assert (reply.text, reply.output_retries, reply.validation_error) == ('{"name": "Tom", "age": 36}', 0, None)
 
     @pytest.mark.parametrize("model", [PROMPTED, NATIVE])
-    def test_keeps_such_a_value_as_it_was_written_on_wish(self, make, server, way, model):
+    def test_value_is_unchanged_without_coerce_output(self, make, server, way, model):
         text = '{"name": "Tom", "age": "36"}'
         server.add(says(way, text))
         reply = ask(make(server, model=model, coerce_output=False), way, response_format=RESPONSE_FORMAT)
         assert (reply.text, reply.validation_error) == (text, None)
 
 
-def test_what_is_held_back_is_looked_at_once():
+def test_buffered_text_is_read_once():
     class Empty(str):
         __slots__ = ()
         looks = 0

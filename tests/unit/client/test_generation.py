@@ -51,7 +51,7 @@ class TestGeneration:
         assert not server.requests
 
 
-def test_reply_has_the_headers_that_tell_something(make, server):
+def test_reply_has_the_useful_headers(make, server):
     server.add(completion(headers=HEADERS), stream(headers=HEADERS))
     client = make(server)
     reply = client.chat("Hi")

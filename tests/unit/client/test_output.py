@@ -64,7 +64,7 @@ class TestJSON:
 
     @pytest.mark.parametrize("model", MODELS)
     @pytest.mark.parametrize("wrong", [{1}, 10**5_000, object()], ids=["set", "huge", "object"])
-    def test_schema_that_is_no_json_is_refused_before_any_request(self, make, server, model, wrong):
+    def test_schema_without_json_form_is_refused_before_any_request(self, make, server, model, wrong):
         with pytest.raises(ConfigurationError, match="cannot be encoded as JSON"):
             ask(make(server, model=model), "plain", response_format=schema({"default": wrong}))
         assert not server.requests

@@ -64,9 +64,9 @@ def slowly(answer, pause_s):
     return ScriptedReply(answer.status, answer.headers, [part for bytes_ in answer.parts for part in (pause_s, bytes_)])
 
 
-class TestAnotherTry:
+class TestRetried:
     @pytest.mark.parametrize("status", TRANSIENT)
-    def test_follows_a_failure_that_may_pass(self, make, server, status):
+    def test_temporary_failure_is_retried(self, make, server, status):
         server.add(error(status, "Not now", headers=NOW), completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
@@ -75,16 +75,16 @@ class TestAnotherTry:
         server.add(error(status, "Not now", headers=NOW), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
-    def test_follows_an_exhausted_budget_in_flight(self, make, server):
+    def test_exhausted_in_flight_budget_is_retried(self, make, server):
         server.add(error(402, "Too many at once", metadata=IN_FLIGHT, headers=NOW), completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
-    def test_lookup_is_retried_after_a_failure_that_may_pass(self, make, server):
+    def test_lookup_is_retried_after_a_temporary_failure(self, make, server):
         server.add(error(503, "Not now", headers=NOW), path="/models")
         assert make(server).list_models()
 
     @pytest.mark.parametrize("failure", [error(200, "Not now", code=502), error_in_choice(502, "Not now")])
-    def test_follows_an_error_in_a_200(self, make, server, waits, failure):
+    def test_error_in_a_200_is_retried(self, make, server, waits, failure):
         server.add(failure, completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
@@ -92,12 +92,12 @@ class TestAnotherTry:
         server.add(midstream_error([], 502, "Not now"), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
-    def test_follows_an_answer_without_content(self, make, server, waits):
+    def test_answer_without_content_is_retried(self, make, server, waits):
         server.add(completion("", choices=[], usage=None), completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
-    def test_follows_a_connection_that_broke_before_the_reply(self, make, server, waits, how):
+    def test_connection_that_broke_before_the_reply_is_retried(self, make, server, waits, how):
         server.add(completion(padding=PADDING).broken(1, how), completion("Hello."))
         assert make(server).chat("Hi").text == "Hello."
 
@@ -106,31 +106,31 @@ class TestAnotherTry:
         server.add(events(COMMENT, COMMENT).broken(2, how), stream(["Hello."]))
         assert make(server).text() == "Hello."
 
-    def test_follows_a_connection_that_the_server_had_given_up(self, make, waits):
+    def test_idle_connection_that_the_server_closed_is_retried(self, make, waits):
         body = completion("Hello.").body
         with Loopback([reply(body)], [CUT], [reply(body)]) as server:
             client = make(base_url=server.url)
             assert [client.chat("Hi").text, client.chat("Hi").text] == ["Hello.", "Hello."]
         assert [request.connection for request in server.requests] == [0, 0, 1]
 
-    def test_follows_a_refused_connection(self, make, waits):
+    def test_refused_connection_is_retried(self, make, waits):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         with pytest.raises(errors.APIConnectionError, match="refused the connection"):
             make(base_url=f"http://127.0.0.1:{port}/v1", max_retries=3).chat("Hi")
         assert len(waits) == 3
 
-    def test_follows_silence(self, make, server, waits):
+    def test_timeout_is_retried(self, make, server, waits):
         server.add(completion(padding=PADDING).held(1, threading.Event()), completion("Hello."))
         assert make(server, timeout=1, total_timeout=20).chat("Hi").text == "Hello."
 
-    def test_sends_the_same_bytes(self, make, server):
+    def test_retry_sends_the_same_bytes(self, make, server):
         server.add(error(503, "Not now", headers=NOW), error(503, "Not now", headers=NOW), completion())
         make(server).chat("Grüße", temperature=0.3, tools=[{"type": "function", "function": {"name": "f"}}])
         first, *others = (request.content for request in server.requests)
         assert others == [first, first]
 
-    def test_asks_for_the_key_again(self, make, server):
+    def test_retry_calls_the_key_function_again(self, make, server):
         keys = iter(["sk-or-v1-first", "sk-or-v1-second"])
         server.add(error(503, "Not now", headers=NOW), completion())
         make(server, api_key=lambda: next(keys)).chat("Hi")
@@ -144,7 +144,7 @@ class TestAnotherTry:
         assert "ServerError: attempt 2 in 0.01 s" in caplog.text
 
 
-class TestNoOtherTry:
+class TestNotRetried:
     @pytest.mark.parametrize(
         ("status", "kind"),
         [
@@ -157,34 +157,34 @@ class TestNoOtherTry:
             (422, errors.BadRequestError),
         ],
     )
-    def test_follows_a_refusal(self, make, server, waits, status, kind):
+    def test_refusal_is_not_retried(self, make, server, waits, status, kind):
         server.add(error(status, "No", headers=NOW))
         with pytest.raises(kind):
             make(server).chat("Hi")
         assert len(server.requests) == 1
 
-    def test_follows_a_daily_cap(self, make, server, waits):
+    def test_daily_limit_is_not_retried(self, make, server, waits):
         server.add(error(429, "Rate limit exceeded: free-models-per-day. Add 10 credits", headers=NOW))
         with pytest.raises(errors.RateLimitError) as caught:
             make(server).chat("Hi")
         assert not caught.value.is_retryable
         assert len(server.requests) == 1
 
-    def test_follows_the_first_with_max_retries_0(self, make, server):
+    def test_max_retries_0_does_not_retry(self, make, server):
         server.add(error(503, "Not now", headers=NOW))
         with pytest.raises(errors.ServerError):
             make(server, max_retries=0).chat("Hi")
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize("retries", [1, 3])
-    def test_follows_as_many_as_max_retries_counts(self, make, server, retries):
+    def test_max_retries_bounds_the_retries(self, make, server, retries):
         server.add(*[error(503, "Not now", headers=NOW)] * 9)
         with pytest.raises(errors.ServerError) as caught:
             make(server, max_retries=retries).chat("Hi")
         assert caught.value.is_retryable
         assert len(server.requests) == 1 + retries
 
-    def test_follows_content_that_was_handed_on(self, make, server):
+    def test_stream_that_broke_after_content_is_not_retried(self, make, server):
         server.add(stream(["Hel", "lo."]).broken(3))
         received = []
         with pytest.raises(errors.StreamInterruptedError) as caught, make(server).stream("Hi") as deltas:
@@ -192,21 +192,21 @@ class TestNoOtherTry:
         assert "".join(received) == caught.value.partial.text == "Hello."
         assert len(server.requests) == 1
 
-    def test_follows_an_error_behind_content(self, make, server):
+    def test_error_after_content_is_not_retried(self, make, server):
         server.add(midstream_error(["Hel"], 503, "Overloaded"))
         with pytest.raises(errors.ServerError) as caught:
             make(server).text()
         assert caught.value.partial.text == "Hel"
         assert len(server.requests) == 1
 
-    def test_follows_silence_behind_content(self, make, server):
+    def test_timeout_after_content_is_not_retried(self, make, server):
         server.add(stream(["Hel", "lo."]).held(2, threading.Event()))
         with pytest.raises(errors.APITimeoutError) as caught:
             make(server, timeout=1, total_timeout=20).text()
         assert caught.value.partial.text == "Hel"
         assert len(server.requests) == 1
 
-    def test_follows_an_error_beside_content(self, make, server):
+    def test_error_beside_content_is_not_retried(self, make, server):
         server.add(error_in_choice(503, "Overloaded", text="Hel"))
         with pytest.raises(errors.ServerError) as caught:
             make(server).chat("Hi")
@@ -215,7 +215,7 @@ class TestNoOtherTry:
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
     @pytest.mark.parametrize("streamed", [False, True])
-    def test_follows_half_an_answer(self, make, server, how, streamed):
+    def test_half_an_answer_is_not_retried(self, make, server, how, streamed):
         server.add(completion("A long answer, and surely paid for.").in_pieces(60).broken(1, how))
         client = make(server)
         with pytest.raises(errors.StreamInterruptedError):
@@ -223,7 +223,7 @@ class TestNoOtherTry:
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize("begun", BEGUN)
-    def test_follows_an_answer_that_began_or_was_charged(self, make, server, begun):
+    def test_answer_that_began_or_was_charged_is_not_retried(self, make, server, begun):
         failed, streamed = BEGUN[begun]
         server.add(failed)
         client = make(server)
@@ -233,13 +233,13 @@ class TestNoOtherTry:
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize("how", [Break.CUT, Break.RESET])
-    def test_follows_an_answer_that_was_whole_when_the_connection_broke(self, make, server, how):
+    def test_whole_answer_is_not_retried_if_the_connection_breaks(self, make, server, how):
         whole = events(chunk({"content": "Hel"}), chunk({}, finish_reason="stop", usage=CHARGED), done=False)
         server.add(whole.broken(2, how))
         assert make(server).text() == "Hel"
         assert len(server.requests) == 1
 
-    def test_follows_a_wait_that_is_too_long(self, make, server, waits):
+    def test_wait_beyond_two_minutes_is_not_retried(self, make, server, waits):
         server.add(error(429, "Slow down", headers={"Retry-After": str(MAX_RETRY_DELAY_S + 1)}))
         with pytest.raises(errors.RateLimitError) as caught:
             make(server).chat("Hi")
@@ -247,7 +247,7 @@ class TestNoOtherTry:
         assert len(server.requests) == 1
 
 
-def test_half_a_refusal_may_be_tried_again(make, server, waits):
+def test_half_a_refusal_is_retried(make, server, waits):
     server.add(error(503, "Not now, and at length").in_pieces(20).broken(1), completion("Hello."))
     assert make(server).chat("Hi").text == "Hello."
 
@@ -271,7 +271,7 @@ class TestWait:
         make(server, max_retries=3).chat("Hi")
         assert waits == [5, 2, 3]
 
-    def test_ends_with_the_limits_reset(self, make, server, waits):
+    def test_wait_ends_when_the_rate_limit_resets(self, make, server, waits):
         reset_ms = (datetime.now(UTC) + timedelta(seconds=60)).timestamp() * 1000
         metadata = {"headers": {"X-RateLimit-Reset": str(int(reset_ms))}}
         server.add(error(429, "Slow down", metadata=metadata), completion())
@@ -289,7 +289,7 @@ class TestWait:
         make(server).text()
         assert waits == [7]
 
-    def test_grows_and_is_spread_by_chance_where_nothing_is_said(self, make, server, waits):
+    def test_wait_grows_and_varies_if_the_server_gives_none(self, make, server, waits):
         server.add(*[error(503, "Not now")] * 6, completion())
         make(server, max_retries=6).chat("Hi")
         longest = [0.5, 1, 2, 4, 8, 8]
@@ -327,7 +327,7 @@ class TestTotalTimeout:
             make(server, total_timeout=30).chat("Hi")
         assert waits == []
 
-    def test_total_timeout_starts_anew_with_each_call(self, make, server):
+    def test_total_timeout_starts_again_with_each_call(self, make, server):
         server.add(completion("One."), completion("Two."))
         client = make(server, total_timeout=30)
         assert [client.chat("Hi").text, client.chat("Hi").text] == ["One.", "Two."]

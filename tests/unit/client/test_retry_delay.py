@@ -55,13 +55,13 @@ class TestHowLong:
         assert wait(jitter=1.0) == 0.375
 
     @pytest.mark.parametrize("told_s", [0.1, 1, 2.5, 30, MAX_RETRY_DELAY_S])
-    def test_waits_as_long_as_the_server_says(self, told_s):
+    def test_delay_is_that_of_the_server(self, told_s):
         assert wait(errors.RateLimitError("x", retry_after=told_s), retries_done=1, jitter=0.7) == told_s
 
-    def test_not_at_all_where_the_server_asks_for_more_than_is_bearable(self):
+    def test_no_retry_if_the_server_asks_for_too_long_a_delay(self):
         assert wait(errors.RateLimitError("x", retry_after=MAX_RETRY_DELAY_S + 1)) is None
 
-    def test_not_at_once_where_the_time_of_the_server_has_passed(self):
+    def test_delay_is_positive_if_the_servers_time_has_passed(self):
         assert wait(errors.RateLimitError("x", retry_after=0.0)) == 0.5
 
     @given(st.integers(0, 10**6), st.floats(0, 1), st.none() | st.floats(0, 10**6))

@@ -53,7 +53,7 @@ class TestAddress:
             ("http://[::1]:8080/v1", False, True),
         ],
     )
-    def test_tells_what_stands_there(self, base_url, is_openrouter, is_local):
+    def test_base_url_decides_is_openrouter_and_is_local(self, base_url, is_openrouter, is_local):
         settings = Settings.from_env(base_url=base_url)
         assert (settings.is_openrouter, settings.is_local) == (is_openrouter, is_local)
 
@@ -174,7 +174,7 @@ class TestRanges:
 
 @pytest.mark.parametrize("kind", [LFMClient, AsyncLFMClient])
 class TestClient:
-    def test_takes_its_settings_as_arguments(self, kind):
+    def test_client_takes_settings_as_arguments(self, kind):
         def count(messages):
             return len(messages)
 
@@ -214,7 +214,7 @@ class TestClient:
             max_reply_bytes=1_000,
         )
 
-    def test_shows_neither_its_key_nor_its_headers(self, kind):
+    def test_repr_of_client_has_neither_key_nor_headers(self, kind):
         client = kind(api_key=KEY, default_headers={"X-Secret": "hush-hush"})
         shown = f"{client!r} {client} {client._settings!r}"
         assert "liquid/lfm-3b" in shown

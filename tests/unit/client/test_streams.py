@@ -29,7 +29,7 @@ def hung_up(server, request=0):
 
 
 class TestReading:
-    def test_gives_the_deltas_in_order_and_then_the_reply(self, make, server):
+    def test_stream_yields_deltas_in_order_and_then_the_reply(self, make, server):
         server.add(stream(["Hel", "lo."], reasoning=["Greet."], tool_calls=CALLS))
         with make(server).stream("Hi") as deltas:
             received = list(deltas)
@@ -40,7 +40,7 @@ class TestReading:
         assert all(delta.reply is None for delta in received[:-1])
         assert (deltas.reply.text, deltas.reply.reasoning, deltas.reply.id) == ("Hello.", "Greet.", GENERATION_ID)
 
-    def test_hands_each_delta_on_as_soon_as_it_comes(self, make, server):
+    def test_stream_yields_each_delta_as_soon_as_it_comes(self, make, server):
         rest = threading.Event()
         server.add(stream(["Hel", "lo."], comments=0).held(1, rest))
         with make(server).stream("Hi") as deltas:
@@ -48,13 +48,13 @@ class TestReading:
             rest.set()
             assert next(deltas).text == "lo."
 
-    def test_sends_nothing_before_the_first_delta_is_asked_for(self, make, server):
+    def test_stream_sends_nothing_before_it_is_read(self, make, server):
         with make(server).stream("Hi") as deltas:
             pass
         assert server.requests == []
         assert deltas.reply is None
 
-    def test_gives_what_came_in_one_packet_with_an_error_before_the_error(self, make, server):
+    def test_deltas_in_one_packet_with_an_error_come_before_it(self, make, server):
         pieces = [f" {number}" for number in range(50)]
         server.add(midstream_error(pieces, 400, "No").in_pieces(1_000_000))
         with make(server).stream("Hi") as deltas:
@@ -71,7 +71,7 @@ class TestReading:
         assert text == deltas.reply.text == "Grüße,\u2028Welt 🌍."
 
     @pytest.mark.parametrize("padding", [b"", PADDING * 3])
-    def test_takes_a_plain_reply_for_a_stream(self, make, server, padding):
+    def test_plain_reply_to_a_streamed_call_is_read(self, make, server, padding):
         server.add(completion("Hello.", reasoning="Greet.", tool_calls=CALLS, padding=padding))
         with make(server).stream("Hi") as deltas:
             first, *others = deltas
@@ -79,18 +79,18 @@ class TestReading:
         assert others == [Delta(reply=deltas.reply)]
         assert (deltas.reply.text, deltas.reply.token_limits.max_tokens) == ("Hello.", None)
 
-    def test_ends_without_done_once_finish_and_usage_have_come(self, make, server):
+    def test_stream_ends_without_done_after_finish_and_usage(self, make, server):
         server.add(stream(["Hello."], done=False))
         assert make(server).text() == "Hello."
 
-    def test_refuses_an_event_above_its_bound(self, make, server, never):
+    def test_event_above_max_event_bytes_is_refused(self, make, server, never):
         server.add(events(chunk({"content": "Hello."}), chunk({"content": "word " * 1000})).held(2, never))
         with pytest.raises(errors.ResponseError, match="larger than 2,000 bytes") as caught:
             make(server).but(max_event_bytes=2_000).text()
         assert caught.value.partial.text == "Hello."
         assert hung_up(server)
 
-    def test_refuses_a_plain_reply_above_its_bound(self, make, server, never):
+    def test_plain_reply_above_max_reply_bytes_is_refused(self, make, server, never):
         server.add(completion("word " * 1000).in_pieces(2_500).held(1, never))
         with pytest.raises(errors.ResponseError, match="larger than 2,000 bytes"):
             make(server).but(max_reply_bytes=2_000).text()
@@ -98,7 +98,7 @@ class TestReading:
 
 
 class TestEnd:
-    def test_leaves_the_connection_for_the_next_request(self, make, server):
+    def test_connection_is_reused_after_a_stream(self, make, server):
         server.add(stream(), stream(), completion(), stream())
         client = make(server)
         client.text()
@@ -107,7 +107,7 @@ class TestEnd:
         client.text()
         assert [request.connection for request in server.requests] == [1, 1, 1, 1]
 
-    def test_leaves_the_connection_even_if_its_last_bytes_come_late(self, make, server, monkeypatch):
+    def test_connection_is_reused_if_its_last_bytes_come_late(self, make, server, monkeypatch):
         for module in (asynchronous, blocking):
             monkeypatch.setattr(module, "DRAIN_S", 10)
         whole = stream(["Hello."])
@@ -174,7 +174,7 @@ class TestEnd:
 
 
 class TestClosing:
-    def test_early_closes_the_connection_at_once(self, make, server, never):
+    def test_closing_early_closes_the_connection_at_once(self, make, server, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
         deltas = make(server).stream("Hi")
         assert next(deltas).text == "Hel"
@@ -182,26 +182,26 @@ class TestClosing:
         assert hung_up(server)
         assert deltas.reply is None
 
-    def test_happens_on_the_way_out_of_the_block(self, make, server, never):
+    def test_leaving_the_block_closes_the_stream(self, make, server, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
         with make(server).stream("Hi") as deltas:
             for _ in deltas:
                 break
         assert hung_up(server)
 
-    def test_happens_when_the_block_fails(self, make, server, never):
+    def test_exception_in_the_block_closes_the_stream(self, make, server, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
         with pytest.raises(ZeroDivisionError), make(server).stream("Hi") as deltas:
             _ = [1 / len(delta.reasoning) for delta in deltas]
         assert hung_up(server)
 
-    def test_before_the_first_delta_does_no_harm(self, make, server):
+    def test_closing_before_the_first_delta_does_no_harm(self, make, server):
         deltas = make(server).stream("Hi")
         deltas.close()
         assert list(deltas) == []
         assert server.requests == []
 
-    def test_twice_does_no_harm(self, make, server, never):
+    def test_closing_twice_does_no_harm(self, make, server, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
         deltas = make(server).stream("Hi")
         next(deltas)
@@ -209,7 +209,7 @@ class TestClosing:
         deltas.close()
         assert list(deltas) == []
 
-    def test_after_the_end_leaves_the_reply(self, make, server):
+    def test_closing_after_the_end_keeps_the_reply(self, make, server):
         server.add(stream(["Hello."]), completion())
         client = make(server)
         deltas = client.stream("Hi")
@@ -227,13 +227,13 @@ class TestClosing:
         assert list(deltas) == []
 
 
-def test_an_empty_plain_reply_is_no_stream(make, server):
+def test_empty_plain_reply_to_a_streamed_call_is_an_error(make, server):
     server.add(ScriptedReply(200, {"Content-Type": "application/json"}, [b"{}"]))
     with pytest.raises(errors.ResponseError):
         make(server, max_retries=0).text()
 
 
-def test_done_alone_is_no_answer(make, server):
+def test_stream_with_done_alone_is_an_error(make, server):
     server.add(events(DONE, done=False))
     with pytest.raises(errors.ResponseError, match="neither content nor a finish reason"):
         make(server, max_retries=0).text()

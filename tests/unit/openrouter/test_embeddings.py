@@ -132,7 +132,7 @@ class TestFailures:
             ((b'{"error', b'"}'), 500, False),
         ],
     )
-    def test_answer_has_begun_with_the_first_byte_behind_padding(self, parts, status, is_answered):
+    def test_answer_has_begun_with_the_first_byte_after_padding(self, parts, status, is_answered):
         reader = PaidBodyReader(status, {}, ASKED, content="data", max_bytes=MAX)
         for part in parts:
             reader.feed(part)

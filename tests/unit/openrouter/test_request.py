@@ -77,11 +77,11 @@ class TestHeaders:
     def test_headers_without_a_key_have_no_authorization(self, key):
         assert "Authorization" not in headers_of(key, NOBODY, {}, body=True)
 
-    def test_bear_space_around_a_pasted_key(self):
+    def test_headers_have_the_key_without_surrounding_space(self):
         assert headers_of(f" {KEY}\n", NOBODY, {}, body=True)["Authorization"] == f"Bearer {KEY}"
 
     @pytest.mark.parametrize("key", ["sk or", "sk-or\nX-Evil: 1", "sk-ör", "sk\x00or", "“sk-or”"])
-    def test_refuse_what_is_no_key_without_showing_it(self, key):
+    def test_malformed_key_is_refused_without_showing_it(self, key):
         with pytest.raises(ConfigurationError, match="copied correctly") as caught:
             headers_of(key, NOBODY, {}, body=True)
         assert key not in str(caught.value)
@@ -111,11 +111,11 @@ class TestHeaders:
             {"X-A:": "a"},
         ],
     )
-    def test_refuse_malformed_ones_of_the_caller(self, more):
+    def test_malformed_headers_of_the_caller_are_refused(self, more):
         with pytest.raises(ConfigurationError, match="header"):
             headers_of(KEY, NOBODY, more, body=True)
 
-    def test_refuse_a_malformed_value_without_showing_it(self):
+    def test_malformed_header_value_is_refused_without_showing_it(self):
         with pytest.raises(ConfigurationError, match="'Authorization' must be a string without line breaks") as caught:
             headers_of(None, NOBODY, {"Authorization": "Bearer sk-or-secret\n"}, body=True)
         assert "secret" not in repr(caught.value)

@@ -290,7 +290,7 @@ class TestStream:
         assert [(choice.text, choice.finish_reason) for choice in whole.choices] == [("00", "stop"), ("11", "length")]
 
     @pytest.mark.parametrize("index", [0, 1, 7])
-    def test_single_choice_has_index_0_whatever_the_server_says(self, index):
+    def test_single_choice_has_index_0_whatever_the_server_sends(self, index):
         choice = {"index": index, "message": {"content": "Hi"}, "finish_reason": "stop"}
         assert [choice.text for choice in read(choices=[choice]).choices] == ["Hi"]
         streamed = {"index": index, "delta": {"content": "Hi"}, "finish_reason": "stop"}
@@ -507,7 +507,7 @@ HUGE = "9" * 5_000
 
 @pytest.mark.parametrize("escaped", ["", r'"a": "\ud83d\ude00", '])
 @pytest.mark.parametrize("name", ["created", "usage"])
-def test_number_of_thousands_of_digits_is_none_and_loses_no_reply(name, escaped):
+def test_number_of_thousands_of_digits_is_none_and_the_reply_is_kept(name, escaped):
     number = HUGE if name == "created" else f'{{"prompt_tokens": 3, "cost": {HUGE}}}'
     more = f'{{{escaped}"{name}": {number}, '.encode()
     whole = read_reply(200, {}, more + body({"content": "Hi"})[1:], ASKED)
@@ -580,7 +580,7 @@ class TestIsAnswered:
             assert reader.is_answered is (usage is COST)
 
 
-def test_connection_that_breaks_behind_finish_and_usage_ends_the_reply():
+def test_connection_that_breaks_after_finish_and_usage_ends_the_reply():
     broken = errors.StreamInterruptedError("reset")
     reader = stream_reader({"transfer-encoding": "chunked"})
     list(reader.feed(event({"content": "Hi"}, "stop")))

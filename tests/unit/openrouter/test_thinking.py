@@ -84,7 +84,7 @@ class TestUnopened:
         reply = whole(self.ANSWER)
         assert (reply.reasoning, reply.text) == ("I should greet.\n", "Hello.")
 
-    def test_text_before_it_stays_text_where_the_server_sent_reasoning(self):
+    def test_text_before_a_lone_closing_tag_is_text_if_the_server_sent_reasoning(self):
         reply = whole(self.ANSWER, reasoning="Hm.")
         assert (reply.reasoning, reply.text) == ("Hm.", self.ANSWER)
 
@@ -93,7 +93,7 @@ class TestUnopened:
         assert (reading.whole.reasoning, reading.whole.text) == ("", self.ANSWER)
 
 
-def test_text_streams_as_it_comes_behind_the_reasoning():
+def test_text_streams_as_it_comes_after_the_reasoning():
     pieces = ["<thi", "nk>H", "m.</", "think>", "\n", "He", "llo."]
     reading = read_stream([*map(event, pieces), event("", "stop"), b"data: [DONE]\n\n"])
     assert [(delta.reasoning, delta.text) for delta in reading.deltas] == [

@@ -42,7 +42,7 @@ TWO = [("call_1", "weather", '{"city": "Oslo"}'), ("call_2", "clock", '{"zone": 
 
 
 class TestToolCalls:
-    def test_joins_tool_calls_as_openrouter_streams_them(self):
+    def test_tool_calls_are_joined_as_openrouter_streams_them(self):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],
@@ -54,7 +54,7 @@ class TestToolCalls:
             == TWO
         )
 
-    def test_joins_interleaved_tool_calls(self):
+    def test_interleaved_tool_calls_are_joined(self):
         assert (
             join(
                 [
@@ -67,12 +67,12 @@ class TestToolCalls:
             == TWO
         )
 
-    def test_joins_calls_with_all_fields_repeated_on_each_piece(self):
+    def test_calls_with_all_fields_repeated_on_each_piece_are_joined(self):
         same = {"name": "weather", "call_id": "call_1", "index": 0}
         assert join([piece("", **same)], [piece('{"city":', **same)], [piece(' "Oslo"}', **same)]) == WEATHER
 
     @pytest.mark.parametrize("nothing", [None, "", MISSING])
-    def test_joins_calls_with_empty_ids_and_names_after_the_first_piece(self, nothing):
+    def test_calls_with_empty_ids_and_names_after_the_first_piece_are_joined(self, nothing):
         assert (
             join(
                 [piece("", name="weather", call_id="call_1", index=0)],

@@ -121,7 +121,7 @@ class TestUrllib3Transport:
         assert server.connections <= 16
         assert {request.body for request in server.requests} == {b"%d" % number for number in range(200)}
 
-    def test_sends_any_number_of_requests_at_once(self) -> None:
+    def test_any_number_of_requests_is_sent_at_once(self) -> None:
         all_came = threading.Event()
         with Loopback([all_came, reply(b"x")]) as server, ThreadPoolExecutor(80) as pool:
             fetching = pool.map(lambda _: Urllib3Transport().send(request_to(server.url)).read(10), range(80))
@@ -151,7 +151,7 @@ class TestUrllib3Transport:
             with pytest.raises(StreamInterruptedError, match="was closed"):
                 answer.read(10)
 
-    def test_connects_where_no_thread_can_be_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_connection_is_opened_if_no_thread_can_be_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class NoThread(threading.Thread):
             def start(self) -> None:
                 raise RuntimeError("can't create new thread at interpreter shutdown")
@@ -180,12 +180,12 @@ async def fetch_async(url: str) -> bytes:
 
 
 class TestAiohttpTransport:
-    def test_works_in_one_loop_after_another(self) -> None:
+    def test_aiohttp_transport_works_in_one_loop_after_another(self) -> None:
         with Loopback(reply(b"x")) as server:
             assert [asyncio.run(fetch_async(server.url)) for _ in range(5)] == [b"x"] * 5
         assert aiohttp_transport._sessions == {}
 
-    def test_works_in_loops_of_several_threads_at_once(self) -> None:
+    def test_aiohttp_transport_works_in_loops_of_several_threads_at_once(self) -> None:
         with Loopback(reply(b"x")) as server, ThreadPoolExecutor(8) as pool:
             assert set(pool.map(lambda _: asyncio.run(fetch_async(server.url)), range(40))) == {b"x"}
         assert aiohttp_transport._sessions == {}
@@ -193,7 +193,7 @@ class TestAiohttpTransport:
     @pytest.mark.filterwarnings(
         "ignore:.*unclosed:ResourceWarning", "ignore:.*unclosed:pytest.PytestUnraisableExceptionWarning"
     )
-    def test_drops_sessions_of_loops_that_were_only_closed(self) -> None:
+    def test_sessions_of_loops_that_were_only_closed_are_dropped(self) -> None:
         with Loopback(reply(b"x")) as server:
             for _ in range(3):
                 loop = asyncio.new_event_loop()
@@ -210,7 +210,7 @@ class TestAiohttpTransport:
         await aclose_pools()
         assert aiohttp_transport._sessions == {}
 
-    async def test_sends_any_number_of_requests_at_once(self) -> None:
+    async def test_any_number_of_requests_is_sent_at_once(self) -> None:
         all_came = threading.Event()
         with Loopback([all_came, reply(b"x")]) as server:
             fetching = asyncio.gather(*(fetch_async(server.url) for _ in range(120)))
@@ -280,12 +280,12 @@ asyncio.run_coroutine_threadsafe(leave_unread(), loop).result(10)
         ],
         ids=["threads", "runs", "in a thread"],
     )
-    def test_exits_without_warnings(self, script: str) -> None:
+    def test_process_exits_without_warnings(self, script: str) -> None:
         with Loopback(chunked(*EVENTS)) as server:
             run(script, server)
 
     @pytest.mark.parametrize("last", ["", "loop.run_until_complete(leave_unread())"], ids=["read", "unread"])
-    def test_exits_without_warnings_where_the_loop_was_not_closed(self, last: str) -> None:
+    def test_process_exits_without_warnings_if_the_loop_was_not_closed(self, last: str) -> None:
         with Loopback(chunked(*EVENTS)) as server:
             script = f"loop = asyncio.new_event_loop(); loop.run_until_complete(afetch()); {last}"
             run(script, server, "ignore:unclosed event loop:ResourceWarning")
@@ -300,7 +300,7 @@ asyncio.run_coroutine_threadsafe(leave_unread(), loop).result(10)
         ],
         ids=["read", "read, again", "unread", "dropped"],
     )
-    def test_exits_with_warnings_of_asyncio_alone_where_the_loop_was_only_closed(self, script: str) -> None:
+    def test_process_exits_with_warnings_of_asyncio_alone_if_the_loop_was_only_closed(self, script: str) -> None:
         """`loop.close()` alone closes no transport; Python says so by warnings, which it hides by default."""
         with Loopback(chunked(*EVENTS)) as server:
             run(f"loop = asyncio.new_event_loop(); {script}", server, "ignore:unclosed :ResourceWarning")

@@ -55,7 +55,7 @@ def trust(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 class TestTls:
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-    def test_trusts_ca_file_of_the_environment(
+    def test_ca_file_of_the_environment_is_trusted(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, variable: str
     ) -> None:
         trust.setenv(variable, str(authority.certificate))
@@ -63,7 +63,7 @@ class TestTls:
             assert [client.fetch(server.url) for _ in range(2)] == [b"".join(PARTS)] * 2
         assert server.alpn == ["http/1.1"]
 
-    def test_trusts_ca_directory_of_the_environment(
+    def test_ca_directory_of_the_environment_is_trusted(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         command = ["openssl", "x509", "-in", str(authority.certificate), "-noout", "-subject_hash"]
@@ -78,7 +78,7 @@ class TestTls:
                 tls.context.cache_clear()
 
     @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
-    def test_finds_system_bundle_where_openssl_does_not_look(
+    def test_system_bundle_is_found_where_openssl_does_not_look(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
@@ -88,7 +88,7 @@ class TestTls:
             assert client.fetch(server.url) == b"x"
 
     @pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file there")
-    def test_trusts_nobody_where_the_system_has_no_bundle(
+    def test_no_certificate_is_trusted_if_the_system_has_no_bundle(
         self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
     ) -> None:
         nowhere = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[attr-defined]
@@ -98,14 +98,16 @@ class TestTls:
             client.send(server.url)
 
     @pytest.mark.parametrize("platform", ["darwin", "win32"])
-    def test_uses_truststore_where_the_system_has_a_store(self, trust: pytest.MonkeyPatch, platform: str) -> None:
+    def test_truststore_is_used_if_the_system_has_a_store(self, trust: pytest.MonkeyPatch, platform: str) -> None:
         with pytest.MonkeyPatch.context() as elsewhere:
             elsewhere.setattr(sys, "platform", platform)
             context = tls.context()
         assert isinstance(context, truststore.SSLContext)
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
-    def test_untrusted_certificate(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+    def test_untrusted_certificate_is_refused(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
         with Loopback(reply(), tls=authority.server) as server, pytest.raises(APIConnectionError) as caught:
             client.send(server.url)
         assert not caught.value.is_retryable
@@ -159,7 +161,7 @@ class TestTls:
 class TestProxy:
     @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
     @pytest.mark.parametrize("scheme", ["", "http://"])
-    def test_http_is_forwarded(
+    def test_http_request_is_forwarded_by_the_proxy(
         self, client: Client, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
     ) -> None:
         with Loopback(reply(b"hi")) as proxy:
@@ -171,7 +173,9 @@ class TestProxy:
             assert f"Host: {HOST}".encode() in received.lines
             assert b"proxy-authorization: Basic bWU6cEBzcw==".lower() in [line.lower() for line in received.lines]
 
-    def test_https_is_tunnelled(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+    def test_https_request_is_tunnelled_through_the_proxy(
+        self, client: Client, authority: Authority, trust: pytest.MonkeyPatch
+    ) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
         tunnel = [b"HTTP/1.1 200 Connection established\r\n\r\n", authority.server, REQUEST, reply(b"hi")]
         with Loopback(tunnel, reply(b"again")) as proxy:
@@ -186,7 +190,7 @@ class TestProxy:
             assert received.lines[0] == b"POST /api HTTP/1.1"
             assert b"proxy-authorization" not in received.head.lower()
 
-    def test_proxy_with_https_url(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
+    def test_proxy_may_have_an_https_url(self, client: Client, authority: Authority, trust: pytest.MonkeyPatch) -> None:
         trust.setenv("SSL_CERT_FILE", str(authority.certificate))
         with Loopback(reply(b"hi"), tls=authority.server) as proxy:
             trust.setenv("HTTP_PROXY", f"https://127.0.0.1:{proxy.port}")

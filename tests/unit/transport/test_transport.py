@@ -100,7 +100,7 @@ class TestResponse:
         ],
         ids=["HTTP/1.0", "until closed", "connection: close", "chunked", "extension and trailer"],
     )
-    def test_body_ends_where_it_says(self, client: Client, script: list[Step]) -> None:
+    def test_body_ends_at_its_announced_length(self, client: Client, script: list[Step]) -> None:
         with Loopback(script) as server:
             assert client.fetch(server.url) == b"to the end"
 
@@ -161,7 +161,7 @@ def test_interim_response_never_answers_the_next_request(client: Client) -> None
 
 class TestContentEncoding:
     @pytest.mark.parametrize("encoding", [b"", b"identity", b"IDENTITY"])
-    def test_identity_is_read(self, client: Client, encoding: bytes) -> None:
+    def test_response_with_encoding_identity_is_read(self, client: Client, encoding: bytes) -> None:
         with Loopback(reply(b"hello", b"Content-Encoding: " + encoding)) as server:
             assert client.fetch(server.url) == b"hello"
 
