@@ -121,11 +121,11 @@ def _score(question: JSONDict, answer: JSONDict) -> ScoreAnswer:
     by_name = _distribution(answer.get("probabilities"), [str(level) for level in range(len(levels))])
     probabilities = [*by_name.values()]
     score, confidence = answer.get("score"), answer.get("confidence")
-    told = as_dict(answer.get("legend"))
+    legend = as_dict(answer.get("legend"))
     return ScoreAnswer(
         expected_level(probabilities) if score is None else _within(score, "score", len(levels) - 1),
         dict(enumerate(probabilities)),
-        {level: told.get(str(level), text) for level, text in enumerate(levels)},
+        {level: legend.get(str(level), text) for level, text in enumerate(levels)},
         score_confidence(probabilities) if confidence is None else _within(confidence, "confidence"),
         _extra(answer, "score", "probabilities", "legend", "confidence"),
     )

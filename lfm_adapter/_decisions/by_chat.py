@@ -132,15 +132,15 @@ def _asked(id_: str, question: JSONDict) -> _Asked:
     match question["type"]:
         case "noul":
             keys: list[Any] = [True, False]
-            labels, told = ["Yes", "No"], [criteria.get("true"), criteria.get("false")]
+            labels, described = ["Yes", "No"], [criteria.get("true"), criteria.get("false")]
         case "score":
             keys = [*range(len(criteria))]
-            labels, told = [str(level) for level in keys], [*criteria]
+            labels, described = [str(level) for level in keys], [*criteria]
         case _:
             keys = [*criteria]
             labels = [*ascii_uppercase[: len(keys)]] if len(keys) <= _TOP_LOGPROBS else []
-            told = [name if text is None else f"{name} ({text_of(text)})" for name, text in criteria.items()]
-    texts = ["" if text is None else text_of(text) for text in told]
+            described = [name if text is None else f"{name} ({text_of(text)})" for name, text in criteria.items()]
+    texts = ["" if text is None else text_of(text) for text in described]
     return _Asked(id_, question, keys, labels, texts)
 
 

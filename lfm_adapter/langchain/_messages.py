@@ -111,7 +111,7 @@ def _call(call_id: str | None, name: str | None, arguments: str) -> JSONDict:
 
 
 def _valid(arguments: str | None) -> str:
-    """Return the arguments of an invalid call; none if they are no JSON object, which some servers refuse."""
+    """Return the arguments of an invalid call: "{}" unless they are a JSON object, since some servers refuse others."""
     try:
         parsed = json.loads(arguments or "", strict=False)
     except (ValueError, RecursionError):

@@ -131,7 +131,7 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
         json_schema: Values are converted to its types: `"36"` becomes 36. A class gets them as written first, since its
             own validators may read them.
         tool_name: The tool whose arguments are the object; None for JSON in the text.
-        has_tools: The model may call other tools instead, and then there is no object.
+        has_tools: The model may call other tools instead of answering with an object.
     """
 
     model_class: Any = None

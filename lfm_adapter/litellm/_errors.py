@@ -64,7 +64,7 @@ def to_litellm_error(error: errors.LFMError, model: str) -> Exception:
     response.status_code = raised.status_code
     raised.response = response
     raised.partial, raised.embeddings = getattr(error, "partial", None), getattr(error, "embeddings", None)
-    return raised  # type: ignore[no-any-return]  # LiteLLM's classes share no base class of their own
+    return raised  # type: ignore[no-any-return]  # LiteLLM's exceptions have no common base class
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def _entry(card: ModelCard, provider: str) -> JSONDict:
 
 def _chat_facts(card: ModelCard, provider: str) -> JSONDict:
     can = card.capabilities
-    # Our clients prompt a model for tools and schemas where it lacks them; LiteLLM's own provider does not.
+    # Our clients write tools and schemas into the prompt if need be; LiteLLM's own provider does not.
     prompted = True if provider == PROVIDER else None
     return {
         "supports_function_calling": prompted or can.tools,

@@ -73,11 +73,11 @@ class TestAnswers:
 
     def test_values_from_the_server_are_kept(self):
         probabilities = {"billing": 0.9, "shipping": 0.1, "technical": 0.0}
-        told = {"type": "choice", "choice": "billing", "probabilities": probabilities, "confidence": 0.7}
-        assert read(CHOICE, told) == ChoiceAnswer("billing", probabilities, 0.7)
-        told = {"type": "score", "score": 1.2, "probabilities": {"0": 0.1, "1": 0.6, "2": 0.3}, "confidence": 0.5,
+        answer = {"type": "choice", "choice": "billing", "probabilities": probabilities, "confidence": 0.7}
+        assert read(CHOICE, answer) == ChoiceAnswer("billing", probabilities, 0.7)
+        answer = {"type": "score", "score": 1.2, "probabilities": {"0": 0.1, "1": 0.6, "2": 0.3}, "confidence": 0.5,
                 "legend": {"0": "a", "1": "b", "2": "c"}}  # fmt: skip
-        assert read(SCORE, told) == ScoreAnswer(1.2, {0: 0.1, 1: 0.6, 2: 0.3}, {0: "a", 1: "b", 2: "c"}, 0.5)
+        assert read(SCORE, answer) == ScoreAnswer(1.2, {0: 0.1, 1: 0.6, 2: 0.3}, {0: "a", 1: "b", 2: "c"}, 0.5)
 
     def test_missing_values_are_computed(self):
         answer = read(CHOICE, {"type": "choice", "probabilities": {"billing": 0.1, "shipping": 0.8, "technical": 0.1}})
@@ -168,9 +168,9 @@ class TestProblems:
         ],
     )
     def test_answer_that_does_not_fit_is_described(self, question, answer, found):
-        told = problem(question, answer)
-        assert told.startswith("the answer to 'q' ")
-        assert found in told
+        description = problem(question, answer)
+        assert description.startswith("the answer to 'q' ")
+        assert found in description
 
     def test_rounding_errors_are_accepted(self):
         assert read(NOUL, {"type": "noul", "noul": 1.0000001}).noul == 1

@@ -323,7 +323,7 @@ def test_prompt_template_pipes_into_model(server: ScriptedOpenRouter, way: str):
 
 
 def test_unfinished_sum_completes_partial_arguments(server: ScriptedOpenRouter):
-    """While a call arrives, LangChain's parsers show what there is of it."""
+    """While a call arrives, LangChain's parsers show its beginning."""
     server.add(stream([], tool_calls=[WEATHER]))
     *chunks, _ = chat(server).stream("Hi")
     assert summed(chunks[:3]).tool_calls[0]["args"] == {"city": "Par"}

@@ -360,8 +360,8 @@ class TestAutoModeMiddleware:
         openrouter.add(decisions({"is_risky": risk}), path=PATH)
         asked: Any = {"messages": [HumanMessage("Clean up.")]}
         done = asyncio.run(agent.ainvoke(asked)) if is_async else agent.invoke(asked)
-        told = next(message for message in done["messages"] if isinstance(message, ToolMessage))
-        assert result in told.text
+        answer = next(message for message in done["messages"] if isinstance(message, ToolMessage))
+        assert result in answer.text
         state = openrouter.requests[1].body["state"]
         assert [message["role"] for message in state["messages"]] == ["user", "assistant"]
         assert state["tool_call"] == {"id": "call_1", "name": "delete", "args": {"path": "a.txt"}}
