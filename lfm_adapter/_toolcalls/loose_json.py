@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "after", "read_answer", "read_value"]
 
 MAX_DEPTH = 64  # of lists and objects in an argument
-MAX_ANSWER_DEPTH = 500  # in an answer; what is deeper is dropped, as no parser would take it
+MAX_ANSWER_DEPTH = 500  # in an answer; from there on it is dropped, as no parser would take it
 UNREADABLE: Final = object()
 
 
@@ -55,6 +55,7 @@ class LooseValue(NamedTuple):
 
 _decoder = json.JSONDecoder(parse_constant=finite, parse_float=finite)
 _SPACE = re.compile(r"\s+")
+_UNREAD = re.compile(r"""[^"'()\[\]{},]+|,""")  # what matters not where a value cannot be read
 _COMMENT = re.compile(r"#[^\n]*")
 _ANSWER_COMMENT = re.compile(r"(?:#|//)[^\n]*|/\*(?:(?!\*/).)*(?:\*/)?", re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
@@ -191,9 +192,9 @@ class _Reader:
         return "".join(self._out)
 
     def _token(self, char: str) -> None:
-        if space := _SPACE.match(self._text, self._place):
-            (self._comma or self._out).append(space[0])
-            self._place = space.end()
+        if run := (_SPACE if self._is_clean else _UNREAD).match(self._text, self._place):
+            (self._comma or self._out).append(run[0])
+            self._place = run.end()
         elif self._is_answer and self._text.startswith("```", self._place):
             self._place = len(self._text)
         elif char in self._quotes:
@@ -235,11 +236,11 @@ class _Reader:
         self._place += 1
         if self._is_answer and self._is_at_answer_key():
             return  # as the second in "{{"
-        if self._is_answer and len(self._open) >= MAX_ANSWER_DEPTH:
-            self._place = len(self._text)
-            return
         if len(self._open) >= MAX_DEPTH:
             self._spoil()
+        if len(self._open) >= MAX_ANSWER_DEPTH:
+            self._place = len(self._text)
+            return
         self._put("{" if char == "{" else "[")
         if self._wants == "colon":  # an item of a set
             self._to_list()
@@ -296,8 +297,7 @@ class _Reader:
 
     def _bare(self) -> None:
         """Take what has no quotes: numbers, words, comments. All else is dropped."""
-        comment = (_ANSWER_COMMENT if self._is_answer else _COMMENT).match(self._text, self._place)
-        if comment and self._is_clean:
+        if comment := (_ANSWER_COMMENT if self._is_answer else _COMMENT).match(self._text, self._place):
             self._place = comment.end()
             return
         written, self._place = self._read_bare(self._text, self._place)
