@@ -163,7 +163,9 @@ class ChoiceReader:
                 text = self._drop_draft(delta)
             self._raw.append(text)
             if self._calls is not None:
-                text = self._without_calls(self._calls.feed(text))
+                known = len(self._calls.calls)
+                text = self._calls.feed(text)
+                self._numbered("text", self._calls.calls[known:])
             if self._arguments is not None:  # the text may be the arguments alone of the tool that was asked for
                 self._arguments.append(text)
                 text = ""
@@ -177,7 +179,7 @@ class ChoiceReader:
         rest = Delta(index=self._index)
         text = ""
         if self._calls is not None:
-            text = self._without_calls(self._calls.close())
+            text = self._calls.close()
             rest.tool_calls = self._numbered("text", self._calls.calls)
             if self._arguments is not None:
                 text = self._take_arguments("".join((*self._arguments, text)), rest)
@@ -245,13 +247,6 @@ class ChoiceReader:
         self._begin()
         rest = delta.text[end:]
         return rest if has_passed else rest.lstrip()
-
-    def _without_calls(self, pieces: list[str | ToolCall]) -> str:
-        """Return the text among `pieces`. The calls get their places, and are passed on at the end."""
-        calls = [piece for piece in pieces if not isinstance(piece, str)]
-        if calls:
-            self._numbered("text", calls)
-        return "".join(piece for piece in pieces if isinstance(piece, str))
 
     def _numbered(self, origin: str, calls: list[ToolCall]) -> list[ToolCall]:
         """Number calls in the order in which they appear, whether natively or in the text."""

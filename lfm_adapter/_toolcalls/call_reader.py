@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lfm_adapter._toolcalls.calls import read_frame
@@ -44,13 +42,12 @@ _VAIN_CHARS = 20  # what a place counts where no frame begins, though it seemed 
 class CallReader:
     r"""Finds calls in text while it is written, in the forms that `frames` shows.
 
-    Text is returned as it comes. What may begin a call is held back until that is certain: a marker at most, or as much
-    as `{"name": "`, the longest name and the key behind it. From there on the text is collected until the frame closes,
-    and read as a whole. What turns out to be no call is returned as it was written.
+    Text is returned as it comes, without the calls. What may begin a call is held back until that is certain: a marker
+    at most, or as much as `{"name": "`, the longest name and the key behind it. From there on the text is collected
+    until the frame closes, and read as a whole. What turns out to be no call is returned as it was written.
 
     White space around a call is dropped, except between two texts, where the white space before the call stays. A call
-    that is broken or does not fit the tool is returned too, and has an `error` in `calls`. All that follows
-    `MAX_CALLS` calls is text.
+    that is broken or does not fit the tool counts too, and has an `error`. All that follows `MAX_CALLS` calls is text.
 
     Args:
         tools: The bound tools. A call of another is text.
@@ -66,9 +63,11 @@ class CallReader:
     >>> tools = Tools.from_openai([{"type": "function", "function": {"name": "f"}}])
     >>> reader = CallReader(tools, make_id="call_{}".format)
     >>> reader.feed("Well, <|tool_call")
-    ['Well,']
+    'Well,'
     >>> reader.feed('_start|>[f(city="Paris")]<|tool_call_end|> Bye.')
-    [ToolCall(index=0, id='call_0', name='f', arguments='{"city": "Paris"}', error=None), ' Bye.']
+    ' Bye.'
+    >>> reader.calls
+    [ToolCall(index=0, id='call_0', name='f', arguments='{"city": "Paris"}', error=None)]
     """
 
     def __init__(self, tools: Tools, *, make_id: Callable[[int], str]) -> None:
@@ -83,7 +82,7 @@ class CallReader:
         self._frame: Frame | None = None
         self._pending: list[str] = []  # what comes behind `_text` and does not close the frame
         self._read_chars = 0  # of all frames
-        self._out: list[str | ToolCall] = []
+        self._out: list[str] = []
         self._space: list[str] = []
         self._is_start = True
         self._is_line_start = True
@@ -94,20 +93,18 @@ class CallReader:
         self._keeps_space = True
         self._backticks = 0  # that end the text so far
 
-    def feed(self, text: str) -> list[str | ToolCall]:
-        """Take the next characters, and return the text and the calls that are complete with them."""
-        if not text:
-            return []
-        if not self.tools:
-            return [text]
+    def feed(self, text: str) -> str:
+        """Take the next characters, and return the text that is no call."""
+        if not text or not self.tools:
+            return text
         if self._frame is not None:
             self._pending.append(text)
             closing = self._frame.next_closing(text)
             if closing is None or not self._close_frame(self._frame, closing, is_closed=False):
-                return []
+                return ""
         elif self._is_plain(text):
             self._backticks = 0
-            return [text]
+            return text
         else:
             self._dropped_chars += self._place
             self._text = self._text[self._place :] + text
@@ -115,8 +112,8 @@ class CallReader:
         self._read(is_closed=False)
         return self._taken()
 
-    def close(self) -> list[str | ToolCall]:
-        """Return what is left at the end of the answer."""
+    def close(self) -> str:
+        """Return the text that is left at the end of the answer."""
         self._read(is_closed=True)
         if not self._follows_call:
             self._out += self._space
@@ -136,13 +133,11 @@ class CallReader:
             or text[-1].isspace()
         )
 
-    def _taken(self) -> list[str | ToolCall]:
-        """Return what was found since the last time, with text that follows text joined."""
-        out, self._out = self._out, []
-        if len(out) < 2:
-            return out
-        groups = groupby(out, lambda piece: isinstance(piece, str))
-        return [piece for is_text, group in groups for piece in (["".join(map(str, group))] if is_text else group)]
+    def _taken(self) -> str:
+        """Return the text that was found since the last time."""
+        out = "".join(self._out)
+        self._out.clear()
+        return out
 
     def _read(self, *, is_closed: bool) -> None:
         """Read as much as is certain."""
@@ -263,7 +258,6 @@ class CallReader:
             if part.is_call and not is_echo:
                 index = len(self.calls)
                 self.calls.append(ToolCall(index, self._make_id(index), part.name, part.text, part.error))
-                self._out.append(replace(self.calls[-1], error=None))
             elif not part.is_call:
                 self.unknown_tools += [part.name] if part.name else []
                 self._add_text(part.text)

@@ -810,5 +810,4 @@ CALL_TEXTS = [*LFM2, *FOREIGN, *OTHER_FORMS, *UNESCAPED, *NO_CALLS]
 def read_calls(text: str, tools: Tools, *, make_id: Callable[[int], str]) -> tuple[str, list[ToolCall]]:
     """Return a text without the calls in it, and the calls."""
     reader = CallReader(tools, make_id=make_id)
-    pieces = [*reader.feed(text), *reader.close()]
-    return "".join(piece for piece in pieces if isinstance(piece, str)), reader.calls
+    return reader.feed(text) + reader.close(), reader.calls

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import pytest
 
@@ -21,9 +20,17 @@ def reader(tools: Tools = BOUND) -> CallReader:
     return CallReader(tools, make_id="call_{}".format)
 
 
-def shown(pieces: list[str | ToolCall]) -> list[Any]:
-    """Text as it is, of a piece of a call its arguments."""
-    return [piece if isinstance(piece, str) else (piece.arguments,) for piece in pieces]
+def fed(streamed: CallReader, text: str) -> tuple[str, list[str]]:
+    """Return the text that comes of `text`, and the arguments of the calls that are complete with it."""
+    known = len(streamed.calls)
+    left = streamed.feed(text)
+    return left, [call.arguments for call in streamed.calls[known:]]
+
+
+def left_of(streamed: CallReader, text: str, size: int) -> str:
+    """Return a text without the calls, read in pieces of `size` characters."""
+    pieces = [streamed.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    return "".join([*pieces, streamed.close()])
 
 
 @pytest.mark.parametrize("case", CALL_TEXTS, ids=lambda case: case.name)
@@ -45,12 +52,7 @@ def test_call_text(case: CallText):
 def test_call_text_character_by_character(case: CallText):
     whole = read_calls(case.text, BOUND, make_id="call_{}".format)
     streamed = reader()
-    pieces = [piece for char in case.text for piece in streamed.feed(char)] + streamed.close()
-    assert ("".join(piece for piece in pieces if isinstance(piece, str)), streamed.calls) == whole
-    for call in streamed.calls:
-        own = [piece for piece in pieces if isinstance(piece, ToolCall) and piece.index == call.index]
-        assert "".join(piece.arguments for piece in own) == call.arguments
-        assert [(piece.id, piece.name) for piece in own] == [(call.id, call.name)] + [(None, None)] * (len(own) - 1)
+    assert (left_of(streamed, case.text, 1), streamed.calls) == whole
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,7 @@ def test_call_is_found_behind_xml_of_a_tool_that_is_not_bound(value: str, end: s
     unbound = f"<tool_call><function=search><parameter=q>{value}{end}"
     text = f"{unbound}<function=get_weather><parameter=city>Oslo</parameter></function></tool_call>"
     streamed = reader()
-    pieces = [piece for at in range(0, len(text), size) for piece in streamed.feed(text[at : at + size])]
-    left = "".join(piece for piece in pieces + streamed.close() if isinstance(piece, str))
-    assert left.rstrip() == unbound.removesuffix("<tool_call>").rstrip()
+    assert left_of(streamed, text, size).rstrip() == unbound.removesuffix("<tool_call>").rstrip()
     assert streamed.unknown_tools == ["search"]
     assert [(call.name, call.arguments) for call in streamed.calls] == [("get_weather", '{"city": "Oslo"}')]
 
@@ -94,8 +94,7 @@ def test_fence_ends_a_call_of_a_tool_that_is_not_bound_however_it_comes(unbound:
     text = f'{START}```\n{unbound} y```\n{{"name": "get_weather", "arguments": {{"city": "Oslo"}}}}'
     whole = read_calls(text, BOUND, make_id="call_{}".format)
     streamed = reader()
-    pieces = [piece for char in text for piece in streamed.feed(char)] + streamed.close()
-    assert ("".join(piece for piece in pieces if isinstance(piece, str)), streamed.calls) == whole
+    assert (left_of(streamed, text, 1), streamed.calls) == whole
     assert [call.arguments for call in streamed.calls] == ['{"city": "Oslo"}']
 
 
@@ -103,66 +102,68 @@ class TestWhatComesWhen:
     def test_text_comes_at_once(self):
         streamed = reader()
         assert [streamed.feed(piece) for piece in ("It", " is", " <b>", "sunny", ".")] == [
-            ["It"], [" is"], [" <b>"], ["sunny"], ["."]]  # fmt: skip
+            "It", " is", " <b>", "sunny", "."]  # fmt: skip
 
     def test_no_more_than_a_marker_is_held_back(self):
         streamed = reader()
         text = f"b {START[:-1]}"
-        assert [streamed.feed(char) for char in text[:1]] == [["b"]]
-        assert [piece for char in text[1:] for piece in streamed.feed(char)] == []
-        assert streamed.feed("x") == [f" {START[:-1]}x"]
+        assert streamed.feed(text[0]) == "b"
+        assert "".join(map(streamed.feed, text[1:])) == ""
+        assert streamed.feed("x") == f" {START[:-1]}x"
 
     def test_call_comes_whole_when_its_marker_closes(self):
         streamed = reader()
         text = f"{START}[get_weather(city='it's', days='12')]{END}"
-        assert [piece for char in text[:-1] for piece in streamed.feed(char)] == []
-        assert streamed.feed(text[-1]) == [ToolCall(0, "call_0", "get_weather", '{"city": "it\'s", "days": 12}')]
+        assert "".join(map(streamed.feed, text[:-1])) == ""
+        assert streamed.calls == []
+        assert streamed.feed(text[-1]) == ""
+        assert streamed.calls == [ToolCall(0, "call_0", "get_weather", '{"city": "it\'s", "days": 12}')]
 
     def test_call_in_xml_comes_when_its_tag_closes(self):
         streamed = reader()
-        assert (
-            streamed.feed("<tool_call><function=run><parameter=code>\nif a < b:\n</parameter></function></tool_call")
-            == []
-        )
-        assert shown(streamed.feed(">")) == [('{"code": "if a < b:"}',)]
+        text = "<tool_call><function=run><parameter=code>\nif a < b:\n</parameter></function></tool_call"
+        assert fed(streamed, text) == ("", [])
+        assert fed(streamed, ">") == ("", ['{"code": "if a < b:"}'])
 
     def test_call_without_a_marker_comes_when_its_brackets_match_and_no_quote_follows(self):
         streamed = reader()
-        assert streamed.feed("[run(code='[x](\"y\")')") == []
-        assert streamed.feed("]") == []
-        assert shown(streamed.feed("\n")) == [('{"code": "[x](\\"y\\")"}',)]
-        assert streamed.feed('{"name": "run", "arguments": {"code": "}"') == []
-        assert shown(streamed.feed("}} So")) == [('{"code": "}"}',), "So"]
+        assert fed(streamed, "[run(code='[x](\"y\")')") == ("", [])
+        assert fed(streamed, "]") == ("", [])
+        assert fed(streamed, "\n") == ("", ['{"code": "[x](\\"y\\")"}'])
+        assert fed(streamed, '{"name": "run", "arguments": {"code": "}"') == ("", [])
+        assert fed(streamed, "}} So") == ("So", ['{"code": "}"}'])
 
     def test_call_in_a_fence_comes_when_the_fence_closes_that_is_in_no_string(self):
         streamed = reader()
-        assert streamed.feed('```json\n{"name": "run", "arguments": {"code": "```sh') == []
-        assert streamed.feed('\nls```"}}\n``') == []
-        assert shown(streamed.feed("`")) == [('{"code": "```sh\\nls```"}',)]
+        assert fed(streamed, '```json\n{"name": "run", "arguments": {"code": "```sh') == ("", [])
+        assert fed(streamed, '\nls```"}}\n``') == ("", [])
+        assert fed(streamed, "`") == ("", ['{"code": "```sh\\nls```"}'])
 
     def test_tag_in_a_string_does_not_close_the_call(self):
         streamed = reader()
-        assert streamed.feed('<tool_call>{"name": "run", "arguments": {"code": "</tool_call>') == []
-        assert shown(streamed.feed('"}}</tool_call>')) == [('{"code": "</tool_call>"}',)]
+        assert fed(streamed, '<tool_call>{"name": "run", "arguments": {"code": "</tool_call>') == ("", [])
+        assert fed(streamed, '"}}</tool_call>') == ("", ['{"code": "</tool_call>"}'])
 
     def test_call_that_nothing_closes_comes_at_the_end(self):
         streamed = reader()
-        assert streamed.feed('<tool_call>{"name": "run", "arguments": {"code": "a}}</tool_call> Bye') == []
-        assert shown(streamed.close()) == [('{"code": "a}}"',), "Bye"]
-        assert streamed.calls[0].error == "a quote is not closed"
+        assert fed(streamed, '<tool_call>{"name": "run", "arguments": {"code": "a}}</tool_call> Bye') == ("", [])
+        assert streamed.close() == "Bye"
+        assert [(call.arguments, call.error) for call in streamed.calls] == [
+            ('{"code": "a}}"', "a quote is not closed")
+        ]
 
     def test_beginning_of_json_is_held_to_the_name(self):
         streamed = reader()
-        assert streamed.feed('{"name": "get_wea') == []
-        assert streamed.feed('pon"') == ['{"name": "get_weapon"']
+        assert fed(streamed, '{"name": "get_wea') == ("", [])
+        assert streamed.feed('pon"') == '{"name": "get_weapon"'
 
     def test_space_before_a_call_waits_for_it(self):
         streamed = reader()
-        assert streamed.feed("Well.\n\n") == ["Well."]
-        assert streamed.feed("Then") == ["\n\nThen"]
-        assert streamed.feed(" \n") == []
-        assert shown(streamed.feed(f"{START}[ping()]{END}\n")) == [("{}",)]
-        assert streamed.close() == []
+        assert streamed.feed("Well.\n\n") == "Well."
+        assert streamed.feed("Then") == "\n\nThen"
+        assert fed(streamed, " \n") == ("", [])
+        assert fed(streamed, f"{START}[ping()]{END}\n") == ("", ["{}"])
+        assert streamed.close() == ""
 
     def test_calls_are_listed_when_their_frame_closes(self):
         streamed = reader()
@@ -181,7 +182,7 @@ class TestWhatComesWhen:
     )  # fmt: skip
     def test_text_that_is_soon_seen_to_be_no_call_is_not_held_back(self, text: str):
         streamed = reader()
-        assert "".join(map(str, streamed.feed(f"{text} : x"))) == f"{text} : x"
+        assert streamed.feed(f"{text} : x") == f"{text} : x"
 
 
 class TestText:
@@ -216,8 +217,8 @@ def test_names_of_unknown_tools_are_listed():
 def test_call_of_an_unknown_tool_is_text_when_its_frame_closes():
     streamed = reader()
     text = f'{START}[shutdown(why="a long story")]{END}'
-    assert [piece for char in text[:-1] for piece in streamed.feed(char)] == []
-    assert streamed.feed(text[-1]) == [text]
+    assert "".join(map(streamed.feed, text[:-1])) == ""
+    assert streamed.feed(text[-1]) == text
 
 
 @pytest.mark.parametrize(
@@ -279,8 +280,7 @@ def test_what_follows_a_thousand_calls_is_text(frame: str, chars: int):
     few.close()
     assert (len(few.calls), few.has_too_many_calls) == (1_000, False)
     text = frame.format(", ".join(["run(code='x')"] * 1_002))
-    pieces = [piece for at in range(0, len(text), chars) for piece in many.feed(text[at : at + chars])] + many.close()
-    left = "".join(piece for piece in pieces if isinstance(piece, str))
+    left = left_of(many, text, chars)
     assert (len(many.calls), many.has_too_many_calls) == (1_000, True)
     assert left == frame.format("| , run(code='x'), run(code='x')").partition("| ")[2]
 
@@ -288,7 +288,7 @@ def test_what_follows_a_thousand_calls_is_text(frame: str, chars: int):
 def test_calls_of_unknown_tools_count_among_the_thousand():
     many = reader()
     text = f"{START}[{', '.join(['shutdown()'] * 1_001)}]{END}"
-    assert "".join(map(str, many.feed(text) + many.close())) == text
+    assert many.feed(text) + many.close() == text
     assert (len(many.unknown_tools), many.has_too_many_calls) == (1_000, True)
 
 
@@ -300,8 +300,4 @@ def test_tag_that_the_answer_breaks_off_in_is_text(tag: str, before: str):
     for size in (1, 7, 10_000):
         broken = reader()
         text = before + tag
-        pieces = [
-            piece for at in range(0, len(text), size) for piece in broken.feed(text[at : at + size])
-        ] + broken.close()
-        left = "".join(piece for piece in pieces if isinstance(piece, str))
-        assert left == (tag if broken.calls else text)
+        assert left_of(broken, text, size) == (tag if broken.calls else text)
