@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +17,6 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import ledger_from_env
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.access import Access
     from lfm_adapter.apps.gateway.models import Models
@@ -89,7 +86,9 @@ def gateway(
     access = _access(key, host, is_open=is_open, origins=allow_origin or ())
     is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf)
     ledger = ledger_from_env(default=True)
-    with _stopped_by_signals(), ExitStack() as stack:
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        for kind in (signal.SIGINT, signal.SIGTERM):  # a script ignores SIGINT for `lfm gateway &`
+            signal.signal(kind, signal.default_int_handler)
         listener = stack.enter_context(listen(host, port))
         if is_requested or not backend.has_openrouter():
             settings, models = _on_this_machine(gguf, context_length, is_requested=is_requested, stack=stack)
@@ -186,24 +185,3 @@ def _introduce(base_url: str, access: Access, models: list[str], model: str, tok
         typer.echo(f"  {client:<{width}}  {line}")
     if access.is_open:
         note("The gateway is open: programs on this machine need no key.", style="yellow")
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Close everything and exit with status 0 on Ctrl-C and SIGTERM, even before the server runs.
-
-    SIGINT gets a handler although a script ignores it for `lfm gateway &`.
-    """
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        note("Stopped.")
-        sys.exit(0)
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

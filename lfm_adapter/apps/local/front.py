@@ -55,7 +55,7 @@ class Front:
         self._config = config
         self._api_key: str | None = config["api_key"]
 
-    def run(
+    async def serve(
         self, listener: socket.socket, *, report: Callable[[dict[str, Any]], None], is_orphan: Callable[[], bool]
     ) -> None:
         """Serve until the program that started it has ended.
@@ -65,11 +65,6 @@ class Front:
             report: Called with the port once requests are accepted, or with the error that prevents it.
             is_orphan: Whether that program has ended.
         """
-        asyncio.run(self._run(listener, report, is_orphan))
-
-    async def _run(
-        self, listener: socket.socket, report: Callable[[dict[str, Any]], None], is_orphan: Callable[[], bool]
-    ) -> None:
         first = await asyncio.to_thread(self.engine.wait_until_ready)
         if "error" in first:
             report(first)

@@ -65,6 +65,8 @@ def main() -> None:
         )
         return
     engine = EngineProcess(config["engine"])  # loads the model while this process loads its own modules
+    import asyncio
+
     from lfm_adapter.apps.local.front import Front
 
     front = Front(engine, config)
@@ -80,7 +82,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=stop_with_parent, daemon=True).start()
     # A process forked from the parent keeps stdin open, so the parent's death is polled too.
-    front.run(listener, report=_report, is_orphan=lambda: os.getppid() != parent)
+    asyncio.run(front.serve(listener, report=_report, is_orphan=lambda: os.getppid() != parent))
 
 
 def _report(answer: dict[str, Any]) -> None:
