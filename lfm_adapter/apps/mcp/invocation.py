@@ -8,12 +8,15 @@ import logging
 import tempfile
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, TextContent
 
 from lfm_adapter import errors
+from lfm_adapter._client.async_client import AsyncLFMClient
+from lfm_adapter._client.metering import arrived
 from lfm_adapter.apps.mcp.advice import advice_on, facts_of, no_answer
 from lfm_adapter.apps.mcp.documents import likely_tokens, split
 from lfm_adapter.apps.mcp.files import Roots
@@ -28,11 +31,12 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.session import Session
     from lfm_adapter.apps.mcp.tool import Result
-    from lfm_adapter.types import DecisionReply, Question, Reply
+    from lfm_adapter.types import DecisionReply, EmbeddingReply, ModelCard, Question, Reply
 
 __all__ = ["ToolInvocation"]
 
 T = TypeVar("T")
+R = TypeVar("R", "Reply", "DecisionReply")
 
 CONCURRENCY = 4
 
@@ -83,30 +87,28 @@ class ToolInvocation:
         """The model's context in tokens, if known."""
         return self.session.context_length or self.session.card(self.model).context_length
 
-    @property
-    def _app(self) -> str:
-        client = self._context.session.client_params
-        return client.client_info.name[:_MAX_APP_CHARS] if client else "mcp"
-
     async def ask(self, messages: Sequence[Mapping[str, Any]], *, max_tokens: int = 0, **parameters: Any) -> Reply:
         """Ask the model, reporting progress while it writes.
 
-        An answer that must match `response_format` is not streamed, so that the model can correct it.
+        Args:
+            messages: Messages in OpenAI's form.
+            max_tokens: Maximum tokens of the answer. Default: the session's.
+            **parameters: See `AsyncLFMClient.chat`. An answer that must match `response_format` is not streamed, so
+                that the model can correct it.
 
         Raises:
-            LFMError: See `Session.ask`.
+            LFMError: The server or the budget refused the request, or it failed.
             OutputValidationError: The model refused, or wrote nothing.
         """
-        on_chunk = None if "response_format" in parameters else self._on_chunk
-        reply = await self.session.ask(
-            messages,
-            self.tally,
-            app=self._app,
-            model=self.model,
-            max_tokens=max_tokens,
-            on_chunk=on_chunk,
-            **parameters,
-        )
+        client, card = self._client(), self.session.card(self.model)
+        if card.kind == "decisions":
+            raise errors.ConfigurationError(
+                f"`{card.id}` only chooses labels, with the tool `classify`. Name a chat model."
+            )
+        parameters |= {"model": self.model or None, "max_tokens": max_tokens or self.session.max_tokens}
+        parameters |= self.session.price_cap(card)
+        send = client.chat if "response_format" in parameters else partial(self._stream, client)
+        reply = await self._counted(card, send(messages, **parameters))
         if reply.choices[0].refusal or not reply.text.strip():
             raise errors.OutputValidationError(no_answer(reply), model=self.answered_by(reply), partial=reply)
         return reply
@@ -115,9 +117,40 @@ class ToolInvocation:
         """Ask a decision model.
 
         Raises:
-            LFMError: See `Session.ask`.
+            LFMError: See `ask`.
         """
-        return await self.session.decide(state, questions, self.tally, app=self._app, model=model)
+        card = self.session.card(model)
+        asked = self._client().decide(state, questions, model=model, **self.session.price_cap(card))
+        return await self._counted(card, asked)
+
+    def _client(self) -> AsyncLFMClient:
+        if not self.session.has_model:
+            raise errors.ConfigurationError("No model is available. Only the user can fix this: tell them.")
+        told = self._context.session.client_params
+        meter = self.session.meter(told.client_info.name[:_MAX_APP_CHARS] if told else "mcp")
+        settings = self.session.settings.with_overrides({"meter": meter})
+        return AsyncLFMClient.from_settings(settings, self.session.client._transport)
+
+    async def _stream(self, client: AsyncLFMClient, messages: Sequence[Mapping[str, Any]], **parameters: Any) -> Reply:
+        async with client.stream(messages, **parameters) as stream:
+            async for _ in stream:
+                self._chunks += 1
+        return cast("Reply", stream.reply)
+
+    async def _counted(self, card: ModelCard, asked: Awaitable[R]) -> R:
+        """Return a reply, and count its usage, or that of what arrived of it."""
+        try:
+            reply = await asked
+        except errors.LFMError as error:
+            if (part := arrived(error)) is not None:
+                self._count(card, part)
+            raise
+        self._count(card, reply)
+        return reply
+
+    def _count(self, card: ModelCard, reply: Reply | DecisionReply | EmbeddingReply) -> None:
+        for tally in (self.session.tallies.setdefault(card.id, Tally()), self.tally):
+            tally.add(reply, is_free=self.session.is_local)
 
     async def ask_each(self, items: Sequence[str], ask: Callable[[str], Awaitable[T]], what: str) -> list[T]:
         """Ask about each item, a few at a time; `what` tells in progress notifications what is done.
@@ -224,6 +257,3 @@ class ToolInvocation:
                         await self._context.session.report_progress(count, message=message)
                     finally:
                         self._noted_at_s = time.monotonic()
-
-    def _on_chunk(self) -> None:
-        self._chunks += 1

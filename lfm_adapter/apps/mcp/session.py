@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, PlainSerializer
 
-from lfm_adapter._client.async_client import AsyncLFMClient
-from lfm_adapter._client.metering import Meter, arrived
+from lfm_adapter._client.metering import Meter
 from lfm_adapter._client.request import DEFAULT_MODELS
+from lfm_adapter._json import as_count
 from lfm_adapter.catalog._usage import chat_usage
-from lfm_adapter.errors import ConfigurationError, LFMError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.ledger import Budget, Ledger
-    from lfm_adapter.types import DecisionReply, ModelCard, Question, Reply
+    from lfm_adapter.types import DecisionReply, EmbeddingReply, ModelCard, Reply
 
 __all__ = ["Session", "Tally", "Usd"]
 
 _MILLION = 1_000_000
-_MAX_COUNT = 10**12  # larger counts are mistakes of the server
-
 
 Usd = Annotated[Decimal, PlainSerializer(float)]
 
@@ -43,12 +39,12 @@ class Tally(BaseModel):
     cost_usd: Annotated[Usd, Field(description="What was charged, as far as known.")] = Decimal(0)
     unpriced_answers: Annotated[int, Field(description="Answers without a known cost.")] = 0
 
-    def add(self, reply: Reply | DecisionReply, *, is_free: bool) -> None:
+    def add(self, reply: Reply | DecisionReply | EmbeddingReply, *, is_free: bool) -> None:
         """Add a reply, or what arrived of one."""
         usage = chat_usage(reply.usage or {})
         self.answers += 1 + getattr(reply, "output_retries", 0)
-        self.prompt_tokens += _count(usage.get("prompt_tokens"))
-        self.completion_tokens += _count(usage.get("completion_tokens"))
+        self.prompt_tokens += as_count(usage.get("prompt_tokens")) or 0
+        self.completion_tokens += as_count(usage.get("completion_tokens")) or 0
         if reply.cost is not None:
             self.cost_usd += reply.cost.total
         elif not is_free:
@@ -107,7 +103,7 @@ class Session:
     @property
     def spent_usd(self) -> Decimal:
         """What was spent of the budget: what was charged, or the maximum where that is unknown."""
-        keeper = self._meter().keeper
+        keeper = self.meter().keeper
         return Decimal(0) if self.budget is None or keeper is None else keeper.spent(self.budget)
 
     @property
@@ -123,84 +119,12 @@ class Session:
         """Return what is known about a model. Default: `model`."""
         return self.settings.card(model or self.model)
 
-    async def ask(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tally: Tally,
-        *,
-        app: str = "mcp",
-        model: str = "",
-        max_tokens: int = 0,
-        on_chunk: Callable[[], None] | None = None,
-        **parameters: Any,
-    ) -> Reply:
-        """Ask a question.
-
-        Args:
-            messages: Messages in OpenAI's form.
-            tally: Where to count the usage, besides `self.tallies`.
-            app: Who asks, for the ledger.
-            model: The model to ask. Default: the session's.
-            max_tokens: Maximum tokens of the answer. Default: the session's.
-            on_chunk: Called for each chunk of the answer, which is then streamed.
-            **parameters: See `AsyncLFMClient.chat`.
-
-        Raises:
-            LFMError: The server or the budget refused the request, or it failed.
-        """
-        client, card = self._metered_client(app), self.card(model)
-        if card.kind == "decisions":
-            raise ConfigurationError(f"`{card.id}` only chooses labels, with the tool `classify`. Name a chat model.")
-        parameters |= {"model": model or None, "max_tokens": max_tokens or self.max_tokens, **self._price_cap(card)}
-        with self._counting(card, tally) as replies:
-            if on_chunk is None:
-                replies.append(await client.chat(messages, **parameters))
-            else:
-                async with client.stream(messages, **parameters) as stream:
-                    async for _ in stream:
-                        on_chunk()
-                replies.append(stream.reply)
-        return replies[0]  # type: ignore[no-any-return]
-
-    async def decide(
-        self, state: str, questions: Mapping[str, Question], tally: Tally, *, app: str, model: str
-    ) -> DecisionReply:
-        """Ask a decision model; the arguments are those of `AsyncLFMClient.decide` and of `ask`.
-
-        Raises:
-            LFMError: See `ask`.
-        """
-        client, card = self._metered_client(app), self.card(model)
-        with self._counting(card, tally) as replies:
-            replies.append(await client.decide(state, questions, model=model, **self._price_cap(card)))
-        return replies[0]  # type: ignore[no-any-return]
-
-    def _metered_client(self, app: str) -> AsyncLFMClient:
-        if not self.has_model:
-            raise ConfigurationError("No model is available. Only the user can fix this: tell them.")
-        metered = self.settings.with_overrides({"meter": self._meter(app)})
-        return AsyncLFMClient.from_settings(metered, self.client._transport)
-
-    @contextmanager
-    def _counting(self, card: ModelCard, tally: Tally) -> Iterator[list[Any]]:
-        """Count the usage of the reply that the block puts into the list, or of what arrived of it."""
-        replies: list[Any] = []
-        try:
-            yield replies
-        except LFMError as error:
-            if (part := arrived(error)) is not None:
-                replies.append(part)
-            raise
-        finally:
-            for reply in replies:
-                for one in (self.tallies.setdefault(card.id, Tally()), tally):
-                    one.add(reply, is_free=self.is_local)
-
-    def _meter(self, app: str = "mcp") -> Meter:
+    def meter(self, app: str = "mcp") -> Meter:
+        """Return where the calls of an app are recorded, and their budget."""
         budgets = () if self.budget is None else (self.budget,)
         return Meter(self.ledger, budgets, app, "mcp", is_free=self.is_local)
 
-    def _price_cap(self, card: ModelCard) -> dict[str, Any]:
+    def price_cap(self, card: ModelCard) -> dict[str, Any]:
         """Make OpenRouter refuse prices above the catalogue's, with which the budget is computed.
 
         https://openrouter.ai/docs/guides/routing/provider-selection#max-price (US$ per million tokens).
@@ -212,7 +136,3 @@ class Session:
         return {
             "provider": {"max_price": {"prompt": float(prompt * _MILLION), "completion": float(completion * _MILLION)}}
         }
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_COUNT else 0
