@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -46,28 +47,22 @@ class Route:
     retired: str | None = None
 
 
-class CatalogModels:
-    """Liquid's models as OpenRouter serves them.
+class Models(ABC):
+    """The models that a gateway serves.
 
-    Args:
-        is_openrouter: Whether OpenRouter answers. Another server decides itself what a retired model's name means.
-        any_model: Whether clients may name models that the catalogue does not have.
+    Attributes:
+        cards: The chat models.
     """
 
-    def __init__(self, *, is_openrouter: bool = True, any_model: bool = False) -> None:
-        self._is_openrouter = is_openrouter
-        self._any_model = any_model
-        self._served = [card for card in catalog.models() if card.status == "live" or card.id == _KEPT]
+    def __init__(self, served: Sequence[ModelCard]) -> None:
+        self._served = served
         self.cards = self._of("chat")
 
-    def names(self, kind: Kind = "chat") -> list[str]:
-        """Return the names to show, one for each model of a kind."""
-        return [short_name(card) for card in self._of(kind)]
-
+    @abstractmethod
     def default_name(self, settings: Settings) -> str:
         """Return the name of the model that the settings choose."""
-        return short_name(catalog.get(self.route(settings.model).models[0]))
 
+    @abstractmethod
     def route(self, name: str, kind: Kind = "chat") -> Route:
         """Return what answers to `name`.
 
@@ -78,23 +73,6 @@ class CatalogModels:
         Raises:
             GatewayError: The gateway does not serve it, or it is of another kind.
         """
-        card = catalog.get(name)
-        if card.status != "unknown" and card.kind != kind:
-            (wanted, _), (what, path) = _KINDS[kind], _KINDS[card.kind]
-            raise GatewayError(400, f"{name} is {what}, not {wanted}. Ask it at {path}.", code="wrong_endpoint")
-        if card.status == "unknown" and not self._any_model:
-            known = ", ".join(self.names(kind))
-            hint = " Start `lfm gateway` with `--any-model` for others." if self._is_openrouter else ""
-            raise GatewayError(
-                404, f"The model {name!r} does not exist here. Known: {known}.{hint}", code="model_not_found"
-            )
-        if card.status == "unknown":
-            return Route((name,))
-        sent = name if "/" in name else card.id
-        others = tuple(other.id for other in self._fallbacks(card))
-        if card.status == "retired" and self._is_openrouter and others:
-            return Route(others, retired=card.id)
-        return Route((sent, *others))
 
     def model_id(self, name: str) -> str:
         """Return the id that is asked first for `name`, a model of any kind.
@@ -104,18 +82,9 @@ class CatalogModels:
         """
         return self.route(name, catalog.get(name).kind).models[0]
 
-    def _fallbacks(self, card: ModelCard) -> Sequence[ModelCard]:
-        """Return the models that may answer instead, the most similar first; only free ones for a free one.
-
-        Only chats fall back: probabilities and vectors of other models mean something else.
-        """
-        if card.kind != "chat":
-            return [] if card.status == "live" else [catalog.get(successor) for successor in card.successors]
-        base = card.id.rpartition(":")[0] or card.id
-        others = [other for other in self.cards if other.status == "live" and other.id not in (card.id, base)]
-        named = [other for successor in card.successors for other in others if other.id == successor]
-        rest = [other for other in others if other not in named and (other.is_free or not card.is_free)]
-        return named + sorted(rest, key=lambda other: other.id.removesuffix(":free") != base)
+    def names(self, kind: Kind = "chat") -> list[str]:
+        """Return the names to show, one for each model of a kind."""
+        return [short_name(card) for card in self._of(kind)]
 
     def listing(self, kind: Kind = "chat") -> list[JSONDict]:
         """Return the models of a kind in OpenAI's form, with the fields that OpenRouter adds."""
@@ -133,8 +102,59 @@ class CatalogModels:
         return [card for card in self._served if card.kind == kind]
 
 
-class LocalModel:
-    """One model on this machine, which answers to every name.
+class CatalogModels(Models):
+    """Liquid's models as OpenRouter serves them.
+
+    Args:
+        is_openrouter: Whether OpenRouter answers. Another server decides itself what a retired model's name means.
+        any_model: Whether clients may name models that the catalogue does not have.
+    """
+
+    def __init__(self, *, is_openrouter: bool = True, any_model: bool = False) -> None:
+        super().__init__([card for card in catalog.models() if card.status == "live" or card.id == _KEPT])
+        self._is_openrouter = is_openrouter
+        self._any_model = any_model
+
+    def default_name(self, settings: Settings) -> str:
+        """See `Models.default_name`."""
+        return short_name(catalog.get(self.route(settings.model).models[0]))
+
+    def route(self, name: str, kind: Kind = "chat") -> Route:
+        """See `Models.route`."""
+        card = catalog.get(name)
+        if card.status == "unknown":
+            if self._any_model:
+                return Route((name,))
+            known = ", ".join(self.names(kind))
+            hint = " Start `lfm gateway` with `--any-model` for others." if self._is_openrouter else ""
+            raise GatewayError(
+                404, f"The model {name!r} does not exist here. Known: {known}.{hint}", code="model_not_found"
+            )
+        if card.kind != kind:
+            (wanted, _), (what, path) = _KINDS[kind], _KINDS[card.kind]
+            raise GatewayError(400, f"{name} is {what}, not {wanted}. Ask it at {path}.", code="wrong_endpoint")
+        sent = name if "/" in name else card.id
+        others = tuple(other.id for other in self._fallbacks(card))
+        if card.status == "retired" and self._is_openrouter and others:
+            return Route(others, retired=card.id)
+        return Route((sent, *others))
+
+    def _fallbacks(self, card: ModelCard) -> Sequence[ModelCard]:
+        """Return the models that may answer instead, the most similar first; only free ones for a free one.
+
+        Only chats fall back: probabilities and vectors of other models mean something else.
+        """
+        if card.kind != "chat":
+            return [] if card.status == "live" else [catalog.get(successor) for successor in card.successors]
+        base = card.id.rpartition(":")[0] or card.id
+        others = [other for other in self.cards if other.status == "live" and other.id not in (card.id, base)]
+        named = [other for successor in card.successors for other in others if other.id == successor]
+        rest = [other for other in others if other not in named and (other.is_free or not card.is_free)]
+        return named + sorted(rest, key=lambda other: other.id.removesuffix(":free") != base)
+
+
+class LocalModel(Models):
+    """One model on this machine, which answers to every name, so that clients stay set up for OpenRouter's models.
 
     Args:
         model: Its id at the local server.
@@ -143,43 +163,20 @@ class LocalModel:
     """
 
     def __init__(self, model: str, context_length: int, max_tokens: int | None = None) -> None:
-        self._model = model
         free = Pricing(prompt=Decimal(0), completion=Decimal(0))
-        self._card = ModelCard(
+        card = ModelCard(
             model, model, status="live", context_length=context_length, max_output_tokens=max_tokens, pricing=free
         )
-        self.cards = [self._card]
-
-    def names(self, kind: Kind = "chat") -> list[str]:
-        """See `CatalogModels.names`."""
-        return [self._model]
+        super().__init__([card])
+        self._route = Route((model,))
 
     def default_name(self, settings: Settings) -> str:
-        """See `CatalogModels.default_name`."""
-        return self._model
+        """See `Models.default_name`."""
+        return self._route.models[0]
 
-    def route(self, name: str, kind: Kind = "chat") -> Route:  # clients stay set up for OpenRouter's models
-        """See `CatalogModels.route`."""
-        return Route((self._model,))
-
-    def model_id(self, name: str) -> str:
-        """See `CatalogModels.model_id`."""
-        return self._model
-
-    def listing(self, kind: Kind = "chat") -> list[JSONDict]:
-        """See `CatalogModels.listing`."""
-        return [listed(self._model, self._card)]
-
-    def find(self, name: str) -> JSONDict | None:
-        """See `CatalogModels.find`."""
-        return listed(name, self._card) if name == self._model else None
-
-    def info(self) -> list[JSONDict]:
-        """See `CatalogModels.info`."""
-        return [_info(self._model, self._card)]
-
-
-Models = CatalogModels | LocalModel
+    def route(self, name: str, kind: Kind = "chat") -> Route:
+        """See `Models.route`."""
+        return self._route
 
 
 def short_name(card: ModelCard) -> str:
