@@ -119,10 +119,10 @@ def _base_url(host: str, port: int) -> str:
 
 
 def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | tuple[()]) -> Access:
-    from lfm_adapter.apps.gateway.access import Access, is_loopback_host
+    from lfm_adapter.apps.gateway.access import Access, is_on_this_machine
     from lfm_adapter.apps.gateway.key import checked_key, key_file, stored_key
 
-    if is_open and not is_loopback_host(host):
+    if is_open and not is_on_this_machine(f"http://[{host}]" if ":" in host else f"http://{host}"):
         raise ConfigurationError(
             f"`--open` needs no key, so `--host` must be this machine, such as 127.0.0.1; got {host!r}."
         )

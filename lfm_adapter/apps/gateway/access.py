@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from lfm_adapter._openrouter.address import is_loopback
 from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["Access", "is_loopback_host"]
+__all__ = ["Access", "is_on_this_machine"]
 
 _EXPOSED = "Retry-After, X-LFM-Model, X-LFM-Retired-Model, X-Generation-Id"
 
@@ -58,7 +57,7 @@ class Access:
             self._check_key(request)
             return
         # A web page can point its own name at 127.0.0.1, and send forms and plain text there without being asked.
-        if not _names_this_machine(f"http://{request.headers.get('Host', '')}"):
+        if not is_on_this_machine(f"http://{request.headers.get('Host', '')}"):
             raise GatewayError(
                 403,
                 "This gateway accepts only requests to this machine. Use 127.0.0.1 or localhost as the host.",
@@ -76,7 +75,7 @@ class Access:
         """Return whether web pages of `origin` may read answers."""
         if origin in self.allowed_origins or "*" in self.allowed_origins:
             return True
-        return origin.startswith(("http://", "https://")) and _names_this_machine(origin)
+        return origin.startswith(("http://", "https://")) and is_on_this_machine(origin)
 
     def cors_headers(self, request: web.Request) -> dict[str, str]:
         """Return the headers that let a web page read the response; none for a page that may not."""
@@ -109,19 +108,11 @@ class Access:
         )
 
 
-def is_loopback_host(host: str) -> bool:
-    """Return whether a host names this machine whatever a name server says."""
-    host = host.rstrip(".").lower()
+def is_on_this_machine(url: str) -> bool:
+    """Return whether the host of a URL is this machine; False for a malformed URL such as "http://["."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return is_loopback(url)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _names_this_machine(origin: str) -> bool:
-    try:
-        return is_loopback_host(urlsplit(origin).hostname or "")
-    except ValueError:  # malformed, such as "http://["
         return False
 
 
