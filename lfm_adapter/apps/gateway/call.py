@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from aiohttp import web
 
@@ -29,7 +30,7 @@ from lfm_adapter.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.access import Access
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import CallRecord, Ledger
     from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
 
-__all__ = ["GATEWAY", "Call", "Gateway", "UpstreamCall", "model_of", "read_object"]
+__all__ = ["GATEWAY", "Call", "Gateway", "UpstreamCall", "model_of", "read_object", "with_retry"]
 
 T = TypeVar("T")
+_Ask: TypeAlias = "Callable[[AsyncLFMClient, str], Awaitable[T]]"
 
 RETRY_DELAY_S = 0.4
 
@@ -147,8 +149,17 @@ class UpstreamCall:
         self._gateway = gateway
         self._identity = identity_of(request)
 
-    async def client(self, model: str) -> AsyncLFMClient:
-        """Return a client whose calls keep to the budgets of the app and the model."""
+    def answer_headers(self, model: str, generation_id: str | None) -> dict[str, str]:
+        """Return the headers that name the model that was asked, and the retired one that it replaces."""
+        headers = {
+            "X-LFM-Model": model,
+            "X-LFM-Retired-Model": self.route.retired,
+            "X-Generation-Id": generation_id,
+        }
+        return {name: value for name, value in headers.items() if value}
+
+    async def _client(self, model: str) -> AsyncLFMClient:
+        """Return a client whose calls are limited by the budgets of the app and the model."""
         gateway = self._gateway
         budgets = gateway.limits.budgets(self.app, [model, *self._others])
         card = None
@@ -157,8 +168,8 @@ class UpstreamCall:
         meter = Meter(gateway, budgets, self.app, "gateway", is_free=gateway.settings.is_local, card=card)
         return AsyncLFMClient.from_settings(gateway.settings.with_overrides({**self._identity, "meter": meter}))
 
-    async def first_answer(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
-        """Ask the models in turn until one answers.
+    async def first_answer(self, ask: _Ask[T]) -> tuple[str, T]:
+        """Ask the models in turn until one answers, and return its name and the answer.
 
         Raises:
             APIError: None did; the error is that of the first.
@@ -175,7 +186,7 @@ class UpstreamCall:
                 code="timeout",
             ) from error
 
-    async def _in_turn(self, ask: Callable[[str], Awaitable[T]]) -> tuple[str, T]:
+    async def _in_turn(self, ask: _Ask[T]) -> tuple[str, T]:
         first: APIError | None = None
         models = self.route.models if self._falls_back else self.route.models[:1]
         failure: APIError | None = None
@@ -183,7 +194,7 @@ class UpstreamCall:
             if failure is not None and not _may_replace(failure, model):
                 continue
             try:
-                return model, await self._with_retry(ask, model)
+                return model, await with_retry(partial(ask, await self._client(model), model))
             except APIError as error:
                 first = first or error
                 if not _is_replaceable(error):
@@ -191,20 +202,22 @@ class UpstreamCall:
                 failure = error
         raise first or AssertionError("a route has a model")
 
-    async def _with_retry(self, ask: Callable[[str], Awaitable[T]], model: str) -> T:
-        try:
-            return await ask(model)
-        except (RateLimitError, ServerError, APIConnectionError) as error:
-            if (
-                not error.is_retryable
-                or error.partial is not None
-                or error.embeddings is not None
-                or isinstance(error, StreamInterruptedError)
-                or (error.retry_after or 0) > MAX_RETRY_AFTER_S
-            ):
-                raise
-            await asyncio.sleep(error.retry_after or RETRY_DELAY_S)
-        return await ask(model)
+
+async def with_retry(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask, and once more after a failure that may pass, if nothing has come of an answer."""
+    try:
+        return await ask()
+    except (RateLimitError, ServerError, APIConnectionError) as error:
+        if (
+            not error.is_retryable
+            or error.partial is not None
+            or error.embeddings is not None
+            or isinstance(error, StreamInterruptedError)
+            or (error.retry_after or 0) > MAX_RETRY_AFTER_S
+        ):
+            raise
+        await asyncio.sleep(error.retry_after or RETRY_DELAY_S)
+    return await ask()
 
 
 class Call(UpstreamCall):
@@ -237,16 +250,21 @@ class Call(UpstreamCall):
         """Return the whole reply, and the model that was asked for it."""
         return await self.first_answer(self._ask)
 
-    async def open_stream(self) -> tuple[str, AsyncStream, Sequence[Delta]]:
-        """Return the model that answers, its stream, and the first deltas."""
+    async def events(self, write: Callable[[Sequence[Delta]], T], headers: dict[str, str]) -> AsyncGenerator[T]:
+        """Yield what `write` makes of the deltas of a streamed reply; `headers` get those of the answer first."""
         model, (stream, deltas) = await self.first_answer(self._open)
-        return model, stream, deltas
+        headers |= self.answer_headers(model, deltas[0].generation_id)
+        async with stream:
+            while stream.reply is None:
+                yield write(deltas)
+                deltas = await stream._next_batch()
+        yield write(deltas)
 
-    async def _ask(self, model: str) -> Reply:
-        return await (await self.client(model)).chat(self._messages, model=model, extra_body=self._fields)
+    async def _ask(self, client: AsyncLFMClient, model: str) -> Reply:
+        return await client.chat(self._messages, model=model, extra_body=self._fields)
 
-    async def _open(self, model: str) -> tuple[AsyncStream, Sequence[Delta]]:
-        stream = (await self.client(model)).stream(self._messages, model=model, extra_body=self._fields)
+    async def _open(self, client: AsyncLFMClient, model: str) -> tuple[AsyncStream, Sequence[Delta]]:
+        stream = client.stream(self._messages, model=model, extra_body=self._fields)
         return stream, await stream._next_batch()
 
 

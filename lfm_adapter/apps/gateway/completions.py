@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
-from lfm_adapter.apps.gateway.chat import answer_headers, json_response
+from lfm_adapter.apps.gateway.chat import json_response
 from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.apps.gateway.sse import send_events
 from lfm_adapter.apps.gateway.wire import DONE, completion_of, event_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
 
     from aiohttp import web
 
@@ -40,19 +40,10 @@ async def completions(request: web.Request) -> web.StreamResponse:
     call = Call(request.app[GATEWAY], request, body | {"messages": [{"role": "user", "content": prompt}]})
     if call.is_stream:
         headers: dict[str, str] = {}
-        return await send_events(request, _events(call, headers), _error_event, headers)
+        events = call.events(lambda deltas: _events_of(deltas, headers["X-LFM-Model"]), headers)
+        return await send_events(request, events, _error_event, headers)
     model, reply = await call.reply()
-    return json_response(_completion(completion_of(reply, model)), headers=answer_headers(call, model, reply.id))
-
-
-async def _events(call: Call, headers: dict[str, str]) -> AsyncGenerator[bytes]:
-    model, stream, deltas = await call.open_stream()
-    headers |= answer_headers(call, model, deltas[0].generation_id)
-    async with stream:
-        while stream.reply is None:
-            yield _events_of(deltas, model)
-            deltas = await stream._next_batch()
-    yield _events_of(deltas, model)
+    return json_response(_completion(completion_of(reply, model)), headers=call.answer_headers(model, reply.id))
 
 
 def _events_of(deltas: Sequence[Delta], model: str) -> bytes:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.request import DEFAULT_MODELS
 from lfm_adapter.apps.gateway.call import GATEWAY, UpstreamCall, model_of, read_object
-from lfm_adapter.apps.gateway.chat import answer_headers, json_response
+from lfm_adapter.apps.gateway.chat import json_response
 from lfm_adapter.apps.gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from lfm_adapter.types import DecisionReply, JSONDict
+    from lfm_adapter.types import JSONDict
 
 __all__ = ["decisions"]
 
@@ -29,15 +29,13 @@ async def decisions(request: web.Request) -> web.Response:
     questions = fields.pop("questions", None)
     state = _with_images(fields.pop("state", None), fields)
     fields.pop("stream", None)  # no server streams decisions
-
-    async def ask(model: str) -> DecisionReply:
-        return await (await call.client(model)).decide(state, questions, model=model, extra_body=fields)
-
-    model, reply = await call.first_answer(ask)
+    model, reply = await call.first_answer(
+        lambda client, model: client.decide(state, questions, model=model, extra_body=fields)
+    )
     body = reply.to_wire()
     if reply.usage is not None and reply.cost is not None:
         body["usage"] = reply.usage | {"cost": float(reply.cost.total)}
-    return json_response(body, headers=answer_headers(call, model, reply.id))
+    return json_response(body, headers=call.answer_headers(model, reply.id))
 
 
 def _with_images(state: Any, fields: JSONDict) -> Any:

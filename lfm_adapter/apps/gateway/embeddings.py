@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lfm_adapter._client.request import DEFAULT_MODELS
 from lfm_adapter._openrouter.embeddings import role_of
 from lfm_adapter.apps.gateway.call import GATEWAY, UpstreamCall, model_of, read_object
-from lfm_adapter.apps.gateway.chat import answer_headers, json_response
+from lfm_adapter.apps.gateway.chat import json_response
 from lfm_adapter.apps.gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -38,13 +38,11 @@ async def embeddings(request: web.Request) -> web.Response:
     encoding = fields.pop("encoding_format", None) or "float"
     if encoding not in ("float", "base64"):
         raise GatewayError(400, f"`encoding_format` must be 'float' or 'base64', got {encoding!r}.")
-
-    async def ask(model: str) -> EmbeddingReply:
-        return await (await call.client(model)).embed(texts, role=role, model=model, extra_body=fields)
-
-    model, reply = await call.first_answer(ask)
+    model, reply = await call.first_answer(
+        lambda client, model: client.embed(texts, role=role, model=model, extra_body=fields)
+    )
     body = _body(reply, model, is_base64=encoding == "base64")
-    return json_response(body, headers=answer_headers(call, model, reply.id))
+    return json_response(body, headers=call.answer_headers(model, reply.id))
 
 
 async def embedding_models(request: web.Request) -> web.Response:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from lfm_adapter._extras import how_to_install
 from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
-from lfm_adapter.apps.gateway.chat import answer_headers, json_response
+from lfm_adapter.apps.gateway.chat import json_response
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
 from lfm_adapter.apps.gateway.sse import send_events
 from lfm_adapter.apps.gateway.wire import encoded, event_of, to_json
@@ -106,7 +107,7 @@ class _CallClient:
         except (LFMError, GatewayError) as error:
             self._translation.error = error
             raise
-        self._translation.headers |= answer_headers(call, model, reply.id)
+        self._translation.headers |= call.answer_headers(model, reply.id)
         return reply
 
     def stream(self, messages: Any, **fields: Any) -> AsyncStream:
@@ -115,12 +116,9 @@ class _CallClient:
     async def _batches(self, messages: Any, fields: JSONDict) -> AsyncGenerator[Sequence[Delta]]:
         try:
             call = self._translation.call(self._model, messages, fields)
-            model, stream, deltas = await call.open_stream()
-            self._translation.headers |= answer_headers(call, model, deltas[0].generation_id)
-            async with stream:
-                yield deltas
-                while stream.reply is None:
-                    yield await stream._next_batch()
+            async with aclosing(call.events(lambda deltas: deltas, self._translation.headers)) as events:
+                async for deltas in events:
+                    yield deltas
         except (LFMError, GatewayError) as error:
             self._translation.error = error
             raise
