@@ -69,14 +69,8 @@ def chat_decision(
 ) -> ChatSteps:
     """Return a generator that yields the questions to ask next, is sent the replies, and returns the answers.
 
-    If the server refuses a question, the error is thrown into it.
-
-    Args:
-        state: The state without its images, see `servers.read_state`.
-        images: The images.
-        questions: The checked questions.
-        card: The chat model.
-        orders: In how many orders the options are asked, one by default; levels have only one.
+    If the server refuses a question, the error is thrown into it. Options are asked in as many `orders`, one by
+    default; levels have only one.
 
     Raises:
         ConfigurationError: `orders` is not a positive integer.

@@ -36,11 +36,7 @@ _MEDIA = ("audio", "document", "file", "input_audio", "video", "video_url")
 
 
 def decision_url(base_url: str, *, route: str = "alpha") -> str:
-    """Return where to send decisions to.
-
-    Args:
-        base_url: The address of the API, as for chats.
-        route: OpenRouter's route, "alpha" or "systemone".
+    """Return the address for decisions. `route` is OpenRouter's: "alpha" or "systemone".
 
     >>> decision_url("https://openrouter.ai/api/v1")
     'https://openrouter.ai/api/alpha/decisions'

@@ -34,12 +34,7 @@ CREATE INDEX IF NOT EXISTS requests_by_name ON requests (name, time);
 
 
 def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
-    """Open the file, which only its owner can read, and create what is missing.
-
-    Args:
-        path: The file.
-        timeout: Seconds to wait for other processes that write.
-    """
+    """Open the file, which only its owner can read, or create it. `timeout` is how long statements wait for others."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))

@@ -94,11 +94,7 @@ class Reservations:
     """Reserves amounts in the file, or in memory while the file cannot be written.
 
     In memory, a budget allows what the file says is left, if it can be read, minus what this process has reserved
-    since. Processes do not see each other's memory.
-
-    Args:
-        path: The file.
-        warn: Is called with the error that prevents writing.
+    since. Processes do not see each other's memory. `warn` is called with the error that prevents writing.
 
     Attributes:
         counting: Locked while amounts move from memory into the file, so that each counts once.
