@@ -1,35 +1,35 @@
-"""Turns arguments of the models for LangChain, and of their calls, into settings and fields of the request."""
+"""What the models for LangChain share: their fields, and how arguments become settings and fields of the request."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: see `chat_model`.
 
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import lru_cache
+from inspect import Signature
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, SecretStr
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
 
-from lfm_adapter._client.settings import ClientOptions, Settings
+from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, CommonOptions, Settings
 from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_liquid, sends_env_key
 from lfm_adapter._openrouter.request import Attribution
-from lfm_adapter.errors import ConfigurationError
+from lfm_adapter.errors import APIError, ConfigurationError
+from lfm_adapter.langchain._errors import to_langchain_error
+from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types import ChatRequest
+from lfm_adapter.types._request import TokenCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from collections.abc import Set as AbstractSet
-
+    from lfm_adapter._client.async_client import AsyncLFMClient
+    from lfm_adapter._client.sync_client import LFMClient
     from lfm_adapter.langchain.chat_model import ChatLFM
 
-__all__ = [
-    "ALIASES",
-    "CLIENT_OPTIONS",
-    "client_options",
-    "named_arguments",
-    "request_fields",
-    "settings_of",
-]
+__all__ = ["ALIASES", "CLIENT_OPTIONS", "CommonFields", "request_fields", "translate_errors"]
 
 ALIASES = {
     "model_name": "model",
@@ -61,7 +61,7 @@ _PLAIN_OPTIONS = ("model", *sorted(CLIENT_OPTIONS - {"api_key", "default_headers
 _plain_values = itemgetter(*_PLAIN_OPTIONS)
 
 
-def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
+def _client_options(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return those arguments of a call that are for the client, under the names of `ClientOptions`."""
     return {
         name: value
@@ -72,7 +72,7 @@ def client_options(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def request_fields(
-    model: ChatLFM, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False
+    model: "ChatLFM", stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False
 ) -> dict[str, Any]:
     """Return the fields of one request. `model` is among them if the call names one.
 
@@ -97,7 +97,7 @@ def request_fields(
     return fields
 
 
-def named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
+def _named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[str, Any]:
     """Return the arguments of a class under the names of its fields.
 
     Other fields of a chat request go into `model_kwargs` of `ChatLFM`. None is ignored where the environment has the
@@ -188,3 +188,99 @@ def _settings_of(
     )
     settings.check()
     return settings
+
+
+class _BuiltSignature:
+    """Builds the class, which `defer_build` puts off, when `inspect.signature` or `help` asks for its fields."""
+
+    def __get__(self, instance: object, owner: type[BaseModel]) -> Signature | None:
+        owner.model_rebuild()  # sets the signature of `owner`, in place of this
+        built = owner.__dict__.get("__signature__")
+        return None if built is None or isinstance(built, _BuiltSignature) else owner.__signature__
+
+
+class CommonFields(BaseModel, CommonOptions):
+    """The common options as fields: with defaults from the environment, and secrets that are not shown."""
+
+    api_key: SecretStr | Callable[[], str] | None = Field(  # type: ignore[assignment]  # a secret in place of a string
+        default_factory=secret_from_env("OPENROUTER_API_KEY", default=None)
+    )
+    base_url: str | None = Field(default_factory=from_env(["OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"], default=None))
+    app_url: str | None = Field(default_factory=from_env("OPENROUTER_APP_URL", default=None))
+    app_title: str | None = Field(default_factory=from_env("OPENROUTER_APP_TITLE", default=None))
+    app_categories: Sequence[str] | None = Field(default_factory=lambda: [*Attribution.from_env().categories] or None)
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    token_counter: TokenCounter | None = Field(default=None, exclude=True)
+    ledger: InstanceOf[Ledger] | None = Field(default=None, exclude=True)
+    budget: InstanceOf[Budget] | None = Field(default=None, exclude=True)
+
+    # Building the validator takes most of the import's time, so the first instance does it.
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Copy the inherited fields to a subclass, before Pydantic collects its fields.
+
+        Pydantic takes a field's default from the first class with an attribute of its name. That is the dataclass of
+        the client's options, which knows neither defaults from the environment nor which fields are secret.
+        """
+        super().__init_subclass__(**options)
+        parent = next(base for base in cls.__mro__[1:] if issubclass(base, BaseModel))
+        for name, field in parent.model_fields.items():
+            if name not in vars(cls):
+                setattr(cls, name, field)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        setattr(cls, "__signature__", _BuiltSignature())  # noqa: B010
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_arguments(cls, values: Any) -> Any:
+        return _named_arguments(values, cls) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        """Check the settings, and record how defaults were resolved, for copies that are built from all fields."""
+        if self.model != DEFAULT_MODEL or os.environ.get("LFM_MODEL"):
+            self.model_fields_set.add("model")
+        if not self._settings().api_key:
+            object.__setattr__(self, "api_key", None)
+        return self
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The secret fields, and the environment variables from which they are loaded."""
+        return {"api_key": "OPENROUTER_API_KEY"}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return True: LangChain may serialize it, without its secrets."""
+        return True
+
+    def _settings(self, **call: Any) -> Settings:
+        """Return the client's settings for a call with these arguments."""
+        options = _client_options(call)
+        if options.get("default_headers"):
+            options["default_headers"] = {**(self.default_headers or {}), **options["default_headers"]}
+        values = {**self.__dict__, **options} if options else self.__dict__
+        return settings_of(values, self.model_fields_set | options.keys())
+
+    def _client(self, **call: Any) -> "LFMClient":
+        from lfm_adapter._client.sync_client import LFMClient
+
+        return LFMClient.from_settings(self._settings(**call))
+
+    def _async_client(self, **call: Any) -> "AsyncLFMClient":
+        from lfm_adapter._client.async_client import AsyncLFMClient
+
+        return AsyncLFMClient.from_settings(self._settings(**call))
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise LangChain's exceptions in place of ours in the `with` block."""
+    try:
+        yield
+    except APIError as error:
+        raise to_langchain_error(error) from error.__cause__

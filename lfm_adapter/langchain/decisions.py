@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, model_validator
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
 from lfm_adapter.catalog._usage import chat_usage
 from lfm_adapter.errors import InvalidDecisionError
-from lfm_adapter.langchain._fields import CommonFields, translate_errors
 from lfm_adapter.langchain._messages import to_wire
+from lfm_adapter.langchain._params import CommonFields, translate_errors
 from lfm_adapter.langchain._replies import PROVIDER, usage_metadata
 from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer
 

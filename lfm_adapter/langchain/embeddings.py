@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from lfm_adapter._client.embeddings import BATCH_SIZE, MAX_CONCURRENCY
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
-from lfm_adapter.langchain._fields import CommonFields, translate_errors
+from lfm_adapter.langchain._params import CommonFields, translate_errors
 from lfm_adapter.types import EmbeddingParameters, EmbeddingRole
 
 __all__ = ["LFMEmbeddings"]
