@@ -10,6 +10,7 @@ another could still have come: then the usage must have, too.
 from __future__ import annotations
 
 import math
+import re
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from lfm_adapter._openrouter.error_text import error_elsewhere
 from lfm_adapter._openrouter.failure import from_body, from_error
 from lfm_adapter._openrouter.sse import DONE, MAX_EVENT_BYTES, EventDecoder, TextEvents
 from lfm_adapter._openrouter.surrogates import HalfJoiner, has_halves, parse_whole
-from lfm_adapter.errors import ResponseError, StreamInterruptedError
+from lfm_adapter.errors import APIConnectionError, ResponseError, StreamInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +29,39 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import Delta, JSONDict, Reply
 
-__all__ = ["BodyReader", "PaidBodyReader", "ReplyReader"]
+__all__ = ["BodyReader", "PaidBodyReader", "ReplyReader", "not_http", "unreadable"]
 
 # How a stream begins, with data, a comment or another field. No JSON begins so.
 _STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _HEAD_BYTES = 6
 
+_ENCODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
+
 _TELLING_HEADERS = ("x-generation-id", "x-openrouter-", "x-ratelimit-", "x-provider-name", "x-request-id", "request-id",
                     "retry-after", "cf-ray", "age")  # fmt: skip
+
+
+def not_http(peer: str) -> APIConnectionError:
+    """Return the error for bytes of `peer` that are not an HTTP response."""
+    return APIConnectionError(
+        f"{peer} did not send a valid HTTP response. Check the scheme and port of `base_url`.", is_retryable=False
+    )
+
+
+def unreadable(status: int, headers: Mapping[str, str], peer: str) -> APIError | None:
+    """Return what to raise for a response that is compressed, or whose end is unclear. HTTP libraries let some pass."""
+    length, transfer = headers.get("content-length"), headers.get("transfer-encoding")
+    is_measured = length is None or (transfer is None and length.isascii() and length.isdigit())
+    # http.client takes 103 Early Hints for the response itself, which is still to come.
+    if status < 200 or not is_measured:
+        return not_http(peer)
+    # Every request asks for `identity`.
+    for encoding in (headers.get("content-encoding") or "", (transfer or "").lower().removesuffix("chunked")):
+        name = encoding.strip(" ,").lower()
+        if name not in {"", "identity"}:
+            known = f"the content encoding {name!r}" if _ENCODINGS.issuperset(re.split(", *", name)) else "an encoding"
+            return ResponseError(f"{peer} sent a response with {known}, which was not requested.")
+    return None
 
 
 class BodyReader:

@@ -24,6 +24,7 @@ from aiohttp import (
 )
 from aiohttp.http_exceptions import HttpProcessingError
 
+from lfm_adapter._openrouter.response import not_http, unreadable
 from lfm_adapter._transport import failures, tls
 from lfm_adapter._transport.proxy import ProxyConfig, local_route, resolve_proxy
 from lfm_adapter.errors import ConfigurationError
@@ -84,7 +85,7 @@ class AiohttpTransport:
             failure.__cause__ = failures.origin(error)
         else:
             response = AiohttpResponse(reply, route.peer)
-            failure = failures.unreadable(response.status_code, response.headers, route.peer)
+            failure = unreadable(response.status_code, response.headers, route.peer)
             if failure is None:
                 return response
             response.close()
@@ -272,6 +273,6 @@ def _before_response(error: BaseException, peer: str, timeout: float) -> LFMErro
         case ClientHttpProxyError():
             return failures.proxy_refused(peer, error.status)
         case ClientResponseError():
-            return failures.not_http(peer)
+            return not_http(peer)
         case _:
             return failures.before_response(error, peer, timeout)

@@ -11,26 +11,27 @@ import re
 import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING
 
+from lfm_adapter._openrouter.response import not_http
 from lfm_adapter.errors import (
     APIConnectionError,
     APIError,
     APITimeoutError,
     ConfigurationError,
-    ResponseError,
     StreamInterruptedError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 __all__ = [
-    "already_closed", "before_response", "in_body", "invalid_url", "not_http", "origin", "proxy_refused", "timed_out",
-    "unreadable",
-]  # fmt: skip
+    "already_closed",
+    "before_response",
+    "in_body",
+    "invalid_url",
+    "not_http",
+    "origin",
+    "proxy_refused",
+    "timed_out",
+]
 
-_ENCODINGS = {"br", "compress", "deflate", "gzip", "x-gzip", "zstd"}
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
@@ -87,22 +88,6 @@ def in_body(error: BaseException, peer: str, timeout: float) -> APIError:
     return StreamInterruptedError(f"{peer} closed the connection before the end of its response.")
 
 
-def unreadable(status: int, headers: Mapping[str, str], peer: str) -> APIError | None:
-    """Return what to raise for a response that is compressed, or whose end is unclear. The libraries let some pass."""
-    length, transfer = headers.get("content-length"), headers.get("transfer-encoding")
-    is_measured = length is None or (transfer is None and length.isascii() and length.isdigit())
-    # http.client takes 103 Early Hints for the response itself, which is still to come.
-    if status < 200 or not is_measured:
-        return not_http(peer)
-    # Every request asks for `identity`.
-    for encoding in (headers.get("content-encoding") or "", (transfer or "").lower().removesuffix("chunked")):
-        name = encoding.strip(" ,").lower()
-        if name not in {"", "identity"}:
-            known = f"the content encoding {name!r}" if _ENCODINGS.issuperset(re.split(", *", name)) else "an encoding"
-            return ResponseError(f"{peer} sent a response with {known}, which was not requested.")
-    return None
-
-
 def timed_out(peer: str, timeout: float) -> APITimeoutError:
     """Return the error for a connection or headers that did not come within `timeout` seconds."""
     return APITimeoutError(f"{peer} did not respond within {timeout:g} s. A longer `timeout` may help.")
@@ -113,13 +98,6 @@ def proxy_refused(peer: str, status_code: int) -> APIConnectionError:
     advice = "Check its user name and password." if status_code == 407 else "Ask whoever runs the proxy."
     return APIConnectionError(
         f"The proxy refused to connect to {peer} (status {status_code}). {advice}", is_retryable=status_code >= 500
-    )
-
-
-def not_http(peer: str) -> APIConnectionError:
-    """Return the error for bytes that do not parse as an HTTP response."""
-    return APIConnectionError(
-        f"{peer} did not send a valid HTTP response. Check the scheme and port of `base_url`.", is_retryable=False
     )
 
 

@@ -12,6 +12,7 @@ from urllib3 import ProxyManager, Timeout
 from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProxySchemeUnsupported, ReadTimeoutError
 from urllib3.util import Retry, parse_url
 
+from lfm_adapter._openrouter.response import not_http, unreadable
 from lfm_adapter._transport import failures, tls
 from lfm_adapter._transport.deadline import MAX_TIMEOUT_S, DeadlineHTTPPool, DeadlineHTTPSPool
 from lfm_adapter._transport.proxy import ProxyConfig, local_route, resolve_proxy
@@ -55,7 +56,7 @@ class Urllib3Transport:
             failure = _before_response(error, route.peer, request.timeout)
             failure.__cause__ = failures.origin(error)
         else:
-            failure = failures.unreadable(response.status_code, response.headers, route.peer)
+            failure = unreadable(response.status_code, response.headers, route.peer)
             if failure is None:
                 return response
             response.close()
@@ -174,6 +175,6 @@ def _before_response(error: BaseException, peer: str, timeout: float) -> LFMErro
         case LocationValueError():
             return failures.invalid_url(peer)
         case InvalidHeader():
-            return failures.not_http(peer)
+            return not_http(peer)
         case _:
             return failures.before_response(error, peer, timeout)

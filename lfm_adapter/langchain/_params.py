@@ -137,30 +137,6 @@ def _named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict
     return named
 
 
-def settings_of(options: Mapping[str, Any], given: AbstractSet[str]) -> Settings:
-    """Return the client's settings from the values of a model's fields and the names of those that were given.
-
-    Raises:
-        ConfigurationError: A setting is out of its range.
-    """
-    if "tool_calling" not in options:  # `ChatLFM` has a field for each setting, the other models for the common ones
-        options = {**_DEFAULTS, **options}
-    key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
-    url = options["base_url"] or ""
-    if "api_key" not in given and is_liquid(url):  # this and the next as in `Settings.from_env`
-        key = SecretStr(os.environ.get("LIQUID_API_KEY", ""))
-    elif "api_key" not in given and "base_url" in given and not sends_env_key(url):
-        key = None
-    return _settings_of(
-        _plain_values(options),
-        key,
-        tuple(headers.items()) if headers else (),
-        tuple(categories) if categories else (),
-        is_default_model="model" not in given,
-        is_when_retired_given="when_retired" in given,
-    )
-
-
 # Needed in each call, since attributes may change in between. Building them takes a twentieth of an `invoke`.
 @lru_cache(maxsize=256)
 def _settings_of(
@@ -260,11 +236,29 @@ class CommonFields(BaseModel, CommonOptions):
 
     def _settings(self, **call: Any) -> Settings:
         """Return the client's settings for a call with these arguments."""
-        options = _client_options(call)
-        if options.get("default_headers"):
-            options["default_headers"] = {**(self.default_headers or {}), **options["default_headers"]}
-        values = {**self.__dict__, **options} if options else self.__dict__
-        return settings_of(values, self.model_fields_set | options.keys())
+        options: Mapping[str, Any] = self.__dict__
+        given: AbstractSet[str] = self.model_fields_set
+        if changed := _client_options(call):
+            if changed.get("default_headers"):
+                changed["default_headers"] = {**(self.default_headers or {}), **changed["default_headers"]}
+            options, given = {**options, **changed}, given | changed.keys()
+        # `ChatLFM` has a field for each setting, the other models for the common ones.
+        if "tool_calling" not in options:
+            options = {**_DEFAULTS, **options}
+        key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
+        url = options["base_url"] or ""
+        if "api_key" not in given and is_liquid(url):  # this and the next as in `Settings.from_env`
+            key = SecretStr(os.environ.get("LIQUID_API_KEY", ""))
+        elif "api_key" not in given and "base_url" in given and not sends_env_key(url):
+            key = None
+        return _settings_of(
+            _plain_values(options),
+            key,
+            tuple(headers.items()) if headers else (),
+            tuple(categories) if categories else (),
+            is_default_model="model" not in given,
+            is_when_retired_given="when_retired" in given,
+        )
 
     def _client(self, **call: Any) -> "LFMClient":
         from lfm_adapter._client.sync_client import LFMClient
