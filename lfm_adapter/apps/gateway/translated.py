@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from lfm_adapter._extras import how_to_install
-from lfm_adapter.apps.gateway.call import GATEWAY, Call, read_object
+from lfm_adapter.apps.gateway.call import GATEWAY, Call, model_of, read_object
 from lfm_adapter.apps.gateway.chat import json_response
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
 from lfm_adapter.apps.gateway.sse import send_events
@@ -24,7 +24,7 @@ from lfm_adapter.errors import LFMError
 from lfm_adapter.types import AsyncStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 
     from aiohttp import web
 
@@ -75,6 +75,15 @@ class _Translation:
         self.is_translated = True
         return Call(self.request.app[GATEWAY], self.request, {"model": model, "messages": list(messages), **fields})
 
+    @contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        """Note the error that the block raises."""
+        try:
+            yield
+        except (LFMError, GatewayError) as error:
+            self.error = error
+            raise
+
     def failure(self, raised: Exception) -> GatewayError:
         """Return what the client is told about what LiteLLM raised."""
         if self.error is not None:
@@ -94,19 +103,16 @@ _current: ContextVar[_Translation] = ContextVar("lfm_gateway_translation")
 
 
 class _CallClient:
-    """What our provider takes for a client."""
+    """The client that our provider asks, in place of an `AsyncLFMClient`."""
 
     def __init__(self, translation: _Translation, model: str) -> None:
         self._translation = translation
         self._model = model
 
     async def chat(self, messages: Any, **fields: Any) -> Reply:
-        try:
+        with self._translation.noting_errors():
             call = self._translation.call(self._model, messages, fields)
             model, reply = await call.reply()
-        except (LFMError, GatewayError) as error:
-            self._translation.error = error
-            raise
         self._translation.headers |= call.answer_headers(model, reply.id)
         return reply
 
@@ -114,39 +120,23 @@ class _CallClient:
         return AsyncStream(self._batches(messages, fields))
 
     async def _batches(self, messages: Any, fields: JSONDict) -> AsyncGenerator[Sequence[Delta]]:
-        try:
+        with self._translation.noting_errors():
             call = self._translation.call(self._model, messages, fields)
             async with aclosing(call.events(lambda deltas: deltas, self._translation.headers)) as events:
                 async for deltas in events:
                     yield deltas
-        except (LFMError, GatewayError) as error:
-            self._translation.error = error
-            raise
 
 
 async def messages(request: web.Request) -> web.StreamResponse:
-    """Answer Anthropic's API."""
+    """Answer Anthropic's messages API."""
     body = await read_object(request)
     litellm = await _litellm()
-    translation = _Translation(request)
-    _current.set(translation)
     if not body.get("messages"):
         raise GatewayError(400, "`messages` must be a list with at least one message, each a JSON object.")
     fields = {"max_tokens": body.get("max_tokens", 4096), **_chosen(body, _MESSAGES_FIELDS)}
-    arguments = _arguments(request, body) | fields
-    if body.get("stream"):
-        events = _message_events(translation, litellm.anthropic_messages(**arguments, stream=True))
-        return await send_events(request, events, _anthropic_error_event, translation.headers)
-    try:
-        reply = await litellm.anthropic_messages(**arguments)
-    except Exception as error:
-        raise translation.failure(error) from error
-    return json_response(_plain(reply), headers=translation.headers)
-
-
-async def _message_events(translation: _Translation, asked: Any) -> AsyncGenerator[bytes]:
-    async for event in _until_failure(translation, asked):
-        yield event if isinstance(event, bytes) else encoded(str(event))
+    return await _answer(
+        request, body, fields, litellm.anthropic_messages, write=_message_event, on_error=_anthropic_error_event
+    )
 
 
 async def count_tokens(request: web.Request) -> web.Response:
@@ -176,39 +166,55 @@ async def responses(request: web.Request) -> web.StreamResponse:
     if any(tool.get("type") == "mcp" for tool in fields.get("tools", ())):
         raise GatewayError(400, "Tools of type `mcp` are not supported. Remove them from the request.")
     litellm = await _litellm()
+    return await _answer(
+        request, body, fields, litellm.aresponses, write=_response_event, on_error=_response_error_events
+    )
+
+
+async def _answer(
+    request: web.Request,
+    body: JSONDict,
+    fields: JSONDict,
+    ask: Callable[..., Awaitable[Any]],
+    *,
+    write: Callable[[Any], bytes],
+    on_error: Callable[[GatewayError], bytes],
+) -> web.StreamResponse:
+    """Answer a request with what LiteLLM's function `ask` makes of its `fields`.
+
+    `write` and `on_error` return an event of LiteLLM, and an error in the middle of a stream, as bytes.
+    """
     translation = _Translation(request)
     _current.set(translation)
-    arguments = _arguments(request, body) | fields
+    model = model_of(body, request.app[GATEWAY].default_model)
+    # The key is unused: the gateway's call has OpenRouter's.
+    arguments = {"model": f"lfm/{model}", "api_key": "in-this-process", "drop_params": True, **fields}
     if body.get("stream"):
-        events = _response_events(translation, litellm.aresponses(**arguments, stream=True))
-        return await send_events(request, events, _response_error_events, translation.headers)
+        events = _events(translation, ask(**arguments, stream=True), write)
+        return await send_events(request, events, on_error, translation.headers)
     try:
-        reply = await litellm.aresponses(**arguments)
+        reply = await ask(**arguments)
     except Exception as error:
         raise translation.failure(error) from error
     return json_response(_plain(reply), headers=translation.headers)
 
 
-async def _response_events(translation: _Translation, asked: Any) -> AsyncGenerator[bytes]:
-    async for event in _until_failure(translation, asked):
-        data = _plain(event)
-        yield encoded(f"event: {data.get('type')}\n") + event_of(data)
-
-
-async def _until_failure(translation: _Translation, asked: Any) -> AsyncGenerator[Any]:
-    """Yield LiteLLM's events.
+async def _events(
+    translation: _Translation, asked: Awaitable[Any], write: Callable[[Any], bytes]
+) -> AsyncGenerator[bytes]:
+    """Yield LiteLLM's events as bytes.
 
     It begins a stream before the model does, and may end one that failed as if it were whole.
 
     Raises:
         GatewayError: The request failed.
     """
-    early: list[Any] = []
+    early: list[bytes] = []
     try:
         async for event in await asked:
             if translation.error is not None:
                 break
-            early.append(event)
+            early.append(write(event))
             if translation.headers:
                 for one in early:
                     yield one
@@ -219,6 +225,15 @@ async def _until_failure(translation: _Translation, asked: Any) -> AsyncGenerato
         raise translation.failure(translation.error)
     for one in early:
         yield one
+
+
+def _message_event(event: Any) -> bytes:
+    return event if isinstance(event, bytes) else encoded(str(event))
+
+
+def _response_event(event: Any) -> bytes:
+    data = _plain(event)
+    return encoded(f"event: {data.get('type')}\n") + event_of(data)
 
 
 def anthropic_error(error: GatewayError) -> JSONDict:
@@ -239,14 +254,6 @@ def _response_error_events(error: GatewayError) -> bytes:
     }
     event = {"type": "error", **told, "param": None}
     return b"event: error\n" + event_of(event) + b"event: response.failed\n" + event_of(failed)
-
-
-def _arguments(request: web.Request, body: JSONDict) -> JSONDict:
-    """Return LiteLLM's own arguments. The key is unused: the gateway's call has OpenRouter's."""
-    model = body.get("model") or request.app[GATEWAY].default_model
-    if not isinstance(model, str):
-        raise GatewayError(400, "`model` must be a string.")
-    return {"model": f"lfm/{model}", "api_key": "in-this-process", "drop_params": True}
 
 
 def _chosen(body: JSONDict, names: frozenset[str]) -> JSONDict:

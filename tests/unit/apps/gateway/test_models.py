@@ -53,3 +53,4 @@ def test_model_on_this_machine_answers_to_every_name():
     assert models.route("lfm-3b").models == models.route("liquid/lfm-3-1.7b:free").models == ("local/my-lfm",)
     assert [row["id"] for row in models.listing()] == ["local/my-lfm"]
     assert models.listing()[0]["pricing"]["prompt"] == "0"
+    assert models.listing("embeddings") == []
