@@ -3,9 +3,8 @@
 # No `from __future__ import annotations`: see `chat_model`.
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import langchain_core
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, Field, model_validator
 
@@ -18,12 +17,12 @@ from lfm_adapter.langchain._replies import PROVIDER, usage_metadata
 from lfm_adapter.types import DecisionParameters, DecisionReply, OtherAnswer
 
 try:
-    from langchain_core.decisions import BaseDecisionModel, ClassifierResponse, Question, State
-except ImportError as missing:
-    raise ImportError(
-        f"`LFMDecisions` needs langchain-core 1.8 or newer; {langchain_core.__version__} is installed. "
-        'Run `pip install -U "langchain-core>=1.8"`.'
-    ) from missing
+    from langchain_core.decisions import BaseDecisionModel, ClassifierResponse
+except ImportError:
+    from lfm_adapter.langchain._older import BaseDecisionModel, ClassifierResponse
+
+if TYPE_CHECKING:
+    from langchain_core.decisions import Question, State
 
 __all__ = ["DecisionResponse", "LFMDecisions"]
 
@@ -111,11 +110,11 @@ class LFMDecisions(CommonFields, BaseDecisionModel):
     def _provider(self) -> str:
         return PROVIDER
 
-    def _classify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
+    def _classify(self, state: "State", questions: "dict[str, Question]") -> DecisionResponse:
         with translate_errors():
             return _response(self._client().decide(_json(state), _questions(questions), **self._parameters()))
 
-    async def _aclassify(self, state: State, questions: dict[str, Question]) -> DecisionResponse:
+    async def _aclassify(self, state: "State", questions: "dict[str, Question]") -> DecisionResponse:
         with translate_errors():
             client = self._async_client()
             return _response(await client.decide(_json(state), _questions(questions), **self._parameters()))

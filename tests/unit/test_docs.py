@@ -95,6 +95,8 @@ def test_python_blocks_of_a_page_run_in_order(
     for block in BLOCKS[page]:
         if "import litellm" in block:
             pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
+        if "langchain_core.decisions" in block:
+            pytest.importorskip("langchain_core.decisions", reason="needs langchain-core 1.8")
         exec(block, names)  # noqa: S102 # our own docs
 
 

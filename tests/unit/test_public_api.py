@@ -52,11 +52,14 @@ def loaded_by(statement: str) -> set[str]:
 
 def imported(name: str):
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        for public in getattr(module, "__all__", []):
+            getattr(module, public)  # what is loaded on first use
     except ModuleNotFoundError as error:
         if error.name in EXTRAS:
             pytest.skip(f"needs {error.name}")
         raise
+    return module
 
 
 def order(name: str) -> tuple[int, str]:
@@ -151,8 +154,6 @@ def test_a_module_lists_what_it_offers_in_order(name):
 @pytest.mark.parametrize("name", reference.MODULES)
 def test_public_module_exports_all_that_it_holds(name):
     module = imported(name)
-    for exported in module.__all__:
-        getattr(module, exported)  # what is loaded on first use
     held = {
         public
         for public in dir(module)

@@ -48,6 +48,7 @@ def test_prints_client_settings_once_it_serves(tmp_path: Path):
 
 
 def test_answers_openais_sdk(tmp_path: Path, openrouter: ScriptedOpenRouter):
+    pytest.importorskip("openai", reason="comes with litellm")
     openrouter.add(completion("Wet."))
     with gateway(tmp_path, upstream=openrouter.base_url) as running:
         reply = running.client.chat.completions.create(model="lfm-3b", messages=[{"role": "user", "content": "?"}])
