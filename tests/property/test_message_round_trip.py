@@ -42,7 +42,7 @@ def _messages(said: Said, ending: str, output_version: str) -> tuple[AIMessage, 
             return nullcontext([*reading.deltas, Delta(reply=reading.whole)])
 
     class Model(ChatLFM):
-        def _client(self, call: dict[str, Any]) -> Any:
+        def _client(self, **call: Any) -> Any:
             return Client()
 
     model = Model(output_version=output_version)
