@@ -138,7 +138,7 @@ class Conversation:
         return (before - len(self.turns)) // 2
 
     def usage(self) -> str:
-        """Return what the answers of this conversation took and cost."""
+        """Return the number of answers, their tokens and their cost."""
         cost = "no cost" if self._is_free else cost_text(self._cost)
         answers = "1 answer" if self._answers == 1 else f"{self._answers} answers"
         return f"{answers} · {self._tokens:,} tokens · {cost}"

@@ -195,7 +195,7 @@ def summary(reply: Reply, elapsed_s: float, *, is_free: bool) -> str:
 
 
 def charged(cost: Cost | None, *, is_free: bool) -> str:
-    """Return what a reply cost, in words."""
+    """Return the cost of a reply, in words."""
     if is_free:
         return "no cost"
     if cost is None:

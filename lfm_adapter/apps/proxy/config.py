@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MASTER_KEY_VARIABLE", "yaml_config"]
 
 MASTER_KEY_VARIABLE = "os.environ/LITELLM_MASTER_KEY"
-"""LiteLLM replaces this by the variable's value."""
+"""LiteLLM replaces this with the variable's value."""
 
 FREE_RPM = 20
 """Requests per minute to free models: https://openrouter.ai/docs/api-reference/limits, read 2026-11-23."""

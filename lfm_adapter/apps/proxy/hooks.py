@@ -114,7 +114,9 @@ class ProxyHooks(CustomLogger):  # type: ignore[misc]
         if person is not None:
             await self._check_person(person, layers, fallbacks)
         if any("model" in extra for extra in layers[1:]):
-            raise HTTPException(400, "`extra_body` must not hold a `model`. Choose a model of this Proxy with `model`.")
+            raise HTTPException(
+                400, "`extra_body` must not contain a `model`. Choose a model of this Proxy with `model`."
+            )
 
     async def _check_person(self, person: Person, layers: Sequence[dict[str, Any]], fallbacks: Sequence[str]) -> None:
         """Refuse models that a person may not use, in the fields and each `extra_body`, and a spent budget."""
