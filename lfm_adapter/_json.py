@@ -18,19 +18,11 @@ if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
 __all__ = [
-    "as_count",
-    "as_dict",
-    "as_number",
-    "as_str",
-    "as_text",
-    "dicts",
-    "finite",
-    "is_deeper",
-    "parse",
-    "parse_received",
-    "write_json",
-]
+    "as_count", "as_dict", "as_number", "as_str", "as_text", "dicts", "finite", "is_deeper", "json_end", "parse",
+    "parse_received", "write_json",
+]  # fmt: skip
 
+_decoder = json.JSONDecoder()
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
@@ -75,6 +67,14 @@ def finite(written: str) -> float:
 
 def _integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= MAX_DIGITS else None
+
+
+def json_end(text: str, place: int) -> int | None:
+    """Return the place behind the JSON value that begins at `place`, or None where there is none."""
+    try:
+        return _decoder.raw_decode(text, place)[1]
+    except (ValueError, RecursionError):
+        return None
 
 
 def as_str(value: object) -> str | None:

@@ -22,14 +22,17 @@ __all__ = ["CUT_OFF", "CallArguments", "FramePart", "read_frame"]
 CUT_OFF = "it was cut off"
 _MAX_ARGUMENTS = 10_000
 _STRICT = Strings({})
+_MAX_NAMED = 10
 _ABOUT_THE_CALL = ("id", "type")
+_CALL_KEYS = frozenset({*_ABOUT_THE_CALL, *NAME_KEYS}) | ARGUMENT_KEYS
 # What the `parameters` of a tool's definition begin with.
 _SCHEMA_KEYS = frozenset({"$defs", "$schema", "additionalProperties", "properties", "required"})
 
 _SEPARATOR = re.compile(r"\s*(?:[,;]|\]\s*,?\s*\[)?\s*")
 _PYTHON_CALL = re.compile(rf"""(?:[^\W\d]\w{{0,63}}\s{{0,9}}=\s{{0,9}})?({NAME}+)\s{{0,100}}\(\s*""")
 _KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[^\s()\[\]{}<>"'=,:\\]{1,128})(?P=quote)\s*[=:](?!=)""")
-_UNPACKED = re.compile(r"\*\*\s*(?=\{)")
+_GAP = re.compile(r"[\s,]*")
+_UNPACKED = re.compile(r"\*\*\s*\{")
 _PREFIXED = re.compile(r"([fFrRuU])(?=[\"'])")
 _BARE_STRING = re.compile(r"[\w./~@:-]*\w[\w./~@:-]*(?:[^\S\n]+[\w./~@:-]*\w[\w./~@:-]*)*|“[^“”]*”")
 
@@ -108,34 +111,33 @@ class _Members(NamedTuple):
 def _read_members(text: str, place: int, closer: str, strings: Strings) -> _Members:
     """Read members up to the closing bracket. The opening one is right before `place`."""
     members: list[_Member] = []
+    closers = [closer]  # more than one within `**{…}`
     error = ""
-    while not error:
-        place = after(SPACE, text, place)
-        char = text[place : place + 1]
-        if not char:
+    while closers and not error:
+        place = after(_GAP, text, place)
+        if place == len(text):
             return _Members(members, place, "bracket", CUT_OFF)
-        if char == closer:
-            return _Members(members, place + 1)
-        if char == ",":
-            place += 1
-            continue
         if unpacked := _UNPACKED.match(text, place):
-            inner = _read_members(text, unpacked.end() + 1, "}", strings)
-            members += inner.members
-            place, error = inner.end, inner.error
-            continue
-        key, start = _read_key(text, place, strings)
-        if key is None:
-            error = "it is not a JSON object" if closer == "}" else "an argument has no name"
+            closers.append("}")
+            place = unpacked.end()
+        elif text[place] == closers[-1]:
+            closers.pop()
+            place += 1
         elif len(members) == _MAX_ARGUMENTS:
             error = f"it has more than {_MAX_ARGUMENTS:,} arguments"
         else:
-            value, place, is_in_string = _read_argument(text, start, closer, strings)
+            key, start = _read_key(text, place, strings)
+            if key is None:
+                error = "it is not a JSON object" if closers[-1] == "}" else "an argument has no name"
+                break
+            value, place, is_in_string = _read_argument(text, start, closers[-1], strings)
             members.append(_Member(key, value, text[start:place].rstrip(), start))
             if is_in_string:
                 return _Members(members, place, "string", CUT_OFF)
-            if text[place : place + 1] not in ("", ",", closer):
+            if text[place : place + 1] not in ("", ",", closers[-1]):
                 error = f"the value of `{key}` is not followed by a comma"
+    if not error:
+        return _Members(members, place)
     rest = read_value(text, place, closer, strings)
     end = rest.end + text.startswith(closer, rest.end)
     return _Members(members, end, "string" if rest.is_in_string else "", error, text[place : rest.end].rstrip())
@@ -337,10 +339,11 @@ class _CallForms:
         # A bracket too few, behind arguments that are whole, does no harm.
         if read.error and not given.open and (read.open != "bracket" or self._is_answer_end):
             given.fail("it is not JSON", read.rest, open_=read.open)
-        others = [one for one in members if one.key in {*keys} - ARGUMENT_KEYS - {*NAME_KEYS}]
+        others = [one for one in members if one.key not in _CALL_KEYS]
         if others and ARGUMENT_KEYS.isdisjoint(keys):
             written = ", ".join(f"{write_json(one.key)}: {one.raw}" for one in others)
-            given.fail(f"{', '.join(f'`{one.key}`' for one in others)} must be in `arguments`", written)
+            named = ", ".join(f"`{one.key}`" for one in others[:_MAX_NAMED])
+            given.fail(f"{named} must be in `arguments`", written)
         return given.part(read.end)._replace(open=read.open)
 
     def _add_json(self, given: CallArguments, member: _Member) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
-from lfm_adapter._json import parse
+from lfm_adapter._json import json_end, parse
 from lfm_adapter._toolcalls.call_reader import CallReader
 from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.loose_json import MAX_ANSWER_DEPTH, read_answer
@@ -33,7 +32,6 @@ _MAY_BEGIN = {
 _ANY_BEGIN = re.compile(rf"{_OBJECT}|\[")
 _MEMBER = re.compile(r"""["'](?P<key>[^"'\n]{1,100})["']\s{0,9}:""")
 _CLASS_CALL = re.compile(r"[A-Z]\w{0,63}\(.*\)\Z", re.DOTALL)
-_decoder = json.JSONDecoder()
 # What is read to find the object that fits stays in proportion to the text, and few enough are held against the schema.
 _READ_CHARS_FREE, _READ_CHARS_A_CHAR = 20_000, 1
 _MAX_TRIED = 1_000
@@ -215,13 +213,9 @@ class JSONReader:
 
     def _read(self, text: str, *, cut_off: bool) -> tuple[str | None, int]:
         """Return as JSON what begins a text, or None where its strings are ambiguous, and the place behind it."""
-        try:
-            _, end = _decoder.raw_decode(text)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            if text[end : end + 1] not in ('"', "'"):
-                return text[:end], end
+        end = json_end(text, 0)
+        if end is not None and text[end : end + 1] not in ('"', "'"):
+            return text[:end], end
         strings = find_strings(text, 0, self._keys, strict_until=self._sent_chars)
         if strings.is_ambiguous and not cut_off:
             self.problem = f"the answer is not JSON: {AMBIGUOUS}"

@@ -12,14 +12,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lfm_adapter._json import finite, parse, write_json
+from lfm_adapter._json import finite, json_end, parse, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfm_adapter._toolcalls.quotes import Strings
 
-__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "after", "read_answer", "read_value"]
+__all__ = [
+    "MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "UP_TO_QUOTE", "LooseValue", "after", "read_answer",
+    "read_value",
+]  # fmt: skip
 
 MAX_DEPTH = 64  # of lists and objects in an argument
 MAX_ANSWER_DEPTH = 500  # in an answer; from there on it is dropped, as no parser would take it
@@ -77,7 +80,7 @@ class LooseString(NamedTuple):
     is_closed: bool
 
 
-_UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
+UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
 _IRREGULAR = re.compile(
     r"""\\(?:(?P<json>["\\/bfnrt]|u[0-9a-fA-F]{4})|x(?P<hex>[0-9a-fA-F]{2})|['`\n]
         |(?P<python>U(?P<long>[0-9a-fA-F]{8})|(?P<octal>[0-7]{1,3})|[av]))|["\\\x00-\x1f]""",
@@ -96,7 +99,7 @@ _STRAY_ESCAPE = re.compile(r"""[^\\]*\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})""")
 def read_string(text: str, place: int, strings: Strings, *, is_answer: bool = False) -> LooseString:
     """Read the string whose first quote is at `place`."""
     quote = text[place]
-    end = strings.ends.get(place) or after(_UP_TO_QUOTE[quote], text, place + 1)
+    end = strings.ends.get(place) or after(UP_TO_QUOTE[quote], text, place + 1)
     length = 3 if end >= place + 3 and text.startswith(quote * 3, place) and text.startswith(quote * 3, end) else 1
     written = text[place + length : end]
     if quote == '"' == written[:1] and written.count('"') == 1:  # the first quote was doubled
@@ -378,18 +381,13 @@ def read_value(text: str, place: int, ends: str, strings: Strings) -> LooseValue
         behind = after(SPACE, text, found.end)
         if found.is_closed and (behind == len(text) or text[behind] in ends):
             return LooseValue(f'"{found.json}"', behind)
-    # What is strict JSON anyway is read in C.
-    if not strings.ends and text[place : place + 1] in ("[", "{"):
-        try:
-            _, end = _decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            behind = after(SPACE, text, end)
-            is_shallow = text.count("[", place, end) + text.count("{", place, end) <= MAX_DEPTH
-            has_escape = text.find("\\", place, end) >= 0  # it may be one of a path
-            if is_shallow and not has_escape and (behind == len(text) or text[behind] in ends):
-                return LooseValue(text[place:end], behind)
+    may_be_json = not strings.ends and text[place : place + 1] in ("[", "{")
+    if may_be_json and (end := json_end(text, place)):
+        behind = after(SPACE, text, end)
+        is_shallow = text.count("[", place, end) + text.count("{", place, end) <= MAX_DEPTH
+        has_escape = text.find("\\", place, end) >= 0  # it may be one of a path
+        if is_shallow and not has_escape and (behind == len(text) or text[behind] in ends):
+            return LooseValue(text[place:end], behind)
     return _Reader(text, place, strings, ends=ends).read()
 
 

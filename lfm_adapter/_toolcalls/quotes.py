@@ -11,13 +11,13 @@ have ended. The cheapest reading counts if it is cheaper than the next by `_MARG
 
 from __future__ import annotations
 
-import json
 import re
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._toolcalls.loose_json import after
+from lfm_adapter._json import json_end
+from lfm_adapter._toolcalls.loose_json import UP_TO_QUOTE, after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,13 +34,11 @@ _UNCLOSED = 0.6  # a bracket
 _MAX_DEPTH = 520
 
 _RUN = re.compile(r"(?:[^\"'`()\[\]{}/#]+|/(?![/*])|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?|#[^\n]*)+")
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_BRACKETS = "()[]{}"
+_CLOSERS = {"a": ")", "(": ")", "[": "]", "{": "}"}  # "a" are the arguments of a call
 _NAME_BEFORE = re.compile(r"""([^\s()\[\]{}<>"'=,:`]+)\s{0,100}\Z""")
 _PREFIX = re.compile(r"([=:,(\[{])\s{0,20}[fFrRbBuU]{1,2}\Z")
 _KEY = re.compile(r"""(["'`])((?:\\.|(?!\1)[^\\\n]){0,200})\1\s{0,100}(?:(?P<sign>[:=])|(?=["'`]))""")
 _SPECIAL = {quote: re.compile(rf"\\.|[{quote}()\[\]{{}}]", re.DOTALL) for quote in "\"'`"}
-_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*", re.DOTALL) for quote in "\"'`"}
 
 # What follows a string: in a call, in an object, and in a list.
 _AFTER_ARGUMENT = re.compile(
@@ -72,7 +70,6 @@ _CLOSING = ")]},:;.!?|<>&=+-*/%\\\"'"
 _EXPRESSION = re.compile(r"""\s{0,20}(?:[+*%]|if\b|\.\w{1,30}\(|,\s{0,20}["'`])""")
 _BEFORE_STRING = ("", *"=:,([{\"'`")
 _AFTER_JSON = re.compile(r"\s{0,100}(?:[,)\]}]|\Z)")
-_decoder = json.JSONDecoder()
 _APOSTROPHE = re.compile(r"'(?:\d0s|em|til|tis|twas|cause|n)\b")
 
 
@@ -95,15 +92,10 @@ class Strings(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A bracket that is open: `a` for the arguments of a call, `(`, `[` or `{`."""
+    """A bracket that is open: one of `_CLOSERS`."""
 
     kind: str
     keys: Keys
-
-    @property
-    def closer(self) -> str:
-        """The bracket that closes it."""
-        return _CLOSERS.get(self.kind, ")")
 
 
 class _Node(NamedTuple):
@@ -115,6 +107,15 @@ class _Node(NamedTuple):
     ends: tuple[Any, ...] | None  # the strings before: (first quote, last quote, those before)
     kind: str = "["  # of the bracket around it
     sign: str = ""  # before the string that begins here
+
+    def strings(self) -> Strings:
+        """Return the strings before."""
+        found: dict[int, int] = {}
+        ends = self.ends
+        while ends is not None:
+            first, last, ends = ends
+            found[first] = last
+        return Strings(found)
 
 
 def find_strings(
@@ -139,14 +140,6 @@ def find_strings(
     return search.strict(start) or search.best(start)
 
 
-def _spans(ends: tuple[Any, ...] | None) -> dict[int, int]:
-    found = {}
-    while ends is not None:
-        first, last, ends = ends
-        found[first] = last
-    return found
-
-
 class _Search:
     def __init__(
         self, text: str, keys: Keys, call_keys: Callable[[str], Keys | None] | None, strict_until: int
@@ -156,13 +149,14 @@ class _Search:
         self._keys = keys
         self._call_keys = call_keys
         self._steps = _MAX_STEPS + len(text) // 50
+        self._is_json = True  # all objects and lists so far, with `strict`
 
     def strict(self, node: _Node) -> Strings | None:
         """Return the reading in which every string ends at its first quote, or None if one cannot end there."""
         for _ in range(2 * _MAX_STEPS):
             node = self._to_string(node, is_strict=True)
             if node.place < 0:
-                return Strings(_spans(node.ends)) if node.cost < _JUNK else None
+                return node.strings() if node.cost < _JUNK else None
             following = self._certain(node) or self._at_first_quote(node)
             if following is None:
                 return None
@@ -194,7 +188,7 @@ class _Search:
                     heappush(heap, (following.cost, next(order), following))
         if self._steps < 0 or len(found) == 2:
             return Strings({}, is_ambiguous=True)
-        return Strings(_spans(found[0].ends) if found else {})
+        return found[0].strings() if found else Strings({})
 
     def _to_string(self, node: _Node, *, is_strict: bool = False) -> _Node:
         """Go on to the next string. The place is -1 at the end of the value, or the text."""
@@ -206,8 +200,8 @@ class _Search:
             if not char:
                 return _Node(-1, (), cost + _UNCLOSED * len(stack), node.ends)
             if char in _CLOSERS:
-                end = _json_end(text, place) if is_strict and 0 < len(stack) <= 2 and char != "(" else None
-                if end:
+                may_be_json = is_strict and self._is_json and 0 < len(stack) <= 2 and char != "("
+                if may_be_json and (end := self._json_end(place)):
                     place = end
                     continue
                 kind, keys = char, stack[-1].keys if stack else self._keys
@@ -228,12 +222,18 @@ class _Search:
             place += 1
         return _Node(-1, (), 2 * _MAX_COST, node.ends)
 
+    def _json_end(self, place: int) -> int | None:
+        """Return the place behind strict JSON, if there is any."""
+        end = json_end(self._text, place)
+        self._is_json = end is not None  # a failure counts the lines of all the text before it, so it is the last
+        return end if end and _AFTER_JSON.match(self._text, end) else None
+
     def _close(self, stack: list[_Open], char: str, place: int) -> float:
         """Close the bracket that `char` closes, and return the cost."""
-        if stack and stack[-1].closer != char and all(one.closer != char for one in stack):
+        if stack and all(_CLOSERS[one.kind] != char for one in reversed(stack)):
             return 1.0
         cost = 0.0
-        while stack and stack.pop().closer != char:
+        while stack and _CLOSERS[stack.pop().kind] != char:
             cost = 1.0
         if stack or char != ")" or not self._call_keys:
             return cost
@@ -266,12 +266,12 @@ class _Search:
         triple = text[place] * 3
         if text.startswith(triple, place) and (end := text.find(triple, place + 3)) >= 0:
             return _Node(end + 3, node.stack, node.cost, (place, end, node.ends))
-        is_sent = place < self._strict_until and after(_TO_QUOTE[text[place]], text, place + 1) < self._strict_until
+        is_sent = place < self._strict_until and after(UP_TO_QUOTE[text[place]], text, place + 1) < self._strict_until
         return self._at_first_quote(node) if is_sent else None
 
     def _at_first_quote(self, node: _Node) -> _Node | None:
         """Return the node behind a string that ends at the next quote, if it can end there."""
-        end = after(_TO_QUOTE[self._text[node.place]], self._text, node.place + 1)
+        end = after(UP_TO_QUOTE[self._text[node.place]], self._text, node.place + 1)
         is_sent = end < self._strict_until
         if end == len(self._text) or not (is_sent or (node.sign in _BEFORE_STRING and self._follow(node, end))):
             return None
@@ -314,7 +314,7 @@ class _Search:
         behind = _AFTER_ITEM.match(self._text, end + 1)
         if behind is None:
             return None
-        is_other_closer = behind["closer"] and node.stack and behind["closer"] != node.stack[-1].closer
+        is_other_closer = behind["closer"] and node.stack and behind["closer"] != _CLOSERS[node.stack[-1].kind]
         is_odd = behind["comment"] or behind["joined"] or is_other_closer
         return (1.0 if is_odd else 0.0), 0.2 if behind["closer"] else 0.5
 
@@ -334,7 +334,7 @@ class _Search:
             if self._steps < 0:
                 return
             end = match.end() - 1
-            if text[end] in _BRACKETS:
+            if text[end] in "()[]{}":
                 quotation.take_bracket(text[end])
             if text[end] != text[place]:
                 continue
@@ -396,12 +396,3 @@ class _Quotation:
         if closes and not opens:
             return False, 0.3 if before.isdigit() else 0.5 if quote == "'" else 1.0
         return True, 0.0 if opens else 0.3
-
-
-def _json_end(text: str, place: int) -> int | None:
-    """Return the place behind strict JSON, if there is any at `place`."""
-    try:
-        _, end = _decoder.raw_decode(text, place)
-    except (ValueError, RecursionError):
-        return None
-    return end if _AFTER_JSON.match(text, end) else None

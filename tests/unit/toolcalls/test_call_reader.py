@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -260,6 +261,19 @@ def test_more_than_10000_arguments_are_kept_as_they_were_written():
     (call,) = read_calls(f"{START}[anything({text})]{END}", BOUND, make_id=str)[1]
     assert call.error == "it has more than 10,000 arguments"
     assert call.arguments.endswith("a19999=1,")
+
+
+def test_arguments_beside_arguments_are_named_by_the_first_of_them():
+    members = {"name": "run", **{f"a{number}": 1 for number in range(9_000)}}
+    start = time.process_time()
+    (call,) = read_calls(f"<tool_call>{json.dumps(members)}</tool_call>", BOUND, make_id=str)[1]
+    assert time.process_time() - start < 5
+    assert re.fullmatch("`a0`, .*`a9` must be in `arguments`", call.error or "")
+
+
+def test_unpacked_dicts_may_be_nested_to_any_depth():
+    (call,) = read_calls(f"{START}[run({'**{' * 5_000}'code': 'x'{'}' * 5_000})]{END}", BOUND, make_id=str)[1]
+    assert (call.arguments, call.error) == ('{"code": "x"}', None)
 
 
 def test_lone_surrogates_are_written_as_escapes():
