@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import is_dataclass
+from json import JSONDecodeError
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -159,9 +160,8 @@ class ObjectParser(BaseCumulativeTransformOutputParser[Any]):
             if not is_whole:
                 return None
             output = message.text or str([call["args"] for call in message.tool_calls])
-            raise OutputParserException(
-                f"The answer does not match the schema: {error}\nIt was: {output}", llm_output=output
-            ) from error
+            problem = "is not JSON" if isinstance(error, JSONDecodeError) else f"does not match the schema: {error}"
+            raise OutputParserException(f"The answer {problem}\nIt was: {output}", llm_output=output) from error
         return JSONSchema(self.json_schema).coerced(value) if is_whole else value
 
     def _check(self, message: AIMessage) -> None:

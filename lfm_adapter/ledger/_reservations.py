@@ -245,8 +245,8 @@ def _exceeded(budget: Budget, request: _BudgetedRequest, left: int) -> BudgetExc
     until = f" It resets at {ends:%Y-%m-%d %H:%M} UTC." if ends else ""
     period = {"day": " a day", "month": " a month", "total": ""}[budget.per]
     return BudgetExceededError(
-        f"The budget of US$ {budget.usd}{period} has US$ {_shown(left)} left, and asking `{request.model}` could cost "
-        f"up to US$ {_shown(request.amount)}. Nothing was sent.{until}",
+        f"The budget of US$ {budget.usd:f}{period} has US$ {_shown(left)} left, and asking `{request.model}` could "
+        f"cost up to US$ {_shown(request.amount)}. Nothing was sent. Lower `max_tokens`, or raise the budget.{until}",
         model=request.model,
         retry_after=None if ends is None else ends.timestamp() - request.time,
     )

@@ -91,13 +91,15 @@ def test_python_blocks_of_a_page_run_in_order(
     monkeypatch.setenv("OPENROUTER_API_BASE", openrouter.base_url)  # LiteLLM's own provider reads this one
     monkeypatch.setattr(local, "serve", lambda **_: nullcontext(server.base_url))
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for block in BLOCKS[page]:
         if "import litellm" in block:
             pytest.importorskip("litellm", reason="needs `pip install 'lfm-adapter[litellm]'`")
         if "langchain_core.decisions" in block:
             pytest.importorskip("langchain_core.decisions", reason="needs langchain-core 1.8")
         exec(block, names)  # noqa: S102 # our own docs
+        for test in re.findall(r"^def (test_\w+)\(openrouter\)", block, re.MULTILINE):
+            names[test](openrouter)
 
 
 def test_example_of_a_recorded_test_needs_the_server_once(

@@ -32,7 +32,7 @@ _CHECK_KEY = re.compile(r"Check the API key: `api_key`, or the `OPENROUTER_API_K
 _NO_OPTION = re.compile(r",? or pass `when_retired=[^`]*`| or pass `(?:api_key|allow_http=True)`(?: to allow it)?")
 _CLIENT_METHOD = re.compile(r"`client\.(chat|decide)\(\.\.\.\)`, or `\w+` in LangChain")
 _ARGUMENT = re.compile(
-    r"`(base_url|context_length|max_tokens|model|parallel|questions|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
+    r"`(base_url|by|context_length|max_tokens|model|parallel|questions|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
 )
 
 

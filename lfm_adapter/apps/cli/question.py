@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lfm_adapter._toolcalls.json_schema import schema_error
 from lfm_adapter.apps.cli.console import note
 from lfm_adapter.errors import ConfigurationError
 
@@ -86,6 +87,8 @@ def read_schema(file: Path) -> dict[str, Any]:
     schema = read_json(file)
     if not isinstance(schema, dict):
         raise ConfigurationError(f"{file} must contain a JSON Schema, which is a JSON object.")
+    if problem := schema_error(schema):
+        raise ConfigurationError(f"{file} is not a valid JSON Schema: {problem}.")
     name = "".join(letter if letter.isalnum() else "_" for letter in str(schema.get("title") or file.stem))[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
 
@@ -96,8 +99,9 @@ def read_json(file: Path) -> Any:
     Raises:
         ConfigurationError: It cannot be read, or is not JSON.
     """
+    text = read_text(file)
     try:
-        return json.loads(read_text(file))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file} is not valid JSON: {error}.") from error
 

@@ -36,7 +36,9 @@ def test_counts_what_is_reserved_and_what_is_spent(ledger: Ledger):
     ledger.reserve([budget], CENT, model="m")
     ledger.settle(first, CENT * 2)
     assert ledger.spent(budget) == CENT * 2
-    with pytest.raises(BudgetExceededError, match=r"has US\$ 0 left, and asking `m` could cost up to US\$ 0.01"):
+    with pytest.raises(
+        BudgetExceededError, match=r"has US\$ 0 left, and asking `m` could cost up to US\$ 0.01.*Lower `max_tokens`"
+    ):
         ledger.reserve([budget], CENT, model="m")
 
 

@@ -78,12 +78,22 @@ def test_schema_gives_json_and_is_sent(openrouter: ScriptedOpenRouter, tmp_path:
     assert json.loads(result.stdout) == {"name": "Ada"}
 
 
-@pytest.mark.parametrize("text", ["{", "[1]"])
-def test_bad_schema_is_one_line(openrouter: ScriptedOpenRouter, tmp_path: Path, text: str):
-    (tmp_path / "s.json").write_text(text)
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "s.json is not valid JSON: Expecting"),
+        ("[1]", "s.json must contain a JSON Schema"),
+        ('{"type": "strng"}', "s.json is not a valid JSON Schema: "),
+        (None, "s.json: No such file"),
+    ],
+)
+def test_bad_schema_is_one_line(openrouter: ScriptedOpenRouter, tmp_path: Path, text: str | None, problem: str):
+    if text is not None:
+        (tmp_path / "s.json").write_text(text)
     result = chat("--schema", str(tmp_path / "s.json"), "Who?")
     assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
-    assert "s.json" in result.stderr
+    assert problem in result.stderr
+    assert not result.stderr.rstrip().endswith("..")
 
 
 def test_json_has_the_answer_with_usage_and_cost_and_nothing_else(openrouter: ScriptedOpenRouter):

@@ -90,4 +90,6 @@ def test_without_a_ledger_it_says_so(ledger: Ledger):
 @pytest.mark.parametrize("wrong", [["--by", "colour"], ["--since", "yesterday"]])
 def test_wrong_options_are_errors(ledger: Ledger, wrong: list[str]):
     fill(ledger)
-    assert CliRunner().invoke(app, ["usage", *wrong]).exit_code == 1
+    result = CliRunner().invoke(app, ["usage", *wrong])
+    assert result.exit_code == 1
+    assert f"`{wrong[0]}`" in result.stderr
