@@ -43,7 +43,7 @@ endif
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one on this machine
+demo: $(VENV)/demo ## Ask a model: on OpenRouter with OPENROUTER_API_KEY, otherwise on this machine
 	$(BIN)/lfm chat "$(QUESTION)" < /dev/null
 
 # A file's tests run in one process, so that servers and the local model start once for each. Tests that wait leave
@@ -51,7 +51,7 @@ demo: $(VENV)/demo ## Ask a model: OpenRouter with OPENROUTER_API_KEY, else one 
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/test ## Run the tests, without a network: some five minutes on two cores
+test: $(VENV)/test ## Run the tests, without a network: about five minutes on two cores
 	$(BIN)/python $(PYTEST)
 
 test-thorough: $(VENV)/test ## Run the tests with ten times as many generated cases
@@ -83,16 +83,16 @@ test-newest: .venv-newest/ready ## Run the tests on the newest dependencies that
 	.venv-newest/bin/python $(PYTEST)
 
 # Environments of their own: aider pins LiteLLM 1.81.10, and the others want a newer one.
-test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others on a scripted OpenRouter
+test-clients-litellm: $(VENV)/test .venv-aider/ready .venv-agents/ready ## Run aider and others against a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_litellm_users.py
 
-bench: .venv-bench/ready .venv-proxy/ready .npm-bench/ready ## Measure this package beside its peers, and write benchmarks/*.md: some twenty minutes (needs npm)
+bench: .venv-bench/ready .venv-proxy/ready .npm-bench/ready ## Measure this package beside its peers, and write benchmarks/*.md: about twenty minutes (needs npm)
 	.venv-bench/bin/python -m benchmarks
 	.venv-bench/bin/python -m benchmarks.decisions
 	.venv-proxy/bin/python -m benchmarks.gateway
 
 # npm installs opencode and Claude Code, 700 MB together.
-test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` on a scripted OpenRouter
+test-clients-mcp: $(VENV)/test .venv-mcp-clients/ready .venv-opencode/ready .venv-claude-code/ready ## Run assistants with `lfm mcp` against a scripted OpenRouter
 	$(BIN)/python -m pytest tests/clients/test_mcp_users.py
 
 # Needs npm with Node 20 or newer, a Chromium, and 10 GB: Open WebUI brings PyTorch.
@@ -105,7 +105,7 @@ FRAMEWORKS := $(patsubst tests/clients/frameworks/%.txt,%,$(wildcard tests/clien
 test-frameworks: $(VENV)/test $(FRAMEWORKS:%=.venv-framework-%/ready) ## Run the snippets of docs/frameworks.md in each framework
 	$(BIN)/python -m pytest tests/clients/test_frameworks.py
 
-check: $(VENV)/lint ## Run the linters, the type checkers and the contracts of import-linter
+check: $(VENV)/lint ## Run the linters, the type checkers and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -116,10 +116,10 @@ screenshots: $(VENV)/test ## Draw the pictures in docs (needs tmux and a Chromiu
 	$(BIN)/python -m tests.support.screenshots
 	$(BIN)/python -m tests.support.page_pictures
 
-docs: .venv-docs/ready ## Build the documentation site in .site, strictly
+docs: .venv-docs/ready ## Build the documentation site in .site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 
-docs-serve: .venv-docs/ready ## Show the documentation site on http://127.0.0.1:8000, and build it anew as it changes
+docs-serve: .venv-docs/ready ## Show the documentation site on http://127.0.0.1:8000, and rebuild it when a file changes
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
 
 test-docs: docs ## Open each page of the documentation site in a headless Chromium
@@ -127,7 +127,7 @@ test-docs: docs ## Open each page of the documentation site in a headless Chromi
 
 # pip-audit asks PyPI for known vulnerabilities (https://pypi.org/project/pip-audit/). A mirror may not have them: with
 # `--strict` the audit then fails, and does not pass for want of an answer.
-audit: .venv-audit/bin/python ## Look for known vulnerabilities in what constraints*.txt name (needs the internet)
+audit: .venv-audit/bin/python ## Look for known vulnerabilities in the pinned dependencies (needs the internet)
 	@$(call install_in,.venv-audit) "pip-audit>=2.9,<3"
 	@for pinned in constraints.txt constraints-proxy.txt; do \
 		.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement $$pinned 2> .venv-audit/stderr && continue; \
@@ -135,7 +135,7 @@ audit: .venv-audit/bin/python ## Look for known vulnerabilities in what constrai
 			&& echo "Nothing was audited: this package index has no data on vulnerabilities." >&2 || cat .venv-audit/stderr >&2; \
 		exit 1; done
 
-soak: $(VENV)/test ## Ask 200,000 times with faults mixed in, and look for what grows: some ten minutes
+soak: $(VENV)/test ## Send 200,000 requests with faults mixed in, and look for leaks: about ten minutes
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/soak_local.py
 
@@ -143,7 +143,7 @@ format: $(VENV)/lint ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-record: $(VENV)/test ## Record the cassettes anew: from OpenRouter with OPENROUTER_API_KEY, else as each test says
+record: $(VENV)/test ## Record the cassettes again: from OpenRouter with OPENROUTER_API_KEY, otherwise as each test says
 	$(BIN)/python -m pytest tests/recorded tests/contract tests/unit/litellm/test_litellm.py --record-mode=rewrite
 
 wheel: $(VENV)/lint ## Build the wheel into dist/
@@ -162,17 +162,17 @@ check-release: ## Check that the version, the changelog and the addresses are re
 redis: ## Install redis-server, which `make test-proxy` uses (Debian and Ubuntu; needs root)
 	apt-get install --yes --no-install-recommends redis-server
 
-constraints: ## Find the newest versions that go together, and write constraints.txt (needs uv)
+constraints: ## Write the newest versions that work together into constraints*.txt (needs uv)
 	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra litellm --extra llm --extra mcp --group dev --group docs --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 	echo pip | uv pip compile pyproject.toml - --extra gateway --extra local --extra proxy --group test --universal --upgrade --quiet \
 		--no-emit-index-url --no-annotate --no-header --output-file constraints-proxy.txt
 
-clean: ## Remove all that make and the tools have made
+clean: ## Remove everything that make and the tools have created
 	rm -rf $(VENV) .venv-* .npm-* dist build .site .benchmarks .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-all: check test wheel ## Run what decides whether a change lands
+all: check test wheel ## Run the checks and tests, and build the wheel
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d. \

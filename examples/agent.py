@@ -1,4 +1,4 @@
-"""An agent with two tools, on a model that is asked by prompt. Needs OPENROUTER_API_KEY and `pip install langchain`."""
+"""An agent with two tools, on a model without native tools. Needs OPENROUTER_API_KEY and `pip install langchain`."""
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import ModelCallLimitMiddleware

@@ -1,4 +1,4 @@
-"""Ask a model one question and see all that comes back. Needs OPENROUTER_API_KEY."""
+"""Ask one question, and print everything that comes back. Needs OPENROUTER_API_KEY."""
 
 from lfm_adapter import ChatLFM
 

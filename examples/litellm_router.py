@@ -1,4 +1,4 @@
-"""Let LiteLLM's Router go on to a living model where the first is retired. Needs OPENROUTER_API_KEY."""
+"""Let LiteLLM's Router fall back to a live model if the first one is retired. Needs OPENROUTER_API_KEY."""
 
 from litellm import Router
 

@@ -1,4 +1,4 @@
-"""Ask many questions at once, and cope with those that fail. Needs OPENROUTER_API_KEY."""
+"""Ask many questions at once, and handle those that fail. Needs OPENROUTER_API_KEY."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Meet a model that is no longer served, and move on. Needs OPENROUTER_API_KEY."""
+"""Handle a model that is no longer served. Needs OPENROUTER_API_KEY."""
 
 from lfm_adapter import ChatLFM, errors
 

@@ -1,4 +1,4 @@
-"""Have answers come as objects. Needs OPENROUTER_API_KEY."""
+"""Get answers as objects. Needs OPENROUTER_API_KEY."""
 
 from pydantic import BaseModel, Field
 
