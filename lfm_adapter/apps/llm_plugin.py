@@ -27,7 +27,7 @@ from lfm_adapter.errors import LFMError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from lfm_adapter.types import Delta, JSONDict, ModelCard, Reply
+    from lfm_adapter.types import Choice, Delta, JSONDict, ModelCard, Reply
 
 __all__ = ["AsyncLiquidModel", "LiquidModel", "register_models"]
 
@@ -90,13 +90,15 @@ class LiquidModel(_Liquid, llm.KeyModel):
             client = LFMClient(self.model_id, api_key=key, when_retired="successor")
             messages, fields = _request(prompt)
             if not stream:
-                yield from _finished(client.chat(messages, **fields), response, is_streamed=False)
+                reply = client.chat(messages, **fields)
+                yield from _events(reply.choices[0])
+                _report(reply, response)
                 return
             with closing(client.stream(messages, **fields)) as deltas:
                 for delta in deltas:
                     yield from _events(delta)
                     if delta.reply is not None:
-                        yield from _finished(delta.reply, response, is_streamed=True)
+                        _report(delta.reply, response)
         except LFMError as error:
             raise llm.ModelError(str(error)) from error
 
@@ -112,16 +114,17 @@ class AsyncLiquidModel(_Liquid, llm.AsyncKeyModel):
             client = AsyncLFMClient(self.model_id, api_key=key, when_retired="successor")
             messages, fields = _request(prompt)
             if not stream:
-                for event in _finished(await client.chat(messages, **fields), response, is_streamed=False):
+                reply = await client.chat(messages, **fields)
+                for event in _events(reply.choices[0]):
                     yield event
+                _report(reply, response)
                 return
             async with aclosing(client.stream(messages, **fields)) as deltas:
                 async for delta in deltas:
                     for event in _events(delta):
                         yield event
                     if delta.reply is not None:
-                        for event in _finished(delta.reply, response, is_streamed=True):
-                            yield event
+                        _report(delta.reply, response)
         except LFMError as error:
             raise llm.ModelError(str(error)) from error
 
@@ -165,19 +168,15 @@ def _wire_messages(message: Any) -> Iterator[JSONDict]:
         yield wire | {"tool_calls": calls} if calls else wire
 
 
-def _events(delta: Delta) -> Iterator[StreamEvent]:
-    if delta.reasoning:
-        yield StreamEvent(type="reasoning", chunk=delta.reasoning)
-    if delta.text or delta.refusal:
-        yield StreamEvent(type="text", chunk=delta.text + delta.refusal)
+def _events(part: Delta | Choice) -> Iterator[StreamEvent]:
+    if part.reasoning:
+        yield StreamEvent(type="reasoning", chunk=part.reasoning)
+    if part.text or part.refusal:
+        yield StreamEvent(type="text", chunk=part.text + (part.refusal or ""))
 
 
-def _finished(reply: Reply, response: Any, *, is_streamed: bool) -> Iterator[StreamEvent]:
-    """Yield the text unless it was streamed, and report calls, usage and cost to `llm`."""
-    if not is_streamed:
-        if reply.reasoning:
-            yield StreamEvent(type="reasoning", chunk=reply.reasoning)
-        yield StreamEvent(type="text", chunk=reply.text + (reply.choices[0].refusal or ""))
+def _report(reply: Reply, response: Any) -> None:
+    """Report calls, usage and cost to `llm`."""
     for call in reply.tool_calls:
         try:
             arguments = json.loads(call.arguments or "{}", strict=False)
