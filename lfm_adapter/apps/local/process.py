@@ -10,15 +10,18 @@ from typing import Any
 __all__ = ["read_settings", "report_of", "start_process"]
 
 
-def start_process(module: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a module in a Python process of its own.
-
-    Args:
-        module: The module.
-        **options: Arguments of `subprocess.Popen`.
-    """
-    command = [sys.executable, "-P", "-m", module]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)  # noqa: S603 - our own modules
+def start_process(
+    module: str, *, stderr: int | None = None, env: dict[str, str] | None = None, start_new_session: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a module in a Python process of its own; the options are those of `subprocess.Popen`."""
+    return subprocess.Popen(  # noqa: S603 - our own modules
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=env,
+        start_new_session=start_new_session,
+    )
 
 
 def report_of(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, Any] | None:
