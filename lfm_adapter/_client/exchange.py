@@ -291,4 +291,6 @@ def _as_list(messages: Any) -> Sequence[Mapping[str, Any]]:
             f"{kind if wrong[0] is given else f'a list with {kind}'}."
         )
     checked: Sequence[Mapping[str, Any]] = messages
+    if not all(isinstance(one.get("role"), str) for one in checked):
+        raise ConfigurationError('A message has no `role`. Write it like {"role": "user", "content": "…"}.')
     return checked

@@ -202,6 +202,12 @@ class TestBody:
             make(server).chat(messages)
         assert server.requests == []
 
+    @pytest.mark.parametrize("message", [{"rol": "user", "content": "Hi"}, {"role": None, "content": "Hi"}, {}])
+    def test_message_without_a_role_is_refused(self, make, server, message):
+        with pytest.raises(errors.ConfigurationError, match="A message has no `role`"):
+            make(server).chat([{"role": "user", "content": "Hi"}, message])
+        assert server.requests == []
+
 
 class TestHeaders:
     def sent(self, client, server):
