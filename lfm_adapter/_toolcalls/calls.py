@@ -28,8 +28,11 @@ _CALL_KEYS = frozenset({*_ABOUT_THE_CALL, *NAME_KEYS}) | ARGUMENT_KEYS
 # What the `parameters` of a tool's definition begin with.
 _SCHEMA_KEYS = frozenset({"$defs", "$schema", "additionalProperties", "properties", "required"})
 
-_SEPARATOR = re.compile(r"\s*(?:[,;]|\]\s*,?\s*\[)?\s*")
+_SEPARATOR = re.compile(r"\s*(?:[,;]|\]\s*(?:,\s*)?\[)?\s*")
 _PYTHON_CALL = re.compile(rf"""(?:[^\W\d]\w{{0,63}}\s{{0,9}}=\s{{0,9}})?({NAME}+)\s{{0,100}}\(\s*""")
+# Calls in which every string ends at its first quote. They need no search for its end, which takes 20 µs a call.
+_PLAIN_CALL = rf"""{NAME}+\((?:[^\W\d]\w*=(?:"[^"\\]*"|'[^'\\]*'|[\w.+-]+)(?:,\s*|(?=\))))*\)"""
+_PLAIN_CALLS = re.compile(rf"{_PLAIN_CALL}(?:,\s*{_PLAIN_CALL})*\s*(?:\]\s*)?")
 _KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[^\s()\[\]{}<>"'=,:\\]{1,128})(?P=quote)\s*[=:](?!=)""")
 _GAP = re.compile(r"[\s,]*")
 _UNPACKED = re.compile(r"\*\*\s*\{")
@@ -263,7 +266,7 @@ class _CallForms:
         self._may_be_python = prefix.closers != (FENCE,)
         self._is_answer_end = is_answer_end
         self._strings = _STRICT
-        if not text.startswith("<", prefix.place):
+        if not (text.startswith("<", prefix.place) or _PLAIN_CALLS.fullmatch(text, prefix.place)):
             self._strings = find_strings(text, prefix.place, tools.keys, call_keys=tools.call_keys)
 
     def read(self, place: int) -> FramePart | None:

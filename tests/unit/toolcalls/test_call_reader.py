@@ -232,10 +232,12 @@ def test_call_of_an_unknown_tool_is_text_when_its_frame_closes():
         "<|tool_call_start|>[run(code='a 'b', command='c, 'd",
         '<tool_call>{"name": "run", "arguments": {"code": "a "b", "command": "c", "d',
         "run(code='",
+        " ",
     ],
 )
-def test_frames_that_do_not_close_are_not_read_without_end(frame: str):
-    text = frame * (300_000 // len(frame))
+@pytest.mark.parametrize("before", ["", f"{START}[run(code='x')]"], ids=["first", "behind a call"])
+def test_frames_that_do_not_close_are_not_read_without_end(before: str, frame: str):
+    text = before + frame * (300_000 // len(frame)) + "x"
     start = time.process_time()
     read_calls(text, BOUND, make_id=str)
     assert time.process_time() - start < 5
