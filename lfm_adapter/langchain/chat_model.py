@@ -22,9 +22,10 @@ from pydantic import BaseModel, Field, model_validator
 from lfm_adapter._client.settings import DEFAULT_MODEL, PER_CALL, ClientOptions
 from lfm_adapter._openrouter.address import OPENROUTER_URL
 from lfm_adapter._version import __version__
+from lfm_adapter.langchain._blocks import chunk_blocks, message_blocks
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.langchain._params import ALIASES, CLIENT_OPTIONS, CommonFields, request_fields, translate_errors
-from lfm_adapter.langchain._replies import PROVIDER, chunk_blocks, message_blocks, to_chunk, to_result
+from lfm_adapter.langchain._replies import PROVIDER, to_chunk, to_result
 
 __all__ = ["ChatLFM"]
 
