@@ -52,7 +52,7 @@ class FramePart(NamedTuple):
 
 
 def read_frame(text: str, prefix: CallPrefix, tools: Tools, *, is_answer_end: bool, max_calls: int) -> list[FramePart]:
-    """Return what a frame holds, up to the last call in it and what closes that; nothing if no call begins it.
+    """Return the calls in a frame and the text before each, or nothing if the frame begins with no call.
 
     Args:
         text: The frame, without what closes it.
@@ -189,7 +189,7 @@ class CallArguments:
         self._budget = WorkBudget()
 
     def fail(self, reason: str, written: str = "", *, open_: str = "") -> None:
-        """Note what is wrong with the call, and keep what was `written` and cannot be read."""
+        """Note what is wrong with the call, and keep what was `written` but cannot be read."""
         self.open = self.open or open_
         if open_:
             reason = "a quote is not closed" if open_ == "string" and not self._is_answer_end else CUT_OFF
@@ -241,12 +241,12 @@ class CallArguments:
         self._written.append(write_json(value))
 
     def are_wrapped(self) -> bool:
-        """Tell whether all there is is `arguments` or the like, which the tool has not."""
+        """Tell whether the only argument is `arguments` or the like, which is none of the tool's."""
         has_others = self._tools.knows_others(self.name, self.values)
         return bool(self.values) and ARGUMENT_KEYS.issuperset(self.values) and has_others
 
     def part(self, end: int) -> FramePart:
-        """Close the arguments, hold them against the tool's schema, and return the call."""
+        """Close the arguments, check them against the tool's schema, and return the call."""
         if not self._is_broken:
             self._written.append("}" if self.values else "{}")
             if self.are_wrapped():

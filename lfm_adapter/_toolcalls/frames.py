@@ -33,7 +33,7 @@ __all__ = [
 
 CALL_START, CALL_END = "<|tool_call_start|>", "<|tool_call_end|>"
 TAG_START, TAG_END = "<tool_call>", "</tool_call>"
-# Models of other families keep to what they were trained on, whatever the prompt says.
+# Models of other families write what they were trained on, whatever the prompt says.
 _MARKERS = {
     CALL_START: CALL_END,
     TAG_START: TAG_END,

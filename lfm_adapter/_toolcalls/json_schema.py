@@ -49,8 +49,8 @@ class TooMuchError(Exception):
 class WorkBudget:
     """The steps that may be taken for one value, or for the arguments of one call.
 
-    A step holds a part of a value against a keyword of a schema, or tries to bring it into a type. `with budget:` takes
-    a step, and is one level deeper.
+    A step checks a part of a value against a keyword of a schema, or tries to bring it into a type. `with budget:`
+    takes a step, one level deeper.
     """
 
     __slots__ = ("left", "levels", "searches")

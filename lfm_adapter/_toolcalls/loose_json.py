@@ -58,7 +58,7 @@ class LooseValue(NamedTuple):
 
 _decoder = json.JSONDecoder(parse_constant=finite, parse_float=finite)
 _SPACE = re.compile(r"\s+")
-_UNREAD = re.compile(r"""[^"'()\[\]{},]+|,""")  # what matters not where a value cannot be read
+_UNREAD = re.compile(r"""[^"'()\[\]{},]+|,""")  # what is skipped in a value that cannot be read
 _COMMENT = re.compile(r"#[^\n]*")
 _ANSWER_COMMENT = re.compile(r"(?:#|//)[^\n]*|/\*(?:(?!\*/).)*(?:\*/)?", re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]", "(": ")"}
@@ -212,7 +212,7 @@ class _Reader:
             self._bare()
 
     def _spoil(self) -> None:
-        """Note that a value cannot be read; in an answer, all can be."""
+        """Note that a value cannot be read. An answer always can."""
         self._is_clean = self._is_answer
 
     def _string(self) -> None:

@@ -4,9 +4,9 @@ LFM2.5's chat template writes strings as they are, and so do the models: `run(co
 (https://github.com/ggml-org/llama.cpp/issues/26658).
 
 If every string can end at its first quote, it does, as in Python and JSON. Otherwise all readings are weighed in which
-each string ends before something that may follow it. What speaks against a reading is its cost: brackets and quotes
-within a string that do not match, keys that the schema does not have, and places within a string where it could well
-have ended. The cheapest reading counts if it is cheaper than the next by `_MARGIN`; otherwise the text is ambiguous.
+each string ends before something that may follow it. An unlikely reading costs more: brackets and quotes in a string do
+not match, a key is not in the schema, a string goes on where it could well have ended. The cheapest reading counts if it
+is cheaper than the next by `_MARGIN`; otherwise the text is ambiguous.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ class _Search:
         return _Node(end + 1, node.stack, node.cost, node.ends)
 
     def _follow(self, node: _Node, end: int) -> tuple[float, float] | None:
-        """Return what speaks against it that a string ends at `end`, and against that it goes on; None if it cannot."""
+        """Return the cost of a string that ends at `end`, and of one that goes on; None if it cannot end there."""
         kind, sign = node.kind, node.sign
         if kind == "[" or sign not in (":", "="):
             return self._follow_item(node, end)
@@ -319,7 +319,7 @@ class _Search:
         return (1.0 if is_odd else 0.0), 0.2 if behind["closer"] else 0.5
 
     def _readings(self, node: _Node) -> Iterator[_Node]:
-        """Yield the readings of the string at a node, each with what speaks against it."""
+        """Yield the readings of the string at a node, each with its cost."""
         text, place = self._text, node.place
         if not node.stack and self._call_keys:
             return  # between calls
@@ -351,7 +351,7 @@ class _Search:
 
 
 class _Quotation:
-    """What a string holds up to a place: whether brackets match, and whether quotes come in pairs."""
+    """A string up to a place: whether its brackets match, and whether its quotes come in pairs."""
 
     def __init__(self, text: str, start: int) -> None:
         self._text = text
@@ -366,23 +366,23 @@ class _Quotation:
         self._lowest = min(self._lowest, self._depth)
 
     def cost_of_end(self, end: int) -> float:
-        """Return what speaks against it that the string ends here."""
+        """Return the cost of a string that ends here."""
         matches = self._depth == self._lowest == 0
         padding = self._text[self._start + 1].isspace() + self._text[end - 1].isspace()
         return self._cost + self._is_open + (0.0 if matches else 1.0) + 0.5 * padding
 
     def take_quote(self, at: int, *, against: float) -> None:
-        """Take the next quote, and what speaks `against` it that the string does not end with it."""
+        """Take the next quote. `against` is the cost of a string that does not end with it."""
         was_open = self._is_open
         self._is_open, cost = self._turn(at)
         is_stray = not self._is_open and not was_open
         if is_stray and _EXPRESSION.match(self._text, at + 1) and not self._text[at - 1].isdigit():
             cost += 10.0
-        # A quote that is none of a quotation is likely to end the string.
+        # A quote outside any quotation is likely to end the string.
         self._cost += cost + against * (3 if is_stray else 1)
 
     def _turn(self, at: int) -> tuple[bool, float]:
-        """Return whether a quotation is open behind a quote, and what speaks against that."""
+        """Return whether a quotation is open behind a quote, and the cost of that."""
         quote = self._text[at]
         before = self._text[at - 1] if at > self._start + 1 else " "
         behind = self._text[at + 1 : at + 2] or " "

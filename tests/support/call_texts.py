@@ -216,7 +216,7 @@ LFM2 = _cases(
     ),
     ("leading zeros", lfm2("[get_weather(city='x', days=007)]", calls=(weather("x", days=7),), source=TABBY)),
     (
-        "numbers that JSON lacks",
+        "numbers that are not JSON",
         lfm2(
             "[locate(latitude=+.5, longitude=1_000., size=[0x1F, 1e2])]",
             calls=(("locate", {"latitude": 0.5, "longitude": 1000.0, "size": [31, 100.0]}),),

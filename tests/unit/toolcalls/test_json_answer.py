@@ -34,10 +34,10 @@ LOOSE: dict[str, tuple[str, Any]] = {
     "comments": ('{"name": "Tom", // his name\n "age": /* in years */ 3 # or so\n}', CAT),
     "an ellipsis": ('{"list": [1, 2, ...]}', {"list": [1, 2]}),
     "line breaks in a string": ('{"text": "one\ntwo\tthree"}', {"text": "one\ntwo\tthree"}),
-    "escapes that JSON lacks": (r'{"path": "C:\dir", "hex": "\x41", "cut": "\u00"}',
+    "escapes that are not JSON": (r'{"path": "C:\dir", "hex": "\x41", "cut": "\u00"}',
                                 {"path": "C:\\dir", "hex": "A", "cut": "\\u00"}),
     "a path of Windows": (r'{"path": "C:\Users\new", "line": "a\nb"}', {"path": "C:\\Users\\new", "line": "a\nb"}),
-    "numbers that JSON lacks": ('{"a": .5, "b": +3, "c": -2}', {"a": 0.5, "b": 3, "c": -2}),
+    "numbers that are not JSON": ('{"a": .5, "b": +3, "c": -2}', {"a": 0.5, "b": 3, "c": -2}),
     "doubled braces": ('{{"name": "Tom", "age": 3}}', CAT),
     "missing closers": ('{"name": "Tom", "tags": ["a", "b"', {"name": "Tom", "tags": ["a", "b"]}),
     "missing end quote": ('{"name": "Tom', {"name": "Tom"}),
@@ -56,7 +56,7 @@ LOOSE: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", LOOSE)
-def test_object_is_found_and_mended(name: str):
+def test_object_is_found_and_repaired(name: str):
     text, expected = LOOSE[name]
     found = read_json(text)
     assert found is not None
