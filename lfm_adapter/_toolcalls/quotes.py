@@ -5,8 +5,8 @@ LFM2.5's chat template writes strings as they are, and so do the models: `run(co
 
 If every string can end at its first quote, it does, as in Python and JSON. Otherwise all readings are weighed in which
 each string ends before something that may follow it. An unlikely reading costs more: brackets and quotes in a string do
-not match, a key is not in the schema, a string goes on where it could well have ended. The cheapest reading counts if it
-is cheaper than the next by `_MARGIN`; otherwise the text is ambiguous.
+not match, a key is not in the schema, a string goes on where it could well have ended. The cheapest reading counts if
+it is cheaper than the next by `_MARGIN`; otherwise the text is ambiguous.
 """
 
 from __future__ import annotations
