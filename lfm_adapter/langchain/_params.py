@@ -82,8 +82,10 @@ def request_fields(
     if stream and not call.get("stream_usage", model.stream_usage):
         fields["stream_options"] = None
     named = {ALIASES.get(name, name): value for name, value in call.items()}
-    known = type(model).model_fields.keys() - {"model"}
-    sent = {name: value for name, value in named.items() if name in _REQUEST_FIELDS or name not in known}
+    known = type(model).model_fields
+    sent = {
+        name: value for name, value in named.items() if name in _REQUEST_FIELDS or name == "model" or name not in known
+    }
     asked = {} if stop is None else {"stop": stop}
     for more in (model.model_kwargs, call.get("model_kwargs"), sent, asked, model.extra_body, call.get("extra_body")):
         if more:
