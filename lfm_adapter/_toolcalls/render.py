@@ -14,7 +14,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from lfm_adapter._json import as_dict, as_text, dicts, parse, write_json
+from lfm_adapter._json import as_dict, as_text, dicts, is_deeper, parse, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,6 +42,7 @@ _KEYWORD = re.compile(r"[^\W\d]\w*")
 _TAG_NAME = re.compile(r"[\w.-]+")
 _PLAIN_TEXT = re.compile(r"""(?!".*"\Z)[^<\n](?:[^<]*[^<\n])?""", re.DOTALL)
 _PLAIN_WORD = re.compile(r"[^\W\d](?:[^<]*[^<\s])?")
+_MAX_PYTHON_LEVELS = 100  # `_python` takes two of Python's 1,000 frames each
 _LITERALS = frozenset({"true", "false", "null", "none", "nan", "infinity", "inf"})
 
 
@@ -55,7 +56,8 @@ def _json_call(name: str, arguments: _Arguments, _tools: Tools) -> str:
 
 
 def _lfm2_call(write: Callable[[Any], str], name: str, arguments: _Arguments, tools: Tools) -> str:
-    if isinstance(arguments, str) or not _TAG_NAME.fullmatch(name) or not all(map(_KEYWORD.fullmatch, arguments)):
+    names_fit = _TAG_NAME.fullmatch(name) and all(map(_KEYWORD.fullmatch, arguments))
+    if isinstance(arguments, str) or not names_fit or is_deeper(arguments, _MAX_PYTHON_LEVELS):
         return _json_call(name, arguments, tools)
     given = ", ".join(f"{key}={write(value)}" for key, value in arguments.items())
     return f"{name}({given})"

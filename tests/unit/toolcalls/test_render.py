@@ -245,3 +245,12 @@ def test_follow_up_shows_the_answer_and_says_what_is_wrong(in_calls: bool):
 
 def test_follow_up_of_an_empty_answer_has_no_empty_message():
     assert [message["role"] for message in follow_up(" \n", "the answer is not JSON", in_calls=False)] == ["user"]
+
+
+@pytest.mark.parametrize("dialect", ["lfm2", "lfm2.5", "lfm3", None])
+def test_deeply_nested_arguments_are_written_whole(dialect: Any):
+    nested = f"{'[' * 500}{']' * 500}"
+    wire = [{"id": "1", "function": {"name": "run", "arguments": f'{{"code": {nested}}}'}}]
+    messages = [{"role": "assistant", "content": None, "tool_calls": wire}]
+    (written,) = with_tools(messages, Tools.from_openai([]), dialect=dialect, choice="auto", parallel=True)
+    assert nested in written["content"]
