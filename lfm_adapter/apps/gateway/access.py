@@ -1,4 +1,4 @@
-"""Who may use the gateway: the key, web pages of other origins, and apps that send no key of their own."""
+"""Who may use the gateway: the key, the origins of web pages, and open access on this machine."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _EXPOSED = "Retry-After, X-LFM-Model, X-LFM-Retired-Model, X-Generation-Id"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules.
+    """The access rules.
 
     Attributes:
-        key: What clients must send.
-        key_place: Where a user finds it, for the error.
-        is_open: Take any key, or none. Only for an address on this machine.
-        allowed_origins: Web pages, beside those of this machine, that may use the gateway; "*" for all.
+        key: The key that clients must send.
+        key_place: Where users find the key, for the error.
+        is_open: Accept any key, or none. Only for an address on this machine.
+        allowed_origins: Origins of web pages that may use the gateway, besides those on this machine; "*" for all.
 
     Raises:
-        ConfigurationError: An origin is malformed, or `is_open` goes with all origins.
+        ConfigurationError: An origin is malformed, or `is_open` is combined with all origins.
     """
 
     key: str = field(repr=False)
@@ -48,15 +48,15 @@ class Access:
             raise ConfigurationError("`--open` needs no key, so `--allow-origin` must name the origins; got '*'.")
 
     def check(self, request: web.Request) -> None:
-        """Check a request that is not a preflight.
+        """Check a request other than a preflight.
 
         Raises:
-            GatewayError: It may not use the gateway.
+            GatewayError: The request is not allowed.
         """
         if not self.is_open:
             self._check_key(request)
             return
-        # A web page can point its own name at 127.0.0.1, and send forms and plain text there without being asked.
+        # A web page can resolve its own host name to 127.0.0.1, and post forms and plain text without a preflight.
         if not is_on_this_machine(f"http://{request.headers.get('Host', '')}"):
             raise GatewayError(
                 403,
@@ -72,13 +72,13 @@ class Access:
             raise GatewayError(415, f"Send JSON with `Content-Type: application/json`, not {request.content_type}.")
 
     def allows_origin(self, origin: str) -> bool:
-        """Return whether web pages of `origin` may read answers."""
+        """Return whether web pages of `origin` may use the gateway."""
         if origin in self.allowed_origins or "*" in self.allowed_origins:
             return True
         return origin.startswith(("http://", "https://")) and is_on_this_machine(origin)
 
     def cors_headers(self, request: web.Request) -> dict[str, str]:
-        """Return the headers that let a web page read the response; none for a page that may not."""
+        """Return the headers that let a web page read the response; empty for an origin that is not allowed."""
         origin = request.headers.get("Origin")
         if origin is None or not self.allows_origin(origin):
             return {}

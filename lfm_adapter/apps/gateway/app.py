@@ -1,4 +1,4 @@
-"""The gateway's HTTP server: its addresses, its access rules, and its errors."""
+"""The gateway's web application: routes, access checks, and errors."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ __all__ = ["create_app"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024  # images go out as text
 
-# As OpenAI's clients build addresses, as clients of OpenRouter do, and as those do that are given no version.
+# Clients append paths to a base URL with OpenAI's prefix, with OpenRouter's, or without any.
 _PREFIXES = ("/v1", "", "/api/v1")
 
-_OPEN_PATHS = PAGE_PATHS | {"/health"}  # the page has its own way in
+_OPEN_PATHS = PAGE_PATHS | {"/health"}  # the dashboard checks its own sign-in
 
 logger = logging.getLogger("lfm_adapter.gateway")
 
 
 def create_app(gateway: Gateway, sessions: Sessions) -> web.Application:
-    """Return the server's application. `sessions` tells which browsers may see the page."""
+    """Return the application. `sessions` are the browsers that are signed in to the dashboard."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=MAX_BODY_BYTES)
     app[GATEWAY] = gateway
     app.on_response_prepare.append(_add_cors_headers)
@@ -74,7 +74,7 @@ def _add(app: web.Application, method: str, path: str, handler: Callable[..., Aw
 async def _answer_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Check who asks, and put every error into the form that the client's API has."""
+    """Check access, and return every error in the format of the client's API."""
     try:
         if request.method == "OPTIONS":
             return web.Response()
@@ -82,22 +82,22 @@ async def _answer_errors(
             request.app[GATEWAY].access.check(request)
         return await handler(request)
     except GatewayError as error:
-        told = error
+        failure = error
     except LFMError as error:
-        told = to_gateway_error(error)
+        failure = to_gateway_error(error)
     except web.HTTPRequestEntityTooLarge:
-        told = GatewayError(413, f"The request is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.")
+        failure = GatewayError(413, f"The request is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.")
     except web.RequestPayloadError as error:
-        told = GatewayError(400, f"The body of the request cannot be read: {error}")
+        failure = GatewayError(400, f"The body of the request cannot be read: {error}")
     except web.HTTPException as error:
-        told = GatewayError(error.status, error.reason)
+        failure = GatewayError(error.status, error.reason)
     except ConnectionResetError:
         raise
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
-        told = GatewayError(500, "The gateway failed unexpectedly. Its log has the reason.")
-    body = anthropic_error(told) if "/messages" in request.path else told.body()
-    return json_response(body, status=told.status, reason=told.reason, headers=told.headers)
+        failure = GatewayError(500, "The gateway failed unexpectedly. Its log has the reason.")
+    body = anthropic_error(failure) if "/messages" in request.path else failure.body()
+    return json_response(body, status=failure.status, reason=failure.reason, headers=failure.headers)
 
 
 async def _add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -111,7 +111,7 @@ async def _models(request: web.Request) -> web.Response:
 
 
 def _kinds(modalities: str) -> list[Kind]:
-    """Return the kinds of the models that are listed: those for chats, unless a client asks as of OpenRouter's list."""
+    """Return the kinds of models to list, by OpenRouter's `output_modalities`."""
     wanted = {name.strip() for name in modalities.split(",")}
     made: dict[str, Kind] = {"text": "chat", "decisions": "decisions", "embeddings": "embeddings"}
     return [kind for modality, kind in made.items() if wanted & {modality, "all"}]
@@ -139,7 +139,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def _key(request: web.Request) -> web.Response:
-    """Answer what clients of OpenRouter ask of their key. The limit is that of this gateway's day."""
+    """Answer OpenRouter's request for the key's limits, with the gateway's daily budget."""
     limit, spent = await _spending(request.app[GATEWAY])
     data = {
         "label": "lfm gateway",
@@ -161,7 +161,7 @@ async def _credits(request: web.Request) -> web.Response:
 
 
 async def _spending(gateway: Gateway) -> tuple[float | None, float]:
-    """Return the limit of a day, and what is spent of it, in US$."""
+    """Return the daily budget, and what was spent of it, in US$."""
     budget, ledger = gateway.limits.overall, gateway.ledger
     if budget is None or budget.usd is None or ledger is None:
         return None, 0.0

@@ -1,4 +1,4 @@
-"""One call of a client: what it asks, as whom, for how long, and which models may answer."""
+"""One call of a client: its fields, its app, its timeout, and the models that may answer."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ _Ask: TypeAlias = "Callable[[AsyncLFMClient, str], Awaitable[T]]"
 
 RETRY_DELAY_S = 0.4
 
-# In place of upstream's own `Retry-After`: a longer one is left to another model, or to the client.
+# A longer `Retry-After` is left to another model, or to the client.
 MAX_RETRY_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """What all calls of a gateway share.
+    """The state that all calls of a gateway share.
 
     Attributes:
-        settings: Where requests go, and with which key. Nothing that a client sends changes either.
+        settings: The upstream address and key. No client can change them.
         models: The models that are served.
-        access: Who may use it.
-        default_model: The model of requests that name none.
-        ledger: Where calls are recorded and limits are kept; None for no record.
+        access: The access rules.
+        default_model: The model for requests without `model`.
+        ledger: Where calls are recorded and limits are enforced; None for no record.
         metrics: Counts the calls for Prometheus.
-        limits: What the clients may spend and ask.
-        wait_s: Seconds until an answer, or the first token of a stream, unless a client waits longer.
-        prices: Those of models that the catalogue does not have; None if they are not served.
+        limits: The budgets and rate limits.
+        wait_s: Maximum seconds until an answer, or the first token of a stream, unless the client waits longer.
+        prices: The prices of models outside the catalogue; None if these are not served.
     """
 
     settings: Settings = field(repr=False)
@@ -77,7 +77,7 @@ class Gateway:
     prices: Prices | None = None
 
     def record(self, call: CallRecord) -> None:
-        """Record a call in the ledger and in the metrics, which take their time once the answer is sent."""
+        """Record a call in the ledger and the metrics, after its answer was sent."""
         call_soon = asyncio.get_running_loop().call_soon
         if self.ledger is not None:
             self.ledger.record(call, schedule=call_soon)
@@ -88,10 +88,10 @@ GATEWAY = web.AppKey("gateway", Gateway)
 
 
 async def read_object(request: web.Request) -> JSONDict:
-    """Return the JSON object that a client sent.
+    """Return the JSON object in the body of a request.
 
     Raises:
-        GatewayError: It is none.
+        GatewayError: The body is not a JSON object.
     """
     try:
         body = json.loads(await request.read())
@@ -104,10 +104,10 @@ async def read_object(request: web.Request) -> JSONDict:
 
 
 def model_of(fields: JSONDict, default: str) -> str:
-    """Take the model's name out of a request.
+    """Remove and return the `model` of a request.
 
     Raises:
-        GatewayError: It is no string.
+        GatewayError: It is not a string.
     """
     model = fields.pop("model", None) or default
     if not isinstance(model, str):
@@ -116,18 +116,18 @@ def model_of(fields: JSONDict, default: str) -> str:
 
 
 class UpstreamCall:
-    """A request of a client, asked of the models of its route in turn.
+    """A request of a client, sent to the models of its route in turn.
 
     Attributes:
-        app: The client's name, as it gives it.
+        app: The app's name.
         route: The models that may answer.
 
     Args:
         gateway: The gateway.
         request: The client's request.
         route: The models to ask.
-        others: Models that OpenRouter may ask in place of the first.
-        falls_back: Whether the gateway may ask another of the route.
+        others: Models that OpenRouter itself may fall back to.
+        falls_back: Whether the gateway may fall back to another model of the route.
     """
 
     _advice = "Try again."
@@ -150,7 +150,7 @@ class UpstreamCall:
         self._identity = identity_of(request)
 
     def answer_headers(self, model: str, generation_id: str | None) -> dict[str, str]:
-        """Return the headers that name the model that was asked, and the retired one that it replaces."""
+        """Return the headers with the model that was asked, and the retired one that it replaces."""
         headers = {
             "X-LFM-Model": model,
             "X-LFM-Retired-Model": self.route.retired,
@@ -159,7 +159,7 @@ class UpstreamCall:
         return {name: value for name, value in headers.items() if value}
 
     async def _client(self, model: str) -> AsyncLFMClient:
-        """Return a client whose calls are limited by the budgets of the app and the model."""
+        """Return a client with the budgets of the app and the model."""
         gateway = self._gateway
         budgets = gateway.limits.budgets(self.app, [model, *self._others])
         card = None
@@ -172,8 +172,8 @@ class UpstreamCall:
         """Ask the models in turn until one answers, and return its name and the answer.
 
         Raises:
-            APIError: None did; the error is that of the first.
-            GatewayError: The time is over.
+            APIError: None answered; this is the error of the first.
+            GatewayError: No answer came in time.
         """
         try:
             async with asyncio.timeout(self._wait_s):
@@ -204,7 +204,7 @@ class UpstreamCall:
 
 
 async def with_retry(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask, and once more after a failure that may pass, if nothing has come of an answer."""
+    """Ask, and once more after a temporary failure, unless a part of the answer has arrived."""
     try:
         return await ask()
     except (RateLimitError, ServerError, APIConnectionError) as error:
@@ -224,11 +224,11 @@ class Call(UpstreamCall):
     """A chat request of a client.
 
     Attributes:
-        model: The name that it asks for.
+        model: The model that it names.
         is_stream: Whether it asks for a stream.
 
     Raises:
-        GatewayError: The request is malformed, or names a model that is not served.
+        GatewayError: The request is malformed, or its model is not served.
     """
 
     _advice = "Try again, turn on streaming, or ask for a shorter answer."
@@ -239,7 +239,7 @@ class Call(UpstreamCall):
         self._messages = _checked_messages(fields.pop("messages", None))
         self.is_stream = bool(fields.pop("stream", False))
         route = gateway.models.route(self.model)
-        others = _checked_names(fields.get("models"))  # OpenRouter may ask these in its place
+        others = _checked_names(fields.get("models"))  # OpenRouter may fall back to these
         for other in others:
             gateway.models.route(other)
         falls_back = not fields.pop("disable_fallbacks", False)
@@ -251,7 +251,7 @@ class Call(UpstreamCall):
         return await self.first_answer(self._ask)
 
     async def events(self, write: Callable[[Sequence[Delta]], T], headers: dict[str, str]) -> AsyncGenerator[T]:
-        """Yield what `write` makes of the deltas of a streamed reply; `headers` get those of the answer first."""
+        """Stream the reply: yield what `write` makes of its deltas. `answer_headers` are added to `headers` first."""
         model, (stream, deltas) = await self.first_answer(self._open)
         headers |= self.answer_headers(model, deltas[0].generation_id)
         async with stream:
@@ -269,7 +269,7 @@ class Call(UpstreamCall):
 
 
 def _is_replaceable(error: APIError) -> bool:
-    """Return whether another model may answer what failed with `error`: nothing of an answer has come, or was paid."""
+    """Return whether another model may answer after `error`: nothing of an answer has arrived or was charged."""
     if error.partial is not None or isinstance(error, StreamInterruptedError | BudgetExceededError):
         return False
     if isinstance(error, RateLimitError) and error.status_code is None:  # a limit of this gateway
@@ -280,7 +280,7 @@ def _is_replaceable(error: APIError) -> bool:
 
 
 def _may_replace(error: APIError, model: str) -> bool:
-    """Return whether `model` can do what failed with `error`."""
+    """Return whether `model` can be expected to answer after `error`."""
     card = catalog.get(model)
     if isinstance(error, ContextWindowExceededError):
         failed = error.context_length or (catalog.get(error.model or "").context_length or 0)

@@ -1,4 +1,4 @@
-"""What the headers of a client tell: its app, and for how long it waits."""
+"""What the headers of a client say about its app and its timeout."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["app_name", "identity_of", "wait_of"]
 
-# How clients tell for how long they wait: OpenAI's SDKs in the first two.
+# The client's timeout; the first two are those of OpenAI's SDKs.
 _WAIT_HEADERS = ("X-Stainless-Read-Timeout", "X-Stainless-Timeout", "X-Request-Timeout")
 MAX_WAIT_S = 3600.0
 
-# What identifies an app, and what OpenRouter reads in headers. A client's provider keys are not among them.
+# The headers that identify an app, and others that OpenRouter reads. Keys are not among them.
 _PASSED_HEADERS = (
     "HTTP-Referer", "X-Title", "X-OpenRouter-Title", "X-OpenRouter-Categories", "X-OpenRouter-App-Visibility",
     "X-OpenRouter-Metadata", "X-OpenRouter-Cache", "X-OpenRouter-Cache-TTL", "X-OpenRouter-Cache-Clear", "X-Session-Id",
@@ -25,7 +25,7 @@ _ATTRIBUTION_HEADERS = _PASSED_HEADERS[:4]
 
 
 def app_name(request: web.Request) -> str:
-    """Return the name of the app that asks: its title, else its address, else its program."""
+    """Return the app's name: its title, else its URL, else its user agent."""
     headers = request.headers
     for name in ("X-OpenRouter-Title", "X-Title", "HTTP-Referer"):
         if value := _clean(headers.get(name, "")).strip():
@@ -34,7 +34,7 @@ def app_name(request: web.Request) -> str:
 
 
 def identity_of(request: web.Request) -> dict[str, Any]:
-    """Return the settings that credit the client's app, where it names one, and pass on what OpenRouter reads."""
+    """Return the settings that credit the client's app, if it names one, and pass its headers on to OpenRouter."""
     passed = {name: _clean(request.headers[name]) for name in _PASSED_HEADERS if name in request.headers}
     if not passed:
         return {}
@@ -43,12 +43,12 @@ def identity_of(request: web.Request) -> dict[str, Any]:
 
 
 def _clean(header: str) -> str:
-    """Return a header's text. aiohttp keeps bytes that are not UTF-8 as lone surrogates."""
+    """Return a header as valid Unicode. aiohttp decodes bytes that are not UTF-8 as lone surrogates."""
     return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def wait_of(request: web.Request, default: float) -> float:
-    """Return for how many seconds the client waits; `default` if it does not tell, or waits no longer."""
+    """Return the client's timeout in seconds, if it sends one that is longer than `default`."""
     asked = (as_number(request.headers.get(name)) for name in _WAIT_HEADERS)
     longest = max((seconds for seconds in asked if seconds is not None and seconds > 0), default=default)
     return min(longest, MAX_WAIT_S)

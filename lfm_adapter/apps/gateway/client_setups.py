@@ -1,4 +1,4 @@
-"""How to set up each client for the gateway, in one line. `docs/clients.md` has the details."""
+"""How to set up clients for the gateway, in one line each. `docs/clients.md` has the details."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CODEX = (
 )
 _IN_A_FORM = 'provider "{provider}", base URL {base_url}, the key, model {model}'
 
-# `$OPENAI_API_KEY` and not the key itself: people copy these lines into notes and issues.
+# With `$OPENAI_API_KEY` instead of the key, because people copy these lines into notes and issues.
 _SETUPS = {
     "OpenAI SDK": 'OpenAI().chat.completions.create(model="{model}", messages=[...])',
     "aider": "aider --model openai/{model}",
@@ -31,11 +31,11 @@ _SETUPS = {
 
 
 def client_setups(base_url: str, model: str) -> dict[str, str]:
-    """Return a line for each client, by the client's name.
+    """Return the setup of each client, by the client's name.
 
     Args:
         base_url: The gateway's address, with `/v1`.
-        model: The model that the client asks.
+        model: The model to use.
     """
     address = urlsplit(base_url)
     root = f"{address.scheme}://{address.netloc}"

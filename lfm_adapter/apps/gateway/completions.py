@@ -1,4 +1,4 @@
-"""`/v1/completions`: the older API of prompts without roles. The prompt goes out as the words of a user."""
+"""`/v1/completions`, the older API for a single prompt, which is sent as a user message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
     """Answer a completion request, streamed or not.
 
     Raises:
-        GatewayError: The request asks for what a chat model cannot do.
+        GatewayError: The request needs what a chat model cannot do.
     """
     body = await read_object(request)
     refused = next((name for name in _REFUSED if body.get(name)), None)

@@ -21,7 +21,7 @@ async def decisions(request: web.Request) -> web.Response:
     """Answer the questions of a request.
 
     Raises:
-        GatewayError: The request is malformed, names no decision model, or is not answered in time.
+        GatewayError: The request is malformed, its model is not a decision model, or no answer came in time.
     """
     gateway, fields = request.app[GATEWAY], await read_object(request)
     name = model_of(fields, DEFAULT_MODELS["decisions"])
@@ -39,7 +39,7 @@ async def decisions(request: web.Request) -> web.Response:
 
 
 def _with_images(state: Any, fields: JSONDict) -> Any:
-    """Return the state with the images that clients of Liquid's own API (`images`) and of llama.cpp (`files`) send."""
+    """Return the state with the images in `images`, a field of Liquid's own API, or `files`, one of llama.cpp."""
     images = [image for name in ("images", "files") for image in fields.pop(name, None) or ()]
     if not images:
         return state

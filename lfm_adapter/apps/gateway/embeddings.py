@@ -1,4 +1,4 @@
-"""`/v1/embeddings`, and the models that it serves."""
+"""`/v1/embeddings`, and the list of its models."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class _EmbeddingsCall(UpstreamCall):
 
 
 async def embeddings(request: web.Request) -> web.Response:
-    """Answer a request for the vectors of texts.
+    """Embed the texts of a request.
 
     Raises:
-        GatewayError: The request is malformed, names no embedding model, or is not answered in time.
+        GatewayError: The request is malformed, its model is not an embedding model, or no answer came in time.
     """
     gateway, fields = request.app[GATEWAY], await read_object(request)
     name = model_of(fields, DEFAULT_MODELS["embeddings"])
@@ -46,7 +46,7 @@ async def embeddings(request: web.Request) -> web.Response:
 
 
 async def embedding_models(request: web.Request) -> web.Response:
-    """List the models, as OpenRouter does, which leaves them out of `/models`."""
+    """List the embedding models. As on OpenRouter, `/models` leaves them out."""
     return json_response({"object": "list", "data": request.app[GATEWAY].models.listing("embeddings")})
 
 

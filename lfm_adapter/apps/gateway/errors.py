@@ -1,4 +1,4 @@
-"""Errors as clients get them: OpenAI's form, the status of the upstream, and words for the user of an app."""
+"""Errors as clients get them: in OpenAI's format, with the upstream's status and a message for the user of an app."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TYPES = {
     429: "rate_limit_error",
 }
 
-# Sentences that speak to a Python program: they name an argument, or a method.
+# Marks of sentences for Python programmers, which name an argument or a method.
 _FOR_PROGRAMS = re.compile(r"`[a-z_]+=|[a-z]_[a-z_]*`|`base_url`|`timeout`|`api_key`|[a-z_]+\(\)|`partial`")
 _SETTING = re.compile(r" \(`[a-z_]+`\)")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
@@ -34,14 +34,14 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`])")
 
 
 class GatewayError(Exception):
-    """What a client is told.
+    """An error that a client gets.
 
     Attributes:
         status: The HTTP status.
         message: One or two sentences for the user of an app.
         code: A machine-readable name, or None.
         retry_after: Seconds to wait, or None.
-        metadata: What else is known, such as the provider that failed.
+        metadata: More facts, such as the provider that failed.
     """
 
     def __init__(
@@ -62,25 +62,25 @@ class GatewayError(Exception):
 
     @property
     def type(self) -> str:
-        """OpenAI's name of the kind."""
+        """OpenAI's name for this kind of error."""
         return _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
 
     @property
     def reason(self) -> str:
-        """The message for the status line, where text has to be ASCII: some apps show their user nothing else."""
+        """The message in ASCII for the status line, the only text that some apps show to their users."""
         text = _CONTROLS.sub(" ", self.message.encode("ascii", "replace").decode())
         return shorten(text, _MAX_REASON_CHARS, placeholder=" ...")
 
     @property
     def headers(self) -> dict[str, str]:
-        """What SDKs obey: `Retry-After`, if it is known, and not to try what cannot succeed, such as a wrong key."""
+        """The headers that SDKs follow: `Retry-After`, and not to retry what cannot succeed, such as a wrong key."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
         if self.status < 500 and self.status not in (408, 409, 429):
             headers["X-Should-Retry"] = "false"
         return headers
 
     def body(self) -> JSONDict:
-        """Return the error in OpenAI's form. OpenRouter's clients look for a number in `code`."""
+        """Return the error in OpenAI's format. OpenRouter's clients expect a number in `code`."""
         error: JSONDict = {
             "message": self.message,
             "type": self.type,
@@ -91,7 +91,7 @@ class GatewayError(Exception):
 
 
 def to_gateway_error(error: errors.LFMError) -> GatewayError:
-    """Return what a client is told about an error of the library."""
+    """Return the error that a client gets for an error of the library."""
     facts: dict[str, Any] = {}
     status = _status(error)
     message = _for_users(error.message)
@@ -140,6 +140,6 @@ def _status(error: errors.LFMError) -> int:
 
 
 def _for_users(message: str) -> str:
-    """Leave out the names of settings, and the sentences that speak to a program, all but the first."""
+    """Remove names of settings, and sentences for programmers. The first sentence always stays."""
     first, *rest = _SENTENCE.split(_SETTING.sub("", message))
     return " ".join([first, *(sentence for sentence in rest if not _FOR_PROGRAMS.search(sentence))])

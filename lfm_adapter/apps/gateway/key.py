@@ -1,4 +1,4 @@
-"""The gateway's API key, which is created once so that clients stay set up."""
+"""The gateway's API key. It is created once, so that clients need no new setup after a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIN_KEY_CHARS = 8
 
 
 def key_file() -> Path:
-    """Return where the key of this user's gateways is."""
+    """Return the path of the file with the key of this user's gateways."""
     return user_file("gateway-key")
 
 
@@ -27,7 +27,7 @@ def stored_key(on_damage: Callable[[str], None]) -> str:
     """Return the key of this user's gateways; create it on first use, in a file that only the user can read.
 
     Args:
-        on_damage: Is told when the file held no key and was replaced.
+        on_damage: Called with a message if the file contained no key and was replaced.
 
     Raises:
         ConfigurationError: The file cannot be read or written.
@@ -52,11 +52,11 @@ def stored_key(on_damage: Callable[[str], None]) -> str:
 
 
 def checked_key(key: str, source: str) -> str:
-    """Return `key` without the spaces around it.
+    """Return `key` without surrounding spaces.
 
     Args:
         key: The key.
-        source: Where it comes from, for the error.
+        source: The option or variable that it comes from, for the error.
 
     Raises:
         ConfigurationError: It is too short, or cannot be sent in a header.
@@ -75,7 +75,7 @@ def _problem(key: str) -> str | None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold a lock among the processes of this user, where the system has `flock`."""
+    """Hold a lock on `file`, where the system has `flock`."""
     try:
         import fcntl
     except ImportError:  # Windows

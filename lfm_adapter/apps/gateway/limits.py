@@ -1,4 +1,4 @@
-"""What a gateway's clients may spend and ask: over all, for each model, and for each app."""
+"""The gateway's budgets and rate limits: overall, by model, and by app."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Limits:
     """The budgets of a gateway. All gateways of one user share them.
 
     Attributes:
-        overall: The one that every call keeps to, or None.
-        models: One for a model, by its id.
-        apps: One for an app, by its name in lower case.
+        overall: The budget of all calls, or None.
+        models: Budgets by model id.
+        apps: Budgets by the app's name in lower case.
     """
 
     overall: Budget | None = None
@@ -34,7 +34,7 @@ class Limits:
     apps: Mapping[str, Budget] = field(default_factory=dict)
 
     def budgets(self, app: str, models: Iterable[str]) -> tuple[Budget, ...]:
-        """Return the budgets that a call of an app keeps to: also those of each model that may answer it."""
+        """Return the budgets for a call of an app that any of `models` may answer."""
         found = [self.overall, self.apps.get(app.lower())]
         found += [self.models.get(model) for model in dict.fromkeys(map(without_routing, models))]
         return tuple(budget for budget in found if budget is not None)
@@ -43,13 +43,13 @@ class Limits:
 def parse_limits(
     usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[str], str], ledger: Ledger | None
 ) -> Limits:
-    """Return the limits of the options `--budget-usd` and `--rpm`.
+    """Return the limits that the options `--budget-usd` and `--rpm` set.
 
     Args:
-        usd: Amounts a day: "1", "lfm-3-1.7b=0.50", "app:Mantella=0.20".
-        rpm: Requests a minute, in the same form.
+        usd: US$ per day: "1", "lfm-3-1.7b=0.50", "app:Mantella=0.20".
+        rpm: Requests per minute, in the same form.
         model_id: Returns the id of a model, or raises `LFMError`.
-        ledger: Where they are kept.
+        ledger: The ledger that enforces them.
 
     Raises:
         ConfigurationError: An option is malformed.
@@ -76,7 +76,7 @@ def parse_limits(
 
 
 def _split(text: str, option: str, model_id: Callable[[str], str]) -> tuple[str, str]:
-    """Return what an option limits ("" for all, a model's id, or "app:" and a name), and the number."""
+    """Return the target of a limit ("" for all, a model's id, or "app:" and a name), and its number."""
     target, _, number = text.rpartition("=")
     try:
         Decimal(number)
@@ -90,6 +90,6 @@ def _split(text: str, option: str, model_id: Callable[[str], str]) -> tuple[str,
 
 
 def without_routing(model: str) -> str:
-    """Return a model's id without what only chooses among its endpoints, such as ":nitro"."""
+    """Return a model's id without suffixes that only choose among its endpoints, such as ":nitro"."""
     base, *suffixes = model.split(":")
     return f"{base}:free" if "free" in suffixes else base

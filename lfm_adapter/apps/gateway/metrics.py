@@ -1,6 +1,6 @@
 """`/metrics` for Prometheus, with the names of OpenTelemetry's conventions for generative AI.
 
-https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/, with dots and units as Prometheus writes them.
+See https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/. Dots and units are written as in Prometheus.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics"]
 
-# The buckets that the conventions name.
+# The buckets that the conventions recommend.
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
@@ -27,7 +27,7 @@ _LABELS = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_mode
 
 
 class Metrics:
-    """Counts calls since the start, where prometheus-client is installed."""
+    """Counts calls since the start, if prometheus-client is installed."""
 
     def __init__(self) -> None:
         try:
@@ -50,7 +50,7 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._cost = prometheus_client.Counter(
-            "lfm_gateway_cost_usd", "US$ that were charged.", (*_LABELS, "app"), registry=registry
+            "lfm_gateway_cost_usd", "US$ charged.", (*_LABELS, "app"), registry=registry
         )
 
     def record(self, call: CallRecord) -> None:
@@ -68,7 +68,7 @@ class Metrics:
             self._cost.labels(*labels, call.app).inc(float(call.cost))
 
     def text(self) -> tuple[bytes, str]:
-        """Return the metrics, and their content type.
+        """Return the metrics and their content type.
 
         Raises:
             GatewayError: prometheus-client is not installed.

@@ -1,4 +1,4 @@
-"""The models of a gateway: the names that clients may use, what answers to each, and how they are listed."""
+"""The models of a gateway: their names, the models that may answer to each, and their listings."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 __all__ = ["CatalogModels", "LocalModel", "Models", "Route"]
 
-# Retired, but still the model that most programs name. Its successor answers.
+# Retired, but still the model that most programs request. Its successor answers.
 _KEPT = "liquid/lfm-3b"
 
-# What models of each kind are called, and where they are asked.
+# The noun and the path for each kind.
 _KINDS: dict[Kind, tuple[str, str]] = {
     "chat": ("a chat model", "/v1/chat/completions"),
     "decisions": ("a decision model", "/v1/systemone"),
     "embeddings": ("an embedding model", "/v1/embeddings"),
 }
 
-# Clients ask for as many output tokens as they are told a model has, and the prompt needs its share of the context.
+# Some clients request as many output tokens as a model lists, but the prompt needs most of the context.
 _OUTPUT_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers to one name.
+    """The models that may answer to one name.
 
     Attributes:
-        models: The ids to ask, in this order, until one answers.
+        models: Ids to ask, in this order, until one answers.
         retired: The retired model that was named, if its successor is asked instead.
     """
 
@@ -60,42 +60,42 @@ class Models(ABC):
 
     @abstractmethod
     def default_name(self, settings: Settings) -> str:
-        """Return the name of the model that the settings choose."""
+        """Return the name of the settings' model."""
 
     @abstractmethod
     def route(self, name: str, kind: Kind = "chat") -> Route:
-        """Return what answers to `name`.
+        """Return the models that may answer to `name`.
 
         Args:
-            name: The model's.
-            kind: The kind of model that can answer.
+            name: A model's name.
+            kind: The kind of model that the endpoint needs.
 
         Raises:
-            GatewayError: The gateway does not serve it, or it is of another kind.
+            GatewayError: The model is not served, or is of another kind.
         """
 
     def model_id(self, name: str) -> str:
-        """Return the id that is asked first for `name`, a model of any kind.
+        """Return the id of the first model to ask for `name`, of any kind.
 
         Raises:
-            GatewayError: The gateway does not serve it.
+            GatewayError: The model is not served.
         """
         return self.route(name, catalog.get(name).kind).models[0]
 
     def names(self, kind: Kind = "chat") -> list[str]:
-        """Return the names to show, one for each model of a kind."""
+        """Return the short name of each model of a kind."""
         return [short_name(card) for card in self._of(kind)]
 
     def listing(self, kind: Kind = "chat") -> list[JSONDict]:
-        """Return the models of a kind in OpenAI's form, with the fields that OpenRouter adds."""
+        """Return the models of a kind as `/v1/models` lists them."""
         return [listed(short_name(card), card) for card in self._of(kind)]
 
     def find(self, name: str) -> JSONDict | None:
-        """Return a model's row of the listing, under the name that was asked for."""
+        """Return a model as `/v1/models/{name}` shows it, or None."""
         return next((listed(name, card) for card in self._served if name in (card.id, *card.aliases)), None)
 
     def info(self) -> list[JSONDict]:
-        """Return the models as `/v1/model/info` of LiteLLM's Proxy lists them."""
+        """Return the chat models as `/v1/model/info` of LiteLLM's Proxy lists them."""
         return [_info(short_name(card), card) for card in self.cards]
 
     def _of(self, kind: Kind) -> list[ModelCard]:
@@ -103,11 +103,11 @@ class Models(ABC):
 
 
 class CatalogModels(Models):
-    """Liquid's models as OpenRouter serves them.
+    """The catalogue's models.
 
     Args:
-        is_openrouter: Whether OpenRouter answers. Another server decides itself what a retired model's name means.
-        any_model: Whether clients may name models that the catalogue does not have.
+        is_openrouter: Whether OpenRouter is the upstream. Another server may still serve a retired model.
+        any_model: Whether clients may use models outside the catalogue.
     """
 
     def __init__(self, *, is_openrouter: bool = True, any_model: bool = False) -> None:
@@ -140,9 +140,9 @@ class CatalogModels(Models):
         return Route((sent, *others))
 
     def _fallbacks(self, card: ModelCard) -> Sequence[ModelCard]:
-        """Return the models that may answer instead, the most similar first; only free ones for a free one.
+        """Return the models to fall back to, the most similar first; only free models for a free one.
 
-        Only chats fall back: probabilities and vectors of other models mean something else.
+        Only chat models have any: probabilities and vectors of different models cannot be compared.
         """
         if card.kind != "chat":
             return [] if card.status == "live" else [catalog.get(successor) for successor in card.successors]
@@ -154,7 +154,7 @@ class CatalogModels(Models):
 
 
 class LocalModel(Models):
-    """One model on this machine, which answers to every name, so that clients stay set up for OpenRouter's models.
+    """One model on this machine. It answers to every name, so that clients set up for OpenRouter need no change.
 
     Args:
         model: Its id at the local server.
@@ -180,7 +180,7 @@ class LocalModel(Models):
 
 
 def short_name(card: ModelCard) -> str:
-    """Return the name that clients are shown."""
+    """Return the name that the listings show: the alias, if there is one."""
     return card.aliases[0] if card.aliases else card.id
 
 
@@ -244,13 +244,13 @@ def _info(name: str, card: ModelCard) -> JSONDict:
 
 
 def _max_output(card: ModelCard) -> int | None:
-    """Return how many output tokens a client may plan with: well under the context, which the prompt shares."""
+    """Return the maximum output tokens to list: well under the context, which includes the prompt."""
     share = None if card.context_length is None else card.context_length // _OUTPUT_SHARE
     known = [limit for limit in (share, card.max_output_tokens) if limit is not None]
     return min(known, default=None)
 
 
-# Those of every model that OpenRouter serves; an unknown list would look like none.
+# Every model on OpenRouter has these. They are listed if a card has no list.
 _COMMON_PARAMETERS = frozenset({"max_tokens", "seed", "stop", "temperature", "top_p"})
 
 # The client writes tools and schemas into the prompt where a model has no native support.
@@ -263,4 +263,4 @@ def _supported_parameters(card: ModelCard) -> list[str]:
 
 
 def _price(price: Decimal | None) -> str:
-    return "-1" if price is None else f"{price:f}"  # OpenRouter's word for a price that is not known
+    return "-1" if price is None else f"{price:f}"  # "-1" is OpenRouter's notation for an unknown price

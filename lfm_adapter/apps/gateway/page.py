@@ -1,4 +1,4 @@
-"""The page at `/`: what a model's page on OpenRouter shows, from this user's own calls."""
+"""The dashboard at `/`: what a model's page on OpenRouter shows, for this user's calls."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ PAGE_PATHS = frozenset({"/", "/calls", "/login", "/page.css", "/page.js"})
 
 @dataclass
 class Sessions:
-    """Who may see the page: a browser that had the link of the start, or that was given the key.
+    """The browsers that are signed in, by the link that is printed at the start or by the key.
 
     Attributes:
-        token: What the link has; it works once.
-        cookies: The browsers' cookies.
+        token: The token of the link, until it is used.
+        cookies: The cookies of the browsers.
     """
 
     token: str | None = field(default_factory=lambda: secrets.token_urlsafe(24))
     cookies: set[str] = field(default_factory=set)
 
     def open(self, request: web.Request) -> web.Response:
-        """Give the browser a cookie, and send it to the page."""
+        """Sign the browser in with a cookie, and redirect it to the dashboard."""
         value = secrets.token_urlsafe(24)
         self.cookies.add(value)
         response = web.Response(status=303, headers={"Location": "/"})
@@ -55,14 +55,14 @@ class Sessions:
         return response
 
     def takes_token(self, token: str) -> bool:
-        """Return whether a link's token is right, and let it work no more."""
+        """Return whether a token is correct, and invalidate it."""
         if self.token is None or not hmac.compare_digest(token.encode(), self.token.encode()):
             return False
         self.token = None
         return True
 
     def knows(self, request: web.Request) -> bool:
-        """Return whether the browser has a cookie."""
+        """Return whether the browser is signed in."""
         return request.cookies.get(_cookie_name(request)) in self.cookies
 
 
@@ -70,13 +70,13 @@ SESSIONS = web.AppKey("sessions", Sessions)
 
 
 def _cookie_name(request: web.Request) -> str:
-    # Cookies do not tell ports apart, and gateways on several have one each.
+    # Browsers send cookies to every port of a host, and each gateway needs its own.
     port = request.host.rpartition(":")[2]
     return f"lfm_gateway_{port}" if port.isascii() and port.isdecimal() else "lfm_gateway"
 
 
 def add_page(app: web.Application, sessions: Sessions) -> None:
-    """Add the page's addresses."""
+    """Add the routes of the dashboard."""
     app[SESSIONS] = sessions
     app.router.add_get("/", _page)
     app.router.add_get("/calls", _calls)
@@ -91,8 +91,7 @@ async def _page(request: web.Request) -> web.Response:
     if token is not None and sessions.takes_token(token):
         return sessions.open(request)
     if not _may_see(request):
-        problem = "This link has already been used." if token is not None else "You are not signed in."
-        return _html("login.html", status=401, problem=problem, base_url=f"{request.scheme}://{request.host}/v1")
+        return _login_page(request, "You are not signed in." if token is None else "This link has already been used.")
     gateway = request.app[GATEWAY]
     days = next((days for days in PERIODS if str(days) == request.query.get("days")), 30)
     try:
@@ -116,17 +115,16 @@ async def _calls(request: web.Request) -> web.Response:
 async def _login(request: web.Request) -> web.Response:
     try:
         form = await request.post()
-    except (ValueError, LookupError) as error:  # not the text, the parts or the character set that it claims to have
+    except (ValueError, LookupError) as error:  # malformed parts, or a wrong or unknown charset
         raise GatewayError(400, "The form is malformed. Open the page again, and enter the key.") from error
     key = str(form.get("key", "")).strip()
     if hmac.compare_digest(key.encode("utf-8", "replace"), request.app[GATEWAY].access.key.encode()):
         return request.app[SESSIONS].open(request)
-    return _html(
-        "login.html",
-        status=401,
-        problem="This is not the gateway's key.",
-        base_url=f"{request.scheme}://{request.host}/v1",
-    )
+    return _login_page(request, "This is not the gateway's key.")
+
+
+def _login_page(request: web.Request, problem: str) -> web.Response:
+    return _html("login.html", status=401, problem=problem, base_url=f"{request.scheme}://{request.host}/v1")
 
 
 async def _file(request: web.Request) -> web.Response:
@@ -158,7 +156,7 @@ def _text(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _templates() -> Any:
-    """Return Jinja's environment, which escapes all that it is given.
+    """Return Jinja's environment, which escapes all values.
 
     Raises:
         GatewayError: The extra `gateway` is not installed.

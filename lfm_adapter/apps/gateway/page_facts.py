@@ -1,4 +1,4 @@
-"""What the page shows: prices and limits of the catalogue, and what the ledger knows of this user's calls."""
+"""The facts on the dashboard: prices and limits from the catalogue, and this user's calls from the ledger."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ APPS_SHOWN = 10
 CHART_SIZE = (900, 220)
 NONE = "\N{EN DASH}"
 
-# These tell nothing about a model: a client gave up, sent what cannot work, or had spent what it may.
+# Failures that a model is not responsible for. They do not count against its uptime.
 _NO_FAULT = frozenset({"bad_request", "budget_exceeded", "cancelled", "configuration", "context_window_exceeded"})
 
 
 def page_facts(gateway: Gateway, days: int) -> JSONDict:
-    """Return what the page shows of the last days."""
+    """Return the facts for the last days."""
     now = datetime.now(tz=UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     since = (midnight - timedelta(days=days - 1)).timestamp()
@@ -68,7 +68,7 @@ def page_facts(gateway: Gateway, days: int) -> JSONDict:
 
 
 def _tokens_by_day(rows: Sequence[UsageRow]) -> dict[str, Counter[str]]:
-    """Return the tokens of each model by day."""
+    """Return the tokens of each model, by day."""
     found: dict[str, Counter[str]] = {}
     for row in rows:
         day, _, model = row.key
@@ -77,7 +77,7 @@ def _tokens_by_day(rows: Sequence[UsageRow]) -> dict[str, Counter[str]]:
 
 
 def _apps(rows: Sequence[UsageRow]) -> dict[str, list[JSONDict]]:
-    """Return the apps that used each model, those with the most tokens first."""
+    """Return the apps that used each model, by tokens in descending order."""
     found: dict[str, dict[str, JSONDict]] = {}
     for row in rows:
         _, name, model = row.key
@@ -128,7 +128,7 @@ def _model(
 
 
 def _chart(tokens: Mapping[str, int], dates: Sequence[str], name: str) -> Any:
-    """Return a chart as SVG, whose colours are those of the page's style sheet."""
+    """Return a chart as SVG. The style sheet sets its colours."""
     import leather
     from markupsafe import Markup, escape
 
@@ -136,7 +136,7 @@ def _chart(tokens: Mapping[str, int], dates: Sequence[str], name: str) -> Any:
     chart = leather.Chart()
     chart.add_y_axis(tick_formatter=lambda value, *_: _short(int(value)))
     chart.add_columns([(date[8:], tokens.get(date, 0)) for date in dates])
-    svg: Any = chart.to_svg(width=width, height=height)  # a string, as no file is given
+    svg: Any = chart.to_svg(width=width, height=height)  # a string, because no file is given
     label = escape(f"Tokens of {name} a day, {dates[0]} to {dates[-1]}: {sum(tokens.values()):,} in all")
     head = f'<svg class="chart" role="img" aria-label="{label}" viewBox="20 25 {width - 30} {height - 45}"'
     return Markup(svg.replace(f'<svg width="{width}" height="{height}"', head, 1))  # noqa: S704 # made of numbers and dates
@@ -151,7 +151,7 @@ def _short(number: int) -> str:
 
 
 def last_calls(ledger: Ledger | None) -> list[JSONDict]:
-    """Return the last calls, the newest first."""
+    """Return the last calls, newest first."""
     return [_call(call) for call in ledger.calls(LAST_CALLS)] if ledger else []
 
 

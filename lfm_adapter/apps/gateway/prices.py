@@ -1,4 +1,4 @@
-"""Prices of models that the catalogue does not have, as OpenRouter lists them: budgets need them (`--any-model`)."""
+"""OpenRouter's prices of models outside the catalogue, which budgets need (`--any-model`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("lfm_adapter.gateway")
 
 
 class Prices:
-    """OpenRouter's list of models, read at the first need and then once an hour."""
+    """OpenRouter's list of models, fetched on first use and then at most once an hour."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = AsyncLFMClient.from_settings(settings)
@@ -32,7 +32,7 @@ class Prices:
         self._read_at = float("-inf")
 
     async def card(self, model: str) -> ModelCard | None:
-        """Return the card of a model; None if OpenRouter does not list it, or cannot be asked."""
+        """Return the card of a model; None if OpenRouter does not list it, or cannot be reached."""
         async with self._reading:
             if time.monotonic() - self._read_at > MAX_AGE_S:
                 try:

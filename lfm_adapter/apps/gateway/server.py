@@ -1,4 +1,4 @@
-"""Runs the gateway: binds its port, serves until a signal, and closes what is open."""
+"""Runs the gateway: binds its port, serves until a signal, and closes its connections."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ logger = logging.getLogger("lfm_adapter.gateway.http")
 
 @logger.addFilter
 def _is_fault_of_ours(record: logging.LogRecord) -> bool:
-    """Leave out what clients send that is not HTTP. They get a 400, and aiohttp would log a traceback of each."""
+    """Drop records about malformed HTTP from clients. They get a 400, and aiohttp would log a traceback for each."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
     Args:
         host: The address.
-        port: The port; 0 for any free one, None for the first free one from `FIRST_PORT` on.
+        port: The port; 0 for any free port, None for the first free port from `FIRST_PORT` on.
 
     Raises:
-        ConfigurationError: The address cannot be listened on.
+        ConfigurationError: The address cannot be used.
     """
     reason: str | None = None
     for candidate in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else [port]:
@@ -65,10 +65,10 @@ def serve(gateway: Gateway, sessions: Sessions, listener: socket.socket, on_read
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        gateway: What to serve.
-        sessions: Which browsers may see the page.
-        listener: A socket that listens.
-        on_ready: Is called once requests are answered.
+        gateway: The gateway.
+        sessions: The browsers that are signed in to the dashboard.
+        listener: A listening socket.
+        on_ready: Called when the server accepts requests.
     """
 
     async def until_a_signal() -> None:
@@ -83,7 +83,7 @@ def serve(gateway: Gateway, sessions: Sessions, listener: socket.socket, on_read
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what creates the faster loop of uvloop; None, for asyncio's own, where it is not installed."""
+    """Return uvloop's factory, whose loops are faster; None for asyncio's default if uvloop is not installed."""
     if find_spec("uvloop") is None:
         return None
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
@@ -94,7 +94,7 @@ async def serve_until(
     stopped: asyncio.Event, gateway: Gateway, sessions: Sessions, listener: socket.socket, on_ready: Callable[[], None]
 ) -> None:
     """Serve in the running loop until `stopped` is set: see `serve`."""
-    # A client that hangs up cancels its handler, and with it the request upstream.
+    # When a client hangs up, its handler is cancelled, and with it the upstream request.
     runner = web.AppRunner(
         create_app(gateway, sessions),
         handler_cancellation=True,

@@ -1,4 +1,4 @@
-"""Sends streams: the headers at once, each event as it comes, comments while there is none."""
+"""Sends streams of server-sent events, with comments as keep-alive while no event comes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["send_events"]
 
-# An error within this time has its own status. Then the headers go out: some apps give up on a silent server (CHIM and
-# other PHP programs after a few seconds), and an error that comes later is an event of the stream.
+# An error within this time gets its own HTTP status. After it the headers are sent, because some apps give up on a
+# silent server (CHIM and other PHP programs after a few seconds), and a later error becomes an event.
 HEADERS_AFTER_S = 1.0
 
-# A burst of one stream waits for the others after so many batches of events: with 8 bursts of 500 at once, their first
-# tokens came after 76 ms without it.
+# A stream yields to the others after this many batches. Without it, the first tokens of 8 simultaneous bursts of 500
+# events came after 76 ms.
 TURN = 2
 
 KEEP_ALIVE_S = 10.0
@@ -40,12 +40,12 @@ async def send_events(
 
     Args:
         request: The client's request.
-        events: The events; closed at the end, whatever that is.
-        on_error: Returns the events that tell an error in the middle of the stream.
-        headers: More headers; what is added until the first event counts too.
+        events: The events. Always closed at the end.
+        on_error: Returns the events for an error in the middle of the stream.
+        headers: More headers, which are read when the first event comes.
 
     Raises:
-        LFMError: Nothing was sent yet.
+        LFMError: It failed before anything was sent.
         GatewayError: Likewise.
     """
     response = web.StreamResponse(headers=_HEADERS)
@@ -70,7 +70,7 @@ async def send_events(
                 sent += 1
                 if sent % TURN == 0:
                     await asyncio.sleep(0)
-        except ConnectionResetError:  # of the client, whose upstream request ends with `events`
+        except ConnectionResetError:  # the client hung up; closing `events` ends the upstream request
             pass
         except (LFMError, GatewayError) as error:
             if not response.prepared:
@@ -81,12 +81,12 @@ async def send_events(
             if keeper is not None:
                 keeper.cancel()
             if opening.cancel():
-                await asyncio.wait({opening})  # a generator that runs cannot be closed
+                await asyncio.wait({opening})  # a running generator cannot be closed
     return response
 
 
 async def _keep_alive(response: web.StreamResponse) -> None:
-    """Send a comment now and then: proxies and clients cut off what is silent."""
+    """Send comments: proxies and clients close silent connections."""
     with suppress(ConnectionResetError):
         while True:
             await asyncio.sleep(KEEP_ALIVE_S)

@@ -1,7 +1,7 @@
-"""`/v1/messages` and `/v1/responses`: LiteLLM's SDK translates them to chat requests and back, in this process.
+"""`/v1/messages` and `/v1/responses`, which LiteLLM's SDK translates to chat requests and back, in this process.
 
-LiteLLM calls our provider for the chat request, and that makes a `Call` of it. So both APIs have the fallbacks, the
-limits and the ledger of `/v1/chat/completions`, and nothing in a request can name another provider.
+LiteLLM calls our provider for the chat request, and the provider makes a `Call`. So both APIs have the fallbacks, the
+limits and the ledger of `/v1/chat/completions`, and no request can reach another provider.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["anthropic_error", "count_tokens", "messages", "responses"]
 
-# All that LiteLLM is given. Its own parameters (`api_base`, `custom_llm_provider`, …) would move the request elsewhere.
+# Only these go to LiteLLM. Its own parameters (`api_base`, `custom_llm_provider`, …) would redirect the request.
 _MESSAGES_FIELDS = frozenset({
     "max_tokens", "messages", "metadata", "output_config", "output_format", "stop_sequences", "system", "temperature",
     "thinking", "tool_choice", "tools", "top_k", "top_p",
@@ -44,7 +44,7 @@ _RESPONSES_FIELDS = frozenset({
     "service_tier", "store", "temperature", "text", "tool_choice", "tools", "top_p", "truncation", "user",
 })  # fmt: skip
 
-# LiteLLM takes the types of these for granted, and fails on others without a reason that a client could be told.
+# LiteLLM does not check the types of these, and fails without a useful message.
 _LISTS = frozenset({"messages", "tools"})
 _OBJECTS = frozenset({"metadata", "output_config", "output_format", "reasoning", "text", "thinking"})
 
@@ -61,9 +61,9 @@ class _Translation:
 
     Attributes:
         request: The client's request.
-        headers: Those of the answer, once it has begun.
-        error: Why it failed. LiteLLM wraps it, or puts it into the text of a stream.
-        is_translated: Whether LiteLLM has made a chat request of it.
+        headers: Headers for the answer, once it has begun.
+        error: The error of the chat request. LiteLLM wraps it, or writes it into the text of a stream.
+        is_translated: Whether LiteLLM has made a chat request.
     """
 
     request: web.Request
@@ -85,7 +85,7 @@ class _Translation:
             raise
 
     def failure(self, raised: Exception) -> GatewayError:
-        """Return what the client is told about what LiteLLM raised."""
+        """Return the error for the client, given what LiteLLM raised."""
         if self.error is not None:
             return to_gateway_error(self.error) if isinstance(self.error, LFMError) else self.error
         status = getattr(raised, "status_code", None)
@@ -140,7 +140,7 @@ async def messages(request: web.Request) -> web.StreamResponse:
 
 
 async def count_tokens(request: web.Request) -> web.Response:
-    """Estimate the tokens of a request to `/v1/messages`. The tokenizers of LFM-3B and LFM3 are not public."""
+    """Estimate the tokens of a request to `/v1/messages`. LFM-3B's and LFM3's tokenizers are not public."""
     body = await read_object(request)
     litellm = await _litellm()
     texts = [to_json(body[name]) if not isinstance(body[name], str) else body[name]
@@ -180,9 +180,9 @@ async def _answer(
     write: Callable[[Any], bytes],
     on_error: Callable[[GatewayError], bytes],
 ) -> web.StreamResponse:
-    """Answer a request with what LiteLLM's function `ask` makes of its `fields`.
+    """Answer a request by LiteLLM's function `ask`, called with `fields`.
 
-    `write` and `on_error` return an event of LiteLLM, and an error in the middle of a stream, as bytes.
+    `write` encodes an event of LiteLLM, `on_error` an error in the middle of a stream.
     """
     translation = _Translation(request)
     _current.set(translation)
@@ -202,9 +202,9 @@ async def _answer(
 async def _events(
     translation: _Translation, asked: Awaitable[Any], write: Callable[[Any], bytes]
 ) -> AsyncGenerator[bytes]:
-    """Yield LiteLLM's events as bytes.
+    """Yield LiteLLM's events, encoded.
 
-    It begins a stream before the model does, and may end one that failed as if it were whole.
+    They are held until the model answers: LiteLLM begins its stream earlier, and may end a failed one as if complete.
 
     Raises:
         GatewayError: The request failed.
@@ -237,7 +237,7 @@ def _response_event(event: Any) -> bytes:
 
 
 def anthropic_error(error: GatewayError) -> JSONDict:
-    """Return an error in Anthropic's form."""
+    """Return an error in Anthropic's format."""
     kind = _ANTHROPIC_TYPES.get(error.status, error.type).replace("server_error", "api_error")
     return {"type": "error", "error": {"type": kind, "message": error.message}}
 
@@ -257,7 +257,7 @@ def _response_error_events(error: GatewayError) -> bytes:
 
 
 def _chosen(body: JSONDict, names: frozenset[str]) -> JSONDict:
-    """Return the fields that LiteLLM gets.
+    """Return the fields of a body to pass to LiteLLM.
 
     Raises:
         GatewayError: One has a wrong type.
@@ -278,10 +278,10 @@ def _plain(value: Any) -> JSONDict:
 
 
 async def _litellm() -> Any:
-    """Return LiteLLM, which takes seconds to import, with a provider that makes calls of its requests.
+    """Return LiteLLM, with our provider registered. Importing it takes seconds.
 
     Raises:
-        GatewayError: It is not installed.
+        GatewayError: LiteLLM is not installed.
     """
     async with _loading:
         try:
@@ -316,5 +316,5 @@ def _load() -> Any:
             *(entry for entry in litellm.custom_provider_map if entry["provider"] != "lfm"), ours,
         ]  # fmt: skip
         litellm.suppress_debug_info = True
-        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)  # clients are told of errors
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)  # clients get the errors
     return litellm

@@ -1,4 +1,4 @@
-"""What a failure means to an agent: what it can do, and what its program can tell of it."""
+"""Advice on errors for agents, and the facts about them for their programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ADVICE: tuple[tuple[type[errors.LFMError], str], ...] = (
 
 
 def no_answer(reply: Reply) -> str:
-    """Return why a reply has no text."""
+    """Return the reason why a reply has no text."""
     if reply.choices[0].refusal:
         return f"The model refused: {reply.choices[0].refusal}."
     if reply.finish_reason == "content_filter":
@@ -46,7 +46,7 @@ def no_answer(reply: Reply) -> str:
 
 
 def advice_on(error: errors.LFMError) -> str:
-    """Return what an agent can do about an error."""
+    """Return what an agent can do about an error, or ""."""
     if isinstance(error, errors.ModelRetiredError) and error.successors:
         named = " or ".join(f'model="{successor}"' for successor in error.successors)
         return f"Call again with {named}."

@@ -1,4 +1,4 @@
-"""Reads a text of any length in parts: each part becomes notes, and the notes become the answer."""
+"""Reads a text of any length in parts: the model takes notes on each part, and answers from the notes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIN_PART_TOKENS = 256
 _TEMPLATE_TOKENS = 256
 
 _BYTES_PER_TOKEN = 3
-"""English prose has about four, source code three, Chinese three per character, which is often one token."""
+"""About four in English prose, three in source code, and three in a Chinese character, which is often one token."""
 
 # Where to split a text, best first: before a file of a diff, after a paragraph, a line, a sentence, a word.
 _BREAKS = tuple(
@@ -38,11 +38,11 @@ class DocumentReader:
     """Reads one text for one call of a tool.
 
     Attributes:
-        call: Asks the model.
-        task: What to do with the text.
-        notes_task: What to note about each part, if the text has several.
+        call: The call of the tool, which asks the model.
+        task: The task for the whole text.
+        notes_task: The task for each part, if there are several.
         max_tokens: Maximum tokens of the answer; 0 for the session's default.
-        parts: In how many parts the text was read.
+        parts: The number of parts that the text was read in.
     """
 
     call: ToolInvocation
@@ -52,7 +52,7 @@ class DocumentReader:
     parts: int = 0
 
     async def read(self, text: str) -> Reply:
-        """Return the model's answer to the task."""
+        """Return the model's answer to the task for a text."""
         tokens = likely_tokens(text)
         if tokens > self._part_tokens * _MAX_PARTS:
             raise ConfigurationError(
@@ -71,7 +71,7 @@ class DocumentReader:
         return await self._combine(await self.call.ask_each(parts, self._note, "parts read"))
 
     async def _note(self, part: str) -> str:
-        """Return the notes on a part, or on its halves if the server finds it too long."""
+        """Return the notes on a part, or on its halves if the server rejects it as too long."""
         try:
             reply = await self._ask(self.notes_task, part, max_tokens=self._note_tokens)
         except ContextWindowExceededError:
@@ -80,7 +80,7 @@ class DocumentReader:
         return reply.text.strip()
 
     async def _combine(self, notes: list[str]) -> Reply:
-        """Return the answer based on notes, after shortening them until they fit."""
+        """Return the answer from notes, after condensing them until they fit."""
         read = self.parts
         pieces = [f"{note}\n\n" for note in notes]
         while len(groups := _packed(pieces, self._part_tokens)) > 1 and len(groups) < len(pieces):
@@ -90,7 +90,7 @@ class DocumentReader:
         return await self._ask(f"{self.task} You are given notes on its parts, in their order.", "".join(pieces))
 
     async def _ask(self, task: str, text: str, *, max_tokens: int = 0) -> Reply:
-        # The task comes last, because small models lose track of one before a long text.
+        # The task comes last, because small models forget a task before a long text.
         messages = [{"role": "user", "content": f"<text>\n{text}\n</text>\n\n{task}"}]
         return await self.call.ask(messages, max_tokens=max_tokens or self.max_tokens)
 
@@ -102,25 +102,25 @@ class DocumentReader:
 
     @property
     def _part_tokens(self) -> int:
-        """How many tokens of text fit into one prompt."""
+        """The tokens of text that fit into one prompt."""
         context = self.call.context_length or _UNKNOWN_CONTEXT
         answer = self.max_tokens or self.call.session.max_tokens
         return max(_MIN_PART_TOKENS, context - min(answer, context // 2) - likely_tokens(self.task) - _TEMPLATE_TOKENS)
 
     @property
     def _note_tokens(self) -> int:
-        # The notes on several parts must fit into one prompt, and reasoning takes its share.
+        # The notes on several parts must fit into one prompt, and reasoning needs tokens too.
         return max(64, min(self.call.session.max_tokens, self._part_tokens // 4))
 
 
 def likely_tokens(text: str) -> int:
-    """Estimate the tokens of a text, rather too high than too low."""
+    """Estimate the tokens of a text, erring on the high side."""
     at_least = estimate_tokens([{"role": "user", "content": text}])
     return max(at_least, -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN))
 
 
 def split(text: str, max_tokens: int) -> list[str]:
-    """Split a text into parts of about `max_tokens` each at most. Joined, they are the text again.
+    """Split a text into parts of at most about `max_tokens`. Joined, they equal the text.
 
     >>> split("One. Two. Three.", 3)
     ['One. ', 'Two. ', 'Three.']
@@ -129,7 +129,7 @@ def split(text: str, max_tokens: int) -> list[str]:
 
 
 def _packed(pieces: Iterable[str], max_tokens: int) -> list[str]:
-    """Join neighbouring pieces while they stay within `max_tokens`."""
+    """Join adjacent pieces up to `max_tokens`."""
     parts: list[str] = []
     total = 0
     for piece in pieces:
@@ -151,7 +151,7 @@ def _pieces(text: str, max_tokens: int, level: int) -> Iterator[str]:
         yield from _pieces(text[:half], max_tokens, level)
         yield from _pieces(text[half:], max_tokens, level)
     else:
-        # This many characters have little more than a quarter of the tokens. Counting smaller pieces takes longer.
+        # So many characters have little more than a quarter of the tokens. Counting smaller pieces takes longer.
         for piece in _cut(text, _BREAKS[level], max_tokens // 4):
             yield from _pieces(piece, max_tokens, level + 1)
 

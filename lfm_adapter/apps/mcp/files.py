@@ -1,4 +1,4 @@
-"""Reads text files, but only inside the folders that the user has opened to this server."""
+"""Reads text files inside the folders that the user has opened to this server."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
-_FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | _NO_LINK  # waits for no pipe
+_FILE_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | _NO_LINK
+)  # does not wait for a pipe
 
 
 class FileAccessError(LFMError):
-    """A file cannot be read, or must not be."""
+    """A file cannot be read, or must not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,9 @@ class Roots:
 
     @classmethod
     def from_paths(cls, folders: Iterable[Path] = (), uris: Iterable[str] = ()) -> Roots:
-        """Return roots from folders and from the `file://…` URIs that a client lists.
+        """Return roots from folders and from the URIs that a client lists.
 
-        What does not exist, or has another scheme, is ignored.
+        Folders that do not exist and URIs with schemes other than `file` are ignored.
         """
         paths = [*folders, *(Path(path) for uri in uris if (path := local_path(uri)) is not None)]
         return cls(tuple(dict.fromkeys(path.resolve() for path in paths if path.is_dir())))
@@ -82,7 +84,7 @@ class Roots:
     def _find(self, path: str) -> tuple[Path, Path]:
         """Return a root and the file inside it, both without links."""
         named = local_path(path) if path.lower().startswith("file:") else path
-        # Only the real location counts. Errors do not reveal what exists outside.
+        # The check is on the path without links. Errors do not reveal which files exist outside.
         try:
             found = [] if named is None else [(folder / named).resolve() for folder in self.folders]
         except (OSError, RuntimeError, ValueError):  # a loop of links, or an impossible file name
@@ -98,7 +100,7 @@ class Roots:
 
 
 def _open(folder: Path, file: Path) -> int:
-    """Open a file inside a folder, both resolved; a link that has replaced a part of the path since is not followed."""
+    """Open a file inside a folder, both resolved. A link that has since replaced a part of the path is not followed."""
     if os.open not in os.supports_dir_fd:  # Windows
         descriptor = os.open(file, _FILE_FLAGS)
         if file.resolve() == file and os.path.samestat(os.fstat(descriptor), file.lstat()):
@@ -117,7 +119,7 @@ def _open(folder: Path, file: Path) -> int:
 
 
 def local_path(uri: str, *, is_windows: bool = os.name == "nt") -> str | None:
-    r"""Return the path that a URI names on this machine, if any.
+    r"""Return the path of a `file` URI on this machine, or None.
 
     >>> local_path("file:///c%3A/temp", is_windows=True)
     'c:\\temp'

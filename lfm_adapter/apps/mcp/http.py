@@ -1,4 +1,4 @@
-"""The server over streamable HTTP, on this machine only, for clients that send the token."""
+"""Serves streamable HTTP, on this machine only, to clients that send the token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHUTDOWN_S = 1
 
 
 class TokenGuard:
-    """Passes on only requests with the token, because every program and web page on this machine can reach the port.
+    """Accepts only requests with the token, because every program and web page on this machine can reach the port.
 
     Args:
         app: The application to protect.
@@ -47,7 +47,7 @@ class TokenGuard:
         elif self._is_allowed(scope):
             await self._app(scope, _repaired(receive), send)
         elif scope.get("path", "").startswith("/.well-known/"):
-            # Clients look here for a way to log in, and take any answer but this one for a promise of one.
+            # Clients look for OAuth metadata here, and only a 404 tells them that there is no login.
             await PlainTextResponse("Not found.\n", status_code=404)(scope, receive, send)
         else:
             refusal = PlainTextResponse(
@@ -64,7 +64,7 @@ class TokenGuard:
 
 
 def _repaired(receive: Receive) -> Receive:
-    """Receive a body whole, without halves of characters; one that the SDK refuses as too large, up to its bound."""
+    """Receive the whole body, without lone surrogates. Beyond the SDK's limit, which refuses it, no more is read."""
 
     async def receive_repaired() -> Message:
         message = await receive()
@@ -84,7 +84,7 @@ def serve_http(server: Server, token: str, port: int, when_ready: Callable[[str]
         server: The server.
         token: The token that clients must send.
         port: Port to listen on; 0 for any free port.
-        when_ready: Called with the URL once clients can connect.
+        when_ready: Called with the URL when clients can connect.
 
     Raises:
         ConfigurationError: The port cannot be used.
@@ -94,7 +94,7 @@ def serve_http(server: Server, token: str, port: int, when_ready: Callable[[str]
     except OSError as error:
         raise ConfigurationError(f"Port {port} cannot be used: {error.strerror}. Choose another: `--port`.") from error
     with listener:
-        # By default, uvicorn logs to stdout. The app itself refuses foreign Host and Origin headers.
+        # By default, uvicorn logs to stdout. The SDK's app refuses other Host and Origin headers.
         config = uvicorn.Config(
             TokenGuard(server.streamable_http_app(host=HOST, streamable_http_path=PATH), token),
             log_config=None,
@@ -106,7 +106,7 @@ def serve_http(server: Server, token: str, port: int, when_ready: Callable[[str]
 
 
 class _Server(uvicorn.Server):
-    """Calls `when_ready` once it serves and handles Ctrl-C."""
+    """Calls `when_ready` when it accepts connections and handles Ctrl-C."""
 
     def __init__(self, config: uvicorn.Config, when_ready: Callable[[], Any]) -> None:
         super().__init__(config)

@@ -44,13 +44,13 @@ _MAX_APP_CHARS = 64
 
 _log = logging.getLogger(__name__)
 
-# The keys under which `_meta` of a result has tokens and cost, and the kind of an error.
+# Keys of a result's `_meta`: tokens and cost, and the kind of an error.
 USAGE_META = "lfm-adapter/usage"
 ERROR_META = "lfm-adapter/error"
 
 NOTE_INTERVAL_S = 1.0
 
-# Many clients give up on a call after a minute without progress. A model may need longer to read or reason.
+# Many clients give up on a call after a minute without progress, and a model may read or reason for longer.
 NOTES_PER_HEARTBEAT = 10
 
 # Some clients fail if a notification arrives right before the result:
@@ -67,8 +67,8 @@ class ToolInvocation:
     """A call in progress. As a context manager it turns errors into the result of the call.
 
     Args:
-        session: Asks the model.
-        context: Reports progress to the client.
+        session: The session with the model.
+        context: The request, for progress notifications.
     """
 
     def __init__(self, session: Session, context: ServerRequestContext[Any, Any]) -> None:
@@ -126,8 +126,8 @@ class ToolInvocation:
     def _client(self) -> AsyncLFMClient:
         if not self.session.has_model:
             raise errors.ConfigurationError("No model is available. Only the user can fix this: tell them.")
-        told = self._context.session.client_params
-        meter = self.session.meter(told.client_info.name[:_MAX_APP_CHARS] if told else "mcp")
+        client = self._context.session.client_params
+        meter = self.session.meter(client.client_info.name[:_MAX_APP_CHARS] if client else "mcp")
         settings = self.session.settings.with_overrides({"meter": meter})
         return AsyncLFMClient.from_settings(settings, self.session.client._transport)
 
@@ -138,7 +138,7 @@ class ToolInvocation:
         return cast("Reply", stream.reply)
 
     async def _counted(self, card: ModelCard, asked: Awaitable[R]) -> R:
-        """Return a reply, and count its usage, or that of what arrived of it."""
+        """Return a reply and count its usage. A partial reply in an error is counted too."""
         try:
             reply = await asked
         except errors.LFMError as error:
@@ -153,10 +153,10 @@ class ToolInvocation:
             tally.add(reply, is_free=self.session.is_local)
 
     async def ask_each(self, items: Sequence[str], ask: Callable[[str], Awaitable[T]], what: str) -> list[T]:
-        """Ask about each item, a few at a time; `what` tells in progress notifications what is done.
+        """Ask about each item, a few at a time. `what` names the finished items in progress notifications.
 
         Raises:
-            LFMError: The first that was raised. The other questions are cancelled.
+            LFMError: The first failure. The other questions are cancelled.
         """
         slots = asyncio.Semaphore(CONCURRENCY)
         done = 0
@@ -177,7 +177,7 @@ class ToolInvocation:
         return [task.result() for task in tasks]
 
     def report(self, status: str) -> None:
-        """Set what the next progress notification says."""
+        """Set the text of the next progress notification."""
         self._status = status
 
     def answered_by(self, reply: Reply | DecisionReply) -> str:
@@ -185,7 +185,7 @@ class ToolInvocation:
         return reply.model or self.model or self.session.model
 
     def finish(self, answer: Result) -> None:
-        """Set the result. A text that is too large for clients is cut, with a word about it; an object is an error."""
+        """Set the result. A text that is too large for clients is cut, with a note; such an object is an error."""
         if (tokens := likely_tokens(str(answer))) > MAX_RESULT_TOKENS:
             text = f"{split(str(answer), MAX_RESULT_TOKENS)[0]}\n\n{self._about_the_rest(answer, tokens)}"
             if not answer.text_field:
@@ -194,7 +194,7 @@ class ToolInvocation:
             answer = answer.model_copy(update={answer.text_field: text})
         self._set_result(str(answer))
         self.result.structured_content = join_halves(answer.model_dump())
-        if getattr(answer, "truncated", False):  # which some clients do not show to their agent
+        if getattr(answer, "truncated", False):  # some clients do not show `truncated` to their agent
             self.result.content.append(TextContent(type="text", text=_CUT_OFF))
 
     async def __aenter__(self) -> Self:
@@ -206,7 +206,7 @@ class ToolInvocation:
     ) -> bool:
         self._reporter.cancel()
         if error is None or isinstance(error, Exception):
-            await asyncio.wait([self._reporter])  # which may be sending
+            await asyncio.wait([self._reporter])  # it may be sending
         if isinstance(error, errors.LFMError):
             self._fail(f"{error} {advice_on(error)}".strip(), facts_of(error))
         elif isinstance(error, Exception) and not isinstance(error, MCPError):
@@ -245,12 +245,12 @@ class ToolInvocation:
         self.result = CallToolResult(content=[*content], _meta=join_halves({USAGE_META: usage, **(meta or {})}))
 
     async def _report_progress(self) -> None:
-        """Tell the client what is new at most once per interval, and now and then that the call is alive."""
-        told: tuple[str, int] = ("", 0)
+        """Notify the client of progress, at most once per interval, and regularly that the call is alive."""
+        reported: tuple[str, int] = ("", 0)
         with suppress(Exception):  # the client may be gone
             for count in itertools.count(1):
                 await asyncio.sleep(NOTE_INTERVAL_S)
-                if told != (told := (self._status, self._chunks)) or count % NOTES_PER_HEARTBEAT == 0:
+                if reported != (reported := (self._status, self._chunks)) or count % NOTES_PER_HEARTBEAT == 0:
                     written = f"{self._chunks} chunks written" if self._chunks else ""
                     message = ", ".join(filter(None, (self._status, written))) or "Waiting for the model"
                     try:

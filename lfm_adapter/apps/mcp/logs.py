@@ -1,4 +1,4 @@
-"""Log records on stderr: one short line each, and none that waits for a client to read it."""
+"""Logs to stderr: one short line for each record, without blocking if nobody reads it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _MAX_LINE_CHARS = 500
 
 
 class ShortLines(logging.Handler):
-    """Writes the first words of each record, without a traceback.
+    """Writes the beginning of each record, without its traceback.
 
-    Many clients never read stderr. A line is dropped if it could make the server wait for them.
+    Many clients never read stderr. A line is dropped if writing it would block.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
         line = f"{record.levelname}: {' '.join(record.getMessage().split())}"[:_MAX_LINE_CHARS]
-        if record.exc_info and record.exc_info[0]:  # without its message, which may hold what a user wrote
+        if record.exc_info and record.exc_info[0]:  # without its message, which may contain a user's text
             frames = traceback.extract_tb(record.exc_info[2])
             line += f" ({record.exc_info[0].__name__}{f' at {frames[-1].filename}:{frames[-1].lineno}' * bool(frames)})"
         try:
@@ -38,10 +38,10 @@ class ShortLines(logging.Handler):
 
 
 def log_short_lines(with_option_names: Callable[[str], str]) -> None:
-    """Log warnings and errors in this way, those of `warnings` included.
+    """Log warnings and errors as short lines, including those of `warnings`.
 
     Args:
-        with_option_names: Words a warning for users of the command.
+        with_option_names: Replaces the names of arguments in a warning by the command's options.
     """
     logging.basicConfig(level=logging.WARNING, handlers=[ShortLines()], force=True)
     logger = logging.getLogger("py.warnings")

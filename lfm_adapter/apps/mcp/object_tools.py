@@ -27,7 +27,7 @@ __all__ = ["Classify", "Extract"]
 _MAX_TEXTS = 200
 _MIN_PROBABILITY = 0.005
 
-# The MCP SDK writes 255 levels, those of the message included.
+# The MCP SDK can write 255 levels, including those of the message.
 _MAX_DEPTH = 200
 _TOO_DEEP = f"The object is nested deeper than {_MAX_DEPTH} levels. Ask for a flatter one."
 
@@ -132,7 +132,7 @@ class Classify(Tool):
         )
 
     async def _choose_all(self, call: ToolInvocation) -> list[_Chosen | LFMError]:
-        """Return what was chosen for each text, or the error: what was paid for must not be lost."""
+        """Return the choice for each text, or its error, so that answers already paid for are not lost."""
         stopped: LFMError | None = None
 
         async def choose(text: str) -> _Chosen | LFMError:
@@ -141,7 +141,7 @@ class Classify(Tool):
                 return stopped or await self._choose(call, text)
             except (OutputValidationError, InvalidDecisionError, ContextWindowExceededError) as error:
                 return error
-            except LFMError as error:  # such as a wrong key: it would be the same for the other texts
+            except LFMError as error:  # such as a wrong key: the other texts would fail alike
                 stopped = error
                 return error
 
@@ -192,7 +192,7 @@ def _check_schema(schema: dict[str, Any]) -> None:
 async def _ask_object(
     call: ToolInvocation, question: str, schema: dict[str, Any], *, max_tokens: int = 0
 ) -> tuple[dict[str, Any], Reply]:
-    """Return an object that matches a schema, and the reply that contains it. The client validates it."""
+    """Return an object that matches a schema, and its reply. `AsyncLFMClient` validates it."""
     reply = await call.ask(
         [{"role": "user", "content": question}],
         max_tokens=max_tokens,
@@ -200,7 +200,7 @@ async def _ask_object(
     )
     try:
         found = json.loads(reply.text)
-    except ValueError:  # the client returns answers that were cut off
+    except ValueError:  # an answer that was cut off is not validated
         problem = "The answer was cut off before the object was complete. Raise `max_tokens`, or ask for less."
     except RecursionError:
         problem = _TOO_DEEP

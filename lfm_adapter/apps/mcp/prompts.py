@@ -1,4 +1,4 @@
-"""Prompts, which assistants offer as slash commands: what to ask of the tools, in the user's name."""
+"""Prompts for using the tools, which assistants offer as slash commands."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class SlashCommand:
     """One prompt.
 
     Attributes:
-        description: What it does, for the list of commands.
+        description: Its entry in the list of commands.
         request: The request to the agent, with `{argument}` for each required argument.
         required: Descriptions of the required arguments, by name.
-        optional: What `instructions` may say; "" for no such argument.
+        optional: The description of the argument `instructions`; "" if there is none.
     """
 
     description: str

@@ -1,4 +1,4 @@
-"""The MCP server: its tools and prompts, and what it tells an agent about itself."""
+"""The MCP server: its tools, its prompts, and its instructions to agents."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _TOOLS: dict[str, type[Tool]] = {
 
 
 class Root(BaseModel):
-    """A folder that a client opens, with any URI: the SDK's class refuses all but `file://`."""
+    """A folder that a client opens. The SDK's class would refuse URIs with schemes other than `file`."""
 
     uri: str
 
@@ -63,7 +63,7 @@ class ClientRoots(BaseModel):
 
 
 class CallParams(RequestParams):
-    """The parameters of `tools/call`. As of protocol 2026-07-28 a client is asked for its roots by a result."""
+    """The parameters of `tools/call`. Since protocol 2026-07-28, a result asks the client for its roots."""
 
     name: str
     arguments: dict[str, Any] | None = None
@@ -71,7 +71,7 @@ class CallParams(RequestParams):
 
 
 def create_server(session: Session) -> Server:
-    """Return a server with all tools and prompts, to be run over stdio or HTTP."""
+    """Return a server with all tools and prompts, for stdio or HTTP."""
     tools = ListToolsResult(tools=[tool.definition(name) for name, tool in _TOOLS.items()])
 
     async def list_tools(_context: object, _params: object) -> ListToolsResult:
@@ -114,9 +114,9 @@ def create_server(session: Session) -> Server:
 
 
 async def _client_roots(context: ServerRequestContext[Any, Any], params: CallParams) -> ClientRoots | None:
-    """Return the folders that the client opens; None if it must be asked by a result.
+    """Return the folders that the client opens; None if a result must ask for them.
 
-    A client that refuses, or does not answer in time, opens none.
+    If the client refuses or does not answer in time, there are none.
     """
     capabilities = context.session.client_capabilities
     if capabilities is None or capabilities.roots is None:

@@ -1,4 +1,4 @@
-"""What all calls to one server share: the client, the budget, and the usage so far."""
+"""The state that all calls to a server share: the client, the budget, and the usage so far."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Usd = Annotated[Decimal, PlainSerializer(float)]
 
 
 class Tally(BaseModel):
-    """What was used."""
+    """Usage of a model, or of several."""
 
     answers: Annotated[
         int, Field(description="Answers, including invalid ones that the model was asked to correct.")
@@ -40,7 +40,7 @@ class Tally(BaseModel):
     unpriced_answers: Annotated[int, Field(description="Answers without a known cost.")] = 0
 
     def add(self, reply: Reply | DecisionReply | EmbeddingReply, *, is_free: bool) -> None:
-        """Add a reply, or what arrived of one."""
+        """Add a reply, or a part of one."""
         usage = chat_usage(reply.usage or {})
         self.answers += 1 + getattr(reply, "output_retries", 0)
         self.prompt_tokens += as_count(usage.get("prompt_tokens")) or 0
@@ -56,18 +56,18 @@ class Session:
     """A client, its budget, and its usage.
 
     Attributes:
-        client: Asks the model; its own unless a call names another.
+        client: The client. Its model is the default.
         ledger: Records each request; None for no record.
-        budget: The spending limit; None for none.
-        is_local: Whether the model runs on this machine for this server, and so costs nothing.
+        budget: The spending limit, or None.
+        is_local: Whether the server started the model on this machine, where it costs nothing.
         max_tokens: Maximum tokens of an answer, unless a call sets its own.
-        context_length: Context in tokens, where the catalogue does not have it.
+        context_length: Context in tokens, if the catalogue does not have it.
         folders: Folders with files to read, besides those that a client opens.
-        results_folder: Where results are saved that are too large for clients.
-        notice: What else agents should know about the model.
-        problems: What the user should put right. Each result says it.
-        has_model: Whether there is a model to ask, in spite of the problems.
-        may_decide: Whether the key may reach decision models; a refusal tells that it does not.
+        results_folder: The folder for results that are too large for clients, or None.
+        notice: A sentence about the model for agents, or "".
+        problems: What the user should fix. It is added to each result.
+        has_model: Whether a model can be asked despite the problems.
+        may_decide: False once a decision model has refused the key.
         tallies: The usage by model.
     """
 
@@ -92,40 +92,40 @@ class Session:
 
     @property
     def model(self) -> str:
-        """The model to ask if a call names none."""
+        """The default model."""
         return self.settings.resolve_model()
 
     @property
     def limit_usd(self) -> Decimal | None:
-        """The spending limit; None for none."""
+        """The spending limit, or None."""
         return None if self.budget is None or self.budget.usd is None else Decimal(self.budget.usd)
 
     @property
     def spent_usd(self) -> Decimal:
-        """What was spent of the budget: what was charged, or the maximum where that is unknown."""
+        """The spent part of the budget. Calls with an unknown cost count with their maximum."""
         keeper = self.meter().keeper
         return Decimal(0) if self.budget is None or keeper is None else keeper.spent(self.budget)
 
     @property
     def decision_model(self) -> str | None:
-        """The decision model that the key can reach without being named; None where a chat model must do.
+        """The decision model to use if a call names no model; None to use the chat model.
 
-        Whoever chose a free model is not charged for another.
+        It is None if the default model is free, so that no call costs anything unasked.
         """
         reaches = self.may_decide and self.settings.is_openrouter and not self.card().is_free
         return DEFAULT_MODELS["decisions"] if reaches else None
 
     def card(self, model: str = "") -> ModelCard:
-        """Return what is known about a model. Default: `model`."""
+        """Return the card of a model. Default: `self.model`."""
         return self.settings.card(model or self.model)
 
     def meter(self, app: str = "mcp") -> Meter:
-        """Return where the calls of an app are recorded, and their budget."""
+        """Return the meter for calls of an app."""
         budgets = () if self.budget is None else (self.budget,)
         return Meter(self.ledger, budgets, app, "mcp", is_free=self.is_local)
 
     def price_cap(self, card: ModelCard) -> dict[str, Any]:
-        """Make OpenRouter refuse prices above the catalogue's, with which the budget is computed.
+        """Return the parameter that limits OpenRouter's prices to the catalogue's, which the budget relies on.
 
         https://openrouter.ai/docs/guides/routing/provider-selection#max-price (US$ per million tokens).
         """

@@ -1,7 +1,7 @@
-"""The server over stdin and stdout, one JSON-RPC message per line.
+"""Serves stdin and stdout, with one JSON-RPC message per line.
 
-The SDK's own transport drops malformed lines without an answer, stops at half a character, and lives on when its client
-has closed stdout.
+The SDK's own transport ignores malformed lines, stops at a lone surrogate, and runs on after its client has closed
+stdout.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_WAITING_LINES = 64
 
-# What was asked before stdin ended (`lfm mcp < requests.jsonl`) is still answered, if that is quick.
+# After stdin ends (`lfm mcp < requests.jsonl`), requests in progress get this long for their answers.
 _GRACE_S = 1.0
 
 
@@ -58,7 +58,7 @@ async def serve_stdio(server: Server) -> None:
     """Serve until the client closes stdin or stdout."""
     output = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # whatever else prints must not get between the messages
+    os.dup2(nowhere, 1)  # so that prints cannot get between the messages
     os.close(nowhere)
     try:
         to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception]()
@@ -73,7 +73,7 @@ async def serve_stdio(server: Server) -> None:
             async def write() -> None:
                 try:
                     await _write_messages(from_server, output, unanswered)
-                except OSError:  # nobody reads stdout any more
+                except OSError:  # the client has closed stdout
                     group.cancel_scope.cancel()
 
             group.start_soon(serve)
@@ -90,7 +90,7 @@ async def _read_messages(
     to_client: MemoryObjectSendStream[SessionMessage],
     unanswered: set[RequestId],
 ) -> None:
-    """Pass the client's messages on to the server, and answer lines that are none."""
+    """Pass the client's messages to the server, and answer invalid lines."""
     lines: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_LINES)
     _start_thread(_read_lines, lines, asyncio.get_running_loop())
     async with to_server, to_client:
@@ -111,14 +111,14 @@ async def _read_messages(
 
 
 def _start_thread(target: Callable[..., None], *args: object) -> None:
-    # A thread of the event loop's pool would keep the process alive until the client closes stdin.
+    # A thread from the event loop's pool would keep the process alive until the client closes stdin.
     threading.Thread(target=target, args=args, daemon=True).start()
 
 
 def _wait_until_closed(output: int, loop: asyncio.AbstractEventLoop, when_closed: Callable[[], None]) -> None:
-    if sys.platform != "win32":  # which has no `poll`: there the next message fails
+    if sys.platform != "win32":  # it has no `poll`; there the next write fails
         poll = select.poll()
-        poll.register(output, 0)  # for errors alone
+        poll.register(output, 0)  # reports only errors
         poll.poll()
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(when_closed)
@@ -135,7 +135,7 @@ def _read_lines(lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventL
 
 
 def parse(text: bytes) -> JSONRPCMessage | ErrorData:
-    """Return the message that a line holds, or why it holds none."""
+    """Return the message on a line, or an error if there is none."""
     text = repair_json(text)
     try:
         message = jsonrpc_message_adapter.validate_json(text, by_name=False)
@@ -147,14 +147,14 @@ def parse(text: bytes) -> JSONRPCMessage | ErrorData:
         if text.startswith(b"["):
             return ErrorData(code=INVALID_REQUEST, message="Batches are not supported: send one message per line.")
         return ErrorData(code=INVALID_REQUEST, message="This line is not a JSON-RPC 2.0 message.")
-    # The SDK takes a request with an invalid id for a notification, and would never answer it.
+    # The SDK would treat a request with an invalid id as a notification, and never answer it.
     if isinstance(message, JSONRPCNotification) and "id" in json.loads(text):
         return ErrorData(code=INVALID_REQUEST, message="The `id` of a request must be a string or an integer.")
     return message
 
 
 def _id_of(text: bytes) -> RequestId | None:
-    """Return the id of a request that is invalid otherwise, so that its client does not wait for ever."""
+    """Return the id of an invalid request, so that its client gets the error."""
     request = as_dict(parse_received(text))
     found = request.get("id") if "method" in request else None
     return found if isinstance(found, str | int) and not isinstance(found, bool) else None
@@ -173,7 +173,7 @@ async def _write_messages(
 def _line(message: JSONRPCMessage) -> bytes:
     try:
         return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-    except ValueError as error:  # one message that cannot be written must not end the others
+    except ValueError as error:  # the other messages must go on
         _log.error("A message cannot be encoded as JSON", exc_info=error)
         failure = ErrorData(code=INTERNAL_ERROR, message="The result cannot be encoded as JSON.")
         return _line(JSONRPCError(jsonrpc="2.0", id=getattr(message, "id", None), error=failure))

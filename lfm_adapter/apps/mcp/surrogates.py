@@ -1,6 +1,6 @@
-"""Halves of characters: JavaScript cuts texts between the two halves of an emoji, and small models write them alone.
+"""Lone surrogates: JavaScript cuts texts between the two of an emoji, and small models write single ones.
 
-UTF-8 has no halves, so that a single one makes a whole message impossible to send or to read.
+UTF-8 cannot encode them, so that a single one makes a whole message impossible to send or to read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["join_halves", "repair_json"]
 
 
 def join_halves(value: Any) -> Any:
-    r"""Join the halves of characters in all strings of a JSON value; a half that stays alone becomes U+FFFD.
+    r"""Join pairs of surrogates in all strings of a JSON value. A lone surrogate becomes U+FFFD.
 
     >>> join_halves({"a": "\ud83d" + "\ude00", "b": ["cut \ud83d"]})
     {'a': '😀', 'b': ['cut �']}
@@ -26,7 +26,7 @@ def join_halves(value: Any) -> Any:
 
 
 def repair_json(data: bytes) -> bytes:
-    r"""Return JSON without a byte order mark, escapes of single halves, and bytes that are no UTF-8.
+    r"""Return JSON without a byte order mark, escapes of lone surrogates, and bytes that are not UTF-8.
 
     >>> repair_json(rb'["cut \ud83d", "\ud83d\ude00", "C:\\ud83d"]')
     b'["cut \\ufffd", "\\ud83d\\ude00", "C:\\\\ud83d"]'

@@ -1,4 +1,4 @@
-"""The tools that read a text of any length, and write a summary or a commit message."""
+"""The tools that summarize a text of any length or write a commit message."""
 
 import asyncio
 from typing import Annotated, ClassVar
@@ -30,7 +30,7 @@ class TextTool(Tool):
     max_tokens: MaxTokens = 0
 
     async def read(self, call: ToolInvocation) -> str:
-        """Return the text of a call, or that of its files."""
+        """Return the text of a call, or of its files."""
         if bool(self.text.strip()) == bool(self.paths):
             raise ConfigurationError("Pass either `text` or `paths`.")
         if not self.paths:

@@ -1,4 +1,4 @@
-"""What a tool is: its arguments are the fields of a model, and `run` answers a call."""
+"""The base of the tools: a Pydantic model of their arguments, with a method that answers a call."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _as_list(given: Any) -> Any:
 
 
 Strings = Annotated[list[str], BeforeValidator(_as_list)]
-"""Some strings; agents also write a single one without a list, and "" for none."""
+"""A list of strings. Agents also send a single string, and "" for an empty list."""
 
 
 class Result(BaseModel):
-    """What a tool returns: an object, and the same as text for clients that show only text."""
+    """The result of a tool: an object, and its text for clients that show only text."""
 
     text_field: ClassVar[str] = ""
-    """The field that says it all to a reader; "" for none."""
+    """The field to show as text; "" for the whole object as JSON."""
 
     def __str__(self) -> str:
         return getattr(self, self.text_field) if self.text_field else json.dumps(self.model_dump(), ensure_ascii=False)
@@ -56,13 +56,13 @@ class Tool(BaseModel):
         """Answer a call.
 
         Raises:
-            LFMError: The model, a file or the budget does not allow it.
+            LFMError: The model failed, a file cannot be read, or the budget is spent.
         """
         raise NotImplementedError
 
     @classmethod
     def definition(cls, name: str) -> mcp.types.Tool:
-        """Return what clients are told about the tool."""
+        """Return the definition of the tool for clients."""
         paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
         schema = cls.model_json_schema()
         del schema["description"]
@@ -98,7 +98,7 @@ class Tool(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _lenient(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Leave out null, and parse lists and objects that a client sends as strings of JSON."""
+        """Drop nulls, and parse lists and objects that a client sends as strings of JSON."""
         given = {name: value for name, value in arguments.items() if value is not None}
         for name, field in cls.model_fields.items():
             value = given.get(field.alias or name)
