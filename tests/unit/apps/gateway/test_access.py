@@ -52,7 +52,7 @@ def test_health_needs_no_key(gateway: GatewayThread):
 
 class TestOpen:
     @pytest.mark.parametrize("authorization", [{}, {"Authorization": "Bearer abc123"}, {"Authorization": "Bearer "}])
-    def test_takes_any_key_or_none(
+    def test_open_gateway_accepts_any_key_or_none(
         self, open_gateway: GatewayThread, openrouter: ScriptedOpenRouter, authorization: dict[str, str]
     ):
         openrouter.add(completion())
@@ -63,7 +63,7 @@ class TestOpen:
         assert answer.status == 403
 
     @pytest.mark.parametrize("host", ["localhost:4000", "127.0.0.1", "[::1]:4000", "lfm.localhost"])
-    def test_takes_names_of_this_machine(self, open_gateway: GatewayThread, host: str):
+    def test_open_gateway_accepts_host_names_of_this_machine(self, open_gateway: GatewayThread, host: str):
         assert open_gateway.request("GET", "/v1/models", key="", headers={"Host": host}).status == 200
 
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://app.example.com.evil.example"])
@@ -72,7 +72,7 @@ class TestOpen:
         assert answer.status == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
 
-    def test_takes_web_pages_that_are_named(self, open_gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+    def test_accepts_web_pages_of_allowed_origins(self, open_gateway: GatewayThread, openrouter: ScriptedOpenRouter):
         openrouter.add(completion())
         origin = {"Origin": "https://app.example.com"}
         answer = open_gateway.request("POST", "/v1/chat/completions", CHAT, key="", headers=origin)

@@ -274,6 +274,6 @@ Content-Length: LENGTH
         assert json.loads(text)["error"]["message"] == "Slow down."
 
     @pytest.mark.parametrize("key", ["not-provided", "dummy-key"])
-    def test_placeholder_for_a_missing_key_is_no_key(self, gateway: GatewayThread, key: str):
+    def test_placeholder_for_a_missing_key_is_refused(self, gateway: GatewayThread, key: str):
         head, _ = send(gateway, self.HEAD.format(path="/v1").replace("KEY", key), self.BODY)
         assert head.startswith("HTTP/1.1 401 ")

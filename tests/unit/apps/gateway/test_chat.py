@@ -103,7 +103,7 @@ def test_streamed_calls_have_index_and_id(gateway: GatewayThread, openrouter: Sc
     assert answer.events[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_retired_model_goes_to_its_successor_and_says_so(gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+def test_successor_answers_for_a_retired_model_and_is_named(gateway: GatewayThread, openrouter: ScriptedOpenRouter):
     openrouter.add(completion(model="liquid/lfm-3-1.7b"))
     answer = gateway.chat("lfm-3b")
     assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"

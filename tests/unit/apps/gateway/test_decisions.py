@@ -108,7 +108,7 @@ def test_images_of_other_servers_clients_go_where_openrouter_reads_them(
         ({"images": [3]}, 400, "Each of `images` must be a data URL"),
     ],
 )
-def test_wrong_requests_are_told_and_cost_nothing(
+def test_invalid_questions_are_refused_at_no_cost(
     gateway: GatewayThread, openrouter: ScriptedOpenRouter, fields: dict[str, Any], status: int, told: str
 ):
     answer = gateway.decide(**fields)
@@ -137,7 +137,7 @@ def test_second_attempt_may_succeed(gateway: GatewayThread, openrouter: Scripted
     assert gateway.decide().status == 200
 
 
-def test_call_is_a_row_of_the_ledger_and_keeps_to_its_budget(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_decision_is_recorded_and_limited_by_its_budget(openrouter: ScriptedOpenRouter, tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger.db")
     limits = parse_limits(["d1.2=0.5"], [], model_id=CatalogModels().model_id, ledger=ledger)
     openrouter.add(decisions({"urgent": 0.93}, cost=0.5, input_tokens=350), path=PATH)

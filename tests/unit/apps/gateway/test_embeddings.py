@@ -142,7 +142,7 @@ def test_key_is_asked_for(gateway: GatewayThread):
     assert gateway.request("POST", "/v1/embeddings", {"input": "Hi"}, key="wrong").status == 401
 
 
-def test_calls_are_recorded_and_kept_to_budgets(openrouter: ScriptedOpenRouter, tmp_path: Path):
+def test_calls_are_recorded_and_limited_by_budgets(openrouter: ScriptedOpenRouter, tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger.db")
     limits = Limits(models={ID: Budget(rpm=1, ledger=ledger)})
     openrouter.add(embeddings([0.5], cost=0.25), path=PATH)

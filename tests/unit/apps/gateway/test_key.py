@@ -38,7 +38,7 @@ def test_gateways_that_start_at_once_have_one_key(stored: Callable[[], str]):
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\n", b"sk-", b"\xff\xfe\x00\x01 garbage"])
-def test_damaged_file_is_mended_with_a_word(stored: Callable[[], str], said: list[str], damaged: bytes):
+def test_damaged_key_file_is_replaced_with_a_warning(stored: Callable[[], str], said: list[str], damaged: bytes):
     key.key_file().parent.mkdir()
     key.key_file().write_bytes(damaged)
     assert stored() == stored()

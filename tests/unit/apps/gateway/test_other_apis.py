@@ -21,7 +21,7 @@ PROMPT = {"model": "lfm-3-1.7b", "prompt": "Water is"}
 
 
 class TestCompletions:
-    def test_prompt_goes_out_as_a_users(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
+    def test_prompt_is_sent_as_a_user_message(self, gateway: GatewayThread, openrouter: ScriptedOpenRouter):
         openrouter.add(completion(" wet."))
         answer = gateway.request("POST", "/v1/completions", PROMPT | {"max_tokens": 5})
         assert answer.body["object"] == "text_completion"

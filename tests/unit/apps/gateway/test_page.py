@@ -158,7 +158,7 @@ class TestMalformedRequests:
         assert (answer.status, answer.headers["Location"]) == (303, "/")
 
 
-def test_unreadable_ledger_is_told_on_a_page(ledger: Ledger):
+def test_unreadable_ledger_is_reported_on_a_page(ledger: Ledger):
     ledger.path.write_text("This is no database, however long it may be. " * 30)
     with started(ledger) as gateway:
         page = gateway.request("GET", "/")

@@ -134,7 +134,7 @@ class TestClassify:
         assert result.structured_content["probabilities"] == [None, None]
 
     @pytest.mark.parametrize("arguments", [{}, {"text": " "}, {"text": "a", "texts": ["b"]}, {"texts": []}])
-    async def test_it_takes_either_a_text_or_texts(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
+    async def test_classify_needs_either_a_text_or_texts(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
         result = await call(mcp_server(server), "classify", labels=["bug", "wish"], **arguments)
         assert "either `text` or `texts`" in error_of(result)
 
@@ -178,7 +178,7 @@ class TestClassifyByDecisionModel:
         assert usage_of(result)["answers"] == 2
 
     @pytest.mark.parametrize("status", [403, 404])
-    async def test_key_that_reaches_none_asks_a_chat_model_from_then_on(
+    async def test_chat_models_classify_after_a_decision_model_refused_the_key(
         self, openrouter: ScriptedOpenRouter, status: int
     ):
         openrouter.add(error(status, "No endpoints found matching your data policy"), path=self.PATH)

@@ -135,7 +135,7 @@ def test_halves_of_characters_from_the_model_are_joined_or_replaced(client: RawC
     assert found["structuredContent"]["data"] == {"a": "cut �"}
 
 
-def test_a_result_that_cannot_be_written_is_an_error_of_its_call_alone(client: RawClient, server: ScriptedOpenRouter):
+def test_unencodable_result_fails_only_its_own_call(client: RawClient, server: ScriptedOpenRouter):
     schema = b'{"type": "object", "properties": {"a": {"type": "array"}}}'
     for number, depth in enumerate((250, 260, 2000), 20):
         server.add(completion('{"a": ' + "[" * depth + "]" * depth + "}"))

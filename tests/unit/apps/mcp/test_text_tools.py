@@ -127,7 +127,7 @@ class TestSummarize:
         assert not server.requests
 
     @pytest.mark.parametrize("arguments", [{}, {"text": " "}, {"text": "x", "paths": ["y"]}])
-    async def test_it_takes_either_a_text_or_paths(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
+    async def test_summarize_needs_either_a_text_or_paths(self, server: ScriptedOpenRouter, arguments: dict[str, Any]):
         assert "either" in error_of(await call(mcp_server(server), "summarize", **arguments))
 
 

@@ -244,7 +244,7 @@ async def test_without_a_model_the_successor_of_the_default_answers(openrouter: 
     assert openrouter.requests[0].body["model"] == "liquid/lfm-3-1.7b"
 
 
-async def test_problems_with_bytes_that_are_no_text_can_be_told(server: ScriptedOpenRouter, mode: str):
+async def test_problems_with_invalid_unicode_reach_the_client(server: ScriptedOpenRouter, mode: str):
     session = session_of(server)
     session.problems = [os.fsdecode(b"`--root caf\xe9` is ignored.")]
     async with connect(create_server(session), mode) as client:
@@ -303,7 +303,7 @@ async def test_an_unknown_tool_is_an_error_of_the_protocol(server: ScriptedOpenR
     assert caught.value.error.code == -32602
 
 
-async def test_an_unexpected_failure_tells_its_kind_alone(
+async def test_unexpected_failure_reveals_only_its_type(
     server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Usage, "run", AsyncMock(side_effect=TypeError("what a user wrote")))
@@ -325,7 +325,7 @@ async def test_a_cost_that_cannot_be_breaks_nothing(server: ScriptedOpenRouter, 
     assert (used["cost_usd"], used["unpriced_answers"]) == (0.5, 1)
 
 
-async def test_models_tells_prices_limits_and_the_default(server: ScriptedOpenRouter, mode: str):
+async def test_models_lists_prices_limits_and_the_default(server: ScriptedOpenRouter, mode: str):
     async with connect(mcp_server(server), mode) as client:
         result = await client.call_tool("models", {})
     listed = {model["id"]: model for model in result.structured_content["models"]}
