@@ -14,11 +14,7 @@ const get_weather = tool({
 });
 const call = { model: openrouter.chat(model), prompt, tools: { get_weather }, stopWhen: stepCountIs(3), maxRetries: 0 };
 
-try {
-  const whole = await generateText(call);
-  let streamed = "";
-  for await (const piece of streamText(call).textStream) streamed += piece;
-  console.log(JSON.stringify({ whole: whole.text, streamed, cost: whole.providerMetadata.openrouter.usage.cost }));
-} catch (error) {
-  console.log(JSON.stringify({ status: error.statusCode, message: error.message }));
-}
+const whole = await generateText(call);
+let streamed = "";
+for await (const piece of streamText(call).textStream) streamed += piece;
+console.log(JSON.stringify({ whole: whole.text, streamed, cost: whole.providerMetadata.openrouter.usage.cost }));

@@ -1,4 +1,7 @@
-"""OpenAI's SDK, set up by OPENAI_BASE_URL and OPENAI_API_KEY: one turn with a tool, by both of its APIs, streamed."""
+"""OpenAI's SDK, set up by OPENAI_BASE_URL and OPENAI_API_KEY: one turn with a tool, by both of its APIs.
+
+Arguments: the model, the question.
+"""
 
 import json
 import sys
@@ -7,10 +10,10 @@ from openai import OpenAI
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"name": "get_weather", "description": "Tell the weather in a city.", "parameters": PARAMETERS}
-QUESTION = {"role": "user", "content": "Use get_weather with 'Oslo'."}
 
 client = OpenAI()
-model = sys.argv[1]
+model, question = sys.argv[1:]
+QUESTION = {"role": "user", "content": question}
 
 
 def get_weather(arguments: str) -> str:

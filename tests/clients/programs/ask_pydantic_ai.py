@@ -6,7 +6,6 @@ import sys
 
 from openai import AsyncOpenAI
 from pydantic_ai import Agent
-from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.openrouter import OpenRouterModel
 from pydantic_ai.providers.openrouter import OpenRouterProvider
 
@@ -21,7 +20,4 @@ def get_weather(city: str) -> str:
     return f"Rain in {city}."
 
 
-try:
-    print(json.dumps({"text": agent.run_sync(question).output}))
-except ModelHTTPError as error:
-    print(json.dumps({"status": error.status_code}))
+print(json.dumps({"text": agent.run_sync(question).output}))

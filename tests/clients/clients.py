@@ -1,4 +1,4 @@
-"""Coding assistants on `lfm gateway`: how each is started with one question, without a person."""
+"""Clients of `lfm gateway` that end by themselves: how each is started with one question, without a person."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.client_programs import AGENTS, AIDER, NODE
+from tests.support.client_programs import AGENTS, AIDER, NODE, PROGRAMS, PYDANTIC_AI
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["ASSISTANTS", "Start", "aider", "cline", "continue_", "mini", "opencode"]
+__all__ = ["CLIENTS", "Start"]
+
+NODE_PACKAGES = {"NODE_CLIENTS": str(NODE.parents[1])}
 
 
 @dataclass(frozen=True)
 class Start:
-    """How to start an assistant.
+    """How to start a client.
 
     Attributes:
         command: Its program and arguments.
@@ -29,6 +31,38 @@ class Start:
     command: tuple[object, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     before: tuple[object, ...] = ()
+
+
+def openai_sdk(folder: Path, base_url: str, key: str, question: str) -> Start:
+    return Start((AGENTS / "python", PROGRAMS / "ask_openai.py", "lfm-3b", question))
+
+
+def ai_sdk(folder: Path, base_url: str, key: str, question: str) -> Start:
+    return Start(("node", PROGRAMS / "ask_ai_sdk.mjs", "lfm-3b", question), NODE_PACKAGES)
+
+
+def librechat(folder: Path, base_url: str, key: str, question: str) -> Start:
+    return Start(("node", PROGRAMS / "ask_librechat.mjs", "lfm-3b", question), NODE_PACKAGES)
+
+
+def pydantic_ai(folder: Path, base_url: str, key: str, question: str) -> Start:
+    return Start((PYDANTIC_AI / "python", PROGRAMS / "ask_pydantic_ai.py", "liquid/lfm-3b", question))
+
+
+def codex(folder: Path, base_url: str, key: str, question: str) -> Start:
+    provider = f'{{name="LFM",base_url="{base_url}",env_key="OPENAI_API_KEY",wire_api="responses"}}'
+    options = ("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-m", "lfm-3b")
+    config = ("-c", "model_provider=lfm", "-c", f"model_providers.lfm={provider}")
+    return Start((NODE / "codex", "exec", *options, *config, question))
+
+
+def claude_code(folder: Path, base_url: str, key: str, question: str) -> Start:
+    """Its prompt with all of its tools, and the answer that it makes room for, do not fit into 32,768 tokens."""
+    environment = {
+        "ANTHROPIC_BASE_URL": base_url.removesuffix("/v1"), "ANTHROPIC_AUTH_TOKEN": key,
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "4096", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }  # fmt: skip
+    return Start((NODE / "claude", "--model", "lfm-3b", "--tools", "Read,Bash", "-p", question), environment)
 
 
 def opencode(folder: Path, base_url: str, key: str, question: str) -> Start:
@@ -81,7 +115,13 @@ def mini(folder: Path, base_url: str, key: str, question: str) -> Start:
     return Start(command, environment)
 
 
-ASSISTANTS: dict[str, Callable[[Path, str, str, str], Start]] = {
+CLIENTS: dict[str, Callable[[Path, str, str, str], Start]] = {
+    "OpenAI SDK": openai_sdk,
+    "AI SDK": ai_sdk,
+    "LibreChat": librechat,
+    "Pydantic AI": pydantic_ai,
+    "Codex": codex,
+    "Claude Code": claude_code,
     "opencode": opencode,
     "Cline": cline,
     "Continue": continue_,
