@@ -51,7 +51,7 @@ demo: $(VENV)/demo ## Ask a model: on OpenRouter with OPENROUTER_API_KEY, otherw
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/test ## Run the tests, without a network: about five minutes on two cores
+test: $(VENV)/test ## Run the tests, without a network: about four minutes on two cores
 	$(BIN)/python $(PYTEST)
 
 test-thorough: $(VENV)/test ## Run the tests with ten times as many generated cases
