@@ -7,8 +7,6 @@ import logging
 import os
 import signal
 import socket
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -78,16 +76,7 @@ def serve(gateway: Gateway, sessions: Sessions, listener: socket.socket, on_read
                 asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
         await serve_until(stopped, gateway, sessions, listener, on_ready)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(until_a_signal())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's factory, whose loops are faster; None for asyncio's default if uvloop is not installed."""
-    if find_spec("uvloop") is None:
-        return None
-    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
-    return new_event_loop
+    asyncio.run(until_a_signal())
 
 
 async def serve_until(
