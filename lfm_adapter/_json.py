@@ -70,7 +70,7 @@ def _integer(digits: str) -> int | None:
 
 
 def json_end(text: str, place: int) -> int | None:
-    """Return the place behind the JSON value that begins at `place`, or None where there is none."""
+    """Return the index after the JSON value that starts at `place`; None if no valid value starts there."""
     try:
         return _decoder.raw_decode(text, place)[1]
     except (ValueError, RecursionError):

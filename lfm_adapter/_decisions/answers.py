@@ -31,7 +31,7 @@ class _Invalid(Exception):  # noqa: N818 # it is caught below and never seen
 def read_answers(questions: Mapping[str, JSONDict], answers: object) -> tuple[dict[str, Answer], list[str]]:
     """Return the answers by id, and a description of each that is missing or does not fit its question.
 
-    Answers that do not fit or that nobody asked for are among the answers, as `OtherAnswer`.
+    Invalid answers, and answers to questions that were not asked, are returned as `OtherAnswer`.
     """
     given = as_dict(answers)
     read: dict[str, Answer] = {}

@@ -116,7 +116,7 @@ _TOTAL = _patterns(r"requested (?:about |a total of )?# tokens", r"\(requested: 
 
 
 class TokenCounts(NamedTuple):
-    """The numbers in a refusal, in tokens; None where there is none.
+    """The numbers of tokens in a refusal; None for those it does not name.
 
     Attributes:
         limit: The context of the model.

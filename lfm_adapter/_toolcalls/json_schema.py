@@ -96,7 +96,7 @@ class JSONSchema:
     def _validator(self) -> Validator | None:
         try:
             return _compiled(json.dumps(self.schema)) if isinstance(self.schema, dict | bool) else None
-        except Exception:  # noqa: BLE001 - whatever a reference, a pattern or a number in it has the library raise
+        except Exception:  # noqa: BLE001 - a broken schema raises errors of many classes: its numbers and references too
             return None
 
     @cached_property
@@ -117,7 +117,7 @@ class JSONSchema:
             error = best_match(self._validator.iter_errors(value))
         except SlowPatternError as slow:
             return str(slow)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - of a reference or a pattern that the schema's author got wrong
             return None
         return None if error is None else _told(error)
 
@@ -130,7 +130,7 @@ class JSONSchema:
             return self._validator.evolve(schema=part).is_valid(value)
         except TooMuchError:
             raise
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - of a reference or a pattern that the schema's author got wrong
             return False
 
     def types(self, part: Any) -> frozenset[str]:

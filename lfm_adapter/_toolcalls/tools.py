@@ -84,7 +84,7 @@ class Tools:
         return bool(self.definitions)
 
     def only(self, name: str) -> Tools:
-        """Return these tools with no function but `name`, or raise `ConfigurationError` where there is none."""
+        """Return these tools with only the function `name`, or raise `ConfigurationError` if it does not exist."""
         if name not in self.names:
             raise ConfigurationError(f"`tool_choice` names {name!r}, but the tools are {sorted(self.names)}.")
         return Tools([tool for tool in self.definitions if tool["name"] == name], self.server_tools)
