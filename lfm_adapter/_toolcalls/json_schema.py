@@ -151,15 +151,12 @@ class JSONSchema:
                 part = as_dict(part).get(name.replace("~1", "/").replace("~0", "~"))
         return as_dict(part)
 
-    def coerced(self, value: Any, budget: WorkBudget | None = None, *, part: Any = None) -> Any:
-        """Return a JSON value in the types of the schema, or of a part.
-
-        What would lose something, or take too long, stays as it is.
-        """
+    def coerced(self, value: Any, budget: WorkBudget | None = None) -> Any:
+        """Return a JSON value in the types of the schema, or unchanged if that loses something or takes too long."""
         budget = budget or WorkBudget()
         try:
-            fitting = self._coerced(value, part or self.schema, budget)
-            if part is None and not self.fits(fitting, self.schema, budget):
+            fitting = self._coerced(value, self.schema, budget)
+            if not self.fits(fitting, self.schema, budget):
                 for wrapped in self._wrapped(value):
                     inner = self._coerced(wrapped, self.schema, budget)
                     if self.fits(inner, self.schema, budget):
@@ -167,6 +164,13 @@ class JSONSchema:
         except (RecursionError, TooMuchError):
             return value
         return fitting
+
+    def coerced_part(self, value: Any, part: Any, budget: WorkBudget) -> Any:
+        """Return a JSON value in the types of a part, with the limits of `coerced`."""
+        try:
+            return self._coerced(value, part, budget)
+        except (RecursionError, TooMuchError):
+            return value
 
     def _wrapped(self, value: Any) -> Iterator[Any]:
         """Yield the objects that a value may stand for: the one within it, or the one whose only list it is."""

@@ -131,7 +131,7 @@ class Tools:
         schema, types = self._argument(name, key)
         if not schema or (isinstance(value, str) and "string" in types):
             return value
-        return self._schemas[name].coerced(value, budget, part=schema)
+        return self._schemas[name].coerced_part(value, schema, budget)
 
     def problem(self, name: str, arguments: dict[str, Any], budget: WorkBudget) -> str | None:
         """Return what keeps arguments from fitting the tool's schema, in one sentence, or None if they fit."""
