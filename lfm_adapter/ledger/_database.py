@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["connect"]
+__all__ = ["begin", "connect"]
+
+PAUSE_S = 0.002  # between two tries to lock the file
 
 # `user_version` counts the changes of these tables.
 _VERSION = 1
@@ -41,7 +44,7 @@ def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         # In WAL mode, readers do not wait for writers. A commit survives the death of a process without a sync.
-        connection.execute("PRAGMA journal_mode=WAL")
+        _execute_when_free(connection, "PRAGMA journal_mode=WAL", timeout)
         connection.execute("PRAGMA synchronous=NORMAL")
         if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_VERSION}; COMMIT;")
@@ -49,3 +52,30 @@ def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def begin(connection: sqlite3.Connection, *, timeout: float) -> None:
+    """Begin a transaction that writes. `timeout` is how long it waits for others that write.
+
+    SQLite's own wait pauses for up to 100 ms between two tries, and one of eight busy processes waited for seconds.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    _execute_when_free(connection, "BEGIN IMMEDIATE", timeout)
+
+
+def _execute_when_free(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
+    """Execute a statement, and try again while others lock the file.
+
+    SQLite does not wait by itself where waiting could be a deadlock, as when two connections change a new file to WAL
+    (https://www.sqlite.org/c3ref/busy_handler.html).
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            return

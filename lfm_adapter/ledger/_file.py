@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._database import connect
+from lfm_adapter.ledger._database import begin, connect
 from lfm_adapter.ledger._queries import insert
 from lfm_adapter.ledger._record import CallRecord
 from lfm_adapter.ledger._reservations import Reservations, Settlement
@@ -98,10 +98,7 @@ class LedgerFile:
             while records or settlements:
                 try:
                     connection = connection or connect(self._path, timeout=WRITE_TIMEOUT_S)
-                    if len(items) == 1 and records:
-                        insert(connection, records)
-                        break
-                    connection.execute("BEGIN IMMEDIATE")
+                    begin(connection, timeout=WRITE_TIMEOUT_S)
                     with self.reservations.counting:
                         with connection:
                             insert(connection, records)

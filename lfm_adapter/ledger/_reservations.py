@@ -15,7 +15,7 @@ from weakref import finalize
 from lfm_adapter.errors import BudgetExceededError, RateLimitError
 from lfm_adapter.ledger import _queries
 from lfm_adapter.ledger._budget import Reservation
-from lfm_adapter.ledger._database import connect
+from lfm_adapter.ledger._database import begin, connect
 from lfm_adapter.ledger._record import PICO, to_pico
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ class Reservations:
                 self._connection = connect(self._path, timeout=timeout)
                 finalize(self, self._connection.close).atexit = False
             connection = self._connection
-            connection.execute(f"PRAGMA busy_timeout = {timeout * 1000:.0f}")
-            connection.execute("BEGIN IMMEDIATE")
+            begin(connection, timeout=timeout)
             with self.counting, connection:
                 self._check(connection, request)
                 _count_request(connection, request)

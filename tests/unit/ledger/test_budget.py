@@ -111,6 +111,25 @@ def test_processes_that_race_do_not_exceed_the_budget(ledger: Ledger):
     assert ledger.spent(Budget("0.01", name="shared")) == Decimal("0.0099")
 
 
+def reserve_in_each(paths: list[Path], at_once: Any, in_file: Any) -> None:
+    for path in paths:
+        at_once.wait(60)
+        reservation = Ledger(path).reserve([Budget(1)], CENT, model="m")
+        with in_file.get_lock():
+            in_file.value += bool(reservation.ids)
+
+
+def test_processes_that_open_a_new_file_together_all_reserve_in_it(tmp_path: Path):
+    paths = [tmp_path / f"{number}.db" for number in range(20)]
+    at_once, in_file = SPAWN.Barrier(8), SPAWN.Value("i", 0)
+    processes = [SPAWN.Process(target=reserve_in_each, args=(paths, at_once, in_file)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert in_file.value == 8 * 20
+
+
 @contextmanager
 def locked(ledger: Ledger) -> Iterator[None]:
     """Have another connection lock the file."""
