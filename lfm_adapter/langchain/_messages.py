@@ -151,7 +151,7 @@ def _content(content: str | list[Any], *, from_assistant: bool = False) -> str |
     parts = [part for part in parts if part.get("text") != "" and part.get("type") != "tool_result"]
     if from_assistant:
         parts = [part for part in parts if part.get("type") in _WIRE_PARTS]
-    is_plain = all(part.keys() == {"type", "text"} for part in parts)
+    is_plain = all(part.get("type") == "text" and part.keys() == {"type", "text"} for part in parts)
     if is_plain and (from_assistant or len(parts) <= 1):
         return "".join(part["text"] for part in parts)
     return parts
@@ -162,7 +162,7 @@ def _part(block: str | JSONDict) -> JSONDict:
         return {"type": "text", "text": block}
     match block.get("type"):
         case "text" | "input_text" | "output_text":
-            return _text(block.get("text") or "", block)
+            return _text(_string(block, "text"), block)
         case "image_url" if isinstance(block.get("image_url"), str):
             return {"type": "image_url", "image_url": {"url": block["image_url"]}}
         case "image":
@@ -185,11 +185,11 @@ def _text(text: str, block: JSONDict) -> JSONDict:
 
 
 def _audio(block: JSONDict) -> JSONDict:
-    url = block.get("url")
-    if isinstance(url, str) and url.startswith("data:"):
+    url = _string(block, "url")
+    if url.startswith("data:"):
         mime_type, _, data = url.removeprefix("data:").partition(";base64,")
     else:
-        mime_type, data = block.get("mime_type") or "audio/wav", _base64(block)
+        mime_type, data = _string(block, "mime_type") or "audio/wav", _base64(block)
     if not data:
         raise ConfigurationError("OpenRouter accepts audio only as base64. Put the data into the block's `base64`.")
     kind = mime_type.partition("/")[2]
@@ -203,23 +203,31 @@ def _file(block: JSONDict) -> JSONDict:
         return _text(text, block)
     if block.get("file_id"):
         return {"type": "file", "file": {"file_id": block["file_id"]}}
-    mime_type = block.get("mime_type") or source.get("media_type") or "application/pdf"
-    name = block.get("filename") or block.get("title") or as_dict(block.get("extras")).get("filename")
+    mime_type = _string(block, "mime_type") or _string(source, "media_type") or "application/pdf"
+    name = _string(block, "filename") or _string(block, "title") or _string(as_dict(block.get("extras")), "filename")
     name = name or f"document{guess_extension(mime_type) or ''}"
     return {"type": "file", "file": {"filename": name, "file_data": _url(block)}}
 
 
 def _url(block: JSONDict) -> str:
     source = as_dict(block.get("source"))
-    url = block.get("url") or source.get("url")
+    url = _string(block, "url") or _string(source, "url")
     if url:
-        return str(url)
+        return url
     data = _base64(block)
     if not data:
         raise ConfigurationError(f"A block of type {block['type']!r} must have `url` or `base64`.")
-    return f"data:{block.get('mime_type') or source.get('media_type') or 'application/octet-stream'};base64,{data}"
+    mime_type = _string(block, "mime_type") or _string(source, "media_type") or "application/octet-stream"
+    return f"data:{mime_type};base64,{data}"
 
 
 def _base64(block: JSONDict) -> str:
-    data = block.get("base64") or block.get("data") or as_dict(block.get("source")).get("data")
-    return str(data or "")
+    return _string(block, "base64") or _string(block, "data") or _string(as_dict(block.get("source")), "data")
+
+
+def _string(block: JSONDict, key: str) -> str:
+    """Return a value of a block; "" for none."""
+    value = block.get(key)
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise ConfigurationError(f"`{key}` of a content block must be a string, got {type(value).__name__}.")

@@ -90,7 +90,7 @@ KINDS = st.sampled_from(
     ["text", "image", "audio", "video", "file", "document", "text-plain", "non_standard", "tool_result", "image_url",
      "input_audio", "thinking", "base64", "url", "of next year"]
 )  # fmt: skip
-WORDS = st.none() | st.text(max_size=5)
+WORDS = st.none() | st.text(max_size=5) | st.integers(0, 1) | st.binary(max_size=2) | st.just([])
 SOURCES = st.dictionaries(st.sampled_from(["url", "data", "text", "filename", "media_type"]), WORDS, max_size=4)
 BLOCKS = st.text(max_size=5) | st.fixed_dictionaries(
     {"type": KINDS},

@@ -203,6 +203,25 @@ def test_block_without_usable_data_is_refused(block: dict[str, Any]):
         parts(block)
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": b"\x89PNG"},
+        {"type": "audio", "data": bytearray(4), "mime_type": "audio/wav"},
+        {"type": "file", "base64": "AAAA", "mime_type": 7},
+        {"type": "text", "text": 7},
+    ],
+)
+def test_value_of_a_block_that_is_no_string_is_refused(block: dict[str, Any]):
+    with pytest.raises(ConfigurationError, match=r"of a content block must be a string, got (bytes|bytearray|int)"):
+        parts(block)
+
+
+def test_unknown_block_without_a_text_is_sent_unchanged():
+    block = {"type": "of next year", "text": None}
+    assert parts(block) == [block]
+
+
 def test_blocks_normalized_by_langchain_are_sent_unchanged(server: ScriptedOpenRouter):
     blocks = [
         {"type": "text", "text": "Listen and read:"},
