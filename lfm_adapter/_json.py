@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
 __all__ = [
-    "as_count", "as_dict", "as_number", "as_str", "as_text", "dicts", "finite", "is_deeper", "json_end", "parse",
-    "parse_received", "write_json",
+    "UP_TO_QUOTE", "after", "as_count", "as_dict", "as_number", "as_str", "as_text", "dicts", "finite", "is_deeper",
+    "json_end", "parse", "parse_received", "write_json",
 ]  # fmt: skip
 
 _decoder = json.JSONDecoder()
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
+UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
 MAX_DIGITS = 4_000  # Python reads 4,300, its sign included
 
 
@@ -75,6 +76,12 @@ def json_end(text: str, place: int) -> int | None:
         return _decoder.raw_decode(text, place)[1]
     except (ValueError, RecursionError):
         return None
+
+
+def after(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Return the place behind a match of `pattern`, or `place` where it does not match."""
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
 
 
 def as_str(value: object) -> str | None:

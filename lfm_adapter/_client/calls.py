@@ -9,7 +9,7 @@ import sys
 import time
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from lfm_adapter.catalog import compute_cost
 from lfm_adapter.catalog._usage import chat_usage
@@ -18,14 +18,12 @@ from lfm_adapter.errors import APIError, APITimeoutError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from lfm_adapter._client.metering import CallMeter
+    from lfm_adapter._client.metering import AnyReply, CallMeter
     from lfm_adapter._client.request import ApiRequest
     from lfm_adapter._client.settings import Settings
     from lfm_adapter._client.telemetry import CallSpan
     from lfm_adapter._openrouter.response import BodyReader
-    from lfm_adapter.types import Cost, DecisionReply, Delta, EmbeddingReply, HTTPRequest, JSONDict, ModelCard, Reply
-
-    AnyReply: TypeAlias = Reply | EmbeddingReply | DecisionReply
+    from lfm_adapter.types import Cost, Delta, HTTPRequest, JSONDict, ModelCard
 
 __all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "ApiCall", "Attempts", "ModelCall", "retry_delay", "total_costs"]
 

@@ -9,7 +9,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lfm_adapter import catalog
 from lfm_adapter._json import as_count, as_dict, as_number, dicts
@@ -25,9 +25,10 @@ from lfm_adapter.errors import (
 from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
-    from lfm_adapter._client.calls import AnyReply
     from lfm_adapter.ledger import Budget, Reservation
-    from lfm_adapter.types import JSONDict, ModelCard
+    from lfm_adapter.types import DecisionReply, EmbeddingReply, JSONDict, ModelCard, Reply
+
+    AnyReply: TypeAlias = Reply | EmbeddingReply | DecisionReply
 
 __all__ = ["CallMeter", "Meter", "Recorder", "arrived", "max_cost"]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from lfm_adapter._client.calls import AnyReply
+    from lfm_adapter._client.metering import AnyReply
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import JSONDict

@@ -12,8 +12,7 @@ from lfm_adapter.types import ToolCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lfm_adapter._toolcalls.calls import FramePart
-    from lfm_adapter._toolcalls.frames import Closing
+    from lfm_adapter._toolcalls.frames import Closing, FramePart
     from lfm_adapter._toolcalls.tools import Tools
 
 __all__ = ["MAX_CALLS", "CallReader"]

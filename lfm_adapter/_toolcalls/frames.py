@@ -18,17 +18,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lfm_adapter._toolcalls.loose_json import after
+from lfm_adapter._json import after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lfm_adapter._toolcalls.calls import FramePart
     from lfm_adapter._toolcalls.tools import Tools
 
 __all__ = [
     "ARGUMENT_KEYS", "CALL_END", "FENCE", "NAME", "NAME_KEYS", "UNDECIDED", "XML_CALL", "CallPrefix", "Closing",
-    "Frame", "find_prefix",
+    "Frame", "FramePart", "find_prefix",
 ]  # fmt: skip
 
 CALL_START, CALL_END = "<|tool_call_start|>", "<|tool_call_end|>"
@@ -269,6 +268,17 @@ class Closing(NamedTuple):
 
     start: int
     end: int
+
+
+class FramePart(NamedTuple):
+    """A call in a frame, or the text before it."""
+
+    name: str  # the tool; for text, the unknown tool that it calls, or ""
+    text: str  # the arguments as JSON, or as written where they cannot be read; or the text
+    end: int  # the place behind it
+    is_call: bool = False
+    error: str | None = None
+    open: str = ""  # within what the frame ends: a "string", a "bracket", or ""
 
 
 class Frame:

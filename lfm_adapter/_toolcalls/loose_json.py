@@ -12,30 +12,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lfm_adapter._json import finite, json_end, parse, write_json
+from lfm_adapter._json import UP_TO_QUOTE, after, finite, json_end, parse, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lfm_adapter._toolcalls.quotes import Strings
 
-__all__ = [
-    "MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "UP_TO_QUOTE", "LooseValue", "after", "read_answer",
-    "read_value",
-]  # fmt: skip
+__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "read_answer", "read_value"]
 
 MAX_DEPTH = 64  # of lists and objects in an argument
 MAX_ANSWER_DEPTH = 500  # in an answer; from there on it is dropped, as no parser would take it
 UNREADABLE: Final = object()
-
-
 SPACE = re.compile(r"\s*")
-
-
-def after(pattern: re.Pattern[str], text: str, place: int) -> int:
-    """Return the place behind a match of `pattern`, or `place` where it does not match."""
-    match = pattern.match(text, place)
-    return place if match is None else match.end()
 
 
 class LooseValue(NamedTuple):
@@ -80,7 +69,6 @@ class LooseString(NamedTuple):
     is_closed: bool
 
 
-UP_TO_QUOTE = {quote: re.compile(rf"(?:[^\\{quote}]+|\\.)*\\?", re.DOTALL) for quote in "\"'`"}
 _IRREGULAR = re.compile(
     r"""\\(?:(?P<json>["\\/bfnrt]|u[0-9a-fA-F]{4})|x(?P<hex>[0-9a-fA-F]{2})|['`\n]
         |(?P<python>U(?P<long>[0-9a-fA-F]{8})|(?P<octal>[0-7]{1,3})|[av]))|["\\\x00-\x1f]""",

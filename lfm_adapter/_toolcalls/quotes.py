@@ -16,8 +16,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lfm_adapter._json import json_end
-from lfm_adapter._toolcalls.loose_json import UP_TO_QUOTE, after
+from lfm_adapter._json import UP_TO_QUOTE, after, json_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lfm_adapter._json import after
 from lfm_adapter._toolcalls.frames import XML_CALL
 from lfm_adapter._toolcalls.json_schema import is_of
-from lfm_adapter._toolcalls.loose_json import SPACE, UNREADABLE, after, read_value
+from lfm_adapter._toolcalls.loose_json import SPACE, UNREADABLE, read_value
 from lfm_adapter._toolcalls.quotes import find_strings
 
 if TYPE_CHECKING:
-    from lfm_adapter._toolcalls.calls import CallArguments
+    from lfm_adapter._toolcalls.call_arguments import CallArguments
     from lfm_adapter._toolcalls.tools import Tools
 
 __all__ = ["read_xml", "skip_xml"]

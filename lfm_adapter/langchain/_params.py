@@ -27,7 +27,6 @@ from lfm_adapter.types._request import TokenCounter
 if TYPE_CHECKING:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter._client.sync_client import LFMClient
-    from lfm_adapter.langchain.chat_model import ChatLFM
 
 __all__ = ["ALIASES", "CLIENT_OPTIONS", "CommonFields", "request_fields", "translate_errors"]
 
@@ -72,14 +71,15 @@ def _client_options(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def request_fields(
-    model: "ChatLFM", stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False
+    model: BaseModel, stop: list[str] | None, call: Mapping[str, Any], *, stream: bool = False
 ) -> dict[str, Any]:
-    """Return the fields of one request. `model` is among them if the call names one.
+    """Return the fields of one request of a `ChatLFM`. `model` is among them if the call names one.
 
     The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields of `model`.
     """
-    fields = {name: value for name, value in model.__dict__.items() if value is not None and name in _REQUEST_FIELDS}
-    if stream and not call.get("stream_usage", model.stream_usage):
+    own = model.__dict__
+    fields = {name: value for name, value in own.items() if value is not None and name in _REQUEST_FIELDS}
+    if stream and not call.get("stream_usage", own["stream_usage"]):
         fields["stream_options"] = None
     named = {ALIASES.get(name, name): value for name, value in call.items()}
     known = type(model).model_fields
@@ -87,7 +87,8 @@ def request_fields(
         name: value for name, value in named.items() if name in _REQUEST_FIELDS or name == "model" or name not in known
     }
     asked = {} if stop is None else {"stop": stop}
-    for more in (model.model_kwargs, call.get("model_kwargs"), sent, asked, model.extra_body, call.get("extra_body")):
+    extra = (own["extra_body"], call.get("extra_body"))
+    for more in (own["model_kwargs"], call.get("model_kwargs"), sent, asked, *extra):
         if more:
             fields |= {ALIASES.get(name, name): value for name, value in more.items() if name not in _FROM_CALLS}
     if "fallback_models" in fields:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, TCPConnector, web
 
+from lfm_adapter.apps.local.process import EngineProcess
 from lfm_adapter.apps.local.request_check import checked_request
-from lfm_adapter.apps.local.supervisor import EngineProcess
 from lfm_adapter.apps.local.whole_answer import WholeAnswer
 
 if TYPE_CHECKING:

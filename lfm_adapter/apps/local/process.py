@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from typing import Any
 
-__all__ = ["read_settings", "report_of", "start_process"]
+__all__ = ["EngineProcess", "read_settings", "report_of", "start_process"]
 
 
 def start_process(
@@ -42,3 +43,32 @@ def read_settings() -> dict[str, Any]:
     """Return the settings of this process."""
     settings: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     return settings
+
+
+class EngineProcess:
+    """An engine that runs or starts."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.key = secrets.token_urlsafe()
+        self._settings = settings
+        stderr = None if settings["verbose"] else subprocess.DEVNULL
+        self._process = start_process("lfm_adapter.apps.local.engine", stderr=stderr)
+
+    def wait_until_ready(self) -> dict[str, Any]:
+        """Return `{"port": …}` of its server, or why it cannot run as `{"error": …}`."""
+        report = report_of(self._process, {**self._settings, "key": self.key})
+        if report is not None:
+            return report
+        return {
+            "error": f"llama.cpp ended with status {self._process.wait()} while it loaded {self._settings['gguf']!r}. "
+            "The file may be damaged or too large for the memory."
+        }
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit status."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()

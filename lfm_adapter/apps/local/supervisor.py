@@ -8,46 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from typing import Any
 
-from lfm_adapter.apps.local.process import read_settings, report_of, start_process
+from lfm_adapter.apps.local.process import EngineProcess, read_settings
 
-__all__ = ["EngineProcess", "main"]
-
-
-class EngineProcess:
-    """An engine that runs or starts."""
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.key = secrets.token_urlsafe()
-        self._settings = settings
-        stderr = None if settings["verbose"] else subprocess.DEVNULL
-        self._process = start_process("lfm_adapter.apps.local.engine", stderr=stderr)
-
-    def wait_until_ready(self) -> dict[str, Any]:
-        """Return `{"port": …}` of its server, or why it cannot run as `{"error": …}`."""
-        report = report_of(self._process, {**self._settings, "key": self.key})
-        if report is not None:
-            return report
-        return {
-            "error": f"llama.cpp ended with status {self._process.wait()} while it loaded {self._settings['gguf']!r}. "
-            "The file may be damaged or too large for the memory."
-        }
-
-    def wait(self) -> int:
-        """Wait for its end and return its exit status."""
-        return self._process.wait()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
-        self._process.wait()
+__all__ = ["main"]
 
 
 def main() -> None:

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lfm_adapter.catalog import estimate_tokens
+from lfm_adapter.apps.mcp.splitting import likely_tokens, packed, split
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
     from lfm_adapter.types import Reply
 
-__all__ = ["DocumentReader", "likely_tokens", "split"]
+__all__ = ["DocumentReader"]
 
 _UNKNOWN_CONTEXT = 8_192  # the default of `lfm local`
 _MAX_PARTS = 200
 _MIN_PART_TOKENS = 256
 _TEMPLATE_TOKENS = 256
-
-_BYTES_PER_TOKEN = 3
-"""About four in English prose, three in source code, and three in a Chinese character, which is often one token."""
-
-# Where to split a text, best first: before a file of a diff, after a paragraph, a line, a sentence, a word.
-_BREAKS = tuple(
-    re.compile(pattern)
-    for pattern in (r"(?m)^(?=diff --git )", r"(?<=\n)\n+", r"(?<=\n)", r"(?<=[.!?。！？])\s*", r"(?<=\s)")  # noqa: RUF001 - they end sentences in Chinese
-)
 
 
 @dataclass
@@ -83,7 +71,7 @@ class DocumentReader:
         """Return the answer from notes, after condensing them until they fit."""
         read = self.parts
         pieces = [f"{note}\n\n" for note in notes]
-        while len(groups := _packed(pieces, self._part_tokens)) > 1 and len(groups) < len(pieces):
+        while len(groups := packed(pieces, self._part_tokens)) > 1 and len(groups) < len(pieces):
             pieces = [f"{note}\n\n" for note in await self.call.ask_each(groups, self._note, "parts read")]
         self.parts = read
         self.call.report("Combining the notes")
@@ -111,54 +99,3 @@ class DocumentReader:
     def _note_tokens(self) -> int:
         # The notes on several parts must fit into one prompt, and reasoning needs tokens too.
         return max(64, min(self.call.session.max_tokens, self._part_tokens // 4))
-
-
-def likely_tokens(text: str) -> int:
-    """Estimate the tokens of a text, erring on the high side."""
-    at_least = estimate_tokens([{"role": "user", "content": text}])
-    return max(at_least, -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN))
-
-
-def split(text: str, max_tokens: int) -> list[str]:
-    """Split a text into parts of at most about `max_tokens`. Joined, they equal the text.
-
-    >>> split("One. Two. Three.", 3)
-    ['One. ', 'Two. ', 'Three.']
-    """
-    return _packed(_pieces(text, max_tokens, 0), max_tokens) or [text]
-
-
-def _packed(pieces: Iterable[str], max_tokens: int) -> list[str]:
-    """Join adjacent pieces up to `max_tokens`."""
-    parts: list[str] = []
-    total = 0
-    for piece in pieces:
-        tokens = likely_tokens(piece)
-        if parts and total + tokens <= max_tokens:
-            parts[-1] += piece
-            total += tokens
-        else:
-            parts.append(piece)
-            total = tokens
-    return parts
-
-
-def _pieces(text: str, max_tokens: int, level: int) -> Iterator[str]:
-    if len(text) <= 1 or likely_tokens(text) <= max_tokens:
-        yield text
-    elif level == len(_BREAKS):
-        half = len(text) // 2
-        yield from _pieces(text[:half], max_tokens, level)
-        yield from _pieces(text[half:], max_tokens, level)
-    else:
-        # So many characters have little more than a quarter of the tokens. Counting smaller pieces takes longer.
-        for piece in _cut(text, _BREAKS[level], max_tokens // 4):
-            yield from _pieces(piece, max_tokens, level + 1)
-
-
-def _cut(text: str, pattern: re.Pattern[str], min_chars: int) -> Iterator[str]:
-    start = 0
-    while (found := pattern.search(text, start + max(1, min_chars))) and found.end() < len(text):
-        yield text[start : found.end()]
-        start = found.end()
-    yield text[start:]

@@ -18,9 +18,9 @@ from lfm_adapter import errors
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.metering import arrived
 from lfm_adapter.apps.mcp.advice import advice_on, facts_of, no_answer
-from lfm_adapter.apps.mcp.documents import likely_tokens, split
 from lfm_adapter.apps.mcp.files import Roots
 from lfm_adapter.apps.mcp.session import Tally
+from lfm_adapter.apps.mcp.splitting import likely_tokens, split
 from lfm_adapter.apps.mcp.surrogates import join_halves
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from mcp.server.context import ServerRequestContext
 
+    from lfm_adapter.apps.mcp.result import Result
     from lfm_adapter.apps.mcp.session import Session
-    from lfm_adapter.apps.mcp.tool import Result
     from lfm_adapter.types import DecisionReply, EmbeddingReply, ModelCard, Question, Reply
 
 __all__ = ["ToolInvocation"]

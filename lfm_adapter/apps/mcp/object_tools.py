@@ -9,8 +9,9 @@ from lfm_adapter import catalog
 from lfm_adapter._json import is_deeper
 from lfm_adapter._toolcalls.json_schema import schema_error
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
+from lfm_adapter.apps.mcp.result import Result
 from lfm_adapter.apps.mcp.text_tools import TextTool
-from lfm_adapter.apps.mcp.tool import ModelName, Result, Strings, Tool
+from lfm_adapter.apps.mcp.tool import ModelName, Strings, Tool
 from lfm_adapter.errors import (
     ConfigurationError,
     ContextWindowExceededError,

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from lfm_adapter.apps.mcp.documents import DocumentReader
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
-from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Result, Strings, Tool
+from lfm_adapter.apps.mcp.result import Result
+from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Strings, Tool
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["CommitMessage", "Summarize", "TextTool"]

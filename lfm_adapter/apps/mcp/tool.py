@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 import mcp.types
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lfm_adapter.apps.mcp.result import Result  # Pydantic evaluates annotations
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
 
-__all__ = ["MaxTokens", "ModelName", "Result", "Strings", "Tool"]
+__all__ = ["MaxTokens", "ModelName", "Strings", "Tool"]
 
 ModelName = Annotated[str, Field(description='An id that the tool `models` lists. "" for the default model.')]
 MaxTokens = Annotated[
@@ -31,16 +32,6 @@ def _as_list(given: Any) -> Any:
 
 Strings = Annotated[list[str], BeforeValidator(_as_list)]
 """A list of strings. Agents also send a single string, and "" for an empty list."""
-
-
-class Result(BaseModel):
-    """The result of a tool: an object, and its text for clients that show only text."""
-
-    text_field: ClassVar[str] = ""
-    """The field to show as text; "" for the whole object as JSON."""
-
-    def __str__(self) -> str:
-        return getattr(self, self.text_field) if self.text_field else json.dumps(self.model_dump(), ensure_ascii=False)
 
 
 class Tool(BaseModel):

@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 
 from lfm_adapter import catalog
 from lfm_adapter.apps.mcp.invocation import ToolInvocation
+from lfm_adapter.apps.mcp.result import Result
 from lfm_adapter.apps.mcp.session import Session, Tally, Usd
-from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Result, Tool
+from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Tool
 from lfm_adapter.types import ModelCard
 
 __all__ = ["Ask", "Models", "Usage"]

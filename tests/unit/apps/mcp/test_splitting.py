@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lfm_adapter.apps.mcp.documents import likely_tokens, split
+from lfm_adapter.apps.mcp.splitting import likely_tokens, split
 
 
 @given(text=st.text(), max_tokens=st.integers(1, 50))
