@@ -57,27 +57,31 @@ class Meter:
     """Where the calls of a client are recorded, and which budgets limit them.
 
     Attributes:
-        ledger: Records each call; None for no record.
-        budgets: The budgets, all of one ledger.
+        recorder: Records each call; None for no record.
+        ledger: Stores what is reserved and spent of the budgets; None if there are none.
+        budgets: The budgets.
         app: The app's name.
         source: See `CallRecord.source`.
         is_free: Whether the server charges nothing: a model on this machine.
         card: The model, with its prices, where the catalogue does not have them.
     """
 
-    ledger: Recorder | None = None
+    recorder: Recorder | None = None
+    ledger: Ledger | None = None
     budgets: tuple[Budget, ...] = ()
     app: str = "python"
     source: str = "python"
     is_free: bool = False
     card: ModelCard | None = None
 
-    @property
-    def keeper(self) -> Ledger | None:
-        """The ledger that keeps the budgets."""
-        if not self.budgets:
-            return None
-        return self.budgets[0].ledger or (self.ledger if isinstance(self.ledger, Ledger) else Ledger())
+    @classmethod
+    def of_ledger(
+        cls, ledger: Ledger | None, budget: Budget | None, app: str, source: str = "python", *, is_free: bool = False
+    ) -> Meter:
+        """Return a meter that records calls in a ledger, if there is one. Else the user's own stores the budget."""
+        if budget is None:
+            return cls(ledger, None, (), app, source, is_free)
+        return cls(ledger, ledger or Ledger(), (budget,), app, source, is_free)
 
 
 class CallMeter:
@@ -85,7 +89,6 @@ class CallMeter:
 
     def __init__(self, meter: Meter, model: str, card: ModelCard, *, is_stream: bool) -> None:
         self._meter = meter
-        self._keeper = meter.keeper
         self._has_rate_limit = any(budget.rpm is not None for budget in meter.budgets)
         self._model = model
         self._card = meter.card or card
@@ -103,21 +106,22 @@ class CallMeter:
             BudgetExceededError: It does not fit into a budget.
             RateLimitError: Too many requests were made.
         """
-        if self._keeper is None:
+        ledger = self._meter.ledger
+        if ledger is None:
             return True
         usd = _ZERO if self._meter.is_free else max_cost(body or b"{}", self._card)
         if usd is None:
             self._refuse_unpriced(body or b"{}")
         elif not usd and not self._has_rate_limit:
             return True
-        reserve = self._keeper.reserve if wait else self._keeper.try_reserve
+        reserve = ledger.reserve if wait else ledger.try_reserve
         reservation = reserve(self._meter.budgets, usd, model=self._model)
         if reservation is None:
             return False
         self._reserved.append(reservation)
         if self._is_ended and reservation in self._reserved:  # the call was cancelled while a thread waited
             self._reserved.remove(reservation)
-            self._keeper.settle(reservation, _ZERO)
+            ledger.settle(reservation, _ZERO)
         return True
 
     def _refuse_unpriced(self, body: bytes) -> None:
@@ -133,8 +137,8 @@ class CallMeter:
         """Give the reservation of the last attempt back if nothing can have been charged for it."""
         is_unsent = isinstance(error.__cause__, _BEFORE_SENDING) and not isinstance(error, StreamInterruptedError)
         is_refused = error.status_code is not None and error.status_code >= 400 and error.partial is None
-        if self._keeper is not None and self._reserved and (is_refused or is_unsent):
-            self._keeper.settle(self._reserved.pop(), _ZERO)
+        if self._meter.ledger is not None and self._reserved and (is_refused or is_unsent):
+            self._meter.ledger.settle(self._reserved.pop(), _ZERO)
 
     def on_token(self) -> None:
         """Note the time of the first token of a stream."""
@@ -146,20 +150,20 @@ class CallMeter:
         self._is_ended = True
         answered = reply or arrived(error)
         cost = None if answered is None or answered.cost is None else answered.cost.total
-        if self._keeper is not None:
-            turns = 0 if answered is None else 1 + getattr(answered, "output_retries", 0)
-            self._settle(self._keeper, cost, turns)
         if self._meter.ledger is not None:
-            self._meter.ledger.record(self._record(answered, _ZERO if self._meter.is_free else cost, reply, error))
+            turns = 0 if answered is None else 1 + getattr(answered, "output_retries", 0)
+            self._settle(self._meter.ledger, cost, turns)
+        if self._meter.recorder is not None:
+            self._meter.recorder.record(self._record(answered, _ZERO if self._meter.is_free else cost, reply, error))
 
-    def _settle(self, keeper: Ledger, cost: Decimal | None, turns: int) -> None:
+    def _settle(self, ledger: Ledger, cost: Decimal | None, turns: int) -> None:
         """Settle the attempts that were answered with the cost, and those of unknown outcome with their maximum."""
         # Which ones were interrupted is unknown, so the cheapest are taken for those that were answered.
         for number, reservation in enumerate(sorted(self._reserved, key=lambda one: one.amount)):
             if cost is None or number >= turns:
-                keeper.settle(reservation, None)
+                ledger.settle(reservation, None)
             else:
-                keeper.settle(reservation, cost if number == 0 else _ZERO)
+                ledger.settle(reservation, cost if number == 0 else _ZERO)
         self._reserved.clear()
 
     def _record(

@@ -238,8 +238,7 @@ class Settings(ClientOptions):
             if ledger is None and self.budget is None:
                 return None
             app = self.attribution.title or self.attribution.url or "python"
-            budgets = () if self.budget is None else (self.budget,)
-            meter = Meter(ledger, budgets, app, is_free=self.is_local)
+            meter = Meter.of_ledger(ledger, self.budget, app, is_free=self.is_local)
         return CallMeter(meter, model, card, is_stream=is_stream)
 
     def key(self, *, needed: bool = True) -> str | None:

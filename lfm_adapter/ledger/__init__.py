@@ -3,8 +3,7 @@
     from lfm_adapter import LFMClient
     from lfm_adapter.ledger import Budget, Ledger
 
-    ledger = Ledger()
-    client = LFMClient(ledger=ledger, budget=Budget("0.50", per="day", ledger=ledger))
+    client = LFMClient(ledger=Ledger(), budget=Budget("0.50", per="day"))
 
 It holds neither prompts, answers nor keys; `lfm usage` shows it. `lfm gateway`, `lfm chat`, `lfm decide` and `lfm mcp`
 record their calls. Python programs record theirs with `ledger=`, or if the variable `LFM_LEDGER` is 1, for the user's

@@ -9,7 +9,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._ledger import Ledger  # noqa: TC001 # Pydantic 2.12 evaluates annotations of `Budget`
 from lfm_adapter.ledger._record import to_pico
 
 __all__ = ["Budget", "Period", "Reservation"]
@@ -19,7 +18,7 @@ Period: TypeAlias = Literal["day", "month", "total"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit on cost or requests. All programs of this user that use its name share it.
+    """A limit on cost or requests. All programs that use its name and the same ledger share it.
 
     Before a request is sent, its maximum cost is reserved; afterwards the actual cost replaces the reservation. So
     programs that race for the rest of a budget cannot exceed it. A request of unknown outcome (a lost connection, a
@@ -31,7 +30,6 @@ class Budget:
         rpm: Requests in any 60 seconds; None for no limit.
         name: Budgets with the same name share one limit. Default: a unique name, so that the limit is for this object.
         allow_unknown_price: Allow models whose price is unknown. `usd` does not limit them.
-        ledger: The ledger that stores it. Default: the user's own.
 
     Raises:
         ConfigurationError: A number is malformed or negative.
@@ -45,7 +43,6 @@ class Budget:
     rpm: int | None = None
     name: str = field(default_factory=lambda: f"budget-{os.urandom(16).hex()}")
     allow_unknown_price: bool = False
-    ledger: Ledger | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.usd is not None:

@@ -45,9 +45,9 @@ PERSON = {
 
 
 def session_of(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Session:
-    budget = options.pop("budget", None)
+    metered = {name: options.pop(name, None) for name in ("budget", "ledger")}
     client = AsyncLFMClient(model=model, api_key=KEY, base_url=openrouter.base_url, timeout=20, **options)
-    return Session(client, budget=budget)
+    return Session(client, **metered)
 
 
 def mcp_server(openrouter: ScriptedOpenRouter, model: str | None = MODEL, **options: Any) -> Server:

@@ -68,11 +68,11 @@ def draw() -> None:
     """Draw the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.db")
-        budget = Budget("0.25", per="day", name="gateway", ledger=ledger)
+        budget = Budget("0.25", per="day", name="gateway")
         fill(ledger, budget)
         access = Access(KEY, "", is_open=True)
         upstream = "http://127.0.0.1:9/openrouter.ai/api/v1"
-        with GatewayThread(upstream, ledger=ledger, access=access, limits=Limits(budget)) as gateway:
+        with GatewayThread(upstream, ledger=ledger, access=access, limits=Limits(budget, ledger=ledger)) as gateway:
             for name, options in PICTURES.items():
                 subprocess.run(  # noqa: S603
                     [

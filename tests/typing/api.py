@@ -26,7 +26,7 @@ from lfm_adapter.types import (
 
 def ledgers_and_budgets() -> None:
     ledger = Ledger("calls.db")
-    budget = Budget("0.50", per="day", rpm=60, name="agents", ledger=ledger)
+    budget = Budget("0.50", per="day", rpm=60, name="agents")
     ChatLFM(ledger=ledger, budget=budget)
     LFMClient(ledger=ledger, budget=budget)
     AsyncLFMClient(budget=1)  # type: ignore[arg-type]  # an amount alone does not tell its period

@@ -14,7 +14,7 @@ import typer
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger import ledger_from_env
+from lfm_adapter.ledger import Ledger, ledger_from_env
 
 if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
@@ -97,7 +97,9 @@ def gateway(
             settings, models = _at_openrouter(model, any_model=any_model)
             options = {"prices": Prices(settings) if any_model else None}
         name = models.default_name(settings)
-        limits = parse_limits(budget_usd or [DAILY_BUDGET_USD], rpm or [], model_id=models.model_id, ledger=ledger)
+        limits = parse_limits(
+            budget_usd or [DAILY_BUDGET_USD], rpm or [], model_id=models.model_id, ledger=ledger or Ledger()
+        )
         shared = Gateway(
             settings=settings, models=models, access=access, default_model=name, ledger=ledger, limits=limits, **options
         )

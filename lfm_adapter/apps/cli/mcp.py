@@ -24,8 +24,6 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import Budget, ledger_from_env
 
 if TYPE_CHECKING:
-    from mcp.server import Server
-
     from lfm_adapter.apps.mcp.session import Session
 
 __all__ = ["PlaceholderCommand", "mcp"]
@@ -124,19 +122,18 @@ def mcp(
             session = _remote_session(model, base_url)
         session.ledger = ledger_from_env(default=True)
         if max_cost_usd is not None:
-            session.budget = Budget(max_cost_usd, allow_unknown_price=allow_unknown_price, ledger=session.ledger)
+            session.budget = Budget(max_cost_usd, allow_unknown_price=allow_unknown_price)
         session.folders = tuple(root or ())
         session.results_folder = save_results.resolve() if save_results and save_results.is_dir() else None
         session.problems = [*problems, *session.problems]
         for problem in session.problems:
             note(problem)
-        server = create_server(session)
         if http:
-            _serve_http(server, port)
+            _serve_http(session, port)
             return
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this command themselves; Ctrl-D ends it.")
-        asyncio.run(serve_stdio(server))
+        asyncio.run(serve_stdio(create_server(session)))
 
 
 def _unset_placeholders() -> list[str]:
@@ -159,8 +156,9 @@ def _unset_placeholders() -> list[str]:
     ]
 
 
-def _serve_http(server: Server, port: int) -> None:
+def _serve_http(session: Session, port: int) -> None:
     from lfm_adapter.apps.mcp.http import serve_http
+    from lfm_adapter.apps.mcp.server import create_server
 
     given = os.environ.get("LFM_MCP_TOKEN")
     token = given or secrets.token_urlsafe(32)
@@ -170,7 +168,7 @@ def _serve_http(server: Server, port: int) -> None:
         typer.echo(f"Header  Authorization: Bearer {'$LFM_MCP_TOKEN' if given else token}")
         note("Ctrl-C stops it.")
 
-    serve_http(server, token, port, introduce)
+    serve_http(create_server(session), token, port, introduce)
 
 
 def _remote_session(model: str | None, base_url: str | None) -> Session:

@@ -162,8 +162,8 @@ async def _credits(request: web.Request) -> web.Response:
 
 async def _spending(gateway: Gateway) -> tuple[float | None, float]:
     """Return the daily budget, and what was spent of it, in US$."""
-    budget, ledger = gateway.limits.overall, gateway.ledger
-    if budget is None or budget.usd is None or ledger is None:
+    budget, ledger = gateway.limits.overall, gateway.limits.ledger
+    if budget is None or budget.usd is None:
         return None, 0.0
     return float(budget.usd), float(await asyncio.to_thread(ledger.spent, budget))
 

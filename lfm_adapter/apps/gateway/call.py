@@ -59,7 +59,7 @@ class Gateway:
         models: The models that are served.
         access: The access rules.
         default_model: The model for requests without `model`.
-        ledger: Where calls are recorded and limits are enforced; None for no record.
+        ledger: Where calls are recorded; None for no record.
         metrics: Counts the calls for Prometheus.
         limits: The budgets and rate limits.
         wait_s: Maximum seconds until an answer, or the first token of a stream, unless the client waits longer.
@@ -165,7 +165,9 @@ class UpstreamCall:
         card = None
         if budgets and gateway.prices is not None and catalog.get(model).status == "unknown":
             card = await gateway.prices.card(model)
-        meter = Meter(gateway, budgets, self.app, "gateway", is_free=gateway.settings.is_local, card=card)
+        meter = Meter(
+            gateway, gateway.limits.ledger, budgets, self.app, "gateway", is_free=gateway.settings.is_local, card=card
+        )
         return AsyncLFMClient.from_settings(gateway.settings.with_overrides({**self._identity, "meter": meter}))
 
     async def first_answer(self, ask: _Ask[T]) -> tuple[str, T]:

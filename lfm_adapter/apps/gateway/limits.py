@@ -7,12 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger import Budget
+from lfm_adapter.ledger import Budget, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from lfm_adapter.ledger import Ledger
 
 __all__ = ["Limits", "parse_limits", "without_routing"]
 
@@ -27,11 +25,13 @@ class Limits:
         overall: The budget of all calls, or None.
         models: Budgets by model id.
         apps: Budgets by the app's name in lower case.
+        ledger: Stores what is reserved and spent of them.
     """
 
     overall: Budget | None = None
     models: Mapping[str, Budget] = field(default_factory=dict)
     apps: Mapping[str, Budget] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def budgets(self, app: str, models: Iterable[str]) -> tuple[Budget, ...]:
         """Return the budgets for a call of an app that any of `models` may answer."""
@@ -40,16 +40,14 @@ class Limits:
         return tuple(budget for budget in found if budget is not None)
 
 
-def parse_limits(
-    usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[str], str], ledger: Ledger | None
-) -> Limits:
+def parse_limits(usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[str], str], ledger: Ledger) -> Limits:
     """Return the limits that the options `--budget-usd` and `--rpm` set.
 
     Args:
         usd: US$ per day: "1", "lfm-3-1.7b=0.50", "app:Mantella=0.20".
         rpm: Requests per minute, in the same form.
         model_id: Returns the id of a model, or raises `LFMError`.
-        ledger: The ledger that enforces them.
+        ledger: The ledger that stores them.
 
     Raises:
         ConfigurationError: An option is malformed.
@@ -66,12 +64,12 @@ def parse_limits(
             per="day",
             rpm=None if count is None else int(count),
             name=f"gateway {target}".strip(),
-            ledger=ledger,
         )
     return Limits(
         budgets.get(""),
         {target: budget for target, budget in budgets.items() if target and not target.startswith(_APP)},
         {target.removeprefix(_APP): budget for target, budget in budgets.items() if target.startswith(_APP)},
+        ledger,
     )
 
 

@@ -47,7 +47,7 @@ def page_facts(gateway: Gateway, days: int) -> JSONDict:
     dates = [(midnight - timedelta(days=days - 1 - number)).date().isoformat() for number in range(days)]
     budget = gateway.limits.overall
     limit = budget.usd if budget else None
-    spent = ledger.spent(budget) if ledger and budget else 0
+    spent = gateway.limits.ledger.spent(budget) if budget else 0
     return {
         "days": days,
         "periods": PERIODS,

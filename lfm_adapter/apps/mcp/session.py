@@ -103,8 +103,8 @@ class Session:
     @property
     def spent_usd(self) -> Decimal:
         """The spent part of the budget. Calls with an unknown cost count with their maximum."""
-        keeper = self.meter().keeper
-        return Decimal(0) if self.budget is None or keeper is None else keeper.spent(self.budget)
+        ledger = self.meter().ledger
+        return Decimal(0) if self.budget is None or ledger is None else ledger.spent(self.budget)
 
     @property
     def decision_model(self) -> str | None:
@@ -121,8 +121,7 @@ class Session:
 
     def meter(self, app: str = "mcp") -> Meter:
         """Return the meter for calls of an app."""
-        budgets = () if self.budget is None else (self.budget,)
-        return Meter(self.ledger, budgets, app, "mcp", is_free=self.is_local)
+        return Meter.of_ledger(self.ledger, self.budget, app, "mcp", is_free=self.is_local)
 
     def price_cap(self, card: ModelCard) -> dict[str, Any]:
         """Return the parameter that limits OpenRouter's prices to the catalogue's, which the budget relies on.

@@ -278,10 +278,12 @@ class TestMetering:
 
     def test_each_question_counts_in_a_budget(self, make, server, ledger):
         # At $0.02 per million tokens, a question about 2,000 bytes costs $0.00005 at most; fifty do not fit.
-        budget = Budget(usd=Decimal("0.0005"), ledger=ledger)
+        budget = Budget(usd=Decimal("0.0005"))
         state = "word " * 400
-        assert decide(make, server, state=state, questions={"q": "?"}, client={"budget": budget}).answers
+        assert decide(
+            make, server, state=state, questions={"q": "?"}, client={"budget": budget, "ledger": ledger}
+        ).answers
         many = {f"q{n}": "Is it urgent?" for n in range(50)}
         with pytest.raises(errors.BudgetExceededError):
-            decide(make, server, state=state, questions=many, client={"budget": budget})
+            decide(make, server, state=state, questions=many, client={"budget": budget, "ledger": ledger})
         assert len(server.requests) == 1

@@ -206,9 +206,9 @@ def test_each_request_is_a_row_of_the_ledger(make, openrouter: ScriptedOpenRoute
 
 
 def test_budget_refuses_requests_beyond_it(make, openrouter: ScriptedOpenRouter, tmp_path: Path):
-    budget = Budget(rpm=2, ledger=Ledger(tmp_path / "ledger.db"))
+    limited = {"budget": Budget(rpm=2), "ledger": Ledger(tmp_path / "ledger.db")}
     with pytest.raises(RateLimitError) as caught:
-        make(openrouter, max_retries=0, budget=budget).embed(TEXTS, role="query", batch_size=4, max_concurrency=1)
+        make(openrouter, max_retries=0, **limited).embed(TEXTS, role="query", batch_size=4, max_concurrency=1)
     assert len(openrouter.requests) == 2
     assert len(caught.value.embeddings.vectors) == 8
 

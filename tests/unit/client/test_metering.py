@@ -90,26 +90,26 @@ def test_variable_turns_the_ledger_on(openrouter: ScriptedOpenRouter, ledger: Le
 def test_budget_ends_a_loop_before_the_next_request(openrouter: ScriptedOpenRouter, ledger: Ledger, kind: str):
     reply = stream if kind == "stream" else completion
     openrouter.add(reply("Wet.", model=MODEL, usage=COSTS))
-    budget = Budget("0.50", ledger=ledger)
-    ask(kind, budget=budget)
+    budget = Budget("0.50")
+    ask(kind, budget=budget, ledger=ledger)
     with pytest.raises(BudgetExceededError):
-        ask(kind, budget=budget)
+        ask(kind, budget=budget, ledger=ledger)
     assert len(openrouter.requests) == 1
     assert ledger.spent(budget) == Decimal("0.5")
 
 
 def test_refused_request_costs_nothing(openrouter: ScriptedOpenRouter, ledger: Ledger):
     openrouter.add(error(503, "Down"))
-    budget = Budget("0.50", ledger=ledger)
+    budget = Budget("0.50")
     with pytest.raises(APIError):
-        ask("chat", budget=budget)
+        ask("chat", budget=budget, ledger=ledger)
     assert ledger.spent(budget) == 0
     ledger.reserve([budget], Decimal("0.5"), model=MODEL)
 
 
 def test_interrupted_request_counts_with_its_maximum(openrouter: ScriptedOpenRouter, ledger: Ledger):
     openrouter.add(stream(["One", "Two"]).broken(2))
-    budget = Budget("0.50", ledger=ledger)
+    budget = Budget("0.50")
     with pytest.raises(APIError):
-        ask("stream", budget=budget)
+        ask("stream", budget=budget, ledger=ledger)
     assert 0 < ledger.spent(budget) < Decimal("0.001")

@@ -220,7 +220,7 @@ def test_malformed_budget_is_an_error(wrong: dict[str, Any]):
 
 
 def test_annotations_of_a_budget_name_classes_that_pydantic_finds():
-    assert get_type_hints(Budget)["ledger"] == Ledger | None
+    assert get_type_hints(Budget)["usd"] == Decimal | str | float | None
 
 
 def test_connection_of_a_ledger_that_is_no_longer_used_is_closed(tmp_path: Path):

@@ -26,7 +26,7 @@ def test_registered_budget_ends_calls_before_they_are_sent(
     monkeypatch.setattr(handler, "ledger", None)
     monkeypatch.setattr(handler, "budget", None)
     ledger = Ledger(tmp_path / "ledger.db")
-    register(ledger=ledger, budget=Budget("0.50", ledger=ledger))
+    register(ledger=ledger, budget=Budget("0.50"))
     openrouter.add(completion("Wet.", model=MODEL, usage=token_usage(cost=0.5)))
     question = {"model": f"lfm/{MODEL}", "messages": [{"role": "user", "content": "?"}], "max_tokens": 10}
     litellm.completion(**question)

@@ -144,7 +144,7 @@ def test_key_is_asked_for(gateway: GatewayThread):
 
 def test_calls_are_recorded_and_limited_by_budgets(openrouter: ScriptedOpenRouter, tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger.db")
-    limits = Limits(models={ID: Budget(rpm=1, ledger=ledger)})
+    limits = Limits(models={ID: Budget(rpm=1)}, ledger=ledger)
     openrouter.add(embeddings([0.5], cost=0.25), path=PATH)
     with GatewayThread(openrouter.base_url, ledger=ledger, limits=limits) as gateway:
         assert ask(gateway, headers={"X-Title": "My app"}).status == 200

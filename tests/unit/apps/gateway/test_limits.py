@@ -98,7 +98,7 @@ def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOp
     listed = {"id": "qwen/qwen9", "pricing": {"prompt": "0.001", "completion": "0.001"}, "context_length": 1000}
     openrouter.add(json_reply({"data": [listed]}), path="/models")
     openrouter.add(completion(model="qwen/qwen9", usage=token_usage(cost=0.4)))
-    limits = Limits(Budget(1, per="day", name="gateway", ledger=ledger))
+    limits = Limits(Budget(1, per="day", name="gateway"), ledger=ledger)
     with GatewayThread(openrouter.base_url, any_model=True, ledger=ledger, limits=limits) as gateway:
         assert gateway.chat("qwen/qwen9", max_tokens=100).status == 200
         assert gateway.chat("qwen/qwen9", max_tokens=900).error["code"] == "budget_exceeded"
@@ -118,7 +118,7 @@ def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOp
 )
 def test_malformed_limits_are_errors(options: dict[str, Any], told: str):
     with pytest.raises(ConfigurationError, match=told):
-        parse_limits(**{"usd": [], "rpm": []} | options, model_id=str, ledger=None)
+        parse_limits(**{"usd": [], "rpm": []} | options, model_id=str, ledger=Ledger())
 
 
 @pytest.mark.parametrize("limit", ["lfm-3-1.7b=0.000001", "lfm-3-1.7b:nitro=0.000001"])
@@ -195,7 +195,7 @@ class TestFallbacksThatOpenRouterChooses:
         assert openrouter.requests == []
 
     def test_budget_counts_with_the_most_expensive(self, openrouter: ScriptedOpenRouter, tmp_path: Path):
-        limits = Limits(Budget("0.000001", per="day", name="gateway", ledger=Ledger(tmp_path / "ledger.db")))
+        limits = Limits(Budget("0.000001", per="day", name="gateway"), ledger=Ledger(tmp_path / "ledger.db"))
         with GatewayThread(openrouter.base_url, limits=limits) as gateway:
             answer = gateway.chat("lfm-2.5-2.6b:free", models=["liquid/lfm-3-1.7b"])
         assert (answer.status, answer.error["code"]) == (402, "budget_exceeded")
@@ -210,7 +210,7 @@ class TestFallbacksThatOpenRouterChooses:
             assert gateway.chat("lfm-2.5-2.6b:free").status == 200
 
     def test_budget_refuses_one_of_unknown_price(self, openrouter: ScriptedOpenRouter, tmp_path: Path):
-        limits = Limits(Budget(1, per="day", name="gateway", ledger=Ledger(tmp_path / "ledger.db")))
+        limits = Limits(Budget(1, per="day", name="gateway"), ledger=Ledger(tmp_path / "ledger.db"))
         with GatewayThread(openrouter.base_url, any_model=True, limits=limits) as gateway:
             assert gateway.chat("lfm-2.5-2.6b:free", models=["someone/expensive"]).status == 402
         assert openrouter.requests == []

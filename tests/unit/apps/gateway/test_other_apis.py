@@ -43,7 +43,7 @@ class TestCompletions:
 
 def test_key_and_credits_are_those_of_the_gateways_day(openrouter: ScriptedOpenRouter, tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger.db")
-    limits = Limits(Budget(2, per="day", name="gateway", ledger=ledger))
+    limits = Limits(Budget(2, per="day", name="gateway"), ledger=ledger)
     openrouter.add(completion(usage=token_usage(cost=0.5)))
     with GatewayThread(openrouter.base_url, ledger=ledger, limits=limits) as gateway:
         gateway.chat(max_tokens=5)

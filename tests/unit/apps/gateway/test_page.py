@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @contextmanager
 def started(ledger: Ledger | None = None, *, is_open: bool = False) -> Iterator[GatewayThread]:
-    limits = Limits(Budget(1, per="day", name="gateway", ledger=ledger))
+    limits = Limits(Budget(1, per="day", name="gateway"), **({"ledger": ledger} if ledger else {}))
     access = Access(KEY, "it is in this test", is_open=is_open)
     with GatewayThread(NOWHERE, ledger=ledger, limits=limits, access=access) as gateway:
         yield gateway

@@ -26,7 +26,7 @@ async def test_cancelled_call_closes_its_connection(
 ):
     never = threading.Event()
     server.add(stream(["Hel", "lo."]).held(parts_sent, never), stream(["Next."]))
-    session = session_of(server, budget=Budget(1, ledger=Ledger(tmp_path / "ledger.db")))
+    session = session_of(server, budget=Budget(1), ledger=Ledger(tmp_path / "ledger.db"))
     async with connect(create_server(session), mode) as client:
         call = asyncio.ensure_future(client.call_tool("ask", {"prompt": "Hello"}))
         await asyncio.to_thread(server.wait_for_requests, 1)

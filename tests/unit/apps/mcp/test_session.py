@@ -34,8 +34,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def budget_of(ledger: Ledger) -> Callable[..., Budget]:
-    return lambda usd, **options: Budget(usd, ledger=ledger, **options)
+def limited(ledger: Ledger) -> Callable[..., dict[str, Any]]:
+    return lambda usd, **options: {"budget": Budget(usd, **options), "ledger": ledger}
 
 
 async def ask(server: Any, **arguments: Any) -> Any:
@@ -43,7 +43,9 @@ async def ask(server: Any, **arguments: Any) -> Any:
         return await client.call_tool("ask", {"prompt": "Hello", **arguments})
 
 
-async def test_concurrent_calls_stay_within_the_limit(server: ScriptedOpenRouter, budget_of: Callable[..., Budget]):
+async def test_concurrent_calls_stay_within_the_limit(
+    server: ScriptedOpenRouter, limited: Callable[..., dict[str, Any]]
+):
     charged: list[Decimal] = []
 
     def charge_the_most(request: RecordedRequest) -> ScriptedReply:
@@ -53,7 +55,7 @@ async def test_concurrent_calls_stay_within_the_limit(server: ScriptedOpenRouter
         return stream(["Hi."], model=MODEL, usage=usage(cost=float(worst)))
 
     server.default = charge_the_most
-    session = session_of(server, budget=budget_of("0.003"))
+    session = session_of(server, **limited("0.003"))
     async with connect(create_server(session)) as client:
         calls = [client.call_tool("ask", {"prompt": "Hello", "max_tokens": 4000}) for _ in range(20)]
         results = await asyncio.gather(*calls)
@@ -63,9 +65,11 @@ async def test_concurrent_calls_stay_within_the_limit(server: ScriptedOpenRouter
     assert session.spent_usd <= Decimal("0.003")
 
 
-async def test_usage_shows_what_is_left_of_the_limit(server: ScriptedOpenRouter, budget_of: Callable[..., Budget]):
+async def test_usage_shows_what_is_left_of_the_limit(
+    server: ScriptedOpenRouter, limited: Callable[..., dict[str, Any]]
+):
     server.default = lambda _: stream(["Hi."], model=MODEL, usage=usage(cost=0.000001))
-    async with connect(mcp_server(server, budget=budget_of("0.001"))) as client:
+    async with connect(mcp_server(server, **limited("0.001"))) as client:
         assert "US$ 0.001" in (client.instructions or "")
         for _ in range(20):
             result = await client.call_tool("ask", {"prompt": "Hello", "max_tokens": 4000})
@@ -76,9 +80,11 @@ async def test_usage_shows_what_is_left_of_the_limit(server: ScriptedOpenRouter,
     assert used["uncertain_usd"] == 0
 
 
-async def test_interrupted_answer_counts_with_its_maximum(server: ScriptedOpenRouter, budget_of: Callable[..., Budget]):
+async def test_interrupted_answer_counts_with_its_maximum(
+    server: ScriptedOpenRouter, limited: Callable[..., dict[str, Any]]
+):
     server.add(stream(["Hi", "."]).broken(2, Break.RESET))
-    async with connect(mcp_server(server, budget=budget_of("0.01"), max_retries=0)) as client:
+    async with connect(mcp_server(server, **limited("0.01"), max_retries=0)) as client:
         result = await client.call_tool("ask", {"prompt": "Hello"})
         used = (await client.call_tool("usage", {})).structured_content
     assert result.is_error
@@ -87,17 +93,19 @@ async def test_interrupted_answer_counts_with_its_maximum(server: ScriptedOpenRo
     assert used["cost_usd"] == 0
 
 
-async def test_refused_request_costs_nothing(server: ScriptedOpenRouter, budget_of: Callable[..., Budget]):
+async def test_refused_request_costs_nothing(server: ScriptedOpenRouter, limited: Callable[..., dict[str, Any]]):
     server.default = lambda _: error(401, "No.")
-    session = session_of(server, budget=budget_of("0.001"))
+    session = session_of(server, **limited("0.001"))
     await ask(create_server(session))
     assert session.spent_usd == 0
     assert len(server.requests) == 1
 
 
-async def test_free_models_answer_when_nothing_is_left(server: ScriptedOpenRouter, budget_of: Callable[..., Budget]):
+async def test_free_models_answer_when_nothing_is_left(
+    server: ScriptedOpenRouter, limited: Callable[..., dict[str, Any]]
+):
     server.add(stream(["Hi."], model="liquid/lfm-3-1.7b:free", usage=usage(cost=0)))
-    tools = mcp_server(server, budget=budget_of(0))
+    tools = mcp_server(server, **limited(0))
     refused = error_of(await ask(tools))
     assert "free model" in refused
     assert "--max-cost-usd" in refused
@@ -106,14 +114,14 @@ async def test_free_models_answer_when_nothing_is_left(server: ScriptedOpenRoute
 
 @pytest.mark.parametrize("model", ["acme/one", "acme/one:free"])
 async def test_a_model_without_a_known_price_is_refused_unless_the_user_allows_it(
-    server: ScriptedOpenRouter, budget_of: Callable[..., Budget], model: str
+    server: ScriptedOpenRouter, limited: Callable[..., dict[str, Any]], model: str
 ):
     server.add(stream(["Hi."], model=model))
-    refused = error_of(await ask(mcp_server(server, model, budget=budget_of(1))))
+    refused = error_of(await ask(mcp_server(server, model, **limited(1))))
     assert f"price of `{model}` is unknown" in refused
     assert "--allow-unknown-price" in refused
     assert not server.requests
-    assert not (await ask(mcp_server(server, model, budget=budget_of(1, allow_unknown_price=True)))).is_error
+    assert not (await ask(mcp_server(server, model, **limited(1, allow_unknown_price=True)))).is_error
 
 
 async def test_without_a_limit_nothing_is_refused(server: ScriptedOpenRouter):
@@ -124,8 +132,7 @@ async def test_without_a_limit_nothing_is_refused(server: ScriptedOpenRouter):
 @pytest.mark.parametrize("mode", MODES)
 async def test_each_question_is_a_row_of_the_ledger(server: ScriptedOpenRouter, ledger: Ledger, mode: str):
     server.add(stream(["Hi."], model=MODEL, usage=usage(9, 5, cost=0.25)), completion('{"label": "a"}'))
-    session = session_of(server)
-    session.ledger = ledger
+    session = session_of(server, ledger=ledger)
     assistant = Implementation(name="test-assistant", version="1")
     async with connect(create_server(session), mode, client_info=assistant) as client:
         await client.call_tool("ask", {"prompt": "Hello"})
@@ -146,11 +153,11 @@ class Recorder:
         raise LFMError("That is all.")
 
 
-async def test_limit_caps_openrouters_prices(budget_of: Callable[..., Budget]):
+async def test_limit_caps_openrouters_prices(limited: Callable[..., dict[str, Any]]):
     network = Recorder()
-    for budget in (budget_of(1), None):
+    for options in (limited(1), {}):
         client = AsyncLFMClient(model=MODEL, api_key="sk-or-v1-x", transport=network)
-        await ask(create_server(Session(client, budget=budget)))
-    limited, unlimited = network.bodies
-    assert limited["provider"] == {"max_price": {"prompt": 0.08, "completion": 0.2}}
+        await ask(create_server(Session(client, **options)))
+    capped, unlimited = network.bodies
+    assert capped["provider"] == {"max_price": {"prompt": 0.08, "completion": 0.2}}
     assert "provider" not in unlimited
