@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["begin", "connect"]
+__all__ = ["begin", "connect", "when_free"]
 
 PAUSE_S = 0.002  # between two tries to lock the file
 
@@ -44,7 +45,7 @@ def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         # In WAL mode, readers do not wait for writers. A commit survives the death of a process without a sync.
-        _execute_when_free(connection, "PRAGMA journal_mode=WAL", timeout)
+        when_free(lambda: connection.execute("PRAGMA journal_mode=WAL"), timeout=timeout)
         connection.execute("PRAGMA synchronous=NORMAL")
         if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_VERSION}; COMMIT;")
@@ -60,11 +61,11 @@ def begin(connection: sqlite3.Connection, *, timeout: float) -> None:
     SQLite's own wait pauses for up to 100 ms between two tries, and one of eight busy processes waited for seconds.
     """
     connection.execute("PRAGMA busy_timeout = 0")
-    _execute_when_free(connection, "BEGIN IMMEDIATE", timeout)
+    when_free(lambda: connection.execute("BEGIN IMMEDIATE"), timeout=timeout)
 
 
-def _execute_when_free(connection: sqlite3.Connection, statement: str, timeout: float) -> None:
-    """Execute a statement, and try again while others lock the file.
+def when_free(write: Callable[[], object], *, timeout: float) -> None:
+    """Call a function that locks the file, and call it again while others lock it, for `timeout` seconds at most.
 
     SQLite does not wait by itself where waiting could be a deadlock, as when two connections change a new file to WAL
     (https://www.sqlite.org/c3ref/busy_handler.html).
@@ -72,7 +73,7 @@ def _execute_when_free(connection: sqlite3.Connection, statement: str, timeout: 
     deadline = time.monotonic() + timeout
     while True:
         try:
-            connection.execute(statement)
+            write()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise

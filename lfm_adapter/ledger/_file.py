@@ -10,12 +10,12 @@ import threading
 import time
 from collections import deque
 from contextlib import closing, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._database import begin, connect
+from lfm_adapter.ledger._database import begin, connect, when_free
 from lfm_adapter.ledger._queries import insert
 from lfm_adapter.ledger._record import CallRecord
 from lfm_adapter.ledger._reservations import Reservations, Settlement
@@ -98,6 +98,9 @@ class LedgerFile:
             while records or settlements:
                 try:
                     connection = connection or connect(self._path, timeout=WRITE_TIMEOUT_S)
+                    if len(items) == 1 and records:
+                        when_free(partial(insert, connection, records), timeout=WRITE_TIMEOUT_S)
+                        break
                     begin(connection, timeout=WRITE_TIMEOUT_S)
                     with self.reservations.counting:
                         with connection:
