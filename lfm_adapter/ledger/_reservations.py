@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reservations", "Settlement"]
 
-RESERVE_TIMEOUT_S = 2.0  # that a call waits for other processes that write
+RESERVE_TIMEOUT_S = 5.0  # that a call waits for other processes that write
 WINDOW_S = 60.0  # of `Budget.rpm`
 
 
