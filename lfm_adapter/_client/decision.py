@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.exchange import Exchange
-from lfm_adapter._client.request import ApiRequest, model_for, require_kind, resolve_model
+from lfm_adapter._client.request import ApiRequest, model_for, require_kind, resolve_with_warning
 from lfm_adapter._decisions.answers import read_answers
 from lfm_adapter._decisions.by_chat import chat_decision
 from lfm_adapter._decisions.questions import checked_questions
@@ -49,7 +49,7 @@ def decision_of(
     fields = {name: value for name, value in fields.items() if value is not None}
     if via not in ("decisions", "chat", None):
         raise ConfigurationError(f"`via` must be 'decisions' or 'chat', got {via!r}.")
-    name = resolve_model(model, settings) if via == "chat" else model_for("decisions", model, settings)
+    name = resolve_with_warning(model, settings) if via == "chat" else model_for("decisions", model, settings)
     card = settings.card(name)
     checked = checked_questions(questions, card)
     plain, images = read_state(state, card)
@@ -57,7 +57,9 @@ def decision_of(
     if via == "chat":
         require_kind("chat", card)
         if has_box:
-            raise ConfigurationError("A chat model answers no box questions.")
+            raise ConfigurationError(
+                "Chat models cannot answer box questions. Leave them out, or ask a decision model that finds boxes."
+            )
         return ChatDecision(settings, name, fields, chat_decision(plain, images, checked, card, orders), [*checked])
     if has_box and not (images or fields.get("assets")):  # of OpenRouter: images that the state names
         raise ConfigurationError("A box question needs an image in `state`.")
@@ -109,7 +111,7 @@ class DecisionCall(ModelCall):
         self._price(reply)
         if problems:
             raise InvalidDecisionError(
-                f"The response does not fit the questions: {'; '.join(problems)}. `reply` holds what came.",
+                f"The response does not match the questions: {'; '.join(problems)}. `reply` holds what arrived.",
                 reply=reply,
                 model=self._model,
                 provider=reply.provider,
@@ -147,7 +149,7 @@ class ChatDecision:
             reply = self._joined(end.value)
             if missing := ", ".join(repr(id_) for id_ in self._ids if id_ not in reply.answers):
                 raise InvalidDecisionError(
-                    f"The model did not answer {missing}. `reply` holds what came.", reply=reply, model=self._model
+                    f"The model did not answer {missing}. `reply` holds what arrived.", reply=reply, model=self._model
                 ) from None
             self.result = reply
 

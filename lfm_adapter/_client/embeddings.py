@@ -117,7 +117,7 @@ def _fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     fields |= extra
     if "dimensions" in fields:
         raise ConfigurationError(
-            "`dimensions` is not supported: nothing documents that vectors of this model may be shortened."
+            "`dimensions` is not supported, because shortened vectors are not documented for this model. Leave it out."
         )
     if unknown:
         raise ConfigurationError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.plan import make_plan
-from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_model
+from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_with_warning
 from lfm_adapter._client.settings import PER_CALL
 from lfm_adapter.errors import (
     APIError,
@@ -81,7 +81,7 @@ class Exchange(ModelCall):
             settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
         if "extra_body" in fields:
             fields |= fields.pop("extra_body") or {}
-        resolved = resolve_model(model, settings)
+        resolved = resolve_with_warning(model, settings)
         card = settings.card(resolved)
         require_kind("chat", card)
         super().__init__(settings, resolved, card, fields, operation="chat", stream=stream)

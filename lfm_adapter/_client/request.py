@@ -36,7 +36,7 @@ __all__ = [
     "model_for",
     "refuse_misspelled",
     "require_kind",
-    "resolve_model",
+    "resolve_with_warning",
 ]
 
 logger = logging.getLogger("lfm_adapter")
@@ -185,7 +185,7 @@ class CompletionRequest(ApiRequest):
         self.body = encode(body_of(model, messages, fields, keep_empty=settings.keeps_empty_fields))
 
 
-def resolve_model(model: str | None, settings: Settings) -> str:
+def resolve_with_warning(model: str | None, settings: Settings) -> str:
     """Return the model to ask, with a `RetiredModelWarning` if it replaces a retired one."""
     named = model or settings.model
     resolved = settings.resolve_model(model)

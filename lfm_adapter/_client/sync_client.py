@@ -119,7 +119,7 @@ class LFMClient(BaseClient[Transport]):
         Raises:
             ConfigurationError: The state or a question is invalid; nothing was sent.
             ContextWindowExceededError: The state is too long.
-            InvalidDecisionError: An answer is missing or does not fit its question; `reply` holds what came.
+            InvalidDecisionError: An answer is missing or does not match its question; `reply` holds what arrived.
             APIError: The request was refused or failed.
         """
         from lfm_adapter._client.decision import MAX_CHATS, decision_of  # on use, like its types

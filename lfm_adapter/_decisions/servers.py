@@ -122,7 +122,7 @@ def _without_images(value: Any, images: list[JSONDict]) -> Any:
             if not _IMAGE.fullmatch(image["url"]):
                 raise ConfigurationError(
                     "An image in `state` must be a data URL (data:image/png;base64,…) of a PNG, JPEG, WebP or GIF; "
-                    f"servers do not fetch addresses. Got {image['url'][:40]!r}."
+                    f"servers do not fetch URLs. Got {image['url'][:40]!r}."
                 )
             images.append(image)
             return f"[image {len(images)}]"

@@ -39,7 +39,9 @@ def base_url_of(url: str) -> str:
     """
     text = url.strip()
     shown = re.sub(r"//.*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])  # without secrets
-    invalid = ConfigurationError(f"`base_url` must be like 'https://openrouter.ai/api/v1', got {shown!r}.")
+    invalid = ConfigurationError(
+        f"`base_url` must be an http or https URL such as 'https://openrouter.ai/api/v1', got {shown!r}."
+    )
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018 # raises if it is not a number

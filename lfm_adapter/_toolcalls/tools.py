@@ -153,8 +153,8 @@ def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
     kind = parameters.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         raise ConfigurationError(
-            f"The `parameters` of the tool {name!r} must be the schema of an object, with a property for each "
-            f"argument; this one is of the type {kind!r}."
+            f'The `parameters` of the tool {name!r} must be a schema with "type": "object" and a property for each '
+            f"argument, got the type {kind!r}."
         )
     problem = schema_error(parameters) if check_schema else None
     if problem is not None:

@@ -122,7 +122,7 @@ def retyped(text: str, fitting: Any) -> str:
     """Return strict JSON with other values where it differs from `fitting`, and all else as it was written.
 
     Args:
-        text: The JSON. Where a key stands twice in an object, it stays as it is.
+        text: The JSON. An object with a duplicate key is returned unchanged.
         fitting: What it should say.
 
     >>> retyped('{"a": "1",  "b": [2]}', {"a": 1, "b": [2]})
@@ -140,7 +140,7 @@ def retyped(text: str, fitting: Any) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("duplicate key")
     return members
 
 

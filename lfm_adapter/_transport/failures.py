@@ -70,7 +70,7 @@ def before_response(error: BaseException, peer: str, timeout: float) -> APIError
             reason = getattr(cause, "reason", None) or cause
             return APIConnectionError(f"Could not set up TLS with {peer} ({reason}).")
         case ConnectionRefusedError():
-            return APIConnectionError(f"{peer} refused the connection. Is a server running there?")
+            return APIConnectionError(f"Could not connect to {peer}: connection refused. Is a server running there?")
         case http.client.HTTPException() if not isinstance(cause, ConnectionError):
             return not_http(peer)
         case OSError() if refused := _TUNNEL_STATUS.search(str(cause)):

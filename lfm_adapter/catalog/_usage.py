@@ -165,7 +165,7 @@ def check_state_length(text: str, card: ModelCard, *, model: str, token_counter:
     tokens, count = _length(text, card, token_counter)
     if card.context_length is not None and tokens >= card.context_length:
         raise _too_long(
-            f"The state has {count} tokens, but `{model}` takes at most {card.context_length:,}, with the question. "
+            f"The state has {count} tokens, but `{model}` takes at most {card.context_length:,} with the question. "
             "Shorten the state.",
             tokens,
             card.context_length,

@@ -142,8 +142,8 @@ def _json(value: Any) -> Any:
 def _response(reply: DecisionReply) -> DecisionResponse:
     if any(answer.extra.get("method") == "json" for answer in reply.answers.values()):
         raise InvalidDecisionError(
-            "The server gives no log probabilities, which LangChain's answers need. `reply` holds the model's answers; "
-            "`LFMClient.decide` returns them.",
+            "The server returned no log probabilities, which LangChain's answers require. `reply` holds the model's "
+            "answers; `LFMClient.decide` returns them.",
             reply=reply,
             model=reply.model,
         )

@@ -71,7 +71,7 @@ class _BudgetedRequest:
         if usd is None and any(budget.needs_price for budget in budgets):
             raise BudgetExceededError(
                 f"The price of `{model}` is unknown, so its cost cannot be checked against the budget. "
-                "Nothing was sent. Ask a model with a known price.",
+                "Nothing was sent. Choose a model with a known price.",
                 model=model,
             )
         now = time.time()

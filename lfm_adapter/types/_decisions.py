@@ -78,7 +78,7 @@ class NoulAnswer:
 
     Attributes:
         noul: The probability of yes, 0 to 1. It is not a confidence: near 0 the model is sure of no. None from a chat
-            model that gives no log probabilities.
+            model without log probabilities.
         yes: Whether the answer is yes: by default whether `noul` is at least 0.5.
         extra: Other fields of the answer, as in the other answers.
     """
@@ -99,7 +99,7 @@ class ChoiceAnswer:
 
     Attributes:
         choice: The most probable option.
-        probabilities: The probability of each option; their sum is 1. A chat model that gives no log probabilities has
+        probabilities: The probability of each option; their sum is 1. A chat model without log probabilities has
             none.
         confidence: 0 to 1, as the server computes it, else `(p - 1/n) / (1 - 1/n)` with the highest probability p of n;
             servers compute it differently. None without probabilities.

@@ -144,7 +144,9 @@ class TestNoConnection:
     def test_refused_connection(self, client: Client) -> None:
         with socket.create_server(("127.0.0.1", 0)) as unused:
             port = unused.getsockname()[1]
-        with pytest.raises(APIConnectionError, match=f"127.0.0.1:{port} refused the connection") as caught:
+        with pytest.raises(
+            APIConnectionError, match=f"Could not connect to 127.0.0.1:{port}: connection refused"
+        ) as caught:
             client.send(f"http://127.0.0.1:{port}/")
         assert caught.value.is_retryable
 
@@ -180,7 +182,7 @@ class TestNoConnection:
         with socket.create_server(("127.0.0.1", 0)) as unused:
             port = unused.getsockname()[1]
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@127.0.0.1:{port}")
-        says = rf"openrouter.test \(through the proxy 127.0.0.1:{port}\) refused"
+        says = rf"openrouter.test \(through the proxy 127.0.0.1:{port}\): connection refused"
         with pytest.raises(APIConnectionError, match=says) as caught:
             client.send("https://openrouter.test/api")
         assert "hunter2" not in everything_about(caught.value)

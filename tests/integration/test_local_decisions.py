@@ -112,7 +112,7 @@ def test_file_of_a_decision_model_is_served_under_its_own_name(tmp_path: Path):
 
 
 def test_chat_model_is_refused_where_a_decision_model_is_wanted():
-    with pytest.raises(ConfigurationError, match="is not a decision model: its metadata name no decision type"):
+    with pytest.raises(ConfigurationError, match="is not a decision model: its metadata has no decision type"):
         local.serve(local.demo_model(), decisions=True)
 
 

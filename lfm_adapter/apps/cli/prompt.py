@@ -121,7 +121,13 @@ class Prompt:
         if number and not number.isdecimal():
             note("How many questions? For example /drop 3.")
             return
-        note(f"Forgot {self._conversation.drop(int(number or 1))} of the oldest questions.")
+        match self._conversation.drop(int(number or 1)):
+            case 0:
+                note("There is no question to forget.")
+            case 1:
+                note("Forgot the oldest question.")
+            case several:
+                note(f"Forgot the {several} oldest questions.")
 
     def _on_model(self, name: str) -> None:
         if name:

@@ -81,7 +81,7 @@ def proxy_config(
         note('This has no key. Before you start the Proxy: export LITELLM_MASTER_KEY="sk-$(openssl rand -hex 32)"')
         return
     _write(output, text, replace=force)
-    note(f"Wrote {output}. Only you can read it, because it contains the key of your gateway (`master_key`).")
+    note(f"Wrote {output}. Only you can read it, because it contains the Proxy's `master_key`.")
     typer.echo(f"Start     {START.format(file=output)}")
     typer.echo("Base URL  http://127.0.0.1:4000/v1")
 

@@ -54,9 +54,9 @@ def listen(host: str, port: int | None) -> socket.socket:
             family = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0][0]
             return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
         except OSError as error:
-            reason = error.strerror
+            reason = str(error.strerror).partition(" (while")[0]  # `create_server` repeats the address
     tried = f"{host}:{port}" if port is not None else f"{host}, ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1}"
-    raise ConfigurationError(f"Cannot listen on {tried}: {reason}. Choose another with `--host` and `--port`.")
+    raise ConfigurationError(f"Cannot listen on {tried}: {reason}. Choose another address with `--host` or `--port`.")
 
 
 def serve(gateway: Gateway, sessions: Sessions, listener: socket.socket, on_ready: Callable[[], None]) -> None:

@@ -168,7 +168,7 @@ def _checked_gguf(gguf: str | Path, *, decisions: bool) -> Path:
         raise ConfigurationError(f"Cannot read {str(file)!r}: {error}.") from error
     if kind is None:
         raise ConfigurationError(
-            f"{str(file)!r} is not a decision model: its metadata name no decision type. `lfm chat --gguf` and "
+            f"{str(file)!r} is not a decision model: its metadata has no decision type. `lfm chat --gguf` and "
             "`ChatLFM` ask a chat model."
         )
     return file

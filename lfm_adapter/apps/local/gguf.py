@@ -103,7 +103,7 @@ def _mapped(file: Path) -> Iterator[mmap.mmap]:
         try:
             yield data
         except (struct.error, UnicodeDecodeError, OverflowError) as error:
-            raise ValueError("its metadata are cut off or damaged") from error
+            raise ValueError("its metadata is truncated or damaged") from error
 
 
 def _layout(data: mmap.mmap) -> _Layout:
@@ -135,7 +135,7 @@ def _value_end(data: mmap.mmap, position: int, kind: int) -> int:
     if kind in _SIZES:
         return position + _SIZES[kind]
     if kind != _TYPE_ARRAY:
-        raise ValueError(f"its metadata have the unknown type {kind}")
+        raise ValueError(f"its metadata has the unknown type {kind}")
     item: int
     count: int
     item, count = _ARRAY_HEAD.unpack_from(data, position)
@@ -143,7 +143,7 @@ def _value_end(data: mmap.mmap, position: int, kind: int) -> int:
     if item in _SIZES:
         return position + count * _SIZES[item]
     if item != _TYPE_STRING:
-        raise ValueError(f"its metadata have an array of the unknown type {item}")
+        raise ValueError(f"its metadata has an array of the unknown type {item}")
     for _ in range(count):
         (length,) = _UINT64.unpack_from(data, position)
         position += _UINT64.size + length

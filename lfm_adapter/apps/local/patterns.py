@@ -48,8 +48,8 @@ def to_engine_pattern(pattern: str) -> str:
         raise ValueError(f"it is not a valid regular expression ({error}).") from None
     whole = re.fullmatch(r"\^((?:[^\\]|\\.)*)\$", pattern, re.DOTALL)
     if whole is None:
-        raise ValueError("llama.cpp only matches whole strings. Write `^` before it, `$` after it, and `.*` where more "
-                         "may stand.")  # fmt: skip
+        raise ValueError("llama.cpp matches only whole strings. Put `^` before the pattern, `$` after it, and `.*` "
+                         "wherever other text is allowed.")  # fmt: skip
     tokens = list(_TOKEN.finditer(whole[1]))
     depth = 0
     for token in tokens:

@@ -102,9 +102,7 @@ class ToolInvocation:
         """
         client, card = self._client(), self.session.card(self.model)
         if card.kind == "decisions":
-            raise errors.ConfigurationError(
-                f"`{card.id}` only chooses labels, with the tool `classify`. Name a chat model."
-            )
+            raise errors.ConfigurationError(f"`{card.id}` works only with the tool `classify`. Choose a chat model.")
         parameters |= {"model": self.model or None, "max_tokens": max_tokens or self.session.max_tokens}
         parameters |= self.session.price_cap(card)
         send = client.chat if "response_format" in parameters else partial(self._stream, client)

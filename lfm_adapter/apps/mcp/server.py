@@ -27,7 +27,7 @@ from lfm_adapter.apps.mcp.object_tools import Classify, Extract
 from lfm_adapter.apps.mcp.prompts import get_prompt, list_prompts
 from lfm_adapter.apps.mcp.surrogates import join_halves
 from lfm_adapter.apps.mcp.text_tools import CommitMessage, Summarize
-from lfm_adapter.apps.mcp.tools import Ask, Models, Usage
+from lfm_adapter.apps.mcp.tools import Ask, ListModels, Usage
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -45,7 +45,7 @@ _TOOLS: dict[str, type[Tool]] = {
     "extract": Extract,
     "classify": Classify,
     "commit_message": CommitMessage,
-    "models": Models,
+    "models": ListModels,
     "usage": Usage,
 }
 

@@ -12,7 +12,7 @@ from lfm_adapter.apps.mcp.session import Session, Tally, Usd
 from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Tool
 from lfm_adapter.types import ModelCard
 
-__all__ = ["Ask", "Models", "Usage"]
+__all__ = ["Ask", "ListModels", "Usage"]
 
 
 class Answer(Result):
@@ -71,7 +71,7 @@ class ModelList(Result):
     models: list[ListedModel]
 
 
-class Models(Tool):
+class ListModels(Tool):
     """List the models that the other tools can ask, with prices and limits, and the default.
 
     Call it if a model is refused, is too expensive, or has too short a context; otherwise the default is fine.

@@ -156,7 +156,7 @@ class TestErrors:
             ({"orders": 0}, "`orders` must be an integer >= 1, got 0"),
             (
                 {"questions": {"cat": {"type": "box", "instructions": "Where?"}}},
-                "A chat model answers no box questions",
+                "Chat models cannot answer box questions",
             ),
             ({"state": ""}, "`state` is empty"),
         ],

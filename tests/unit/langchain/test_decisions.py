@@ -205,7 +205,7 @@ class TestByChat:
 
     def test_answers_without_probabilities_raise_with_the_reply(self, openrouter: ScriptedOpenRouter):
         openrouter.add(completion("Yes"), completion('{"q": true}'))
-        with pytest.raises(errors.InvalidDecisionError, match="gives no log probabilities") as caught:
+        with pytest.raises(errors.InvalidDecisionError, match="returned no log probabilities") as caught:
             ask(LFMDecisions(model=self.MODEL, via="chat"), questions={"q": Noul(instructions="?")})
         assert caught.value.reply is not None
         assert caught.value.reply.nouls["q"].yes

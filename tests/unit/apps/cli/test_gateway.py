@@ -171,7 +171,7 @@ def test_port_in_use_is_an_error():
         environment = {"OPENROUTER_API_KEY": MADE_UP_KEY}
         result = CliRunner().invoke(app, ["gateway", "--port", port, "--key", KEY], env=environment)
     assert result.exit_code == 1
-    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose" in result.stderr
 
 
 def test_without_key_and_local_model_the_error_names_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -33,10 +33,10 @@ def test_pattern_keeps_its_meaning(pattern: str, expected: str):
 @pytest.mark.parametrize(
     ("pattern", "reason"),
     [
-        ("abc", "only matches whole strings"),
-        ("^abc", "only matches whole strings"),
-        ("abc$", "only matches whole strings"),
-        (r"^abc\$", "only matches whole strings"),
+        ("abc", "matches only whole strings"),
+        ("^abc", "matches only whole strings"),
+        ("abc$", "matches only whole strings"),
+        (r"^abc\$", "matches only whole strings"),
         ("^a(b$", "not a valid regular expression"),
         ("^a**$", "not a valid regular expression"),
         ("^a{2,1}$", "not a valid regular expression"),

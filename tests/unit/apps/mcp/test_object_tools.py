@@ -207,7 +207,7 @@ class TestClassifyByDecisionModel:
 
     async def test_other_tools_say_what_it_is_for(self, openrouter: ScriptedOpenRouter):
         result = await call(mcp_server(openrouter), "summarize", text="a", model="liquid/d1.2")
-        assert "`liquid/d1.2` only chooses labels, with the tool `classify`." in error_of(result)
+        assert "`liquid/d1.2` works only with the tool `classify`." in error_of(result)
         assert not openrouter.requests
 
     async def test_spending_limit_holds(self, openrouter: ScriptedOpenRouter):

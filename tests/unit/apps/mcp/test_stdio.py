@@ -182,7 +182,7 @@ def test_what_a_library_prints_does_not_get_between_the_messages(server: Scripte
         "    print('from Python', flush=True)\n"
         "    os.write(1, b'from C\\n')\n"
         "    return tools.ModelList(default='', server='', models=[])\n"
-        "tools.Models.run = shout\n"
+        "tools.ListModels.run = shout\n"
     )
     with running(server, noisy + LFM[2]) as client:
         client.initialize()
