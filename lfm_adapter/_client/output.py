@@ -280,7 +280,7 @@ def _arguments_error(call: ToolCall, parameters: Mapping[str, Any]) -> str | Non
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and the like are no JSON
+    raise ValueError(constant)  # NaN and the like are not JSON
 
 
 def _has_content(delta: Delta) -> bool:

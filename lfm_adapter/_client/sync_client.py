@@ -106,7 +106,7 @@ class LFMClient(BaseClient[Transport]):
         """Ask a decision model typed questions about a state. It generates no text: it returns probabilities.
 
         Args:
-            state: What the questions are about: a text, or any JSON. Images stand in it as data URLs, in any form of
+            state: What the questions are about: a text, or any JSON. Images are data URLs in it, in the form of
                 OpenAI, Anthropic or LangChain.
             questions: The questions by an id of your own. A text is a yes-or-no question; `types.NoulQuestion`,
                 `ChoiceQuestion`, `ScoreQuestion` and `BoxQuestion` have the form of the others.
@@ -151,11 +151,11 @@ class LFMClient(BaseClient[Transport]):
 
         Args:
             texts: The texts, or one. Long lists are sent in several requests.
-            role: "query" for what is searched for, "document" for what is found. The model wants another prefix for
-                each, which is added here. None sends the texts as they are, for models without such prefixes.
+            role: "query" for what is searched for, "document" for what is found. The model was trained with a
+                prefix for each, which is added here. None sends the texts as they are, for models without prefixes.
             model: Default: the client's model if it makes embeddings, else "liquid/lfm-2.5-embedding-350m:free".
             batch_size: Texts in one request.
-            max_concurrency: Requests that are under way at once.
+            max_concurrency: Concurrent requests.
             **parameters: `provider`, `user`, `session_id` and `trace`; other fields go into `extra_body`.
 
         Returns:
@@ -180,15 +180,35 @@ class LFMClient(BaseClient[Transport]):
         return joined(calls)
 
     def list_models(self) -> list[JSONDict]:
-        """Return the models as OpenRouter lists them. Needs no key."""
+        """Return the models as OpenRouter lists them. Needs no key.
+
+        Returns:
+            The objects of `data` in `GET /models`.
+
+        Raises:
+            APIError: The request failed.
+        """
         return list(dicts(self._get(ApiRequest(self._settings, "/models", needs_key=False))))
 
     def list_endpoints(self, model: str) -> JSONDict:
-        """Return a model and its endpoints, with their prices, limits and health. Needs no key."""
+        """Return a model and its endpoints, with their prices, limits and health. Needs no key.
+
+        Args:
+            model: An id or an alias.
+
+        Raises:
+            NotFoundError: OpenRouter does not list the model.
+            APIError: The request failed.
+        """
         return as_dict(self._get(endpoints_request(self._settings, model)))
 
     def key_info(self) -> JSONDict:
-        """Return the limits of the key and its usage in US$: the cheapest way to check one."""
+        """Return the limits of the key and its usage in US$: the cheapest way to check one.
+
+        Raises:
+            AuthenticationError: The key is wrong.
+            APIError: The request failed.
+        """
         return as_dict(self._get(ApiRequest(self._settings, "/key")))
 
     def generation(self, generation_id: str) -> JSONDict:
@@ -204,7 +224,7 @@ class LFMClient(BaseClient[Transport]):
             (https://openrouter.ai/docs/api-reference/get-a-generation).
 
         Raises:
-            NotFoundError: The generation is unknown, possibly only as yet.
+            NotFoundError: The generation is unknown, or not published yet.
         """
         return as_dict(self._get(generation_request(self._settings, generation_id)))
 

@@ -69,7 +69,7 @@ class BodyReader:
 
     Attributes:
         result: What the response holds, once it is complete.
-        events: The number of events with data so far; None if the response is no stream. Comments, which keep the
+        events: The number of events with data so far; None if the response is not a stream. Comments, which keep the
             connection alive, do not count.
     """
 

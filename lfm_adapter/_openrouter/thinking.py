@@ -81,7 +81,7 @@ class ThinkingSplitter:
         return not (self._held or self._pair or self._is_open or self._is_edge)
 
     def skip(self, text: str) -> None:
-        """Step across text that is no part of a tag."""
+        """Step across text that is not part of a tag."""
         self._place.advance(text)
         self._is_edge = self._is_edge and not text
 

@@ -174,7 +174,7 @@ class CallArguments:
         self._written.append(write_json(value))
 
     def are_wrapped(self) -> bool:
-        """Tell whether the only argument is `arguments` or the like, which is none of the tool's."""
+        """Return whether the only argument is `arguments` or the like, and the tool has none of that name."""
         has_others = self._tools.knows_others(self.name, self.values)
         return bool(self.values) and ARGUMENT_KEYS.issuperset(self.values) and has_others
 

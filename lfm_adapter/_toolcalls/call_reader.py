@@ -93,7 +93,7 @@ class CallReader:
         self._backticks = 0  # that end the text so far
 
     def feed(self, text: str) -> str:
-        """Take the next characters, and return the text that is no call."""
+        """Take the next characters, and return the text that is not part of a call."""
         if not text or not self.tools:
             return text
         if self._frame is not None:

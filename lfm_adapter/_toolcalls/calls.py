@@ -178,7 +178,7 @@ class _CallForms:
             given.add_object(written)
         elif not member.raw:
             given.fail(CUT_OFF, open_="bracket")
-        elif member.value is not None and written.strip():  # none, as null or "", are no arguments
+        elif member.value is not None and written.strip():  # null and "" mean no arguments
             given.fail("`arguments` is not a JSON object", written)
 
     def _is_bare_call(self, members: list[Member], keys: list[str], name: str) -> bool:

@@ -253,7 +253,7 @@ class JSONSchema:
                 return value[0]
             if value and "object" in types and all(as_dict(one).keys() == {"key", "value"} for one in value):
                 return {str(one["key"]): one["value"] for one in value}
-        if "array" in types:  # the value is no list, which would be of the type
+        if "array" in types:  # the value is not a list, which would be of the type
             items = part.get("items")
             item = self._coerced(value, items, budget)
             if items is None or self.fits(item, items, budget):

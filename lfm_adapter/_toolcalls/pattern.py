@@ -60,7 +60,7 @@ _Matches: TypeAlias = "Callable[[str, str], bool]"
 
 
 def pattern_keywords(matches: _Matches) -> dict[str, Callable[..., Iterator[ValidationError]]]:
-    """Return the keywords as `jsonschema` takes them. `matches` tells whether a pattern matches a text."""
+    """Return the keywords as `jsonschema` takes them. `matches` returns whether a pattern matches a text."""
     return {
         "pattern": partial(_pattern, matches),
         "patternProperties": partial(_pattern_properties, matches),
@@ -96,7 +96,7 @@ def _additional_properties(
 
 
 def matches(source: str, text: str, nth: int = 1) -> bool:
-    """Tell whether `source` matches somewhere in `text`; yes if it is no regular expression.
+    """Return whether `source` matches somewhere in `text`; True if it is not a regular expression.
 
     Args:
         source: A regular expression of JavaScript.
@@ -104,7 +104,7 @@ def matches(source: str, text: str, nth: int = 1) -> bool:
         nth: How many searches there were for this value, with this one.
 
     Raises:
-        SlowPatternError: It cannot be told in time.
+        SlowPatternError: The check takes too long.
     """
     compiled = _compiled(source)
     if compiled is None:
@@ -132,7 +132,7 @@ def _in_python(source: str) -> str:
     if len(source) > _MAX_ATOMS:
         raise SlowPatternError(f"the pattern {_shown(source)} is too large to check")
     parts: list[str] = []
-    atoms, last = [0], 0  # of each open group, and of what stands before a quantifier
+    atoms, last = [0], 0  # of each open group, and of what precedes a quantifier
     for token in _TOKEN.finditer(source):
         kind, text = token.lastgroup, token[0]
         if kind == "open":

@@ -131,7 +131,7 @@ def find_strings(
         text: The text.
         place: Where to begin.
         keys: What the objects have.
-        call_keys: Returns the names of a tool's arguments, or None for a name that is no tool's.
+        call_keys: Returns the names of a tool's arguments, or None for a name that is not a tool's.
         strict_until: Up to where every quote ends its string.
     """
     search = _Search(text, keys, call_keys, strict_until)

@@ -33,7 +33,7 @@ _MARKER = re.compile(
 )
 _SHOWN = "\\u003c"
 
-_OPAQUE = {"url", "data", "file_data"}  # of images, audio and files, which are no text
+_OPAQUE = {"url", "data", "file_data"}  # of images, audio and files, which are not text
 
 # The arguments of a call, or their text where they are not a JSON object.
 _Arguments: TypeAlias = "dict[str, Any] | str"
@@ -263,7 +263,7 @@ def _with_calls(message: Mapping[str, Any], names: dict[str, str], spoken: _Dial
 
 
 def _result(message: Mapping[str, Any], names: Mapping[str, str], spoken: _Dialect) -> Any:
-    """Return the content of a message that tells a result: text, or parts where it has images."""
+    """Return the content of a message with a result: text, or parts where it has images."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [content]
     texts = [as_dict(part).get("text", part) for part in parts if _is_text(part) or isinstance(part, str)]

@@ -114,11 +114,11 @@ class Tools:
         return any(name.startswith(written) for name in (*self.names, *self._identifiers))
 
     def has_argument(self, name: str, key: str) -> bool:
-        """Tell whether the schema of a tool names an argument."""
+        """Return whether the schema of a tool names an argument."""
         return key in self._schemas[name].properties
 
     def knows_others(self, name: str, keys: Iterable[str]) -> bool:
-        """Tell whether the schema of a tool names arguments, but none of `keys`."""
+        """Return whether the schema of a tool names arguments, but none of `keys`."""
         properties = self._schemas[name].properties
         return len(properties) > 1 and properties.keys().isdisjoint(keys)
 

@@ -1,4 +1,4 @@
-"""JSON text in the types of a schema: `SchemaPath` tells while it is read, `retyped` changes it afterwards."""
+"""JSON text in the types of a schema: `SchemaPath` follows it while it is read, `retyped` changes it afterwards."""
 
 from __future__ import annotations
 

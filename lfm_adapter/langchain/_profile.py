@@ -15,7 +15,7 @@ _STATUS = {"live": "active", "preview": "active", "retired": "deprecated"}
 
 
 def to_profile(card: ModelCard, *, prompts_tools: bool) -> ModelProfile:
-    """Return what is known of a model; `prompts_tools` tells whether one without native tools is prompted for calls."""
+    """Return the facts about a model; `prompts_tools`: whether a model without native tools is prompted for calls."""
     can = card.capabilities
     is_known = card.status != "unknown"
     # OpenRouter lists no Liquid model with vision or audio.

@@ -62,11 +62,20 @@ class LFMEmbeddings(CommonFields, Embeddings):
         return self
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the vectors of documents, which searches are to find."""
+        """Return the vectors of documents, for searches to find.
+
+        Args:
+            texts: The documents, each within the context of the model.
+
+        Raises:
+            ConfigurationError: A text is empty.
+            ContextWindowExceededError: A text is too long.
+            APIError: A request was refused or failed.
+        """
         return self._embed(texts, "document")
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a search query."""
+        """Return the vector of a search query; raises what `embed_documents` raises."""
         return self._embed([text], "query")[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:

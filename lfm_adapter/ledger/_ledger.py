@@ -112,7 +112,12 @@ class Ledger:
             return _queries.model_stats(connection, since)
 
     def calls(self, limit: int = 100, *, since: float = 0.0) -> list[CallRecord]:
-        """Return the last calls, the newest first."""
+        """Return the last calls, the newest first.
+
+        Args:
+            limit: The number of calls.
+            since: Only calls from this time on, in Unix seconds.
+        """
         with self._open().reading() as connection:
             return _queries.calls(connection, limit, since)
 

@@ -23,9 +23,15 @@ def decisions(
 ) -> ScriptedReply:
     """Return answers by the questions' ids: `server.add(decisions({"urgent": 0.97}), path="/alpha/decisions")`.
 
-    A number is the probability of yes, an object of probabilities a choice, a list of them a score; an object with a
-    `type` is sent unchanged. Confidences and legends are left out, as OpenRouter may. `top_level` adds or replaces keys
-    of the body: `id=None`, `usage={}`.
+    Confidences and legends are left out, as OpenRouter may do.
+
+    Args:
+        answers: For each question, the probability of yes, or the probabilities of a choice (an object) or of a score
+            (a list). An object with a `type` is sent unchanged.
+        input_tokens: Tokens of the request.
+        cost: US$.
+        headers: Headers to add or replace.
+        **top_level: Keys to add to the body or to replace in it: `id=None`, `usage={}`.
     """
     body = {
         "id": GENERATION_ID,

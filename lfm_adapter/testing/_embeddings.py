@@ -27,8 +27,12 @@ def embeddings(
 ) -> ScriptedReply:
     """Return a response with a vector for each text: `server.add(embeddings([0.6, 0.8]), path="/embeddings")`.
 
-    A string is sent unchanged, as a vector in base64. `top_level` adds or replaces keys of the body: `data=[]`,
-    `usage=None`.
+    Args:
+        *vectors: The vectors in the order of the texts. A string is sent unchanged, as a vector in base64.
+        prompt_tokens: Tokens of the texts.
+        cost: US$.
+        headers: Headers to add or replace.
+        **top_level: Keys to add to the body or to replace in it: `data=[]`, `usage=None`.
     """
     body = {
         "object": "list",

@@ -23,7 +23,7 @@ class Break(Enum):
 
     CUT = "the connection closes"
     RESET = "the connection is reset"
-    SILENCE = "nothing more comes until the client hangs up"
+    SILENCE = "nothing more arrives until the client disconnects"
 
 
 Part = bytes | float | threading.Event | Break
@@ -55,11 +55,21 @@ class ScriptedReply:
         return replace(self, parts=re.findall(b"(?s)(?:%b|.){1,%d}" % (_REQUESTED_MODEL, size), self._joined()))
 
     def broken(self, after: int, how: Break = Break.CUT) -> ScriptedReply:
-        """Return a reply that sends the first `after` parts and then breaks off."""
+        """Return a reply that breaks off.
+
+        Args:
+            after: How many parts to send before.
+            how: How it breaks off.
+        """
         return replace(self, parts=(*self.parts[:after], how))
 
     def held(self, after: int, until: threading.Event | float) -> ScriptedReply:
-        """Return a reply that waits after its first `after` parts, for an event or for seconds."""
+        """Return a reply that waits.
+
+        Args:
+            after: How many parts to send before.
+            until: The event to wait for, or seconds.
+        """
         return replace(self, parts=(*self.parts[:after], until, *self.parts[after:]))
 
     def _joined(self) -> bytes:
@@ -69,7 +79,14 @@ class ScriptedReply:
 def json_reply(
     body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None, padding: bytes = b""
 ) -> ScriptedReply:
-    """Return a reply with `body` as JSON, after the whitespace `padding`."""
+    """Return a reply in JSON.
+
+    Args:
+        body: What to encode.
+        status: The HTTP status.
+        headers: Headers to add or replace.
+        padding: Whitespace before the JSON.
+    """
     parts = (padding, compact_json(body)) if padding else (compact_json(body),)
     return ScriptedReply(status, {"Content-Type": "application/json", **(headers or {})}, parts)
 

@@ -33,7 +33,15 @@ def token_usage(
     reasoning_tokens: int = 0,
     cached_tokens: int = 0,
 ) -> dict[str, Any]:
-    """Return a `usage` object. `cost` is in US$; the default is these tokens at $0.02 per million."""
+    """Return a `usage` object.
+
+    Args:
+        prompt_tokens: Tokens of the prompt.
+        completion_tokens: Tokens of the answer, including `reasoning_tokens`.
+        cost: US$; the default is that of the default tokens at $0.02 per million.
+        reasoning_tokens: Tokens of the reasoning.
+        cached_tokens: Tokens of the prompt that were read from a cache.
+    """
     prompt = {"cached_tokens": cached_tokens, "cache_write_tokens": 0, "audio_tokens": 0, "video_tokens": 0}
     costs = ("upstream_inference_prompt_cost", "upstream_inference_completions_cost")
     return {
@@ -52,7 +60,13 @@ USAGE: Object = token_usage()
 
 
 def tool_call(name: str, arguments: Object | str | None, *, call_id: str = "call_1") -> dict[str, Any]:
-    """Return a tool call for a message. A string is sent unchanged, valid JSON or not."""
+    """Return a tool call for `completion` or `stream`.
+
+    Args:
+        name: The tool.
+        arguments: An object, or a string that is sent unchanged, whether it is valid JSON or not.
+        call_id: The id of the call.
+    """
     text = arguments if arguments is None or isinstance(arguments, str) else compact_json(arguments).decode()
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
 
@@ -74,10 +88,19 @@ def completion(
 ) -> ScriptedReply:
     """Return a whole answer from the requested model.
 
-    `text`, `reasoning`, `refusal` and `tool_calls` (objects of `tool_call`) go into the message. The default
-    `finish_reason` is "tool_calls" or "stop". `usage` is an object of `token_usage`; None leaves it out. `padding` is
-    whitespace before the JSON. `message`, `choice` and `headers` add or replace keys of these, and other keywords keys
-    of the body: `model="liquid/lfm-3b"`, `provider=None`.
+    Args:
+        text: The answer.
+        reasoning: The reasoning.
+        tool_calls: Objects from `tool_call`.
+        refusal: The text of a refusal.
+        usage: An object from `token_usage`; None leaves it out.
+        finish_reason: Default: "tool_calls" if there are any, else "stop".
+        native_finish_reason: The provider's own reason. Default: `finish_reason`.
+        padding: Whitespace before the JSON.
+        message: Keys to add to the message or to replace in it.
+        choice: Keys to add to the choice or to replace in it.
+        headers: Headers to add or replace.
+        **top_level: Keys to add to the body or to replace in it: `model="liquid/lfm-3b"`, `provider=None`.
     """
     finish = finish_reason or ("tool_calls" if tool_calls else "stop")
     spoken: dict[str, Any] = {"role": "assistant", "content": text, "refusal": refusal, "reasoning": reasoning}
@@ -99,18 +122,25 @@ def chunk(
     native_finish_reason: str | None = None,
     **top_level: Any,
 ) -> dict[str, Any]:
-    """Return one event of a stream, as an object for `events`. `delta=None` makes it one without choices.
+    """Return one event of a stream, as an object for `events`.
 
-    `top_level` adds keys to the event, or replaces them.
+    Args:
+        delta: The delta of the only choice; None makes an event without choices.
+        finish_reason: Why the choice ended.
+        native_finish_reason: The provider's own reason. Default: `finish_reason`.
+        **top_level: Keys to add to the event or to replace in it.
     """
     choices = [] if delta is None else [_finish(finish_reason, native_finish_reason) | {"delta": delta}]
     return _envelope("chat.completion.chunk", choices) | top_level
 
 
 def events(*items: Object | bytes, done: bool = True, headers: Mapping[str, str] | None = None) -> ScriptedReply:
-    """Return a stream of `items`: objects become `data:` events, bytes are sent unchanged.
+    """Return a stream of events.
 
-    Each item is one part. Unless `done` is False, `[DONE]` comes last.
+    Args:
+        *items: Objects, which become `data:` events, and bytes, which are sent unchanged. Each is one part.
+        done: Whether to end with `[DONE]`.
+        headers: Headers to add or replace.
     """
     encoded = [item if isinstance(item, bytes) else b"data: " + compact_json(item) + b"\n\n" for item in items]
     stream_headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", **_with_id(headers)}
@@ -133,13 +163,21 @@ def stream(
 ) -> ScriptedReply:
     """Return a streamed answer from the requested model, one part per event.
 
-    It sends as many `comments`, then `reasoning`, `pieces` of text, `refusal`, `tool_calls`, and the end. `pieces` are
-    strings or a list of strings: `stream("Par", "is.")`; `stream([])` has no text. `tool_calls`, `usage`, both finish
-    reasons and `headers` are those of `completion`; other keywords add or replace keys of each event.
-
-    `ending` places `usage` as OpenRouter has done: "A", until January 2026, in an event with an unfinished choice; "B",
-    March 2026, in one without choices; "C", since June 2026, in one that repeats the finish; "usage_in_finish", in the
-    event that finishes. Unless `done` is False, `[DONE]` comes last.
+    Args:
+        *pieces: The text, in strings or a list of strings: `stream("Par", "is.")`; `stream([])` has no text.
+        ending: Where `usage` is, as OpenRouter has sent it: "A" (until January 2026) in an event with an unfinished
+            choice, "B" (March 2026) in one without choices, "C" (since June 2026) in one that repeats the finish
+            reason, "usage_in_finish" in the event with the finish reason.
+        reasoning: The reasoning, which comes before the text.
+        tool_calls: As in `completion`; after the text and the refusal.
+        refusal: The text of a refusal, which comes after the text.
+        usage: As in `completion`.
+        finish_reason: As in `completion`.
+        native_finish_reason: As in `completion`.
+        comments: How many comments to send first.
+        done: Whether to end with `[DONE]`.
+        headers: As in `completion`.
+        **top_level: Keys to add to each event or to replace in it.
     """
     texts = [text for piece in pieces or ("Hel", "lo.") for text in ([piece] if isinstance(piece, str) else piece)]
     deltas: list[Object] = [
@@ -175,9 +213,16 @@ def error(
     padding: bytes = b"",
     **top_level: Any,
 ) -> ScriptedReply:
-    """Return an error with its HTTP status; 200 for one after the headers were sent.
+    """Return an error as OpenRouter sends it.
 
-    `message`, `code` (by default the status) and `metadata` are keys of `error`, other keywords are keys beside it.
+    Args:
+        status: The HTTP status; 200 for an error after the headers were sent.
+        message: The text of the error.
+        code: Default: the status.
+        metadata: OpenRouter's details, such as `{"provider_name": "Liquid"}`.
+        headers: Headers to add or replace.
+        padding: Whitespace before the JSON.
+        **top_level: Keys beside `error`.
     """
     failed = {"message": message, "code": status if code is None else code, "metadata": metadata}
     if metadata is None:

@@ -144,7 +144,7 @@ class Box:
 
 @dataclass(slots=True)
 class BoxAnswer:
-    """The place of something in an image, with the server's confidence, 0 to 1, if it tells one."""
+    """The place of something in an image, and the server's confidence from 0 to 1, if it sends one."""
 
     box: Box
     confidence: float | None = None
