@@ -214,7 +214,7 @@ class AuthenticationError(APIError):
 
 
 class PaymentRequiredError(APIError):
-    """The account or the key is out of credit (402). Retryable only if an in-flight budget is exhausted."""
+    """The account or the key is out of credit (402). Retryable only if concurrent requests exhaust the credit."""
 
 
 class BudgetExceededError(PaymentRequiredError):
