@@ -320,7 +320,7 @@ def test_asks(service):
         reply = Urllib3Transport().send(request)
         statuses.append(reply.status_code)
         reply.close()
-    assert statuses == [429, 200]
+    assert statuses == [429, 200][:{asks}]
 """
 
 
@@ -365,7 +365,7 @@ def test_with_a_key_openrouter_answers_unless_the_script_always_does(inner, monk
 def test_a_recorded_reply_that_is_not_asked_for_is_an_error(inner):
     inner(INNER_TEST.format(asks=2), "--record-mode=rewrite").assert_outcomes(passed=1)
     outcome = inner(INNER_TEST.format(asks=1))
-    outcome.assert_outcomes(failed=1, errors=1)
+    outcome.assert_outcomes(failed=1)
     outcome.stdout.fnmatch_lines(["*only 1 of 2 recorded interactions were played*"])
 
 
