@@ -22,6 +22,8 @@ class TestChatLFM(ChatModelIntegrationTests):
         self.base_url = (
             request.getfixturevalue("openrouter").base_url if recorded else request.getfixturevalue("local_model")
         )
+        # An object takes it 48 tokens. Any text will do, and is written in a fraction of the time.
+        self.max_tokens = 60 if recorded or "structured_output" in request.node.name else 8
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
@@ -34,7 +36,7 @@ class TestChatLFM(ChatModelIntegrationTests):
             "base_url": self.base_url,
             "api_key": "test-key",
             "temperature": 0,
-            "max_tokens": 60,
+            "max_tokens": self.max_tokens,
         }
 
     @property
