@@ -127,7 +127,7 @@ class APIError(LFMError):
             "model": self.model,
             "provider": self.provider,
             "generation": self.generation_id,
-            "retry after": None if self.retry_after is None else f"{self.retry_after:g} s",
+            "retry after": f"{self.retry_after:g} s" if self.retry_after else None,
         }
         known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         return f"{self.message} ({redact(known)})" if known else self.message

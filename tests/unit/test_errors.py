@@ -107,7 +107,7 @@ class TestFacts:
         assert str(kind("Slow down.")) == "Slow down."
 
     def test_error_facts_may_be_zero(self, kind):
-        assert str(kind("Slow down.", retry_after=0.0)) == "Slow down. (retry after 0 s)"
+        assert str(kind("Slow down.", status_code=429, retry_after=0.0)) == "Slow down. (status 429)"
         assert kind("x", is_retryable=False).is_retryable is False
 
 

@@ -52,7 +52,7 @@ def advice_on(error: errors.LFMError) -> str:
         return f"Call again with {named}."
     advice = next((advice for kind, advice in _ADVICE if isinstance(error, kind)), "")
     if not advice and isinstance(error, errors.APIError) and error.is_retryable:
-        wait = "" if error.retry_after is None else f" after {error.retry_after:g} s"
+        wait = f" after {error.retry_after:g} s" if error.retry_after else ""
         return f"All retries failed. The same call may succeed later{wait}."
     return advice
 
