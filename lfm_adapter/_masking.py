@@ -14,11 +14,12 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["MAX_MESSAGE_CHARS", "mask", "redact", "redact_json"]
+__all__ = ["MAX_MESSAGE_CHARS", "mask", "redact", "redact_json", "shown"]
 
 T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 1_000
+_MAX_VALUE_CHARS = 80
 
 # Levels of lists and objects, and values in them, that an error keeps. More come from hostile servers alone.
 MAX_DEPTH = 32
@@ -53,6 +54,19 @@ def redact(text: str, secret: str | None = None) -> str:
     """
     clean = re.sub(_SECRETS, _REDACTED, mask(text, secret))
     return clean if len(clean) <= MAX_MESSAGE_CHARS else f"{clean[:MAX_MESSAGE_CHARS]}…"
+
+
+def shown(value: object) -> str:
+    """Return the beginning of a value's `repr`, for an error; its class where it has none.
+
+    >>> shown([1, "two"])
+    "[1, 'two']"
+    """
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - nested too deep, an integer of thousands of digits, or any error of its class
+        return f"`{type(value).__name__}`"
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[:_MAX_VALUE_CHARS]}…"
 
 
 def redact_json(value: Any, secret: str | None = None) -> Any:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lfm_adapter._json import as_dict, dicts
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.request import encode
 from lfm_adapter.errors import ConfigurationError
 
@@ -87,6 +89,7 @@ def make_plan(
     prompts_schema = False
     if as_dict(plan.fields.get("response_format")).get("type") in _STRUCTURED:
         plan.response_format = plan.fields["response_format"]
+        _check_types(plan.fields["response_format"])
         prompts_schema = _prompts_schema(plan, card, settings, may_call_in_text=is_prompted and has_tools)
     if has_tools and not is_prompted:
         _send_tools(plan, card, settings)
@@ -97,11 +100,37 @@ def make_plan(
     elif prompts_schema and plan.response_format is not None:
         from lfm_adapter._toolcalls.render import with_schema
 
-        encode(plan.response_format)  # raises for what has no JSON form
+        plan.messages, wanted = _as_json([list(plan.messages), plan.response_format])
+        if "response_format" not in plan.fields:  # no server checks it
+            _check_schema(wanted)
         may_call = has_tools and parameters.get("tool_choice") != "none"
-        plan.messages = with_schema(plan.messages, plan.response_format, beside_tools=may_call)
+        plan.messages = with_schema(plan.messages, wanted, beside_tools=may_call)
         plan.buffers = True
     return plan
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as a server would read it from the request, or raise for what has no JSON form."""
+    try:
+        return json.loads(encode(value))
+    except RecursionError:
+        raise ConfigurationError("The request is nested too deeply.") from None
+
+
+def _check_types(response_format: Mapping[str, Any]) -> None:
+    from lfm_adapter._toolcalls.schema_types import response_format_error
+
+    if problem := response_format_error(response_format):
+        raise ConfigurationError(f"`response_format` has a wrong type in it: {problem}.")
+
+
+def _check_schema(response_format: Mapping[str, Any]) -> None:
+    from lfm_adapter._toolcalls.json_answer import answer_schema
+    from lfm_adapter._toolcalls.json_schema import schema_error
+
+    schema = answer_schema(response_format)
+    if schema is not None and (problem := schema_error(schema)):
+        raise ConfigurationError(f"The schema of `response_format` is not a valid JSON schema: {problem}.")
 
 
 def _prompts_schema(plan: Plan, card: ModelCard, settings: Settings, *, may_call_in_text: bool) -> bool:
@@ -159,7 +188,8 @@ def _prompt_tools(plan: Plan, card: ModelCard, *, prompts_schema: bool) -> None:
     from lfm_adapter._toolcalls.tools import Tools
 
     fields = plan.fields
-    offered = Tools.from_openai(fields.pop("tools", None) or ())
+    plan.messages, tools = _as_json([list(plan.messages), fields.pop("tools", None)])
+    offered = Tools.from_openai(tools or ())
     choice, name = _parse_tool_choice(fields.pop("tool_choice", None))
     plan.single_call = fields.pop("parallel_tool_calls", None) is False and bool(offered)
     if offered.server_tools:
@@ -196,7 +226,7 @@ def _parse_tool_choice(choice: object) -> tuple[Literal["auto", "none", "require
             return "auto", ""
     raise ConfigurationError(
         "`tool_choice` must be 'auto', 'none', 'required' or "
-        f'{{"type": "function", "function": {{"name": "…"}}}}, got {choice!r}.'
+        f'{{"type": "function", "function": {{"name": "…"}}}}, got {shown(choice)}.'
     )
 
 

@@ -8,8 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict
+from lfm_adapter._masking import shown
 from lfm_adapter._toolcalls.json_schema import JSONSchema, schema_error
 from lfm_adapter._toolcalls.quotes import Keys
+from lfm_adapter._toolcalls.schema_types import schema_type_error
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -57,16 +59,15 @@ class Tools:
 
         Args:
             tools: `{"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}`.
-            check_schemas: Whether to hold `parameters` against the rules of JSON Schema, which takes a tenth of a
-                second the first time.
+            check_schemas: Whether to hold `parameters` against all rules of JSON Schema, which takes a tenth of a
+                second the first time, rather than look at types alone.
 
         Raises:
             ConfigurationError: A function has no name or another's, or its `parameters` are not an object's schema.
         """
         if not isinstance(tools, list | tuple) or not all(isinstance(tool, Mapping) for tool in tools):
-            shown = repr(tools)[:80]
             raise ConfigurationError(
-                f'`tools` must be a list of objects such as {{"type": "function", …}}, got {shown}.'
+                f'`tools` must be a list of objects such as {{"type": "function", …}}, got {shown(tools)}.'
             )
         definitions: dict[str, JSONDict] = {}
         server_tools = []
@@ -146,17 +147,22 @@ def _definition(function: JSONDict, *, check_schema: bool) -> JSONDict:
     name = function.get("name")
     if not isinstance(name, str) or not name:
         raise ConfigurationError('A tool has no name. Use {"type": "function", "function": {"name": "…", …}}.')
+    if not isinstance(function.get("description"), str | None):
+        description = shown(function["description"])
+        raise ConfigurationError(f"The `description` of the tool {name!r} must be a string, got {description}.")
     parameters = function.get("parameters")
     parameters = {"type": "object", "properties": {}} if parameters is None else parameters
     if not isinstance(parameters, dict):
-        raise ConfigurationError(f"The `parameters` of the tool {name!r} must be a JSON schema, not {parameters!r}.")
+        raise ConfigurationError(
+            f"The `parameters` of the tool {name!r} must be a JSON schema, not {shown(parameters)}."
+        )
     kind = parameters.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         raise ConfigurationError(
             f'The `parameters` of the tool {name!r} must be a schema with "type": "object" and a property for each '
-            f"argument, got the type {kind!r}."
+            f"argument, got the type {shown(kind)}."
         )
-    problem = schema_error(parameters) if check_schema else None
+    problem = schema_error(parameters) if check_schema else schema_type_error(parameters)
     if problem is not None:
         raise ConfigurationError(f"The `parameters` of the tool {name!r} are not a valid JSON schema: {problem}.")
     described = {"description": function["description"]} if function.get("description") else {}

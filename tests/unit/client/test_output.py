@@ -63,6 +63,32 @@ class TestJSON:
             )  # fmt: skip
 
     @pytest.mark.parametrize("model", MODELS)
+    @pytest.mark.parametrize(
+        ("wrong", "says"),
+        [
+            (schema({"type": 5}), r"5 is not a string or a list of strings \(at \$.json_schema.schema.type\)"),
+            (schema({"properties": []}), r"\[\] is not an object of schemas \(at \$.json_schema.schema.properties\)"),
+            (schema({"properties": {"a": {"items": "string"}}}), r"\(at \$.json_schema.schema.properties.a.items\)"),
+            (
+                schema({"anyOf": [{"required": [1]}]}),
+                r"\[1\] is not .* \(at \$.json_schema.schema.anyOf\[0\].required\)",
+            ),
+            (schema("object"), r"'object' is not a schema \(at \$.json_schema.schema\)"),
+            ({"type": "json_schema", "json_schema": {"name": 5, "schema": {}}}, r"5 is not a string \(at \$.*name\)"),
+            ({"type": "json_schema", "json_schema": "Answer"}, r"'Answer' is not an object \(at \$.json_schema\)"),
+        ],
+    )
+    def test_schema_with_a_wrong_type_is_refused_before_any_request(self, make, server, model, wrong, says):
+        with pytest.raises(ConfigurationError, match=says):
+            make(server, model=model).chat("Hi", response_format=wrong)
+        assert not server.requests
+
+    def test_schema_that_only_the_client_checks_must_follow_all_rules(self, make, server):
+        with pytest.raises(ConfigurationError, match=r"not a valid JSON schema: 'text' .*\$.properties.a.type"):
+            make(server, model=PROMPTED).chat("Hi", response_format=schema({"properties": {"a": {"type": "text"}}}))
+        assert not server.requests
+
+    @pytest.mark.parametrize("model", MODELS)
     @pytest.mark.parametrize("wrong", [{1}, 10**5_000, object()], ids=["set", "huge", "object"])
     def test_schema_without_json_form_is_refused_before_any_request(self, make, server, model, wrong):
         with pytest.raises(ConfigurationError, match="cannot be encoded as JSON"):

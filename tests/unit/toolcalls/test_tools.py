@@ -90,9 +90,44 @@ class TestOf:
             Tools.from_openai([tool("look_up", parameters)])
 
     def test_leaves_the_rules_of_schemas_to_the_server_where_asked_to(self):
-        assert Tools.from_openai([tool(parameters={"type": "object", "required": "x"})], check_schemas=False)
+        for schema in ({"type": "text"}, {"type": "string", "minLength": -1}, {"required": True, "title": None}):
+            parameters = {"type": "object", "properties": {"x": schema}}
+            assert Tools.from_openai([tool(parameters=parameters)], check_schemas=False)
         with pytest.raises(ConfigurationError, match="must be a schema with"):
             Tools.from_openai([tool(parameters={"type": "array"})], check_schemas=False)
+
+    @pytest.mark.parametrize("check_schemas", [True, False])
+    @pytest.mark.parametrize(
+        ("schema", "path"),
+        [
+            ({"type": 5}, "type"),
+            ({"type": ["string", 5]}, "type"),
+            ({"properties": []}, "properties"),
+            ({"properties": {"y": "string"}}, "properties.y"),
+            ({"items": 5}, "items"),
+            ({"anyOf": {"type": "string"}}, "anyOf"),
+            ({"additionalProperties": "no"}, "additionalProperties"),
+            ({"enum": "a"}, "enum"),
+            ({"required": [5]}, "required"),
+            ({"minLength": "5"}, "minLength"),
+            ({"description": 5}, "description"),
+            ({"prefixItems": [{}, {"not": {"pattern": 5}}]}, r"prefixItems\[1\].not.pattern"),
+        ],
+    )
+    def test_refuses_a_wrong_type_anywhere_in_a_schema(self, schema, path, check_schemas):
+        parameters = {"type": "object", "properties": {"x": {"$defs": {"d": schema}}}}
+        with pytest.raises(ConfigurationError, match=rf"\(at \$.properties.x\S+d.{path}"):
+            Tools.from_openai([tool(parameters=parameters)], check_schemas=check_schemas)
+
+    def test_refuses_a_schema_that_contains_itself(self):
+        schema: dict[str, Any] = {"type": "object"}
+        schema["properties"] = {"x": schema}
+        with pytest.raises(ConfigurationError, match="nested too deeply"):
+            Tools.from_openai([tool(parameters=schema)], check_schemas=False)
+
+    def test_refuses_a_description_that_is_no_text(self):
+        with pytest.raises(ConfigurationError, match=r"The `description` of the tool 'f' must be a string, got b'x'"):
+            Tools.from_openai([tool(description=b"x")])
 
     @pytest.mark.parametrize(
         "parameters", [{}, {"properties": {}}, {"type": ["object", "null"]}, {"$ref": "#/$defs/A"}]
@@ -207,7 +242,7 @@ class TestCoercion:
 
     @pytest.mark.parametrize(
         "reference",
-        ["#/$defs/None", "https://example.com/schema.json", "other.json#/x", "#no-anchor", 3, "#/$defs/Loop"],
+        ["#/$defs/None", "https://example.com/schema.json", "other.json#/x", "#no-anchor", "#/$defs/Loop"],
     )
     def test_reference_that_leads_nowhere_checks_nothing(self, reference):
         tools = Tools.from_openai(
