@@ -13,7 +13,7 @@ from lfm_adapter._decisions.by_chat import chat_decision
 from lfm_adapter._decisions.questions import checked_questions
 from lfm_adapter._decisions.servers import decision_body, decision_url, read_state
 from lfm_adapter._json import as_dict, as_str
-from lfm_adapter._openrouter.request import encode
+from lfm_adapter._openrouter.request import check_types, encode
 from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.catalog._usage import check_state_length
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError, InvalidDecisionError
@@ -44,6 +44,7 @@ def decision_of(
         raise ConfigurationError(
             f"`decide` has no parameter `{min(unknown)}`. To send another field of the request, use `extra_body`."
         )
+    check_types(fields, DecisionParameters)
     via, route, orders = (fields.pop(name, None) for name in ("via", "route", "orders"))
     fields |= fields.pop("extra_body", None) or {}
     fields = {name: value for name, value in fields.items() if value is not None}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.request import DEFAULT_MODELS, ApiRequest, model_for
 from lfm_adapter._openrouter.embeddings import embedding_reply, embeddings_body, with_prefix
-from lfm_adapter._openrouter.request import encode
+from lfm_adapter._openrouter.request import check_types, encode
 from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.catalog import check_text_lengths
 from lfm_adapter.errors import APIError, ConfigurationError, ResponseError
@@ -111,10 +111,8 @@ def _checked_texts(texts: object) -> list[str]:
 def _fields(parameters: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(parameters)
     unknown = fields.keys() - EmbeddingParameters.__annotations__.keys()
-    extra = fields.pop("extra_body", None) or {}
-    if not isinstance(extra, Mapping):
-        raise ConfigurationError(f"`extra_body` must be a dict, got {type(extra).__name__}.")
-    fields |= extra
+    check_types(fields, EmbeddingParameters)
+    fields |= fields.pop("extra_body", None) or {}
     if "dimensions" in fields:
         raise ConfigurationError(
             "`dimensions` is not supported, because shortened vectors are not documented for this model. Leave it out."

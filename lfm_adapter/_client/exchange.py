@@ -14,6 +14,7 @@ from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_with_warning
 from lfm_adapter._client.settings import PER_CALL
+from lfm_adapter._openrouter.request import check_types
 from lfm_adapter.errors import (
     APIError,
     ConfigurationError,
@@ -21,7 +22,7 @@ from lfm_adapter.errors import (
     NoEndpointsError,
     OutputValidationError,
 )
-from lfm_adapter.types import Delta
+from lfm_adapter.types import ChatParameters, Delta
 
 if TYPE_CHECKING:
     from lfm_adapter._client.output import OutputIssue, OutputReader
@@ -79,6 +80,9 @@ class Exchange(ModelCall):
         refuse_misspelled(fields.keys())
         if not PER_CALL.isdisjoint(fields):
             settings = settings.with_overrides({name: fields.pop(name) for name in PER_CALL & fields.keys()})
+        check_types(fields, ChatParameters)
+        if fields.get("n") is not None and fields["n"] < 1:
+            raise ConfigurationError(f"`n` must be an integer >= 1, got {fields['n']}.")
         if "extra_body" in fields:
             fields |= fields.pop("extra_body") or {}
         resolved = resolve_with_warning(model, settings)

@@ -1,25 +1,27 @@
-"""Builds a request: headers and body."""
+"""Builds a request: headers and body. The types of its fields are checked before."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-from collections.abc import Sequence  # noqa: TC003  # `typing.get_type_hints` needs it
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
+from lfm_adapter._masking import shown
 from lfm_adapter._version import __version__
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Attribution", "body_of", "encode", "headers_of"]
+__all__ = ["Attribution", "body_of", "check_types", "encode", "headers_of"]
 
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 _CATEGORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # and what UTF-8 cannot encode
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -126,6 +128,23 @@ def body_of(
     return body
 
 
+def _plain(value: object) -> object:
+    """Return a number or a mapping of another class than Python's own, such as one of NumPy, as Python's."""
+    from decimal import Decimal
+    from numbers import Integral, Real
+
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real | Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{shown(value)} has no form in JSON")
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
+
+
 def encode(body: object) -> bytes:
     """Return a body, or a part of one, as compact UTF-8 JSON.
 
@@ -152,3 +171,95 @@ def _check_headers(headers: Mapping[str, Any]) -> None:
             raise ConfigurationError(
                 f"The header {name!r} must be a string without line breaks, control characters or lone surrogates."
             )
+
+
+def check_types(parameters: Mapping[str, Any], known: type) -> None:
+    """Refuse a parameter of another type than the `TypedDict` `known` says. None is the same as leaving it out."""
+    types = _fields_of(known)
+    for name, value in parameters.items():
+        wanted = types.get(name)
+        if wanted is None or value is None or (type(value) in wanted.plain and type(value) is not float):
+            continue
+        if misfit := wanted.misfit(value):
+            path, words, part = misfit
+            raise ConfigurationError(f"`{name}{path}` must be {words}, got {shown(part)}.")
+
+
+_CLASSES: dict[Any, Any] = {list: (list, tuple), dict: (dict, Mapping)}
+_WORDS: dict[Any, tuple[str, str]] = {
+    bool: ("True or False", "booleans"),
+    int: ("an integer", "integers"),
+    float: ("a number", "numbers"),
+    str: ("a string", "strings"),
+    dict: ("a dict", "dicts"),
+}
+
+
+class _Type:
+    """The type of a parameter or of a part of one, read from its annotation.
+
+    Attributes:
+        words: The type in words.
+        plain: Classes of values without parts that would have to be looked at.
+    """
+
+    def __init__(self, annotation: Any) -> None:
+        is_dict = is_typeddict(annotation)
+        kind = dict if is_dict else get_origin(annotation) or annotation
+        inner = get_args(annotation)
+        self._choices = [*map(_Type, inner)] if kind is UnionType else [self]
+        self._kind = str if kind is Literal else kind  # servers may know more words
+        self._fields = _fields_of(annotation) if is_dict else {}
+        self._parts = _Type(inner[-1]) if kind in (list, dict) and inner and inner[-1] is not Any else None
+        self.plain: frozenset[Any] = frozenset()
+        self.words: str
+        if kind is UnionType:
+            self.words = " or ".join(choice.words for choice in self._choices)
+            self.plain = self.plain.union(*(choice.plain for choice in self._choices))
+            return
+        self.words, self._plural = _WORDS.get(self._kind, ("", ""))
+        if kind is list and self._parts is not None:
+            self.words = f"a list of {self._parts._plural}"
+        elif self._parts is None and not self._fields:
+            self.plain = frozenset((float, int) if kind is float else (self._kind,))
+
+    def misfit(self, value: Any) -> tuple[str, str, object] | None:
+        """Return the part of a value that has another type: the path to it, the right type in words, and the part."""
+        kind = type(value)
+        if kind in self.plain and (kind is not float or math.isfinite(value)):
+            return None
+        for choice in self._choices:
+            if _is_of(value, choice._kind):
+                return choice._misfit_within(value)
+        return "", self.words, value
+
+    def _misfit_within(self, value: Any) -> tuple[str, str, object] | None:
+        if self._fields:
+            parts = [(key, value[key], self._fields[key]) for key in value if key in self._fields]
+        elif self._parts is None:
+            return None
+        else:
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            parts = [(key, part, self._parts) for key, part in items]
+        for key, part, wanted in parts:
+            if type(part) in wanted.plain or (part is None and isinstance(value, Mapping)):
+                continue
+            if misfit := wanted.misfit(part):
+                return (f"[{shown(key)}]{misfit[0]}", *misfit[1:])
+        return None
+
+
+@cache
+def _fields_of(known: Any) -> dict[str, _Type]:
+    return {name: _Type(annotation) for name, annotation in known.__annotations__.items()}
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if kind not in (int, float):
+        return isinstance(value, _CLASSES.get(kind, kind))
+    from decimal import Decimal  # on use, which is rare: Python's own numbers are `plain`, and these are NumPy's
+    from numbers import Integral, Real
+
+    if isinstance(value, Integral):
+        return not isinstance(value, bool)
+    return kind is float and isinstance(value, Real | Decimal) and math.isfinite(value)

@@ -16,6 +16,7 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
 
 from lfm_adapter._client.settings import DEFAULT_MODEL, ClientOptions, CommonOptions, Settings
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.address import OPENROUTER_URL, base_url_of, is_liquid, sends_env_key
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import APIError, ConfigurationError
@@ -42,6 +43,10 @@ ALIASES = {
     "models": "fallback_models",
 }
 """Names of other LangChain integrations and of OpenRouter."""
+
+_WIRE_NAMES: dict[str, str] = {name: field for name, field in ALIASES.items() if name != "models"} | {
+    "fallback_models": "models"
+}
 
 # Fields of the request that `invoke` and `stream` set, and users cannot.
 _FROM_CALLS = {"messages", "stream"}
@@ -75,29 +80,44 @@ def request_fields(
 ) -> dict[str, Any]:
     """Return the fields of one request of a `ChatLFM`. `model` is among them if the call names one.
 
-    The extra body wins over the call's arguments, these over `model_kwargs`, and these over the fields of `model`.
+    The extra body, which stays apart under its name, wins over the call's arguments, these over `model_kwargs`, and
+    these over the fields of `model`.
     """
     own = model.__dict__
-    fields = {name: value for name, value in own.items() if value is not None and name in _REQUEST_FIELDS}
-    if stream and not call.get("stream_usage", own["stream_usage"]):
-        fields["stream_options"] = None
-    named = {ALIASES.get(name, name): value for name, value in call.items()}
     known = type(model).model_fields
     sent = {
-        name: value for name, value in named.items() if name in _REQUEST_FIELDS or name == "model" or name not in known
+        given: value
+        for given, value in call.items()
+        if (name := ALIASES.get(given, given)) in _REQUEST_FIELDS or name == "model" or name not in known
     }
-    asked = {} if stop is None else {"stop": stop}
-    extra = (own["extra_body"], call.get("extra_body"))
-    for more in (own["model_kwargs"], call.get("model_kwargs"), sent, asked, *extra):
-        if more:
-            fields |= {ALIASES.get(name, name): value for name, value in more.items() if name not in _FROM_CALLS}
-    if "fallback_models" in fields:
-        fields["models"] = fields.pop("fallback_models")
-    if fields.get("n") == 1:
-        del fields["n"]  # the default; sent, it excludes endpoints that do not know it
-    elif stream and (fields.get("n") or 1) > 1:
+    more = [_wire_names(given.get("model_kwargs"), "model_kwargs") for given in (own, call)]
+    extra = [_wire_names(given.get("extra_body"), "extra_body") for given in (own, call)]
+    fields = _wire_names({name: value for name, value in own.items() if value is not None and name in _REQUEST_FIELDS})
+    if stream and not call.get("stream_usage", own["stream_usage"]):
+        fields["stream_options"] = None
+    fields |= more[0] | more[1] | _wire_names(sent)
+    if stop is not None:
+        fields["stop"] = stop
+    extra_body = extra[0] | extra[1]
+    if "model" in extra_body:
+        fields["model"] = extra_body.pop("model")
+    count = extra_body.get("n", fields.get("n"))
+    if type(count) is int and count == 1:  # the default; sent, it excludes endpoints that do not know it
+        fields.pop("n", None)
+        extra_body.pop("n", None)
+    elif stream and isinstance(count, int) and count > 1:
         raise ConfigurationError("Several answers cannot be streamed: LangChain would join them. Use `n=1`.")
-    return fields
+    return fields | {"extra_body": extra_body} if extra_body else fields
+
+
+def _wire_names(given: Any, argument: str = "") -> dict[str, Any]:
+    """Return fields under the names of the request. `argument` is what holds them."""
+    if not given:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"`{argument}` must be a dict, got {shown(given)}.")
+    fields: Mapping[str, Any] = given
+    return {_WIRE_NAMES.get(name, name): value for name, value in fields.items() if name not in _FROM_CALLS}
 
 
 def _named_arguments(arguments: Mapping[str, Any], cls: type[BaseModel]) -> dict[str, Any]:

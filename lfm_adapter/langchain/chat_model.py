@@ -344,6 +344,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         fields = request_fields(self, stop, kwargs)
+        fields |= fields.pop("extra_body", {})
         stops = fields.pop("stop", None)
         params = super()._get_ls_params([stops] if isinstance(stops, str) else stops, **fields)
         params["ls_provider"] = PROVIDER
@@ -355,7 +356,7 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         fields = request_fields(self, stop, kwargs)
         fields["model"] = settings.resolve_model(fields.get("model"))
         options = {name: getattr(settings, name) for name in ("base_url", *PER_CALL)}
-        return json.dumps([options, self.output_version, fields], sort_keys=True, default=repr)
+        return repr([options, self.output_version, sorted(fields.items())])
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
         # Answers from LangChain's caches were paid for before.

@@ -63,7 +63,11 @@ def completion_args(
         raise ConfigurationError("LiteLLM streams only one answer. Use `n=1`, or do not stream.")
     drop = bool(litellm.drop_params or (call.get("litellm_params") or {}).get("drop_params"))
     card = settings.card(settings.resolve_model(settings.model))
-    return settings, to_messages(call["messages"]), _supported(fields, card, drop=drop)
+    fields = _supported(fields, card, drop=drop)
+    extra = (call.get("optional_params") or {}).get("extra_body") or {}
+    if extra:  # the client leaves it alone
+        fields["extra_body"] = {name: fields.pop(name) for name in fields.keys() & extra.keys()}
+    return settings, to_messages(call["messages"]), fields
 
 
 def embedding_args(

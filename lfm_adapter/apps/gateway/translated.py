@@ -73,6 +73,7 @@ class _Translation:
 
     def call(self, model: str, messages: Any, fields: JSONDict) -> Call:
         self.is_translated = True
+        fields |= fields.pop("extra_body", {})
         return Call(self.request.app[GATEWAY], self.request, {"model": model, "messages": list(messages), **fields})
 
     @contextmanager

@@ -112,7 +112,7 @@ def test_nothing_is_asked_for_no_texts(make, openrouter: ScriptedOpenRouter):
         (b"a", {}, "`texts` must be a string or a list of strings, got bytes"),
         (None, {}, "`texts` must be a string or a list of strings, got NoneType"),
         ({"a": "b"}, {}, "`texts` must be a string or a list of strings, got dict"),
-        ("a", {"extra_body": [1]}, "`extra_body` must be a dict, got list"),
+        ("a", {"extra_body": [1]}, r"`extra_body` must be a dict, got \[1\]"),
         (["\ud800"], {}, "unpaired surrogate"),
         ("a", {"role": "passage"}, "`role` must be 'query', 'document' or None; got 'passage'"),
         ("a", {"batch_size": 0}, "`batch_size` must be an integer >= 1, got 0"),

@@ -59,6 +59,18 @@ def test_extra_body_is_merged_and_takes_precedence(openrouter_server):
     assert (body["top_k"], body["metadata"], body["user"]) == (2, {"a": "b"}, "u")
 
 
+def test_extra_body_is_sent_whatever_its_names_and_types(openrouter_server):
+    body = sent(openrouter_server, extra_body={"temprature": 1, "user": 5})
+    assert (body["temprature"], body["user"]) == (1, 5)
+
+
+def test_parameter_of_another_type_is_a_bad_request(openrouter_server):
+    error = failure("completion", temperature="hot")
+    assert isinstance(error, litellm.BadRequestError)
+    assert "`temperature` must be a number, got 'hot'" in str(error)
+    assert not openrouter_server.requests
+
+
 def test_extra_body_of_another_form_is_a_bad_request(openrouter_server):
     error = failure("completion", extra_body="top_k")
     assert isinstance(error, litellm.BadRequestError)
