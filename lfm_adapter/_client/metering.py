@@ -129,7 +129,7 @@ class CallMeter:
         if extra and any(budget.needs_price for budget in self._meter.budgets):
             raise BudgetExceededError(
                 f"The cost of {extra} is not known beforehand, so it cannot be checked against the budget. Nothing was "
-                "sent. Leave it out of the request.",
+                "sent. Leave it out of the request, or let the budget allow unknown prices.",
                 model=self._model,
             )
 

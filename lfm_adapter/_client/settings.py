@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence  # noqa: TC003  # Pydantic evaluates the annotations
 from copy import copy
 from dataclasses import FrozenInstanceError, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -222,24 +223,36 @@ class Settings(ClientOptions):
         return is_openrouter(self.base_url)
 
     @property
+    def provider_name(self) -> str:
+        """The server, in traces and metrics."""
+        return "openrouter" if self.is_openrouter else "openai_compatible"
+
+    @property
     def is_local(self) -> bool:
         """Whether requests stay on this machine."""
         return is_loopback(self.base_url) and not self.is_openrouter
 
     def call_meter(self, model: str, card: ModelCard, *, is_stream: bool) -> CallMeter | None:
         """Return the meter of a call, for the ledger and the budgets; None without either."""
-        meter = self.meter
-        if meter is None and self.ledger is None and self.budget is None and "LFM_LEDGER" not in os.environ:
-            return None
-        from lfm_adapter._client.metering import CallMeter, Meter
-
+        meter = self.meter or self._own_meter
         if meter is None:
-            ledger = self.ledger or ledger_from_env()
-            if ledger is None and self.budget is None:
-                return None
-            app = self.attribution.title or self.attribution.url or "python"
-            meter = Meter.of_ledger(ledger, self.budget, app, is_free=self.is_local)
+            return None
+        from lfm_adapter._client.metering import CallMeter
+
         return CallMeter(meter, model, card, is_stream=is_stream)
+
+    @cached_property
+    def _own_meter(self) -> Meter | None:
+        """The meter for `ledger`, `budget` and `LFM_LEDGER`, found once: to find the user's ledger takes 90 µs."""
+        if self.ledger is None and self.budget is None and "LFM_LEDGER" not in os.environ:
+            return None
+        from lfm_adapter._client.metering import Meter
+
+        ledger = self.ledger or ledger_from_env()
+        if ledger is None and self.budget is None:
+            return None
+        app = self.attribution.title or self.attribution.url or "python"
+        return Meter.of_ledger(ledger, self.budget, app, is_free=self.is_local)
 
     def key(self, *, needed: bool = True) -> str | None:
         """Return the key for the next request. It must not go unencrypted to a public host."""

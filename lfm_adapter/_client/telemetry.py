@@ -47,7 +47,7 @@ def start_span(
     url = urlsplit(settings.base_url)
     attributes = {
         "gen_ai.operation.name": operation,
-        "gen_ai.provider.name": "openrouter" if settings.is_openrouter else "openai_compatible",
+        "gen_ai.provider.name": settings.provider_name,
         "gen_ai.request.model": model,
         "gen_ai.request.stream": stream,
         "server.address": url.hostname,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -113,3 +114,18 @@ def test_interrupted_request_counts_with_its_maximum(openrouter: ScriptedOpenRou
     with pytest.raises(APIError):
         ask("stream", budget=budget, ledger=ledger)
     assert 0 < ledger.spent(budget) < Decimal("0.001")
+
+
+@pytest.mark.parametrize("options", [{"budget": Budget("0.50", name="agents")}, {}])
+def test_users_ledger_is_found_once_for_all_calls_of_a_client(
+    openrouter: ScriptedOpenRouter, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+):
+    monkeypatch.setenv("LFM_LEDGER", str(ledger.path))
+    client = LFMClient(MODEL, **options)
+    openrouter.add(*[completion("Wet.", model=MODEL)] * 3)
+    client.chat("?")
+    with monkeypatch.context() as unavailable:
+        unavailable.setattr(Ledger, "__init__", None)
+        client.chat("?")
+    pickle.loads(pickle.dumps(client)).chat("?")  # noqa: S301 # made here
+    assert len(ledger.calls()) == 3
