@@ -7,6 +7,7 @@ limits and the ledger of `/v1/chat/completions`, and no request can reach anothe
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from contextlib import aclosing, contextmanager
@@ -44,9 +45,35 @@ _RESPONSES_FIELDS = frozenset({
     "service_tier", "store", "temperature", "text", "tool_choice", "tools", "top_p", "truncation", "user",
 })  # fmt: skip
 
-# LiteLLM does not check the types of these, and fails without a useful message.
-_LISTS = frozenset({"messages", "tools"})
-_OBJECTS = frozenset({"metadata", "output_config", "output_format", "reasoning", "text", "thinking"})
+# LiteLLM does not check these, and fails without a useful message, or after the model has answered.
+_FORMS: Sequence[tuple[str, Callable[[Any], bool], frozenset[str]]] = (
+    (
+        "a list of JSON objects",
+        lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
+        frozenset({"messages", "tools"}),
+    ),
+    ("a list", lambda value: isinstance(value, list), frozenset({"include", "stop_sequences"})),
+    (
+        "a JSON object",
+        lambda value: isinstance(value, dict),
+        frozenset({"metadata", "output_config", "output_format", "reasoning", "text", "thinking"}),
+    ),
+    (
+        "a number",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        frozenset({"max_output_tokens", "max_tokens", "temperature", "top_k", "top_p"}),
+    ),
+    (
+        "a string",
+        lambda value: isinstance(value, str),
+        frozenset({"instructions", "service_tier", "truncation", "user"}),
+    ),
+    ("a string or a list", lambda value: isinstance(value, str | list), frozenset({"input", "system"})),
+)
+
+_NEED_A_MEMORY = ("background", "conversation", "previous_response_id", "prompt")
+
+_MESSAGE_START = b"event: message_start\n"
 
 _ANTHROPIC_TYPES = {402: "billing_error", 529: "overloaded_error"}
 
@@ -61,15 +88,22 @@ class _Translation:
 
     Attributes:
         request: The client's request.
+        asked_model: The model that it names.
         headers: Headers for the answer, once it has begun.
         error: The error of the chat request. LiteLLM wraps it, or writes it into the text of a stream.
         is_translated: Whether LiteLLM has made a chat request.
     """
 
     request: web.Request
+    asked_model: str
     headers: dict[str, str] = field(default_factory=dict)
     error: LFMError | GatewayError | None = None
     is_translated: bool = False
+
+    @property
+    def model(self) -> str:
+        """The model that answers. LiteLLM tells only the one that was asked."""
+        return self.headers.get("X-LFM-Model", self.asked_model)
 
     def call(self, model: str, messages: Any, fields: JSONDict) -> Call:
         self.is_translated = True
@@ -158,12 +192,13 @@ async def responses(request: web.Request) -> web.StreamResponse:
     """
     body = await read_object(request)
     fields = _chosen(body, _RESPONSES_FIELDS)
-    if not isinstance(body.get("input"), str | list):
+    if "input" not in fields:
         raise GatewayError(400, "`input` must be a string or a list.")
-    if not isinstance(body.get("instructions") or "", str):
-        raise GatewayError(400, "`instructions` must be a string.")
-    if body.get("previous_response_id"):
-        raise GatewayError(400, "`previous_response_id` is not supported. Send the whole conversation in `input`.")
+    for name in _NEED_A_MEMORY:
+        if body.get(name):
+            raise GatewayError(
+                400, f"`{name}` is not supported, because nothing is stored. Send the whole conversation in `input`."
+            )
     if any(tool.get("type") == "mcp" for tool in fields.get("tools", ())):
         raise GatewayError(400, "Tools of type `mcp` are not supported. Remove them from the request.")
     litellm = await _litellm()
@@ -178,16 +213,16 @@ async def _answer(
     fields: JSONDict,
     ask: Callable[..., Awaitable[Any]],
     *,
-    write: Callable[[Any], bytes],
+    write: Callable[[Any, str], bytes],
     on_error: Callable[[GatewayError], bytes],
 ) -> web.StreamResponse:
     """Answer a request by LiteLLM's function `ask`, called with `fields`.
 
-    `write` encodes an event of LiteLLM, `on_error` an error in the middle of a stream.
+    `write` encodes an event of LiteLLM, given the model that answers, `on_error` an error in the middle of a stream.
     """
-    translation = _Translation(request)
-    _current.set(translation)
     model = model_of(body, request.app[GATEWAY].default_model)
+    translation = _Translation(request, model)
+    _current.set(translation)
     # The key is unused: the gateway's call has OpenRouter's.
     arguments = {"model": f"lfm/{model}", "api_key": "in-this-process", "drop_params": True, **fields}
     if body.get("stream"):
@@ -197,11 +232,11 @@ async def _answer(
         reply = await ask(**arguments)
     except Exception as error:
         raise translation.failure(error) from error
-    return json_response(_plain(reply), headers=translation.headers)
+    return json_response(_plain(reply) | {"model": translation.model}, headers=translation.headers)
 
 
 async def _events(
-    translation: _Translation, asked: Awaitable[Any], write: Callable[[Any], bytes]
+    translation: _Translation, asked: Awaitable[Any], write: Callable[[Any, str], bytes]
 ) -> AsyncGenerator[bytes]:
     """Yield LiteLLM's events, encoded.
 
@@ -210,30 +245,38 @@ async def _events(
     Raises:
         GatewayError: The request failed.
     """
-    early: list[bytes] = []
+    early: list[Any] = []
     try:
         async for event in await asked:
             if translation.error is not None:
                 break
-            early.append(write(event))
+            early.append(event)
             if translation.headers:
                 for one in early:
-                    yield one
+                    yield write(one, translation.model)
                 early.clear()
     except Exception as error:
         raise translation.failure(error) from error
     if translation.error is not None:
         raise translation.failure(translation.error)
     for one in early:
-        yield one
+        yield write(one, translation.model)
 
 
-def _message_event(event: Any) -> bytes:
-    return event if isinstance(event, bytes) else encoded(str(event))
+def _message_event(event: Any, model: str) -> bytes:
+    written = event if isinstance(event, bytes) else encoded(str(event))
+    if not written.startswith(_MESSAGE_START):
+        return written
+    first, _, others = written.partition(b"\n\n")
+    data = json.loads(first.partition(b"data:")[2])
+    data["message"]["model"] = model
+    return _MESSAGE_START + event_of(data) + others
 
 
-def _response_event(event: Any) -> bytes:
+def _response_event(event: Any, model: str) -> bytes:
     data = _plain(event)
+    if "response" in data:
+        data["response"]["model"] = model
     return encoded(f"event: {data.get('type')}\n") + event_of(data)
 
 
@@ -264,11 +307,10 @@ def _chosen(body: JSONDict, names: frozenset[str]) -> JSONDict:
         GatewayError: One has a wrong type.
     """
     fields = {name: value for name, value in body.items() if name in names and value is not None}
-    for name, value in fields.items():
-        if name in _LISTS and not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
-            raise GatewayError(400, f"`{name}` must be a list of JSON objects.")
-        if name in _OBJECTS and not isinstance(value, dict):
-            raise GatewayError(400, f"`{name}` must be a JSON object.")
+    for form, has_form, named in _FORMS:
+        for name in named & fields.keys():
+            if not has_form(fields[name]):
+                raise GatewayError(400, f"`{name}` must be {form}.")
     return fields
 
 

@@ -132,7 +132,16 @@ class TestResponses:
         told = events(gateway.request("POST", "/v1/responses", ASKED | {"stream": True}))
         assert [event["type"] for event in told[-2:]] == ["error", "response.failed"]
 
-    @pytest.mark.parametrize("more", [{"previous_response_id": "resp_1"}, {"tools": [{"type": "mcp"}]}])
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"previous_response_id": "resp_1"},
+            {"conversation": "conv_1"},
+            {"prompt": {"id": "pmpt_1"}},
+            {"background": True},
+            {"tools": [{"type": "mcp"}]},
+        ],
+    )
     def test_what_needs_a_server_with_a_memory_is_refused(self, gateway: GatewayThread, more: dict[str, Any]):
         assert gateway.request("POST", "/v1/responses", ASKED | more).status == 400
 
@@ -159,6 +168,20 @@ def test_without_litellm_it_is_501_with_the_command(gateway: GatewayThread, monk
 
 @needs_litellm
 @pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(("path", "body"), [("/v1/messages", HELLO), ("/v1/responses", ASKED)])
+def test_reply_names_the_model_that_answered(
+    gateway: GatewayThread, openrouter: ScriptedOpenRouter, path: str, body: dict[str, Any], streams: bool
+):
+    openrouter.add(stream(["Hi."]) if streams else completion("Hi."))
+    answer = gateway.request("POST", path, body | {"model": "lfm-3b", "stream": streams})
+    told = events(answer) if streams else [answer.body]
+    names = {event[key]["model"] for event in told for key in ("message", "response") if key in event}
+    assert (names or {answer.body["model"]}) == {"liquid/lfm-3-1.7b"}
+    assert answer.headers["X-LFM-Retired-Model"] == "liquid/lfm-3b"
+
+
+@needs_litellm
+@pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
@@ -179,6 +202,15 @@ def test_without_litellm_it_is_501_with_the_command(gateway: GatewayThread, monk
         ("/v1/responses", {"metadata": []}),
         ("/v1/responses", {"instructions": 1.5}),
         ("/v1/responses", {"model": ["a"]}),
+        ("/v1/messages", {"system": 5}),
+        ("/v1/messages", {"stop_sequences": "END"}),
+        ("/v1/messages", {"temperature": "hot"}),
+        ("/v1/messages", {"top_k": [40]}),
+        ("/v1/responses", {"temperature": "hot"}),
+        ("/v1/responses", {"top_p": True}),
+        ("/v1/responses", {"user": 5}),
+        ("/v1/responses", {"truncation": {}}),
+        ("/v1/responses", {"service_tier": 5}),
     ],
 )
 def test_field_of_a_wrong_type_is_400_and_nothing_is_sent(
