@@ -8,6 +8,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["usage"]
 
 BAR_WIDTH = 20
+PIPE_WIDTH = 500  # of a table that does not go to a terminal
 COLUMNS = ("calls", "errors", "prompt_tokens", "completion_tokens", "cost_usd")
 _AGO = re.compile(r"(\d+)([dhw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -97,12 +99,12 @@ def _print_table(names: Sequence[str], rows: Sequence[UsageRow]) -> None:
     tokens = [row.prompt_tokens + row.completion_tokens for row in rows]
     columns = [*names, "calls", "errors", "in", "out", "US$"]
     cells = [_cells(row) for row in rows]
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=get_terminal_size((PIPE_WIDTH, 0)).columns)
     taken = sum(max(map(len, column)) + 2 for column in zip(columns, *cells, strict=True))
     bar_width = min(BAR_WIDTH, console.width - taken)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("day", "hour"))
     for name in columns[len(names) :]:
         table.add_column(name, justify="right", no_wrap=True)
     has_bars = bar_width >= len("tokens")
@@ -117,5 +119,11 @@ def _print_table(names: Sequence[str], rows: Sequence[UsageRow]) -> None:
 
 
 def _cells(row: UsageRow) -> list[str]:
-    *counts, cost = _numbers(row)
-    return [*row.key, *(f"{count:,}" for count in counts), f"{cost}{'+?' if row.unknown_costs else ''}"]
+    *counts, _ = _numbers(row)
+    cost = f"{_rounded(row.cost):f}{'+?' if row.unknown_costs else ''}"
+    return [*row.key, *(f"{count:,}" for count in counts), cost]
+
+
+def _rounded(cost: Decimal) -> Decimal:
+    """Return a cost to the cent, or with four significant digits if that is more."""
+    return round(cost, max(2, 3 - cost.adjusted())).normalize()

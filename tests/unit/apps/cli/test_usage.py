@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -59,6 +61,36 @@ def test_narrow_terminal_gets_shorter_bars_or_none_rather_than_broken_words(
         today = next(line for line in run().splitlines() if "Mantella" in line)
         assert "liquid/lfm-3-1.7b" in today
         assert today.count("█") == bars
+
+
+def record(ledger: Ledger, app: str, cost: str) -> None:
+    ledger.record(
+        CallRecord(time=time.time(), source="gateway", app=app, model="liquid/lfm-3-1.7b", cost=Decimal(cost))
+    )
+    assert ledger.flush()
+
+
+def test_table_in_a_pipe_has_one_line_for_each_row(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr(sys, "__stdout__", None)
+    record(ledger, "a name of an app " * 4, "1")
+    assert len(run().splitlines()) == 2
+
+
+def test_day_is_never_broken(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    record(ledger, "a name of an app " * 4, "0.001012630578")
+    assert re.match(r"\d{4}-\d\d-\d\d ", run().splitlines()[1])
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [("1234.56789", "1234.57"), ("44.8647", "44.86"), ("0.001012630578", "0.001013"), ("0.00000028", "0.00000028")],
+)
+def test_costs_have_as_many_digits_as_matter(ledger: Ledger, cost: str, shown: str):
+    record(ledger, "Mantella", cost)
+    assert run("--by", "app").splitlines()[1].split()[5] == shown
+    assert json.loads(run("--json"))[0]["cost_usd"] == cost
 
 
 def test_prints_json_and_csv(ledger: Ledger):
