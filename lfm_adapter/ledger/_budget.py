@@ -29,7 +29,8 @@ class Budget:
         per: "day" and "month" begin at midnight UTC; "total" never ends.
         rpm: Requests in any 60 seconds; None for no limit.
         name: Budgets with the same name share one limit. Default: a unique name, so that the limit is for this object.
-        allow_unknown_price: Allow models whose price is unknown. `usd` does not limit them.
+        allow_unknown_price: Allow requests of unknown price until `usd` is spent. Their cost counts once it is known,
+            so that the last ones may exceed `usd`.
 
     Raises:
         ConfigurationError: A number is malformed or negative.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from typing import TYPE_CHECKING
 from weakref import finalize
 
@@ -71,7 +72,7 @@ class _BudgetedRequest:
         if usd is None and any(budget.needs_price for budget in budgets):
             raise BudgetExceededError(
                 f"The price of `{model}` is unknown, so its cost cannot be checked against the budget. "
-                "Nothing was sent. Choose a model with a known price.",
+                "Nothing was sent. Choose a model with a known price, or let the budget allow unknown prices.",
                 model=model,
             )
         now = time.time()
@@ -79,7 +80,7 @@ class _BudgetedRequest:
         limits = [
             (budget, limit, (budget.name, budget.period(now)))
             for budget in budgets
-            if amount and (limit := budget.limit) is not None
+            if usd != 0 and (limit := budget.limit) is not None
         ]
         rates = [(budget.name, budget.rpm) for budget in budgets if budget.rpm is not None]
         return cls(model, amount, now, limits, rates)
@@ -94,7 +95,8 @@ class Reservations:
     """Reserves amounts in the file, or in memory while the file cannot be written.
 
     In memory, a budget allows what the file says is left, if it can be read, minus what this process has reserved
-    since. Processes do not see each other's memory. `warn` is called with the error that prevents writing.
+    since, and limits this process's rate. Processes do not see each other's memory. `warn` is called with the error
+    that prevents writing.
 
     Attributes:
         counting: Locked while amounts move from memory into the file, so that each counts once.
@@ -110,6 +112,7 @@ class Reservations:
         # Amounts that are not in the file yet, by name and period.
         self._committed: Counter[tuple[str, str]] = Counter()
         self._spent: Counter[tuple[str, str]] = Counter()
+        self._requests: defaultdict[str, deque[float]] = defaultdict(deque)  # the times of each budget's requests
 
     def reserve(self, budgets: Sequence[Budget], usd: Decimal | None, model: str) -> Reservation:
         """See `Ledger.reserve`. Only the first call waits for a file that stays locked."""
@@ -168,6 +171,7 @@ class Reservations:
                     self._check(connection, request)
             except (OSError, sqlite3.Error):
                 self._check(None, request)
+            self._count_request(request)
             for place in request.places:
                 _add(self._committed, place, request.amount)
         return Reservation(request.amount, request.places)
@@ -177,8 +181,19 @@ class Reservations:
         for budget, limit, place in request.limits:
             committed = 0 if connection is None else _queries.committed(connection, place)
             left = limit - committed - self._committed[place]
-            if request.amount > left:
+            if request.amount > left or left <= 0:
                 raise _exceeded(budget, request, left)
+
+    def _count_request(self, request: _BudgetedRequest) -> None:
+        """Count a request in memory: see the function of this name."""
+        for name, rpm in request.rates:
+            times = self._requests[name]
+            while times and times[0] <= request.time - WINDOW_S:
+                times.popleft()
+            if len(times) >= rpm:
+                raise _too_many(request, rpm, times[0])
+        for name, _ in request.rates:
+            self._requests[name].append(request.time)
 
     def settle(self, settlement: Settlement) -> None:
         """Count a cost in memory until it is in the file."""
@@ -230,22 +245,30 @@ def _count_request(connection: sqlite3.Connection, request: _BudgetedRequest) ->
         connection.execute("DELETE FROM requests WHERE name = ? AND time <= ?", (name, since))
         count, first = connection.execute("SELECT count(*), min(time) FROM requests WHERE name = ?", (name,)).fetchone()
         if count >= rpm:
-            raise RateLimitError(
-                f"The limit of {rpm} requests per minute is reached.",
-                model=request.model,
-                retry_after=max(0.1, first - since),
-                code="rate_limit_exceeded",
-            )
+            raise _too_many(request, rpm, first)
         connection.execute("INSERT INTO requests VALUES (?, ?)", (name, request.time))
+
+
+def _too_many(request: _BudgetedRequest, rpm: int, first: float) -> RateLimitError:
+    """Return the error for a request beyond `rpm`; `first` is when the first request of the last minute was made."""
+    wait = max(0.1, first + WINDOW_S - request.time)
+    return RateLimitError(
+        f"The limit of {rpm} {'request' if rpm == 1 else 'requests'} per minute is reached. Another one is allowed in "
+        f"{ceil(wait)} s.",
+        model=request.model,
+        retry_after=wait,
+        code="rate_limit_exceeded",
+    )
 
 
 def _exceeded(budget: Budget, request: _BudgetedRequest, left: int) -> BudgetExceededError:
     ends = budget.ends(request.time)
     until = f" It resets at {ends:%Y-%m-%d %H:%M} UTC." if ends else ""
     period = {"day": " a day", "month": " a month", "total": ""}[budget.per]
+    cost = f"could cost up to US$ {_shown(request.amount)}" if request.amount else "has an unknown price"
     return BudgetExceededError(
-        f"The budget of US$ {budget.usd:f}{period} has US$ {_shown(left)} left, and asking `{request.model}` could "
-        f"cost up to US$ {_shown(request.amount)}. Nothing was sent. Lower `max_tokens`, or raise the budget.{until}",
+        f"The budget of US$ {budget.usd:f}{period} has US$ {_shown(left)} left, and asking `{request.model}` {cost}. "
+        f"Nothing was sent. Lower `max_tokens`, or raise the budget.{until}",
         model=request.model,
         retry_after=None if ends is None else ends.timestamp() - request.time,
     )

@@ -67,6 +67,14 @@ def gateway(
             help="Requests per minute, in total, per model or per app. May be repeated.",
         ),
     ] = None,
+    allow_unknown_price: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unknown-price",
+            help="Within a budget, also allow requests whose price is not known beforehand, such as web searches and "
+            "`:nitro`. Their cost counts afterwards.",
+        ),
+    ] = False,
     any_model: Annotated[bool, typer.Option("--any-model", help="Also serve OpenRouter's other models.")] = False,
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
@@ -78,13 +86,14 @@ def gateway(
     Without a key for OpenRouter, a small model on this machine answers.
     """
     from lfm_adapter.apps.gateway.call import Gateway
+    from lfm_adapter.apps.gateway.errors import GatewayError
     from lfm_adapter.apps.gateway.limits import parse_limits
     from lfm_adapter.apps.gateway.page import Sessions
     from lfm_adapter.apps.gateway.prices import Prices
     from lfm_adapter.apps.gateway.server import listen, serve
 
     access = _access(key, host, is_open=is_open, origins=allow_origin or ())
-    is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf)
+    is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf, model=model)
     ledger = ledger_from_env(default=True)
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         for kind in (signal.SIGINT, signal.SIGTERM):  # a script ignores SIGINT for `lfm gateway &`
@@ -96,10 +105,17 @@ def gateway(
         else:
             settings, models = _at_openrouter(model, any_model=any_model)
             options = {"prices": Prices(settings) if any_model else None}
-        name = models.default_name(settings)
-        limits = parse_limits(
-            budget_usd or [DAILY_BUDGET_USD], rpm or [], model_id=models.model_id, ledger=ledger or Ledger()
-        )
+        try:
+            name = models.default_name(settings)
+            limits = parse_limits(
+                budget_usd or [DAILY_BUDGET_USD],
+                rpm or [],
+                model_id=models.model_id,
+                ledger=ledger or Ledger(),
+                allow_unknown_price=allow_unknown_price,
+            )
+        except GatewayError as error:  # of a model that is not served
+            raise ConfigurationError(error.message) from error
         shared = Gateway(
             settings=settings, models=models, access=access, default_model=name, ledger=ledger, limits=limits, **options
         )
@@ -124,7 +140,7 @@ def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | t
     from lfm_adapter.apps.gateway.access import Access, is_on_this_machine
     from lfm_adapter.apps.gateway.key import checked_key, key_file, stored_key
 
-    if is_open and not is_on_this_machine(f"http://[{host}]" if ":" in host else f"http://{host}"):
+    if is_open and not is_on_this_machine(f"[{host}]" if ":" in host else host):
         raise ConfigurationError(
             f"`--open` needs no key, so `--host` must be this machine, such as 127.0.0.1; got {host!r}."
         )
@@ -133,7 +149,9 @@ def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | t
     else:
         value = checked_key(key, "`--key` (or LFM_GATEWAY_KEY)")
         place = "it was set by `--key` or LFM_GATEWAY_KEY"
-    return Access(value, f"`lfm gateway` prints it when it starts, and {place}", is_open, frozenset(origins))
+    return Access(
+        value, f"`lfm gateway` prints it when it starts, and {place}", is_open, frozenset(map(str.lower, origins))
+    )
 
 
 def _at_openrouter(model: str | None, *, any_model: bool) -> tuple[Settings, Models]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "parse_limits", "without_routing"]
 
 _APP = "app:"
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,14 @@ class Limits:
         return tuple(budget for budget in found if budget is not None)
 
 
-def parse_limits(usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[str], str], ledger: Ledger) -> Limits:
+def parse_limits(
+    usd: Iterable[str],
+    rpm: Iterable[str],
+    *,
+    model_id: Callable[[str], str],
+    ledger: Ledger,
+    allow_unknown_price: bool = False,
+) -> Limits:
     """Return the limits that the options `--budget-usd` and `--rpm` set.
 
     Args:
@@ -48,22 +57,23 @@ def parse_limits(usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[
         rpm: Requests per minute, in the same form.
         model_id: Returns the id of a model, or raises `LFMError`.
         ledger: The ledger that stores them.
+        allow_unknown_price: See `Budget`.
 
     Raises:
         ConfigurationError: An option is malformed.
     """
-    amounts = dict(_split(text, "--budget-usd", model_id) for text in usd)
-    counts = dict(_split(text, "--rpm", model_id) for text in rpm)
+    amounts, counts = _numbers(usd, "--budget-usd", model_id), _numbers(rpm, "--rpm", model_id)
     budgets: dict[str, Budget] = {}
     for target in {**amounts, **counts}:
         count = counts.get(target)
-        if count is not None and not count.isdecimal():
-            raise ConfigurationError(f"`--rpm` must be a whole number of requests a minute, got {count!r}.")
+        if count is not None and (count < 1 or count % 1):
+            raise ConfigurationError(f"`--rpm` must be a whole number of requests a minute, got {count}.")
         budgets[target] = Budget(
             amounts.get(target),
             per="day",
             rpm=None if count is None else int(count),
             name=f"gateway {target}".strip(),
+            allow_unknown_price=allow_unknown_price,
         )
     return Limits(
         budgets.get(""),
@@ -73,18 +83,20 @@ def parse_limits(usd: Iterable[str], rpm: Iterable[str], *, model_id: Callable[[
     )
 
 
-def _split(text: str, option: str, model_id: Callable[[str], str]) -> tuple[str, str]:
-    """Return the target of a limit ("" for all, a model's id, or "app:" and a name), and its number."""
-    target, _, number = text.rpartition("=")
-    try:
-        Decimal(number)
-    except ArithmeticError:
-        raise ConfigurationError(
-            f"`{option}` must be a number, or MODEL=NUMBER, or app:NAME=NUMBER; got {text!r}."
-        ) from None
-    if target.startswith(_APP):
-        return target.lower(), number
-    return (without_routing(model_id(target)) if target else ""), number
+def _numbers(texts: Iterable[str], option: str, model_id: Callable[[str], str]) -> dict[str, Decimal]:
+    """Return the number of each limit, by its target: "" for all, a model's id, or "app:" and a name."""
+    numbers: dict[str, Decimal] = {}
+    for text in texts:
+        given, _, digits = text.rpartition("=")
+        number = Decimal(digits) if _NUMBER.fullmatch(digits) else None
+        if number is None or given == _APP:
+            raise ConfigurationError(f"`{option}` must be a number, or MODEL=NUMBER, or app:NAME=NUMBER; got {text!r}.")
+        is_model = given and not given.startswith(_APP)
+        target = without_routing(model_id(given)) if is_model else given.lower()
+        if target in numbers:
+            raise ConfigurationError(f"`{option}` sets the limit of {target or 'all calls'} twice; leave one out.")
+        numbers[target] = number
+    return numbers
 
 
 def without_routing(model: str) -> str:

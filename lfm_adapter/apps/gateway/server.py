@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -48,13 +49,18 @@ def listen(host: str, port: int | None) -> socket.socket:
     Raises:
         ConfigurationError: The address cannot be used.
     """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError):
+        raise ConfigurationError(f"`--host` must be a name or an address of this machine, got {host!r}.") from None
     reason: str | None = None
     for candidate in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else [port]:
         try:
-            family = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0][0]
             return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
         except OSError as error:
             reason = str(error.strerror).partition(" (while")[0]  # `create_server` repeats the address
+            if error.errno != errno.EADDRINUSE:
+                break
     tried = f"{host}:{port}" if port is not None else f"{host}, ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1}"
     raise ConfigurationError(f"Cannot listen on {tried}: {reason}. Choose another address with `--host` or `--port`.")
 

@@ -59,6 +59,14 @@ def test_unknown_price_is_refused_unless_it_is_allowed(ledger: Ledger):
     ledger.reserve([Budget(1, allow_unknown_price=True)], None, model="m")
 
 
+def test_cost_of_an_unknown_price_counts_afterwards(ledger: Ledger):
+    budget = Budget("0.01", allow_unknown_price=True)
+    ledger.settle(ledger.reserve([budget], None, model="m"), CENT)
+    assert ledger.spent(budget) == CENT
+    with pytest.raises(BudgetExceededError, match=r"US\$ 0 left, and asking `m` has an unknown price"):
+        ledger.reserve([budget], None, model="m")
+
+
 def test_request_must_fit_into_every_budget(ledger: Ledger):
     roomy, tight = Budget(1), Budget("0.001", per="day")
     with pytest.raises(BudgetExceededError, match=r"It resets at \d{4}-\d\d-\d\d 00:00 UTC") as caught:
@@ -168,6 +176,22 @@ def test_budget_holds_within_a_process_if_no_file_can_be_created(tmp_path: Path)
     with pytest.raises(BudgetExceededError):
         ledger.reserve([budget], CENT, model="m")
     assert ledger.spent(budget) == CENT
+
+
+@pytest.mark.usefixtures("impatient")
+def test_requests_a_minute_are_counted_within_a_process_while_the_file_is_locked(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    tight, roomy = Budget(rpm=2), Budget(rpm=3)
+    with locked(ledger):
+        for _ in range(2):
+            ledger.reserve([roomy, tight], Decimal(0), model="m")
+        with pytest.raises(RateLimitError, match="limit of 2 requests per minute"):
+            ledger.reserve([roomy, tight], Decimal(0), model="m")
+        ledger.reserve([roomy], Decimal(0), model="m")  # the refused request was not counted
+        later = _reservations.time.time() + 60.5
+        monkeypatch.setattr(_reservations.time, "time", lambda: later)
+        ledger.reserve([roomy, tight], Decimal(0), model="m")
 
 
 @pytest.mark.usefixtures("impatient")

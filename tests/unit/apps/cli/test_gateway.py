@@ -147,7 +147,11 @@ def test_printed_settings_name_the_chosen_model(tmp_path: Path):
         (["--key", "abc123"], "must have at least 8 characters"),
         (["--host", "192.0.2.1"], "Cannot listen on 192.0.2.1"),
         (["--open", "--host", "192.0.2.1"], "`--host` must be this machine"),
+        (["--host", "a..b"], "`--host` must be a name or an address of this machine"),
         (["--allow-origin", "example.com"], "`--allow-origin` must be like https://app.example.com"),
+        (["--model", "no-such-model"], "The model 'no-such-model' does not exist here"),
+        (["--model", "liquid/d1.2"], "liquid/d1.2 is a decision model"),
+        (["--budget-usd", "no-such-model=1"], "The model 'no-such-model' does not exist here"),
     ],
 )
 def test_invalid_options_fail_before_anything_starts(tmp_path: Path, arguments: list[str], told: str):
@@ -171,7 +175,7 @@ def test_port_in_use_is_an_error():
         environment = {"OPENROUTER_API_KEY": MADE_UP_KEY}
         result = CliRunner().invoke(app, ["gateway", "--port", port, "--key", KEY], env=environment)
     assert result.exit_code == 1
-    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose" in result.stderr
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another address" in result.stderr
 
 
 def test_without_key_and_local_model_the_error_names_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

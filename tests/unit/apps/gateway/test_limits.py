@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -37,9 +38,13 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def start(openrouter: ScriptedOpenRouter, ledger: Ledger) -> Start:
     @contextmanager
-    def started(usd: tuple[str, ...] = (), rpm: tuple[str, ...] = ()) -> Iterator[GatewayThread]:
+    def started(
+        usd: tuple[str, ...] = (), rpm: tuple[str, ...] = (), *, allow_unknown_price: bool = False
+    ) -> Iterator[GatewayThread]:
         models = CatalogModels()
-        limits = parse_limits(usd, rpm, model_id=models.model_id, ledger=ledger)
+        limits = parse_limits(
+            usd, rpm, model_id=models.model_id, ledger=ledger, allow_unknown_price=allow_unknown_price
+        )
         with GatewayThread(openrouter.base_url, ledger=ledger, limits=limits) as gateway:
             yield gateway
 
@@ -58,6 +63,15 @@ def test_each_call_is_a_row(start: Start, openrouter: ScriptedOpenRouter, ledger
     assert {call.source for call in calls} == {"gateway"}
     assert (calls[0].model, float(calls[0].cost or 0)) == ("liquid/lfm-3-1.7b", 0.5)
     assert calls[1].first_token_s is not None
+
+
+def test_name_of_an_app_cannot_change_how_the_text_around_it_is_shown(
+    start: Start, openrouter: ScriptedOpenRouter, ledger: Ledger
+):
+    openrouter.add(completion())
+    with start() as gateway:
+        gateway.chat(headers={"X-Title": "Caf\u00e9 \u202etxt.exe".encode().decode("latin-1")})
+    assert [call.app for call in ledger.calls()] == ["Caf\u00e9 txt.exe"]
 
 
 @pytest.mark.parametrize("limit", ["0.5", "lfm-3-1.7b=0.5", "app:mantella=0.5"])
@@ -91,7 +105,9 @@ def test_too_many_requests_are_429_on_all_gateways_together(start: Start, openro
         refused = other.chat("lfm-3-1.7b:free")
     assert (refused.status, refused.error["type"]) == (429, "rate_limit_error")
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
-    assert refused.error["message"] == "The limit of 2 requests per minute is reached."
+    assert re.fullmatch(
+        r"The limit of 2 requests per minute is reached\. Another one is allowed in \d+ s\.", refused.error["message"]
+    )
 
 
 def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOpenRouter, ledger: Ledger):
@@ -111,14 +127,18 @@ def test_other_models_are_priced_as_openrouter_lists_them(openrouter: ScriptedOp
     ("options", "told"),
     [
         ({"usd": ["much"]}, "`--budget-usd` must be a number"),
-        ({"usd": ["lfm-3-1.7b=-1"]}, "must be an amount"),
-        ({"rpm": ["1.5"]}, "must be a whole number"),
-        ({"rpm": ["0"]}, "must be an integer >= 1"),
+        ({"usd": ["lfm-3-1.7b=-1"]}, "`--budget-usd` must be a number"),
+        ({"usd": ["inf"]}, "`--budget-usd` must be a number"),
+        ({"usd": ["app:=1"]}, "app:NAME=NUMBER; got 'app:=1'"),
+        ({"usd": ["1", "2"]}, "`--budget-usd` sets the limit of all calls twice"),
+        ({"rpm": ["app:Mantella=1", "app:mantella=2"]}, "`--rpm` sets the limit of app:mantella twice"),
+        ({"rpm": ["1.5"]}, "`--rpm` must be a whole number"),
+        ({"rpm": ["0"]}, "`--rpm` must be a whole number"),
     ],
 )
 def test_malformed_limits_are_errors(options: dict[str, Any], told: str):
     with pytest.raises(ConfigurationError, match=told):
-        parse_limits(**{"usd": [], "rpm": []} | options, model_id=str, ledger=Ledger())
+        parse_limits(options.get("usd", ()), options.get("rpm", ()), model_id=str, ledger=Ledger())
 
 
 @pytest.mark.parametrize("limit", ["lfm-3-1.7b=0.000001", "lfm-3-1.7b:nitro=0.000001"])
@@ -153,6 +173,17 @@ def test_what_openrouter_charges_beside_the_model_is_refused_within_a_budget(
     openrouter.add(completion())
     with start() as unlimited:
         assert unlimited.chat(**extra).status == 200
+
+
+@pytest.mark.parametrize("extra", [{"model": "lfm-3-1.7b:nitro"}, {"plugins": [{"id": "web"}]}])
+def test_unknown_prices_may_be_allowed_until_the_budget_is_spent(
+    start: Start, openrouter: ScriptedOpenRouter, extra: dict[str, Any]
+):
+    openrouter.add(completion(usage=token_usage(cost=1)))
+    with start(usd=("1",)) as gateway:
+        assert gateway.chat(**extra).status == 402
+    with start(usd=("1",), allow_unknown_price=True) as gateway:
+        assert [gateway.chat(**extra).status for _ in range(2)] == [200, 402]
 
 
 def test_questions_in_a_chat_do_not_lower_its_cost(start: Start, openrouter: ScriptedOpenRouter):
