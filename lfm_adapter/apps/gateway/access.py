@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 __all__ = ["Access", "is_on_this_machine"]
+
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]/?#@\\:,]+)(?::\d+)?", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out
 
 _EXPOSED = "Retry-After, X-LFM-Model, X-LFM-Retired-Model, X-Generation-Id"
 
@@ -39,10 +44,10 @@ class Access:
 
     def __post_init__(self) -> None:
         for origin in self.allowed_origins - {"*"}:
-            scheme, _, authority = origin.partition("://")
-            if scheme not in ("http", "https") or not authority or set(authority) & set("/?#@\\ "):
+            if not _is_origin(origin):
                 raise ConfigurationError(
-                    f"`--allow-origin` must be like https://app.example.com, without a path; got {origin!r}."
+                    "`--allow-origin` must be like https://app.example.com, without a path or the usual port; "
+                    f"got {origin!r}."
                 )
         if self.is_open and "*" in self.allowed_origins:
             raise ConfigurationError("`--open` needs no key, so `--allow-origin` must name the origins; got '*'.")
@@ -57,17 +62,15 @@ class Access:
             self._check_key(request)
             return
         # A web page can resolve its own host name to 127.0.0.1, and post forms and plain text without a preflight.
-        if not is_on_this_machine(f"http://{request.headers.get('Host', '')}"):
+        if not is_on_this_machine(request.headers.get("Host", "")):
             raise GatewayError(
                 403,
                 "This gateway accepts only requests to this machine. Use 127.0.0.1 or localhost as the host.",
             )
         origin = request.headers.get("Origin")
         if origin is not None and not self.allows_origin(origin):
-            raise GatewayError(
-                403,
-                f"Web pages of {origin} may not use this gateway. Start it with `--allow-origin {origin}` to allow it.",
-            )
+            how = f" Start it with `--allow-origin {origin}` to allow it." if _is_origin(origin) else ""
+            raise GatewayError(403, f"Web pages of {origin} may not use this gateway.{how}")
         if request.method == "POST" and not _is_json(request.content_type):
             raise GatewayError(415, f"Send JSON with `Content-Type: application/json`, not {request.content_type}.")
 
@@ -75,7 +78,8 @@ class Access:
         """Return whether web pages of `origin` may use the gateway."""
         if origin in self.allowed_origins or "*" in self.allowed_origins:
             return True
-        return origin.startswith(("http://", "https://")) and is_on_this_machine(origin)
+        scheme, _, authority = origin.partition("://")
+        return scheme in _USUAL_PORTS and is_on_this_machine(authority)
 
     def cors_headers(self, request: web.Request) -> dict[str, str]:
         """Return the headers that let a web page read the response; empty for an origin that is not allowed."""
@@ -108,12 +112,20 @@ class Access:
         )
 
 
-def is_on_this_machine(url: str) -> bool:
-    """Return whether the host of a URL is this machine; False for a malformed URL such as "http://["."""
+def is_on_this_machine(authority: str) -> bool:
+    """Return whether a host with or without a port is this machine; False for a malformed one such as "[::1"."""
+    found = _AUTHORITY.fullmatch(authority)
     try:
-        return is_loopback(url)
+        return found is not None and is_loopback(f"http://{found[1]}")
     except ValueError:
         return False
+
+
+def _is_origin(text: str) -> bool:
+    """Return whether a browser may send `text` as the origin of a web page or an app."""
+    scheme, _, authority = text.partition("://")
+    is_usual = authority.endswith(_USUAL_PORTS.get(scheme, "//"))
+    return bool(_SCHEME.fullmatch(scheme) and _AUTHORITY.fullmatch(authority)) and not is_usual
 
 
 def _is_json(content_type: str) -> bool:

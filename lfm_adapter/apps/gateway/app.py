@@ -64,10 +64,11 @@ def create_app(gateway: Gateway, sessions: Sessions) -> web.Application:
 
 
 def _add(app: web.Application, method: str, path: str, handler: Callable[..., Awaitable[web.StreamResponse]]) -> None:
+    add = {"GET": app.router.add_get, "POST": app.router.add_post}[method]  # `add_get` also adds HEAD
     for prefix in _PREFIXES:
-        app.router.add_route(method, prefix + path, handler)
+        add(prefix + path, handler)
         if not path.endswith("}"):
-            app.router.add_route(method, f"{prefix}{path}/", handler)
+            add(f"{prefix}{path}/", handler)
 
 
 @web.middleware

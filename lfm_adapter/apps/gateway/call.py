@@ -81,7 +81,7 @@ class Gateway:
         call_soon = asyncio.get_running_loop().call_soon
         if self.ledger is not None:
             self.ledger.record(call, schedule=call_soon)
-        call_soon(self.metrics.record, call)
+        call_soon(self.metrics.record, call, self.settings.provider_name)
 
 
 GATEWAY = web.AppKey("gateway", Gateway)
@@ -96,11 +96,16 @@ async def read_object(request: web.Request) -> JSONDict:
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
-        reason = "an integer has thousands of digits" if "digits" in str(error) else error
-        raise GatewayError(400, f"The request is not valid JSON: {reason}.") from error
+        raise GatewayError(400, f"The request is not valid JSON: {_json_problem(error)}.") from error
     if not isinstance(body, dict):
         raise GatewayError(400, "The request must be a JSON object.")
     return body
+
+
+def _json_problem(error: Exception) -> object:
+    if isinstance(error, RecursionError):
+        return "its lists and objects are nested too deeply"
+    return "an integer has thousands of digits" if "digits" in str(error) else error
 
 
 def model_of(fields: JSONDict, default: str) -> str:

@@ -15,6 +15,7 @@ __all__ = ["app_name", "identity_of", "wait_of"]
 # The client's timeout; the first two are those of OpenAI's SDKs.
 _WAIT_HEADERS = ("X-Stainless-Read-Timeout", "X-Stainless-Timeout", "X-Request-Timeout")
 MAX_WAIT_S = 3600.0
+MAX_NAME_CHARS = 80
 
 # The headers that identify an app, and others that OpenRouter reads. Keys are not among them.
 _PASSED_HEADERS = (
@@ -28,14 +29,15 @@ def app_name(request: web.Request) -> str:
     """Return the app's name: its title, else its URL, else its user agent."""
     headers = request.headers
     for name in ("X-OpenRouter-Title", "X-Title", "HTTP-Referer"):
-        if value := _clean(headers.get(name, "")).strip():
-            return value[:80]
-    return (_clean(headers.get("User-Agent", "")).partition("/")[0].strip() or "unknown")[:80]
+        if value := _shown(headers.get(name, "")):
+            return value
+    return _shown(headers.get("User-Agent", "").partition("/")[0]) or "unknown"
 
 
 def identity_of(request: web.Request) -> dict[str, Any]:
     """Return the settings that credit the client's app, if it names one, and pass its headers on to OpenRouter."""
-    passed = {name: _clean(request.headers[name]) for name in _PASSED_HEADERS if name in request.headers}
+    found = {name: _clean(request.headers.get(name, "")) for name in _PASSED_HEADERS}
+    passed = {name: value for name, value in found.items() if value}
     if not passed:
         return {}
     is_credited = any(name in passed for name in _ATTRIBUTION_HEADERS)
@@ -44,7 +46,12 @@ def identity_of(request: web.Request) -> dict[str, Any]:
 
 def _clean(header: str) -> str:
     """Return a header as valid Unicode. aiohttp decodes bytes that are not UTF-8 as lone surrogates."""
-    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+
+
+def _shown(name: str) -> str:
+    """Return a name without characters that change how the text around it is shown, such as U+202E."""
+    return "".join(filter(str.isprintable, _clean(name))).strip()[:MAX_NAME_CHARS]
 
 
 def wait_of(request: web.Request, default: float) -> float:

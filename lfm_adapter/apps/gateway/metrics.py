@@ -53,11 +53,11 @@ class Metrics:
             "lfm_gateway_cost_usd", "US$ charged.", (*_LABELS, "app"), registry=registry
         )
 
-    def record(self, call: CallRecord) -> None:
-        """Count a call."""
+    def record(self, call: CallRecord, provider: str) -> None:
+        """Count a call that a provider answered."""
         if self._client is None:
             return
-        labels = (_OPERATIONS[catalog.get(call.model).kind], "openrouter", call.model, call.served_model or "")
+        labels = (_OPERATIONS[catalog.get(call.model).kind], provider, call.model, call.served_model or "")
         self._duration.labels(*labels, "" if call.status == "ok" else call.status, call.app).observe(call.duration_s)
         if call.first_token_s is not None:
             self._first_token.labels(*labels).observe(call.first_token_s)

@@ -62,7 +62,7 @@ class TestOpen:
         answer = open_gateway.request("GET", "/v1/models", key="", headers={"Host": "rebind.example.com:4000"})
         assert answer.status == 403
 
-    @pytest.mark.parametrize("host", ["localhost:4000", "127.0.0.1", "[::1]:4000", "lfm.localhost"])
+    @pytest.mark.parametrize("host", ["LocalHost.:4000", "127.0.0.1", "[::1]:4000", "lfm.localhost"])
     def test_open_gateway_accepts_host_names_of_this_machine(self, open_gateway: GatewayThread, host: str):
         assert open_gateway.request("GET", "/v1/models", key="", headers={"Host": host}).status == 200
 
@@ -77,6 +77,17 @@ class TestOpen:
         origin = {"Origin": "https://app.example.com"}
         answer = open_gateway.request("POST", "/v1/chat/completions", CHAT, key="", headers=origin)
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example.com")
+
+    @pytest.mark.parametrize("origin", ["app://obsidian.md", "chrome-extension://abcdefgh"])
+    def test_apps_with_an_origin_of_their_own_can_be_allowed(self, openrouter: ScriptedOpenRouter, origin: str):
+        for allowed in (frozenset[str](), frozenset({origin})):
+            access = Access(KEY, "", is_open=True, allowed_origins=allowed)
+            with GatewayThread(openrouter.base_url, access=access) as gateway:
+                answer = gateway.request("GET", "/v1/models", key="", headers={"Origin": origin})
+            if allowed:
+                assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, origin)
+            else:
+                assert f"--allow-origin {origin}`" in answer.error["message"]
 
     @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
     def test_refuses_what_a_page_may_send_without_a_preflight(self, open_gateway: GatewayThread, kind: str):
@@ -110,13 +121,29 @@ class TestCORS:
         answer = gateway.request("GET", "/v1/models", headers={"Origin": "https://evil.example"})
         assert "Access-Control-Allow-Origin" not in answer.headers
 
-    @pytest.mark.parametrize("origin", ["app.example.com", "https://app.example.com/", "ftp://app.example.com"])
+    @pytest.mark.parametrize(
+        "origin", ["app.example.com", "https://app.example.com/", "null", "https://app.example.com:443"]
+    )
     def test_malformed_origin_is_an_error(self, origin: str):
         with pytest.raises(ConfigurationError, match="allow-origin"):
             Access(KEY, "", allowed_origins=frozenset({origin}))
 
 
-@pytest.mark.parametrize("malformed", [{"Host": "["}, {"Origin": "http://["}, {"Origin": "http://[::1"}])
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        {"Host": "["},
+        {"Host": "evil.example@127.0.0.1"},
+        {"Host": "127.0.0.1#evil.example"},
+        {"Host": "127.0.0.1:4000:80"},
+        {"Host": "localhost, evil.example"},
+        {"Origin": "http://["},
+        {"Origin": "http://[::1"},
+        {"Origin": "http://evil.example@localhost"},
+        {"Origin": "http://localhost:3000, https://evil.example"},
+        {"Origin": "http://localhost/"},
+    ],
+)
 def test_malformed_host_or_origin_is_refused_like_a_foreign_one(open_gateway: GatewayThread, malformed: dict[str, str]):
     for method, path, body in (("POST", "/v1/chat/completions", CHAT), ("GET", "/", None)):
         answer = open_gateway.request(method, path, body, key="", headers=malformed)

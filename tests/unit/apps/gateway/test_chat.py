@@ -284,7 +284,7 @@ class TestAttribution:
         monkeypatch.setenv("OPENROUTER_APP_TITLE", "My gateway")
         openrouter.add(completion(), completion())
         with GatewayThread(openrouter.base_url) as gateway:
-            gateway.chat()
+            gateway.chat(headers={"X-Title": "", "HTTP-Referer": " "})
             gateway.chat(headers={"X-OpenRouter-Title": "Other", "HTTP-Referer": "https://other.example"})
         first, second = (request.headers for request in openrouter.requests)
         assert (first["http-referer"], first["x-title"]) == ("https://example.com", "My gateway")

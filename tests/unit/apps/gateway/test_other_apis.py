@@ -9,13 +9,11 @@ import pytest
 
 from lfm_adapter.apps.gateway.limits import Limits
 from lfm_adapter.ledger import Budget, Ledger
-from lfm_adapter.testing import completion, error, stream, token_usage
+from lfm_adapter.testing import ScriptedOpenRouter, completion, error, stream, token_usage
 from tests.support.gateway_thread import GatewayThread
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from lfm_adapter.testing import ScriptedOpenRouter
 
 PROMPT = {"model": "lfm-3-1.7b", "prompt": "Water is"}
 
@@ -73,6 +71,12 @@ class TestMetrics:
         )
         assert any(line.startswith("gen_ai_client_token_usage_sum{") and line.endswith(" 9.0") for line in lines)
         assert any(line.startswith("lfm_gateway_cost_usd_total{") and line.endswith(" 2.8e-07") for line in lines)
+
+    def test_other_servers_are_told_from_openrouter(self):
+        pytest.importorskip("prometheus_client", reason="needs the extra `gateway`")
+        with ScriptedOpenRouter(completion(), path="/v1") as server, GatewayThread(server.base_url) as gateway:
+            gateway.chat()
+            assert 'gen_ai_provider_name="openai_compatible"' in gateway.request("GET", "/metrics").text
 
     def test_need_the_key(self, gateway: GatewayThread):
         assert gateway.request("GET", "/metrics", key="").status == 401

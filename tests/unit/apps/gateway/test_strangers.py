@@ -91,6 +91,17 @@ def test_what_is_not_http_is_400_and_not_logged(gateway: GatewayThread, caplog: 
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/health"])
+def test_head_is_answered_like_get_without_a_body(gateway: GatewayThread, path: str):
+    asked, got = gateway.request("HEAD", path), gateway.request("GET", path)
+    assert (asked.status, asked.text, asked.headers["Content-Type"]) == (200, "", got.headers["Content-Type"])
+
+
+def test_json_that_is_nested_too_deeply_is_400(gateway: GatewayThread):
+    answer = gateway.request("POST", "/v1/chat/completions", b"[" * 100_000 + b"]" * 100_000)
+    assert (answer.status, "nested too deeply" in answer.error["message"]) == (400, True)
+
+
 @pytest.fixture
 def endless() -> Iterator[tuple[str, threading.Event, threading.Event]]:
     """A server whose stream has no end: its address, whether it had to wait, and whether it was hung up on."""
