@@ -103,7 +103,7 @@ class Exchange(ModelCall):
         if not self._stream:
             return ()
         if self._meter is not None:
-            self._meter.on_token()
+            self._meter.on_token(delta.generation_id)
         if self._span is not None:
             self._span.on_token()
         if self._reads_text:

@@ -9,6 +9,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lfm_adapter import catalog
@@ -25,6 +26,8 @@ from lfm_adapter.errors import (
 from lfm_adapter.ledger import CallRecord, Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from lfm_adapter.ledger import Budget, Reservation
     from lfm_adapter.types import DecisionReply, EmbeddingReply, JSONDict, ModelCard, Reply
 
@@ -64,6 +67,8 @@ class Meter:
         source: See `CallRecord.source`.
         is_free: Whether the server charges nothing: a model on this machine.
         card: The model, with its prices, where the catalogue does not have them.
+        inquire: Called with the id of a stream that ended without its cost, and with a function to call with the cost
+            once it is known. None to count the maximum.
     """
 
     recorder: Recorder | None = None
@@ -73,6 +78,7 @@ class Meter:
     source: str = "python"
     is_free: bool = False
     card: ModelCard | None = None
+    inquire: Callable[[str, Callable[[Decimal | None], None]], None] | None = None
 
     @classmethod
     def of_ledger(
@@ -98,6 +104,7 @@ class CallMeter:
         self._time = time.time()
         self._began = time.monotonic()
         self._first: float | None = None
+        self._generation_id: str | None = None
 
     def reserve(self, body: bytes | None, *, wait: bool = True) -> bool:
         """Reserve the maximum cost of an attempt; return False if that has to wait for other programs, and may not.
@@ -140,31 +147,28 @@ class CallMeter:
         if self._meter.ledger is not None and self._reserved and (is_refused or is_unsent):
             self._meter.ledger.settle(self._reserved.pop(), _ZERO)
 
-    def on_token(self) -> None:
-        """Note the time of the first token of a stream."""
+    def on_token(self, generation_id: str | None) -> None:
+        """Note the time of the first token of a stream, and the stream's id."""
         if self._first is None:
             self._first = time.monotonic()
+            self._generation_id = generation_id
 
     def end(self, reply: AnyReply | None, error: BaseException | None) -> None:
         """Settle the reservations, and record the call. `error` ended it, if it was not its reply."""
         self._is_ended = True
         answered = reply or arrived(error)
         cost = None if answered is None or answered.cost is None else answered.cost.total
-        if self._meter.ledger is not None:
-            turns = 0 if answered is None else 1 + getattr(answered, "output_retries", 0)
-            self._settle(self._meter.ledger, cost, turns)
+        if self._meter.ledger is not None and self._reserved:
+            reserved: list[Reservation] = []
+            while self._reserved:  # a thread may still add one
+                reserved.append(self._reserved.pop())
+            if cost is None and self._generation_id and self._meter.inquire:
+                self._meter.inquire(self._generation_id, partial(_settle, self._meter.ledger, reserved, 1))
+            else:
+                turns = 0 if answered is None else 1 + getattr(answered, "output_retries", 0)
+                _settle(self._meter.ledger, reserved, turns, cost)
         if self._meter.recorder is not None:
             self._meter.recorder.record(self._record(answered, _ZERO if self._meter.is_free else cost, reply, error))
-
-    def _settle(self, ledger: Ledger, cost: Decimal | None, turns: int) -> None:
-        """Settle the attempts that were answered with the cost, and those of unknown outcome with their maximum."""
-        # Which ones were interrupted is unknown, so the cheapest are taken for those that were answered.
-        for number, reservation in enumerate(sorted(self._reserved, key=lambda one: one.amount)):
-            if cost is None or number >= turns:
-                ledger.settle(reservation, None)
-            else:
-                ledger.settle(reservation, cost if number == 0 else _ZERO)
-        self._reserved.clear()
 
     def _record(
         self, answered: AnyReply | None, cost: Decimal | None, reply: AnyReply | None, error: BaseException | None
@@ -189,6 +193,16 @@ class CallMeter:
             status=status,
             http_status=None if status == "ok" else getattr(error, "status_code", None),
         )
+
+
+def _settle(ledger: Ledger, reserved: Sequence[Reservation], turns: int, cost: Decimal | None) -> None:
+    """Settle the attempts that were answered, `turns` of them, with the cost, and the others with their maximum."""
+    # Which ones were interrupted is unknown, so the cheapest are taken for those that were answered.
+    for number, reservation in enumerate(sorted(reserved, key=lambda one: one.amount)):
+        if cost is None or number >= turns:
+            ledger.settle(reservation, None)
+        else:
+            ledger.settle(reservation, cost if number == 0 else _ZERO)
 
 
 def arrived(error: BaseException | None) -> AnyReply | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._client.metering import Meter
 from lfm_adapter.apps.gateway.client_headers import app_name, identity_of, wait_of
 from lfm_adapter.apps.gateway.errors import GatewayError
+from lfm_adapter.apps.gateway.inquiries import Inquiries
 from lfm_adapter.apps.gateway.limits import Limits
 from lfm_adapter.apps.gateway.metrics import Metrics
 from lfm_adapter.errors import (
@@ -75,6 +76,11 @@ class Gateway:
     limits: Limits = field(default_factory=Limits)
     wait_s: float = 30.0
     prices: Prices | None = None
+
+    @cached_property
+    def inquiries(self) -> Inquiries:
+        """Find out what interrupted streams cost."""
+        return Inquiries(self.settings)
 
     def record(self, call: CallRecord) -> None:
         """Record a call in the ledger and the metrics, after its answer was sent."""
@@ -171,7 +177,14 @@ class UpstreamCall:
         if budgets and gateway.prices is not None and catalog.get(model).status == "unknown":
             card = await gateway.prices.card(model)
         meter = Meter(
-            gateway, gateway.limits.ledger, budgets, self.app, "gateway", is_free=gateway.settings.is_local, card=card
+            gateway,
+            gateway.limits.ledger,
+            budgets,
+            self.app,
+            "gateway",
+            is_free=gateway.settings.is_local,
+            card=card,
+            inquire=gateway.inquiries.begin if gateway.settings.is_openrouter else None,
         )
         return AsyncLFMClient.from_settings(gateway.settings.with_overrides({**self._identity, "meter": meter}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from decimal import Decimal
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lfm_adapter.apps.gateway import inquiries
 from lfm_adapter.apps.gateway.limits import Limits, parse_limits
 from lfm_adapter.apps.gateway.models import CatalogModels
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import Budget, Ledger, _reservations
-from lfm_adapter.testing import completion, error, json_reply, stream, token_usage
+from lfm_adapter.testing import Break, completion, error, json_reply, stream, token_usage
 from tests.support.gateway_thread import GatewayThread
 
 if TYPE_CHECKING:
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lfm_adapter.testing import ScriptedOpenRouter
+    from lfm_adapter.testing import ScriptedOpenRouter, ScriptedReply
 
     Start = Callable[..., AbstractContextManager[GatewayThread]]
 
 HALF = token_usage(9, 5, cost=0.5)
+MAXIMUM = Decimal("0.0524")  # of a request without `max_tokens`: the whole context
+TIMEOUT_S = 30
 
 
 @pytest.fixture
@@ -173,6 +177,56 @@ def test_what_openrouter_charges_beside_the_model_is_refused_within_a_budget(
     openrouter.add(completion())
     with start() as unlimited:
         assert unlimited.chat(**extra).status == 200
+
+
+class TestInterruptedStreams:
+    """They are often: each time that a user stops an answer."""
+
+    BUDGET = Budget(1, per="day", name="gateway")
+
+    @staticmethod
+    def interrupt(gateway: GatewayThread, openrouter: ScriptedOpenRouter) -> None:
+        """Hang up after the first token."""
+        openrouter.add(stream(["One", "Two"], comments=0).broken(1, Break.SILENCE))
+        body = {"model": "lfm-3-1.7b", "stream": True, "messages": [{"role": "user", "content": "?"}]}
+        with gateway.begin("POST", "/v1/chat/completions", body) as connection:
+            assert connection.recv(1)
+        assert openrouter.requests[0].abandoned.wait(TIMEOUT_S)
+
+    @pytest.mark.parametrize(
+        ("replies", "spent"),
+        [
+            ([error(404, "Not found"), json_reply({"data": {"total_cost": 0.0003}})], Decimal("0.0003")),
+            ([error(404, "Not found")] * 2, MAXIMUM),
+            ([error(401, "No such key")], MAXIMUM),
+        ],
+    )
+    def test_budget_counts_what_openrouter_charged_if_it_tells(
+        self,
+        openrouter: ScriptedOpenRouter,
+        start: Start,
+        ledger: Ledger,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        replies: list[ScriptedReply],
+        spent: Decimal,
+    ):
+        monkeypatch.setattr(inquiries, "WAITS_S", (0, 0))
+        openrouter.add(*replies, path="/generation")
+        with start(usd=("1",)) as gateway:
+            self.interrupt(gateway, openrouter)
+            deadline = time.monotonic() + TIMEOUT_S
+            while not ledger.spent(self.BUDGET) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert round(ledger.spent(self.BUDGET), 4) == spent
+
+    def test_budget_counts_the_maximum_if_the_gateway_ends_before(
+        self, openrouter: ScriptedOpenRouter, start: Start, ledger: Ledger
+    ):
+        with start(usd=("1",)) as gateway:
+            self.interrupt(gateway, openrouter)
+        assert ledger.flush(TIMEOUT_S)
+        assert round(ledger.spent(self.BUDGET), 4) == MAXIMUM
 
 
 @pytest.mark.parametrize("extra", [{"model": "lfm-3-1.7b:nitro"}, {"plugins": [{"id": "web"}]}])
