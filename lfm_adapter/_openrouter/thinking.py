@@ -52,7 +52,7 @@ def closing_tag(text: str) -> re.Match[str] | None:
 
 
 def _is_closing(tag: re.Match[str], place: _Place) -> bool:
-    """Tell whether a `</think>` at a place ends reasoning, rather than being quoted or mentioned."""
+    """Return whether a `</think>` at a place ends reasoning, rather than being quoted or mentioned."""
     after = tag.string[tag.end() : tag.end() + 1]
     return not (place.is_literal() or after in _QUOTES or (place.follows_space and _MENTION.match(after)))
 
@@ -205,7 +205,7 @@ class _Place:
         self._unread.append(text)
 
     def is_literal(self) -> bool:
-        """Tell whether a tag here is in quotes, code, brackets or a call."""
+        """Return whether a tag here is in quotes, code, brackets or a call."""
         self._read()
         is_quoted = self._last in _QUOTES or self._quotes % 2 == 1 or self._backticks % 2 == 1
         return self._is_in_call or self._fences % 2 == 1 or is_quoted or self._brackets > 0

@@ -119,7 +119,7 @@ class CallReader:
         return self._taken()
 
     def _is_plain(self, text: str) -> bool:
-        """Tell whether text can be returned as it is: it neither ends nor begins anything, and ends in no space."""
+        """Return whether text can be returned as it is: it neither ends nor begins anything, and ends in no space."""
         return not (
             self._is_line_start
             or self._space
@@ -170,7 +170,7 @@ class CallReader:
         return opened is not None
 
     def _may_begin_bare_call(self, *, is_closed: bool) -> bool:
-        """Tell whether the answer begins with the name of a tool, or with what may become one."""
+        """Return whether the answer begins with the name of a tool, or with what may become one."""
         word = _NAME.match(self._text, self._place)
         is_whole = word is not None and (word.end() < len(self._text) or is_closed)
         return word is not None and self.tools.may_be_called(word[0], is_whole=is_whole)
@@ -234,7 +234,7 @@ class CallReader:
         return MAX_CALLS - len(self.calls) - len(self.unknown_tools)
 
     def _may_read(self, place: int, chars: int = 0) -> bool:
-        """Tell whether to read more, `place` characters into the answer."""
+        """Return whether to read more, `place` characters into the answer."""
         return self._read_chars + chars <= _READ_CHARS_FREE + _READ_CHARS_A_CHAR * place
 
     def _take_frame(self, frame: Frame, parts: list[FramePart], closing: Closing | None) -> None:

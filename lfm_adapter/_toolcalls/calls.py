@@ -182,7 +182,7 @@ class _CallForms:
             given.fail("`arguments` is not a JSON object", written)
 
     def _is_bare_call(self, members: list[Member], keys: list[str], name: str) -> bool:
-        """Tell whether an object that no marker frames is a call: it has arguments, or nothing but a name."""
+        """Return whether an object that no marker frames is a call: it has arguments, or nothing but a name."""
         if keys[0] != "arguments" and (keys[0] not in NAME_KEYS or not ARGUMENT_KEYS.issuperset(keys[1:2])):
             return False
         if len(keys) == 1:

@@ -191,7 +191,7 @@ def _begins_xml(text: str, place: int, tools: Tools, tokens: Iterator[_Token]) -
 
 
 def _begins_arguments(tokens: Iterator[_Token], prefix: CallPrefix) -> bool:
-    """Tell whether `[f(` goes on as a call and not as prose, as in `[f(x)](https://…)`."""
+    """Return whether `[f(` goes on as a call and not as prose, as in `[f(x)](https://…)`."""
     key = next(tokens).text
     if key == ")":
         if prefix.is_last:
@@ -314,7 +314,7 @@ class Frame:
         self._quote = ""
 
     def is_whole(self, parts: list[FramePart], closing: Closing) -> bool:
-        """Tell whether the frame closes where it was read to, which is not within a string, or a bracket."""
+        """Return whether the frame closes where it was read to, which is not within a string, or a bracket."""
         if not parts or not parts[-1].open or CALL_END in self.closers:
             return True
         return parts[-1].open == "parameter" and closing.start == closing.end

@@ -136,7 +136,7 @@ class JSONReader:
         return data[:place]
 
     def _may_go_on(self, data: str, place: int) -> bool:
-        """Tell whether what comes next may still become a part of strict JSON that fits the schema."""
+        """Return whether what comes next may still become a part of strict JSON that fits the schema."""
         if self._string and data[place : place + 1] not in ("", '"', "\\"):
             return False
         if _UNDECIDED.fullmatch(data, place):

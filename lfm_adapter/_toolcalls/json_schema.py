@@ -122,7 +122,7 @@ class JSONSchema:
         return None if error is None else _told(error)
 
     def fits(self, value: Any, part: Any, budget: WorkBudget) -> bool:
-        """Tell whether `value` fits a part, or raise `TooMuchError`. An unusable schema fits nothing."""
+        """Return whether `value` fits a part, or raise `TooMuchError`. An unusable schema fits nothing."""
         if self._validator is None or not isinstance(part, dict | bool):
             return False
         _budget.set(budget)
@@ -262,7 +262,7 @@ class JSONSchema:
 
 
 def is_of(value: Any, types: Collection[str]) -> bool:
-    """Tell whether a JSON value is of one of `types`; an integer is a number too."""
+    """Return whether a JSON value is of one of `types`; an integer is a number too."""
     name = _type_of(value)
     return name in types or (name == "integer" and "number" in types)
 

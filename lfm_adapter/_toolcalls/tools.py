@@ -109,7 +109,7 @@ class Tools:
         return Keys(frozenset(filter(None, properties)), is_open=len(properties) == 1 or bool(properties[None][0]))
 
     def may_be_called(self, written: str, *, is_whole: bool) -> bool:
-        """Tell whether a tool has this name in Python's form, or one that begins so."""
+        """Return whether a tool has this name in Python's form, or one that begins so."""
         if is_whole:
             return self.called(written) is not None
         return any(name.startswith(written) for name in (*self.names, *self._identifiers))

@@ -77,12 +77,12 @@ class SchemaPath:
         self._step_to_item()
 
     def admits(self, start: str) -> bool:
-        """Tell whether a value that begins with this character can stay as it will be written."""
+        """Return whether a value that begins with this character can stay as it will be written."""
         types = self._part.types
         return not types or (_TYPES[start] in types and not (start in "{[" and self._part.has_containers))
 
     def keeps(self, written: str) -> bool:
-        """Tell whether a scalar stays as it was written."""
+        """Return whether a scalar stays as it was written."""
         types, strings = self._part.types, self._part.strings
         if written[0] == '"':
             return strings is None or parse(written) in strings
@@ -168,7 +168,7 @@ def _retype(text: str, start: int, value: Any, fitting: Any, out: list[str]) -> 
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are the same. A whole number may have a fraction of zero: 3.0 is an integer."""
+    """Return whether two JSON values are the same. A whole number may have a fraction of zero: 3.0 is an integer."""
     return one == other and isinstance(one, bool) is isinstance(other, bool)
 
 

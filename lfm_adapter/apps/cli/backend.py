@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.console import UsageError, note
 from lfm_adapter.apps.cli.screen import spinner
 from lfm_adapter.errors import ConfigurationError
 
@@ -87,12 +87,12 @@ def is_local_requested(
     """Return whether the options ask for a model on this machine.
 
     Raises:
-        typer.BadParameter: They also ask for another one.
+        UsageError: They also ask for another one.
     """
     if not (local or gguf):
         return False
     if base_url or model:
-        raise typer.BadParameter("`--local` and `--gguf` choose the model; leave out `--base-url` and `--model`.")
+        raise UsageError("`--local` and `--gguf` choose the model; leave out `--base-url` and `--model`.")
     return True
 
 

@@ -12,6 +12,7 @@ import typer
 
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.config import keeps_conversations
+from lfm_adapter.apps.cli.console import UsageError
 from lfm_adapter.apps.cli.question import question_of, read_schema
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import ledger_from_env
@@ -84,7 +85,7 @@ def chat(
     is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf, base_url=base_url, model=model)
     asked = question_of(question or [], file or [], template)
     if asked is None and (as_json or schema):
-        raise typer.BadParameter("`--json` and `--schema` need a question.")
+        raise UsageError("`--json` and `--schema` need a question.")
     is_local = is_requested or not (base_url or model or backend.has_openrouter())
     if not (is_local or base_url or backend.has_openrouter()):
         raise ConfigurationError(backend.NO_KEY)

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from lfm_adapter.errors import LFMError
 
-__all__ = ["Commands", "answer", "note", "print_error", "safe", "usd", "with_option_names", "wrapped"]
+__all__ = ["Commands", "UsageError", "answer", "note", "print_error", "safe", "usd", "with_option_names", "wrapped"]
 
 # A model's text could otherwise move the cursor or set the title of the terminal that shows it.
 _CONTROL_CHARACTERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - set(map(ord, "\t\n")))
@@ -30,6 +30,7 @@ _CHOOSE_MODEL = re.compile(r"(?:Choose|Pass) [^.]*`model=.*", re.DOTALL)
 _SET_KEY = re.compile(r"Set the `OPENROUTER_API_KEY` environment variable or pass `api_key`")
 _CHECK_KEY = re.compile(r"Check the API key: `api_key`, or the `OPENROUTER_API_KEY` environment variable\.")
 _NO_OPTION = re.compile(r",? or pass `when_retired=[^`]*`| or pass `(?:api_key|allow_http=True)`(?: to allow it)?")
+_COMPRESSION = re.compile(r", (choose a model with a longer context), or let OpenRouter shorten [^`]*`plugins=[^`]*`")
 _CLIENT_METHOD = re.compile(r"`client\.(chat|decide)\(\.\.\.\)`, or `\w+` in LangChain")
 _ARGUMENT = re.compile(
     r"`(base_url|by|context_length|max_tokens|model|parallel|questions|temperature|threads)=?['\"]?([^`'\"]*)['\"]?`",
@@ -88,6 +89,7 @@ def with_option_names(text: str) -> str:
     text = _SET_KEY.sub("Run `lfm keys set` or set OPENROUTER_API_KEY", text)
     text = _CHECK_KEY.sub("Check the key: `lfm keys show` says which one is sent.", text)
     text = _NO_OPTION.sub("", text)
+    text = _COMPRESSION.sub(r", or \1", text)
     text = _CLIENT_METHOD.sub(r"`lfm \1`", text)
     text = text.replace("For a model on this machine, pass `base_url`.", "For a model on this machine, pass `--local`.")
     return _ARGUMENT.sub(lambda found: f"`--{found[1].replace('_', '-')}{found[2] and ' ' + found[2]}`", text)
@@ -102,6 +104,14 @@ def usd(text: str) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise typer.BadParameter(f"{text!r} is not an amount in US$, such as 0.50.")
     return amount
+
+
+class UsageError(typer.BadParameter):
+    """Wrong usage that is not about the value of a single option."""
+
+    def format_message(self) -> str:
+        """Return the message as it is, without "Invalid value"."""
+        return self.message
 
 
 class Commands(TyperGroup):

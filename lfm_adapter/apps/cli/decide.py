@@ -12,7 +12,7 @@ import typer
 
 from lfm_adapter import catalog
 from lfm_adapter.apps.cli import backend
-from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.console import UsageError, note
 from lfm_adapter.apps.cli.question import read_json, state_of
 from lfm_adapter.errors import ConfigurationError, InvalidDecisionError
 from lfm_adapter.ledger import ledger_from_env
@@ -115,7 +115,7 @@ def _questions(words: list[str], labels: str | None, scale: str | None, file: Pa
     text = " ".join(word for word in words if word != "-").strip()
     if file is not None:
         if text or labels or scale:
-            raise typer.BadParameter("`--questions` has all questions; leave out QUESTION, `--labels` and `--scale`.")
+            raise UsageError("`--questions` has all questions; leave out QUESTION, `--labels` and `--scale`.")
         found = read_json(file)
         if not isinstance(found, dict) or not found:
             raise ConfigurationError(
@@ -123,12 +123,12 @@ def _questions(words: list[str], labels: str | None, scale: str | None, file: Pa
             )
         return found
     if labels and scale:
-        raise typer.BadParameter("Choose one of `--labels` and `--scale`.")
+        raise UsageError("Choose one of `--labels` and `--scale`.")
     if labels:
         criteria = dict.fromkeys(_split(labels, "--labels", MAX_LABELS))
         return {QUESTION_ID: {"type": "choice", "instructions": text or WHICH_LABEL, "criteria": criteria}}
     if not text:
-        raise typer.BadParameter('Ask something: `lfm decide "Is this urgent?" < mail.txt`.')
+        raise UsageError('Ask something: `lfm decide "Is this urgent?" < mail.txt`.')
     if scale:
         levels = _split(scale, "--scale", MAX_LEVELS)
         return {QUESTION_ID: {"type": "score", "instructions": text, "criteria": levels}}
@@ -138,9 +138,9 @@ def _questions(words: list[str], labels: str | None, scale: str | None, file: Pa
 def _split(text: str, option: str, most: int) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not 2 <= len(names) <= most:
-        raise typer.BadParameter(f"`{option}` needs 2 to {most} names, separated by commas; got {len(names)}.")
+        raise UsageError(f"`{option}` needs 2 to {most} names, separated by commas; got {len(names)}.")
     if len(set(names)) < len(names):
-        raise typer.BadParameter(f"`{option}` has a name twice.")
+        raise UsageError(f"`{option}` has a name twice.")
     return names
 
 

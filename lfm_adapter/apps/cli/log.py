@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lfm_adapter.apps.cli.config import keeps_conversations
-from lfm_adapter.apps.cli.console import note, safe
+from lfm_adapter.apps.cli.console import UsageError, note, safe
 
 if TYPE_CHECKING:
     from lfm_adapter.apps.cli.store import ConversationStore
@@ -65,7 +65,7 @@ def delete_conversations(
 ) -> None:
     """Delete conversations."""
     if everything == bool(numbers):
-        raise typer.BadParameter("Name the conversations to delete, or pass `--all`.")
+        raise UsageError("Name the conversations to delete, or pass `--all`.")
     note(f"Deleted {_store().delete(None if everything else numbers)}.")
 
 

@@ -65,7 +65,7 @@ def models(
         return
     kinds = sorted({card.kind for card in cards})
     if kind is not None and kind.lower() not in kinds:
-        raise ConfigurationError(f"`--kind` must be one of {', '.join(kinds)}, got {kind!r}.")
+        raise ConfigurationError(f"`--kind` must be one of {', '.join(kinds)}; got {kind!r}.")
     listed = [card for card in reversed(cards) if kind is None or card.kind == kind.lower()]
     listed.sort(key=lambda card: _ORDER.index(card.status))
     typer.echo(_json([asdict(card) for card in listed]) if as_json else _table(listed))

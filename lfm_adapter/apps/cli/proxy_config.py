@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lfm_adapter.apps.cli.console import note, usd
+from lfm_adapter.apps.cli.console import UsageError, note, usd
 from lfm_adapter.errors import ConfigurationError
 
 __all__ = ["proxy_config"]
@@ -58,7 +58,7 @@ def proxy_config(
     from lfm_adapter.apps.proxy.config import MASTER_KEY_VARIABLE, yaml_config
 
     if new_key is not None and keys is None:
-        raise typer.BadParameter("`--new-key` needs `--keys FILE`, the file to add the key to.")
+        raise UsageError("`--new-key` needs `--keys FILE`, the file to add the key to.")
     if keys is not None:
         from lfm_adapter.apps.proxy.keys import add_key, read_people
 

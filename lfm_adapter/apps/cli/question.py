@@ -11,10 +11,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from lfm_adapter._toolcalls.json_schema import schema_error
-from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.console import UsageError, note
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def question_of(words: Sequence[str], files: Sequence[Path], template: str | Non
     parts = [text, piped if text or piped.strip() else "", *attached(files)]
     question = "\n\n".join(part for part in parts if part.strip())
     if not question:
-        raise typer.BadParameter("The question is empty.")
+        raise UsageError("The question is empty.")
     if template is None:
         return question
     if PLACE not in template:
@@ -69,7 +67,7 @@ def state_of(words: Sequence[str], files: Sequence[Path]) -> str | list[Any]:
     parts = [read_text(texts[0])] if len(texts) == 1 and not piped.strip() else [piped, *attached(texts)]
     parts = [part for part in parts if part.strip()]
     if not parts and not images:
-        raise typer.BadParameter("There is nothing to decide about: pipe a text in, or name a file with `--file`.")
+        raise UsageError("There is nothing to decide about: pipe a text in, or name a file with `--file`.")
     return [*parts, *map(_image, images)] if images else "\n\n".join(parts)
 
 

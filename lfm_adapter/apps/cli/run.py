@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lfm_adapter._extras import how_to_install
+from lfm_adapter.apps.cli.console import UsageError
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(
 
 def _module(arguments: list[str]) -> Callable[[], object]:
     if not arguments:
-        raise typer.BadParameter("`-m` needs a module name.")
+        raise UsageError("`-m` needs a module name.")
     sys.path.insert(0, "")  # as `python -m` does
     if not _is_runnable(arguments[0]):
         raise ConfigurationError(

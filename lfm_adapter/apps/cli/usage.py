@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lfm_adapter.apps.cli.console import note
+from lfm_adapter.apps.cli.console import UsageError, note
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def usage(
     from lfm_adapter.ledger import Ledger
 
     if as_json and as_csv:
-        raise typer.BadParameter("Choose one of `--json` and `--csv`.")
+        raise UsageError("Choose one of `--json` and `--csv`.")
     names = [name.strip() for name in by.split(",") if name.strip()]
     ledger = Ledger()
     rows = ledger.usage(names, since=_start(since, datetime.now(tz=UTC))) if ledger.path.exists() else []

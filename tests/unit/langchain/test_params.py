@@ -323,7 +323,7 @@ def test_argument_given_under_two_names_is_refused():
     [
         ({"timeout": 0}, "`timeout` must be a positive number of seconds"),
         ({"max_retries": -1}, "`max_retries` must be an integer >= 0"),
-        ({"base_url": "openrouter.ai"}, "`base_url` must be like"),
+        ({"base_url": "openrouter.ai"}, "`base_url` must be an http or https URL"),
         ({"app_categories": ["a", "b", "c"]}, "at most 2"),
         ({"default_headers": {"X": "a\nb"}}, None),
         ({"temperature": "warm"}, "temperature"),

@@ -157,7 +157,7 @@ class TestBaseURL:
         ],
     )  # fmt: skip
     def test_invalid_base_url_is_refused(self, url):
-        with pytest.raises(ConfigurationError, match="`base_url` must be like"):
+        with pytest.raises(ConfigurationError, match="`base_url` must be an http or https URL"):
             base_url_of(url)
 
     @pytest.mark.parametrize("url", ["https://me:secret@example.org/v1", "https://secret@example.org/v1"])

@@ -171,7 +171,7 @@ def test_failure_is_one_line_without_a_traceback(openrouter: ScriptedOpenRouter)
 def test_invalid_setting_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch):
     result = lfm("chat", "--base-url", "ftp://example.com", "--model", "any", "Hello")
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: `--base-url` must be like")
+    assert result.stderr.startswith("Error: `--base-url` must be an http or https URL")
 
 
 @pytest.mark.parametrize(

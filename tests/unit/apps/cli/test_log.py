@@ -77,7 +77,11 @@ def test_last_conversation_continues_with_its_system_message(kept: ScriptedOpenR
 
 
 def test_deleted_conversations_are_gone_from_the_file(kept: ScriptedOpenRouter, tmp_path: Path):
-    assert lfm("log", "delete").exit_code == 2
+    refused = lfm("log", "delete")
+    assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (
+        2,
+        "Error: Name the conversations to delete, or pass `--all`.",
+    )
     assert lfm("log", "delete", "1").exit_code == 0
     assert lfm("log", "show", "1").exit_code == 1
     assert lfm("log", "delete", "--all").exit_code == 0

@@ -80,5 +80,5 @@ def test_cache_folder_that_cannot_be_made_is_named(source: Path, monkeypatch: py
 
 def test_damaged_model_is_named(cache: Path, source: Path):
     source.write_bytes(source.read_bytes()[:100])
-    with pytest.raises(ConfigurationError, match=r"demo\.gguf'.*cut off or damaged"):
+    with pytest.raises(ConfigurationError, match=r"demo\.gguf'.*truncated or damaged"):
         demo_decision_model(source)
