@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import secrets
@@ -102,6 +101,7 @@ def mcp(
     """
     is_requested = backend.is_local_requested(local=on_this_machine, gguf=gguf, base_url=base_url, model=model)
     try:
+        from lfm_adapter.apps.event_loop import run
         from lfm_adapter.apps.mcp.logs import log_short_lines
         from lfm_adapter.apps.mcp.server import create_server
         from lfm_adapter.apps.mcp.stdio import serve_stdio
@@ -133,7 +133,8 @@ def mcp(
             return
         if sys.stdin.isatty():
             note("Waiting for a client on stdin. Assistants start this command themselves; Ctrl-D ends it.")
-        asyncio.run(serve_stdio(create_server(session)))
+        server = create_server(session)
+        run(lambda: serve_stdio(server))
 
 
 def _unset_placeholders() -> list[str]:

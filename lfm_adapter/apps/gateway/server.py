@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from lfm_adapter.apps.event_loop import run
 from lfm_adapter.apps.gateway.app import create_app
 from lfm_adapter.errors import ConfigurationError
 
@@ -82,7 +83,7 @@ def serve(gateway: Gateway, sessions: Sessions, listener: socket.socket, on_read
                 asyncio.get_running_loop().add_signal_handler(kind, stopped.set)
         await serve_until(stopped, gateway, sessions, listener, on_ready)
 
-    asyncio.run(until_a_signal())
+    run(until_a_signal)
 
 
 async def serve_until(

@@ -10,6 +10,7 @@ import uvicorn
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
 from starlette.responses import PlainTextResponse
 
+from lfm_adapter.apps.event_loop import run
 from lfm_adapter.apps.mcp.surrogates import repair_json
 from lfm_adapter.errors import ConfigurationError
 
@@ -111,6 +112,9 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, when_ready: Callable[[], Any]) -> None:
         super().__init__(config)
         self._when_ready = when_ready
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        run(lambda: self.serve(sockets))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
