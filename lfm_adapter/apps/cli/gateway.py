@@ -79,6 +79,7 @@ def gateway(
     on_this_machine: backend.LocalOption = False,
     gguf: backend.GGUFOption = None,
     context_length: backend.ContextLengthOption = backend.CONTEXT_LENGTH,
+    embeddings: backend.EmbeddingsOption = False,
 ) -> None:
     """Serve OpenAI's and Anthropic's APIs on this machine.
 
@@ -100,7 +101,9 @@ def gateway(
             signal.signal(kind, signal.default_int_handler)
         listener = stack.enter_context(listen(host, port))
         if is_requested or not backend.has_openrouter():
-            settings, models = _on_this_machine(gguf, context_length, is_requested=is_requested, stack=stack)
+            settings, models = _on_this_machine(
+                gguf, context_length, embeddings=embeddings, is_requested=is_requested, stack=stack
+            )
             options: dict[str, Any] = {"wait_s": LOCAL_WAIT_S}
         else:
             settings, models = _at_openrouter(model, any_model=any_model)
@@ -165,13 +168,15 @@ def _at_openrouter(model: str | None, *, any_model: bool) -> tuple[Settings, Mod
 
 
 def _on_this_machine(
-    gguf: Path | None, context_length: int, *, is_requested: bool, stack: ExitStack
+    gguf: Path | None, context_length: int, *, embeddings: bool, is_requested: bool, stack: ExitStack
 ) -> tuple[Settings, Models]:
     """Start a model on this machine."""
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.apps.gateway.models import LocalModel
 
-    server = backend.serve_here(gguf, is_requested=is_requested, stack=stack, context_length=context_length)
+    server = backend.serve_here(
+        gguf, is_requested=is_requested, stack=stack, context_length=context_length, embeddings=embeddings
+    )
     settings = Settings.from_env(
         model=server.model,
         base_url=server.base_url,

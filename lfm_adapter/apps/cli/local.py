@@ -40,9 +40,7 @@ def local(
     chat_template: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Jinja file that replaces the model's chat template.")
     ] = None,
-    embeddings: Annotated[
-        bool, typer.Option("--embeddings", help="Serve /v1/embeddings too, for an embedding model.")
-    ] = False,
+    embeddings: backend.EmbeddingsOption = False,
     decisions: Annotated[
         bool,
         typer.Option("--decisions", help="Serve a decision model at /v1/systemone; without a file, a demo of one."),
