@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Without it `import litellm` asks GitHub for its price list.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
+def pytest_unconfigure() -> None:
+    if "tests.support.litellm_ways" in sys.modules:  # so that tests without LiteLLM do not import it
+        sys.modules["tests.support.litellm_ways"].close()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -k and -m take tests away

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ __all__ = [
     "ask",
     "built",
     "chunks",
+    "close",
     "failure",
     "run",
 ]
@@ -99,9 +99,12 @@ def run(asked: Any, until: threading.Event | None = None) -> Any:
 @cache
 def _loop() -> asyncio.Runner:
     """One event loop for all tests: LiteLLM's logging worker stays in the first one."""
-    runner = asyncio.Runner()
-    atexit.register(runner.close)
-    return runner
+    return asyncio.Runner()
+
+
+def close() -> None:
+    """Close the event loop. That starts a thread, which an `atexit` handler may not do from Python 3.12 on."""
+    _loop().close()
 
 
 async def _collected(call: dict[str, Any]) -> list[Any]:
