@@ -48,6 +48,8 @@ demo: $(VENV)/demo ## Ask a model: on OpenRouter with OPENROUTER_API_KEY, otherw
 
 # A file's tests run in one process, so that servers and the local model start once for each. Tests that wait leave
 # half a core idle, so a third process serves two cores; `--no-loadscope-reorder` starts the long files first.
+# Where Python may write no bytecode, each worker and each `lfm` that a test starts compiles everything again.
+export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
