@@ -97,7 +97,7 @@ def through_langchain(case: Case, played: dict[str, Any]) -> Any:
     return summed(list(model.stream("Hi", **case.parameters))).model_dump(exclude={"id"})
 
 
-@pytest.mark.parametrize(("ask", "every"), [(through_client, 3), (through_async_client, 7), (through_langchain, 29)])
+@pytest.mark.parametrize(("ask", "every"), [(through_client, 7), (through_async_client, 11), (through_langchain, 29)])
 @pytest.mark.parametrize("how", ["ends", "breaks"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_stream_cut_at_any_of_its_bytes_is_whole_or_an_error_with_all_text_that_came(case, how, ask, every):
