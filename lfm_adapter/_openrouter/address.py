@@ -113,7 +113,7 @@ def is_loopback(url: str) -> bool:
 
 @lru_cache(maxsize=256)
 def is_private(url: str) -> bool:
-    """Return whether the host of a URL of `base_url_of` is on this machine or in a network of one's own.
+    """Return whether the host of a URL of `base_url_of` is on this machine or in a private network.
 
     >>> is_private("http://192.168.1.5/v1"), is_private("http://gpu-box/v1"), is_private("http://8.8.8.8/v1")
     (True, True, False)

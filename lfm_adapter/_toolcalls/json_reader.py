@@ -32,7 +32,7 @@ _MAY_BEGIN = {
 _ANY_BEGIN = re.compile(rf"{_OBJECT}|\[")
 _MEMBER = re.compile(r"""["'](?P<key>[^"'\n]{1,100})["']\s{0,9}:""")
 _CLASS_CALL = re.compile(r"[A-Z]\w{0,63}\(.*\)\Z", re.DOTALL)
-# What is read to find the object that fits stays in proportion to the text, and few enough are held against the schema.
+# The search for the object reads in proportion to the text, and checks only so many objects against the schema.
 _READ_CHARS_FREE, _READ_CHARS_A_CHAR = 20_000, 1
 _MAX_TRIED = 1_000
 _SPACE = re.compile(r"[ \t\n\r]+")

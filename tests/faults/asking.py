@@ -48,7 +48,7 @@ class Seen:
     """What a user sees.
 
     Attributes:
-        text: What was handed on: all of an answer, or what of a stream came before its failure.
+        text: What was passed on: all of an answer, or what of a stream came before its failure.
         calls: The arguments of each tool call.
         error: The exception, if there was one.
     """

@@ -52,7 +52,7 @@ def _expected(scenario: Scenario, way: str) -> dict[str, Any]:
         "retryable": scenario.retried if scenario.is_retryable is None else scenario.is_retryable,
         "retry_after": scenario.retry_after,
         "partial": scenario.kept,
-        "handed on": (scenario.kept or "") if is_streamed(way) else "",
+        "passed on": (scenario.kept or "") if is_streamed(way) else "",
         "secrets in the error": [],
     }
 
@@ -110,6 +110,6 @@ def _of_user(seen: Seen, way: str) -> dict[str, Any]:
         "retryable": ours.is_retryable,
         "retry_after": ours.retry_after,
         "partial": ours.partial and ours.partial.text,
-        "handed on": seen.text,
+        "passed on": seen.text,
         "secrets in the error": [secret for secret in SECRETS if secret in shown],
     }

@@ -76,7 +76,7 @@ def by_id(recordings):
 
 
 def facts_of(reply: Reply) -> corpus.Expected:
-    """Return what was read, to be held against what is expected."""
+    """Return what was read, to be compared with what is expected."""
     choice: Choice = reply.choices[0]
     assert reply.id is not None
     assert reply.model is not None

@@ -13,7 +13,7 @@ from lfm_adapter.testing import completion, stream, token_usage, tool_call
 from tests.support.litellm_ways import MESSAGES, run
 
 IS_1_81 = importlib.metadata.version("litellm").startswith("1.81.")
-needs_later = pytest.mark.skipif(IS_1_81, reason="1.81's responses() knows no provider of one's own")
+needs_later = pytest.mark.skipif(IS_1_81, reason="1.81's responses() does not support custom providers")
 needs_thinking = pytest.mark.skipif(IS_1_81, reason="1.81's anthropic_messages() knows no thinking of custom providers")
 
 streamed = stream  # for tests with a parameter of that name

@@ -28,8 +28,8 @@ def join(*events: list[dict[str, Any]]) -> list[tuple[str | None, str | None, st
     for event in events:
         for added in pieces.add(event, "gen-7", whole=False, finished=False):
             known = handed_on.setdefault(added.index, ToolCall(added.index, added.id, None, ""))
-            assert added.id is None or added.id == known.id, "an id is handed on once"
-            assert added.name is None or known.name is None, "a name is handed on once"
+            assert added.id is None or added.id == known.id, "an id is passed on once"
+            assert added.name is None or known.name is None, "a name is passed on once"
             known.name = known.name or added.name
             known.arguments += added.arguments
     calls = pieces.joined()

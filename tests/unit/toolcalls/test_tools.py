@@ -1,4 +1,4 @@
-"""The tools of a request: what is refused, and how arguments are held against their schemas."""
+"""The tools of a request: what is refused, and how arguments are checked against their schemas."""
 
 from __future__ import annotations
 
