@@ -74,7 +74,7 @@ def draw(scene: str, server: ScriptedOpenRouter) -> str:
     server.add(replace(reply, parts=[part for sent in reply.parts for part in (sent, 0.01)]))
     answers = [decisions({"question": answer}, cost=1.12e-6, input_tokens=56) for answer in DECISIONS]
     server.add(*answers, path="/alpha/decisions")
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:  # the shell may still write its history
         settings = {
             "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "PS1": "$ ", "TERM": "xterm-256color",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OPENROUTER_BASE_URL": server.base_url,
