@@ -17,7 +17,7 @@ def to_fahrenheit(celsius: float) -> float:
 
 
 llm = ChatLFM(model="liquid/lfm-3-1.7b", tool_calling="prompted", max_tokens=2_000)
-limit = ModelCallLimitMiddleware(run_limit=10)  # a small model may go on calling tools for ever
+limit = ModelCallLimitMiddleware(run_limit=10)  # a small model may call tools endlessly
 agent = create_agent(llm, tools=[temperature, to_fahrenheit], middleware=[limit])
 for step in agent.stream({"messages": [("user", "How warm is it in Oslo, in Fahrenheit?")]}, stream_mode="updates"):
     for update in step.values():

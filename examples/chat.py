@@ -1,4 +1,4 @@
-"""Ask one question, and print everything that comes back. Needs OPENROUTER_API_KEY."""
+"""Ask one question, and print everything that the reply has. Needs OPENROUTER_API_KEY."""
 
 from lfm_adapter import ChatLFM
 
@@ -6,7 +6,7 @@ llm = ChatLFM(model="liquid/lfm-2.5-2.6b:free", temperature=0.1, max_tokens=2_00
 message = llm.invoke([("system", "Answer in one sentence."), ("human", "Why is the sky blue?")])
 
 print(message.text)
-print("It thought:", message.additional_kwargs.get("reasoning_content"))
+print("Reasoning:", message.additional_kwargs.get("reasoning_content"))
 print("Tokens:", message.usage_metadata)
 for name in ("model_name", "provider", "finish_reason", "cost", "cost_source", "id"):
     print(f"{name}:", message.response_metadata.get(name))

@@ -164,10 +164,10 @@ class OutputValidationError(ResponseError):
 
 
 class InvalidDecisionError(ResponseError):
-    """A question has no answer, or one of another type or beyond its range.
+    """An answer of a decision is missing, of another type than its question, or out of range.
 
     Attributes:
-        reply: What came. An answer that does not fit its question is an `OtherAnswer` in it.
+        reply: The reply that arrived. In it, an answer that does not match its question is an `OtherAnswer`.
     """
 
     def __init__(self, message: str, *, reply: DecisionReply | None = None, **facts: Any) -> None:
@@ -186,7 +186,7 @@ class ContextWindowExceededError(BadRequestError):
 
     Attributes:
         prompt_tokens: Tokens of the prompt, as counted by the server, if known.
-        estimated_tokens: Tokens that the prompt has at least, counted here; None if the server refused it.
+        estimated_tokens: The fewest tokens that the prompt can have, as counted here; None if the server refused it.
         requested_tokens: Tokens of the prompt and of `max_tokens` together, as counted by the server, or of the prompt
             alone; None if it says neither.
         context_length: The model's context in tokens, if known.
