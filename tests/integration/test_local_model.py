@@ -6,7 +6,6 @@ The model is too small for its answers to be judged: these tests look at the ser
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from typer.testing import CliRunner
 
 from lfm_adapter import ChatLFM, LFMClient, errors, local
 from lfm_adapter.apps.cli import app
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ SMALL: dict[str, Any] = {"context_length": 512, "parallel": 1}
 ENDLESS = {"max_tokens": 100_000, "ignore_eos": True}
 
 # How long it takes a server to end that has to hang up on its clients first; llama.cpp looks once a second.
-CLOSED_WITHIN_S = 8
+CLOSED_WITHIN_S = 30
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,8 +107,7 @@ def test_pages_in_a_browser_may_not_read_answers(small: local.LocalServer):
 def test_gguf_file_is_served_under_its_name_on_the_given_port(tmp_path: Path):
     file = tmp_path / "LFM2-Mine.Q4_0.gguf"
     file.symlink_to(local.demo_model())
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     server = local.serve(file, port=port, **SMALL)
     with server as base_url:
         assert base_url == f"http://127.0.0.1:{port}/v1"

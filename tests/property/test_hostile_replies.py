@@ -282,22 +282,20 @@ LONG = {
 
 
 def cpu_s(do: Callable[[int], Any], size: int) -> float:
-    def once() -> float:
+    gc.disable()  # a collection looks at all that the test run holds
+    try:
         start = time.process_time()
         do(size)
         return time.process_time() - start
-
-    gc.disable()  # a collection looks at all that the test run holds
-    try:
-        return min(once() for _ in range(3))
     finally:
         gc.enable()
 
 
 @pytest.mark.parametrize("case", LONG)
 def test_time_grows_no_faster_than_what_came(case):
-    small = cpu_s(LONG[case], 500)
-    assert cpu_s(LONG[case], 8_000) < 16 * 5 * max(small, 0.001)  # 16 times as much, with room for noise; not 16² times
+    small = min(cpu_s(LONG[case], 500) for _ in range(3))
+    most = 16 * 5 * max(small, 0.001)  # 16 times as much, with room for noise; not 16² times
+    assert any(cpu_s(LONG[case], 8_000) < most for _ in range(3))
 
 
 @pytest.mark.parametrize("case", LONG)
@@ -310,7 +308,7 @@ def test_memory_grows_no_faster_than_what_came(case):
         return peak
 
     peak_bytes(10)
-    assert peak_bytes(2_000) < 20 * max(peak_bytes(200), 20_000)
+    assert peak_bytes(1_000) < 20 * max(peak_bytes(100), 20_000)
 
 
 def test_an_event_without_an_end_is_refused_before_it_fills_the_memory():

@@ -151,7 +151,8 @@ def test_a_prompt_of_markers_takes_time_in_proportion():
         list(escape_messages([{"role": "user", "content": [{"type": "text", "text": "<tools>" * count}]}]))
         return time.process_time() - start
 
-    assert cpu_s(160_000) < 16 * 5 * max(cpu_s(10_000), 0.001)
+    most = 16 * 5 * max(cpu_s(10_000), 0.001)  # 16 times as much, with room for noise; not 16² times
+    assert any(cpu_s(160_000) < most for _ in range(3))
 
 
 def test_a_developer_may_describe_tools_by_hand_but_no_document_in_the_system_message_ends_it():

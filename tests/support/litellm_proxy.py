@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
+
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        self.port = _free_port()
+        self.port = free_port()
         if self.config is None:
             self.config = self.folder / "config.yaml"
             self._run("lfm", "proxy-config", "--output", str(self.config), *self.options).wait()
@@ -144,9 +145,3 @@ class Proxy:
                     return
             time.sleep(0.2)
         raise AssertionError(f"the Proxy did not start in {START_TIMEOUT_S} s:\n{self.log()}")
-
-
-def _free_port() -> int:
-    """Return a port on which nobody listens right now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

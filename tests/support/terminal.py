@@ -57,7 +57,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def expect(self, text: str, seconds: float = 15) -> str:
+    def expect(self, text: str, seconds: float = 60) -> str:
         """Wait for a text after what was waited for before, and return what came up to its end."""
         deadline = time.monotonic() + seconds
         while (found := self.shown.find(text, self._seen)) < 0:
@@ -65,7 +65,7 @@ class Terminal:
         start, self._seen = self._seen, found + len(text)
         return self.shown[start : self._seen]
 
-    def wait(self, seconds: float = 15) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Wait for the end of the program, and return its status."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):

@@ -17,6 +17,7 @@ import pytest
 from lfm_adapter.apps.proxy.keys import add_key
 from lfm_adapter.testing import ScriptedOpenRouter, completion, error, token_usage
 from tests.support.litellm_proxy import INSTALLED, NOT_INSTALLED, Proxy
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +56,7 @@ def openrouter() -> Iterator[ScriptedOpenRouter]:
 @contextmanager
 def redis(folder: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Run a Redis; yield its port and process."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     process = subprocess.Popen([str(REDIS), *arguments], cwd=folder, stdout=subprocess.DEVNULL)  # noqa: S603
     try:

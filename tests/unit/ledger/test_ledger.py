@@ -91,7 +91,7 @@ def test_killed_process_keeps_the_rows_that_were_written(ledger: Ledger):
         "ledger = Ledger(sys.argv[1])\n"
         "for _ in range(20):\n"
         "    ledger.record(CallRecord(time=1.0, source='python', app='a', model='m'))\n"
-        "    time.sleep(0.05)\n"
+        "    assert ledger.flush(60)\n"
         "print('done', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", program, ledger.path], stdout=subprocess.PIPE)  # noqa: S603

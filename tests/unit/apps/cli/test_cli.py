@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from lfm_adapter.apps.cli.question import question_of
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.testing import error, json_reply, stream, token_usage
 from lfm_adapter.types import ModelCard
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -509,9 +509,11 @@ def test_shells_complete_commands_and_models(shell: str):
 def test_lfm_local_takes_the_next_port_if_the_first_is_taken(
     local_server: FakeLocalServer, monkeypatch: pytest.MonkeyPatch
 ):
+    first = free_port()
     monkeypatch.setattr("time.sleep", interrupt)
-    monkeypatch.setattr(sys.modules["lfm_adapter.apps.cli.local"], "FIRST_PORT", 18080)
-    for expected in (18080, 18081):
-        with socket.create_server(("127.0.0.1", 18080)) if expected == 18081 else nullcontext():
-            assert lfm("local").exit_code == 0
-        assert local_server.asked_for[-1]["port"] == expected
+    monkeypatch.setattr(sys.modules["lfm_adapter.apps.cli.local"], "FIRST_PORT", first)
+    assert lfm("local").exit_code == 0
+    assert local_server.asked_for[-1]["port"] == first
+    with socket.create_server(("127.0.0.1", first)):
+        assert lfm("local").exit_code == 0
+    assert first < local_server.asked_for[-1]["port"] < first + 100

@@ -18,6 +18,7 @@ from lfm_adapter.apps.cli import app
 from lfm_adapter.apps.gateway import server
 from lfm_adapter.apps.gateway.client_setups import client_setups
 from lfm_adapter.testing import completion
+from tests.support.ports import free_port
 from tests.support.running_gateway import MADE_UP_KEY, Gateway
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ NOWHERE = "http://127.0.0.1:9/openrouter.ai/api/v1"
 
 def gateway(home: Path, *options: str, upstream: str = NOWHERE) -> Gateway:
     return Gateway.on(upstream, LFM, home, *options)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def test_prints_client_settings_once_it_serves(tmp_path: Path):
@@ -91,7 +87,7 @@ def test_stopping_it_ends_requests_that_wait(tmp_path: Path, openrouter: Scripte
         openrouter.wait_for_requests(1)
         assert running.end(signal.SIGTERM) == 0
         asking.join()
-    assert openrouter.requests[0].abandoned.wait(5)
+    assert openrouter.requests[0].abandoned.wait(30)
 
 
 def ask_in_vain(running: Gateway) -> None:

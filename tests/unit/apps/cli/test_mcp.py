@@ -223,7 +223,7 @@ async def test_without_a_key_a_model_on_this_machine_answers(local_model: str, s
     environment = {**os.environ, "OPENROUTER_API_KEY": "${OPENROUTER_API_KEY}"}
     async with start(env=environment) as client:
         assert "not an LFM" in client.instructions
-        answer = await client.call_tool("ask", {"prompt": "What is water?"})
+        answer = await client.call_tool("ask", {"prompt": "What is water?", "max_tokens": 8})
         chosen = await client.call_tool("classify", {"text": "It is broken.", "labels": ["bug", "praise"]})
         listed = (await client.call_tool("models", {})).structured_content
     assert answer.content[0].text

@@ -155,7 +155,7 @@ def test_hang_up_ends_the_request_upstream(
     openrouter.add(stream(["One", "Two"]).broken(0, Break.SILENCE))
     with gateway.begin("POST", path, body | {"stream": streams}):
         openrouter.wait_for_requests(1)
-    assert openrouter.requests[0].abandoned.wait(5)
+    assert openrouter.requests[0].abandoned.wait(30)
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])

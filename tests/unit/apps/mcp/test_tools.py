@@ -156,6 +156,7 @@ async def test_reports_progress_while_an_answer_is_written(
     server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(invocation, "NOTE_INTERVAL_S", 0.01)
+    monkeypatch.setattr(invocation, "QUIET_S", 0.6)
     heard = threading.Event()
     server.add(stream(["word "] * 300).held(100, heard))
     told: list[tuple[float, str | None]] = []
@@ -187,6 +188,7 @@ async def test_no_progress_comes_right_before_the_result(
     server: ScriptedOpenRouter, mode: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(invocation, "NOTE_INTERVAL_S", 0.01)
+    monkeypatch.setattr(invocation, "QUIET_S", 0.6)
     heard = threading.Event()
     server.add(stream(["Hi", "."]).held(1, heard))
     last_s = 0.0
