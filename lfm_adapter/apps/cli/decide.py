@@ -13,7 +13,7 @@ import typer
 from lfm_adapter import catalog
 from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import UsageError, note
-from lfm_adapter.apps.cli.question import read_json, state_of
+from lfm_adapter.apps.cli.question import read_json_file, state_of
 from lfm_adapter.errors import ConfigurationError, InvalidDecisionError
 from lfm_adapter.ledger import ledger_from_env
 
@@ -116,7 +116,7 @@ def _questions(words: list[str], labels: str | None, scale: str | None, file: Pa
     if file is not None:
         if text or labels or scale:
             raise UsageError("`--questions` has all questions; leave out QUESTION, `--labels` and `--scale`.")
-        found = read_json(file)
+        found = read_json_file(file)
         if not isinstance(found, dict) or not found:
             raise ConfigurationError(
                 f'{file} must be a JSON object with questions by their names, such as {{"urgent": "Is it urgent?"}}.'

@@ -141,14 +141,14 @@ def _base_url(host: str, port: int) -> str:
 
 def _access(key: str | None, host: str, *, is_open: bool, origins: list[str] | tuple[()]) -> Access:
     from lfm_adapter.apps.gateway.access import Access, is_on_this_machine
-    from lfm_adapter.apps.gateway.key import checked_key, key_file, stored_key
+    from lfm_adapter.apps.gateway.key import checked_key, gateway_key, key_file
 
     if is_open and not is_on_this_machine(f"[{host}]" if ":" in host else host):
         raise ConfigurationError(
             f"`--open` needs no key, so `--host` must be this machine, such as 127.0.0.1; got {host!r}."
         )
     if key is None:
-        value, place = stored_key(lambda text: note(text, style="yellow")), f"it is stored in {key_file()}"
+        value, place = gateway_key(lambda text: note(text, style="yellow")), f"it is stored in {key_file()}"
     else:
         value = checked_key(key, "`--key` (or LFM_GATEWAY_KEY)")
         place = "it was set by `--key` or LFM_GATEWAY_KEY"

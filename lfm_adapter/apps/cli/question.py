@@ -18,7 +18,7 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["attached", "question_of", "read_json", "read_schema", "read_text", "state_of"]
+__all__ = ["attached", "question_of", "read_json_file", "read_schema", "read_text", "state_of"]
 
 STDIN = "-"
 STDIN_WAIT_S = 2.0
@@ -82,7 +82,7 @@ def read_schema(file: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: The file cannot be read, or is not a JSON Schema.
     """
-    schema = read_json(file)
+    schema = read_json_file(file)
     if not isinstance(schema, dict):
         raise ConfigurationError(f"{file} must contain a JSON Schema, which is a JSON object.")
     if problem := schema_error(schema):
@@ -91,7 +91,7 @@ def read_schema(file: Path) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
 
 
-def read_json(file: Path) -> Any:
+def read_json_file(file: Path) -> Any:
     """Return the content of a JSON file.
 
     Raises:

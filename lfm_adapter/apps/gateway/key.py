@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["MIN_KEY_CHARS", "checked_key", "key_file", "stored_key"]
+__all__ = ["MIN_KEY_CHARS", "checked_key", "gateway_key", "key_file"]
 
 MIN_KEY_CHARS = 8
 
@@ -23,7 +23,7 @@ def key_file() -> Path:
     return user_file("gateway-key")
 
 
-def stored_key(on_damage: Callable[[str], None]) -> str:
+def gateway_key(on_damage: Callable[[str], None]) -> str:
     """Return the key of this user's gateways; create it on first use, in a file that only the user can read.
 
     Args:

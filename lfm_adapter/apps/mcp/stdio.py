@@ -98,7 +98,7 @@ async def _read_messages(
             text = line.removeprefix(_BYTE_ORDER_MARK).strip()
             if not text:
                 continue
-            message = parse(text)
+            message = parse_line(text)
             if isinstance(message, ErrorData):
                 await to_client.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=_id_of(text), error=message)))
                 continue
@@ -134,7 +134,7 @@ def _read_lines(lines: asyncio.Queue[bytes | None], loop: asyncio.AbstractEventL
         put(None)
 
 
-def parse(text: bytes) -> JSONRPCMessage | ErrorData:
+def parse_line(text: bytes) -> JSONRPCMessage | ErrorData:
     """Return the message on a line, or an error if there is none."""
     text = repair_json(text)
     try:

@@ -23,7 +23,7 @@ def said() -> list[str]:
 @pytest.fixture
 def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Callable[[], str]:
     monkeypatch.setattr(key, "key_file", lambda: tmp_path / "lfm-adapter" / "gateway-key")
-    return lambda: key.stored_key(said.append)
+    return lambda: key.gateway_key(said.append)
 
 
 def test_stays_the_same_in_a_file_of_the_user_alone(stored: Callable[[], str], said: list[str]):
