@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["begin", "connect", "when_free"]
+__all__ = ["begin", "connect"]
 
 PAUSE_S = 0.002  # between two tries to lock the file
 
@@ -45,7 +45,7 @@ def connect(path: Path, *, timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         # In WAL mode, readers do not wait for writers. A commit survives the death of a process without a sync.
-        when_free(lambda: connection.execute("PRAGMA journal_mode=WAL"), timeout=timeout)
+        _when_free(lambda: connection.execute("PRAGMA journal_mode=WAL"), timeout=timeout)
         connection.execute("PRAGMA synchronous=NORMAL")
         if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_VERSION}; COMMIT;")
@@ -61,10 +61,10 @@ def begin(connection: sqlite3.Connection, *, timeout: float) -> None:
     SQLite's own wait pauses for up to 100 ms between two tries, and one of eight busy processes waited for seconds.
     """
     connection.execute("PRAGMA busy_timeout = 0")
-    when_free(lambda: connection.execute("BEGIN IMMEDIATE"), timeout=timeout)
+    _when_free(lambda: connection.execute("BEGIN IMMEDIATE"), timeout=timeout)
 
 
-def when_free(write: Callable[[], object], *, timeout: float) -> None:
+def _when_free(write: Callable[[], object], *, timeout: float) -> None:
     """Call a function that locks the file, and call it again while others lock it, for `timeout` seconds at most.
 
     SQLite does not wait by itself where waiting could be a deadlock, as when two connections change a new file to WAL

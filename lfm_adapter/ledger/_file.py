@@ -8,20 +8,19 @@ import os
 import sqlite3
 import threading
 import time
-from collections import deque
 from contextlib import closing, contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from lfm_adapter.errors import ConfigurationError
-from lfm_adapter.ledger._database import begin, connect, when_free
+from lfm_adapter.ledger._database import begin, connect
 from lfm_adapter.ledger._queries import insert
 from lfm_adapter.ledger._record import CallRecord
 from lfm_adapter.ledger._reservations import Reservations, Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lfm_adapter.ledger._budget import Reservation
@@ -33,6 +32,7 @@ logger = logging.getLogger("lfm_adapter.ledger")
 WRITE_TIMEOUT_S = 10.0  # that the background thread waits for other processes that write
 RETRY_S = 0.5
 FLUSH_TIMEOUT_S = 5.0
+GATHER_S = 0.005  # to write the rows of a busy gateway together, and after its answers: the thread takes turns with it
 MAX_BATCH = 500
 MAX_WAITING = 100_000  # rows that wait in memory while the disk is full
 
@@ -48,28 +48,16 @@ class LedgerFile:
     def __init__(self, path: Path, process_id: int) -> None:
         self.process_id = process_id
         self._path = path
-        self._waiting: deque[CallRecord | Settlement | threading.Event] = deque()
-        self._wakes: SimpleQueue[None] = SimpleQueue()  # one for each item, once the thread may write it
+        self._waiting: SimpleQueue[CallRecord | Settlement | threading.Event] = SimpleQueue()
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._has_warned = False
         self.reservations = Reservations(path, self._warn)
 
-    def add(
-        self,
-        item: CallRecord | Settlement | threading.Event,
-        schedule: Callable[[Callable[[], None]], object] | None = None,
-    ) -> None:
-        """Queue an item for the thread that writes. An event is set when all items before it are written.
-
-        For `schedule` see `Ledger.record`.
-        """
-        if len(self._waiting) < MAX_WAITING:
-            self._waiting.append(item)
-            if schedule is None:
-                self._wake()
-            else:
-                schedule(self._wake)
+    def add(self, item: CallRecord | Settlement | threading.Event) -> None:
+        """Queue an item for the thread that writes. An event is set when all items before it are written."""
+        if self._waiting.qsize() < MAX_WAITING:
+            self._waiting.put(item)
         if self._writer is None:
             with self._starting:
                 if self._writer is None:
@@ -85,22 +73,17 @@ class LedgerFile:
         self.add(written)
         return written.wait(timeout)
 
-    def _wake(self) -> None:
-        self._wakes.put(None)
-
     def _write(self) -> None:
         connection: sqlite3.Connection | None = None
         while True:
-            self._wakes.get()
-            items = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            items = [self._waiting.get()]
+            time.sleep(GATHER_S)
+            items += [self._waiting.get() for _ in range(min(self._waiting.qsize(), MAX_BATCH))]
             records = [item for item in items if isinstance(item, CallRecord)]
             settlements = [item for item in items if isinstance(item, Settlement)]
             while records or settlements:
                 try:
                     connection = connection or connect(self._path, timeout=WRITE_TIMEOUT_S)
-                    if len(items) == 1 and records:
-                        when_free(partial(insert, connection, records), timeout=WRITE_TIMEOUT_S)
-                        break
                     begin(connection, timeout=WRITE_TIMEOUT_S)
                     with self.reservations.counting:
                         with connection:

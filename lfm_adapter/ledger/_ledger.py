@@ -13,7 +13,7 @@ from lfm_adapter.ledger import _queries
 from lfm_adapter.ledger._record import PICO, to_pico
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from lfm_adapter.ledger._budget import Budget, Reservation
     from lfm_adapter.ledger._file import LedgerFile
@@ -50,15 +50,9 @@ class Ledger:
     def __hash__(self) -> int:
         return hash(self.path)
 
-    def record(self, call: CallRecord, *, schedule: Callable[[Callable[[], None]], object] | None = None) -> None:
-        """Record a call. Returns at once; a thread writes the row.
-
-        Args:
-            call: The call.
-            schedule: Calls a function later, such as `loop.call_soon`. A server passes it to send its answer first: the
-                thread would take turns with it. Default: the thread begins at once.
-        """
-        self._open().add(call, schedule)
+    def record(self, call: CallRecord) -> None:
+        """Record a call. Returns at once; a thread writes the row."""
+        self._open().add(call)
 
     def reserve(self, budgets: Sequence[Budget], usd: Decimal | None, *, model: str) -> Reservation:
         """Reserve the maximum cost of a request in every budget or in none, and count the request.

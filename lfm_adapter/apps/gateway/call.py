@@ -83,11 +83,10 @@ class Gateway:
         return Inquiries(self.settings)
 
     def record(self, call: CallRecord) -> None:
-        """Record a call in the ledger and the metrics, after its answer was sent."""
-        call_soon = asyncio.get_running_loop().call_soon
+        """Record a call in the ledger, and in the metrics once its answer is sent."""
         if self.ledger is not None:
-            self.ledger.record(call, schedule=call_soon)
-        call_soon(self.metrics.record, call, self.settings.provider_name)
+            self.ledger.record(call)
+        asyncio.get_running_loop().call_soon(self.metrics.record, call, self.settings.provider_name)
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

@@ -29,15 +29,15 @@ def app_name(request: web.Request) -> str:
     """Return the app's name: its title, else its URL, else its user agent."""
     headers = request.headers
     for name in ("X-OpenRouter-Title", "X-Title", "HTTP-Referer"):
-        if value := _shown(headers.get(name, "")):
+        if name in headers and (value := _shown(headers[name])):
             return value
     return _shown(headers.get("User-Agent", "").partition("/")[0]) or "unknown"
 
 
 def identity_of(request: web.Request) -> dict[str, Any]:
     """Return the settings that credit the client's app, if it names one, and pass its headers on to OpenRouter."""
-    found = {name: _clean(request.headers.get(name, "")) for name in _PASSED_HEADERS}
-    passed = {name: value for name, value in found.items() if value}
+    headers = request.headers
+    passed = {name: value for name in _PASSED_HEADERS if name in headers and (value := _clean(headers[name]))}
     if not passed:
         return {}
     is_credited = any(name in passed for name in _ATTRIBUTION_HEADERS)

@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import Budget, CallRecord, Ledger, ledger_from_env
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 NOW = 1_795_000_000.0  # 2026-11-18
@@ -101,24 +99,6 @@ def test_killed_process_keeps_the_rows_that_were_written(ledger: Ledger):
     process.wait()
     process.stdout.close()
     assert ledger.usage([])[0].calls == 20
-
-
-def test_row_of_a_server_is_written_when_its_loop_says_so(ledger: Ledger):
-    assert ledger.calls() == []  # there is a file
-    later: list[Callable[[], None]] = []
-    ledger.record(record(), schedule=later.append)
-    later.pop()()
-    deadline = time.monotonic() + 10
-    with closing(sqlite3.connect(ledger.path)) as other:
-        while (count := other.execute("SELECT count(*) FROM calls").fetchone()[0]) == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    assert count == 1
-
-
-def test_reader_does_not_wait_for_the_loop_of_a_server(ledger: Ledger):
-    ledger.record(record(), schedule=lambda _: None)
-    assert ledger.usage([])[0].calls == 1
 
 
 def test_program_that_ends_at_once_has_its_rows_written(ledger: Ledger):
