@@ -59,7 +59,7 @@ class DecisionParameters(TypedDict, total=False):
         route: OpenRouter's address: "alpha" is `/api/alpha/decisions`, "systemone" is `/api/v1/systemone`.
         via: "decisions" asks a decision model; "chat" asks a chat model the same questions, whose probabilities are not
             calibrated.
-        orders: With `via="chat"`: in how many orders options are asked; the mean counts.
+        orders: With `via="chat"`: in how many orders to ask for the options of a choice; the answer is their mean.
     """
 
     provider: ProviderPreferences

@@ -1,4 +1,4 @@
-"""What is known of a model: `ModelCard` and its parts. `lfm_adapter.catalog` fills them."""
+"""The facts about a model: `ModelCard` and its parts. `lfm_adapter.catalog` fills them."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Reply:
         output_retries: How often the model had to correct an invalid answer. `usage` and `cost` include all answers.
         validation_error: Why the answer is still invalid, if `on_invalid_output` is "return"; else None.
         headers: The useful headers of the response, their names in lower case: the generation id,
-            whether a cache answered (`x-openrouter-cache-status` and others), rate limits, ids for support.
+            whether the answer came from a cache (`x-openrouter-cache-status` and others), rate limits, ids for support.
         extra: Other fields of the reply.
     """
 
@@ -133,10 +133,10 @@ class Reply:
         return self.choices[0].finish_reason
 
     def metadata(self) -> JSONDict:
-        """Return what is known of a reply as a whole, each fact where there is something to say.
+        """Return the facts about the reply as a whole; those that are unknown are left out.
 
         Returns:
-            Fields without a name of their own as they came; `provider`, `cost` (US$, a float), `cost_source`,
+            Fields that are not attributes, unchanged; `provider`, `cost` (US$, a float), `cost_source`,
             `cost_details`, `is_byok`, `server_tool_use_details`, `output_retries`, `validation_error` and
             `max_tokens_clamped`.
         """
@@ -191,8 +191,8 @@ class TokenLimits:
     """The token count and limits of a request, after the check of its context.
 
     Attributes:
-        estimated_tokens: Tokens that the prompt has at least, or exactly with a `token_counter`. None if not counted,
-            because the context is unknown or far larger than the prompt.
+        estimated_tokens: The fewest tokens that the prompt can have, or the count of a `token_counter`. None if it was
+            not counted, because the context is unknown or far larger than the prompt.
         max_tokens: The maximum to request; None for the server's default.
         clamped_from: The user's `max_tokens`, if it was reduced.
     """
@@ -262,7 +262,7 @@ class Stream:
         self.close()
 
     def close(self) -> None:
-        """Close the connection at once if the reply has not come to its end."""
+        """Close the connection at once, unless the reply is complete."""
         self._deltas.close()
 
 
@@ -304,6 +304,6 @@ class AsyncStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection at once if the reply has not come to its end."""
+        """Close the connection at once, unless the reply is complete."""
         self._batch = iter(())
         await self._batches.aclose()
