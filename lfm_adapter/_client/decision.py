@@ -13,6 +13,7 @@ from lfm_adapter._decisions.by_chat import chat_decision
 from lfm_adapter._decisions.questions import checked_questions
 from lfm_adapter._decisions.servers import decision_body, decision_url, read_state
 from lfm_adapter._json import as_dict, as_str
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.request import check_types, encode
 from lfm_adapter._openrouter.response import PaidBodyReader
 from lfm_adapter.catalog._usage import check_state_length
@@ -49,7 +50,7 @@ def decision_of(
     fields |= fields.pop("extra_body", None) or {}
     fields = {name: value for name, value in fields.items() if value is not None}
     if via not in ("decisions", "chat", None):
-        raise ConfigurationError(f"`via` must be 'decisions' or 'chat', got {via!r}.")
+        raise ConfigurationError(f"`via` must be 'decisions' or 'chat', got {shown(via)}.")
     name = resolve_with_warning(model, settings) if via == "chat" else model_for("decisions", model, settings)
     card = settings.card(name)
     checked = checked_questions(questions, card)

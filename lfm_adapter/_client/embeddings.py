@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.request import DEFAULT_MODELS, ApiRequest, model_for
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.embeddings import embedding_reply, embeddings_body, with_prefix
 from lfm_adapter._openrouter.request import check_types, encode
 from lfm_adapter._openrouter.response import PaidBodyReader
@@ -82,11 +83,11 @@ def embedding_calls(
     card = settings.card(name)
     known: tuple[object, ...] = (*get_args(EmbeddingRole), None)
     if role not in known:
-        raise ConfigurationError(f"`role` must be 'query', 'document' or None; got {role!r}.")
+        raise ConfigurationError(f"`role` must be 'query', 'document' or None; got {shown(role)}.")
     counts: dict[str, Any] = {"batch_size": batch_size, "max_concurrency": max_concurrency}
     for option, number in counts.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ConfigurationError(f"`{option}` must be an integer >= 1, got {number!r}.")
+            raise ConfigurationError(f"`{option}` must be an integer >= 1, got {shown(number)}.")
     fields = _fields(parameters)
     prefixed = with_prefix(_checked_texts(texts), role)
     if settings.is_openrouter or name != DEFAULT_MODELS["embeddings"]:  # another server decides what that name means

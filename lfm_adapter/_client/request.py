@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lfm_adapter._json import dicts
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.failure import RequestContext
 from lfm_adapter._openrouter.request import body_of, encode, headers_of
 from lfm_adapter._openrouter.response import BodyReader, ReplyReader
@@ -116,15 +117,17 @@ class ApiRequest:
 def endpoints_request(settings: Settings, model: str) -> ApiRequest:
     """Return the request for a model's endpoints. A name that would lead to another address is refused."""
     model = settings.resolve_model(model)
-    if not {"", ".", ".."}.isdisjoint(model.split("/")):
-        raise ConfigurationError(f"`model` must be the id of a model ('liquid/…'), got {model!r}.")
+    if not model.isprintable() or not {"", ".", ".."}.isdisjoint(model.split("/")):
+        raise ConfigurationError(f"`model` must be the id of a model ('liquid/…'), got {shown(model)}.")
     return ApiRequest(settings, f"/models/{quote(model, safe='/:~')}/endpoints", model=model, needs_key=False)
 
 
 def generation_request(settings: Settings, generation_id: str) -> ApiRequest:
     """Return the request for what a generation cost."""
     if not (isinstance(generation_id, str) and _GENERATION_ID.fullmatch(generation_id)):  # type: ignore[redundant-expr]
-        raise ConfigurationError(f"`generation_id` must be the id of a generation ('gen-…'), got {generation_id!r}.")
+        raise ConfigurationError(
+            f"`generation_id` must be the id of a generation ('gen-…'), got {shown(generation_id)}."
+        )
     return ApiRequest(settings, f"/generation?id={generation_id}", is_eventual=True)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence  # noqa: TC003  # Pydantic evaluates the annotations
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, get_args
 from urllib.parse import urlsplit
 
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.address import (
     OPENROUTER_URL,
     base_url_of,
@@ -123,11 +124,44 @@ class ClientOptions(CommonOptions):
 PER_CALL = ChatParameters.__annotations__.keys() & {setting.name for setting in fields(ClientOptions)}
 """Settings that a single call may override."""
 
-_MINIMUM = {"max_retries": 0, "max_output_retries": 0, "max_reply_bytes": 1, "max_event_bytes": 1}
-_CHOICES = {
-    "when_retired": (None, *get_args(WhenRetired)),
-    "tool_calling": get_args(ToolCalling),
-    "on_invalid_output": get_args(OnInvalidOutput),
+
+def _is_seconds(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and value > 0 and (isinstance(value, float) or value < 10**18)
+
+
+def _is_seconds_or_none(value: Any) -> bool:
+    return value is None or _is_seconds(value)
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least, (
+        f"an integer >= {least}"
+    )
+
+
+def _one_of(*choices: str | None) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in choices, f"one of {', '.join(repr(choice) for choice in choices if choice)}"
+
+
+# What each setting must be, and the same in words.
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "model": (lambda value: isinstance(value, str), "a string"),
+    "timeout": (_is_seconds, "a positive number of seconds"),
+    **dict.fromkeys(("stream_chunk_timeout", "total_timeout"), (_is_seconds_or_none, "a positive number of seconds")),
+    **dict.fromkeys(("max_retries", "max_output_retries"), _at_least(0)),
+    **dict.fromkeys(("max_reply_bytes", "max_event_bytes"), _at_least(1)),
+    **dict.fromkeys(("allow_http", "coerce_output", "recover_tool_calls"), (_is_boolean, "True or False")),
+    "when_retired": _one_of(None, *get_args(WhenRetired)),
+    "tool_calling": _one_of(*get_args(ToolCalling)),
+    "on_invalid_output": _one_of(*get_args(OnInvalidOutput)),
+    "token_counter": (lambda value: value is None or callable(value), "a function"),
+    "ledger": (lambda value: isinstance(value, Ledger | None), "a `Ledger`"),
+    "budget": (lambda value: isinstance(value, Budget | None), "a `Budget`"),
 }
 
 
@@ -163,10 +197,11 @@ class Settings(ClientOptions):
             attribution: The app, in place of `app_url` and so on.
             **given: Fields of `ClientOptions`; None means the default.
         """
+        for name in ("model", "base_url"):
+            if not isinstance(given.get(name), str | None):
+                raise ConfigurationError(f"`{name}` must be a string, got {shown(given[name])}.")
         base_url = given.pop("base_url", None)
         env_url = os.environ.get("OPENROUTER_BASE_URL") or os.environ.get("OPENROUTER_API_BASE")
-        if not isinstance(base_url, str | None):
-            raise ConfigurationError(f"`base_url` must be a string, got {type(base_url).__name__}.")
         url = base_url_of(base_url or env_url or OPENROUTER_URL)
         api_key = given.pop("api_key", None)
         if api_key is None and (not base_url or sends_env_key(url)):
@@ -175,6 +210,8 @@ class Settings(ClientOptions):
         timeout = given.pop("timeout", None)
         app = (given.get("app_url"), given.get("app_title"), given.get("app_categories"))
         headers = given.pop("default_headers", None)
+        if not isinstance(headers, Mapping | None):
+            raise ConfigurationError(f"`default_headers` must be a dict, got `{type(headers).__name__}`.")
         settings = cls(
             model=named or DEFAULT_MODEL,
             is_default_model=not named,
@@ -197,25 +234,14 @@ class Settings(ClientOptions):
 
     def check(self) -> None:
         """Raise `ConfigurationError` for a setting out of its range."""
-        for name in ("timeout", "stream_chunk_timeout", "total_timeout"):
-            seconds: Any = getattr(self, name)
-            if seconds is None and name != "timeout":
-                continue
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-                raise ConfigurationError(f"`{name}` must be a positive number of seconds, got {seconds!r}.")
-        for name, minimum in _MINIMUM.items():
-            count: Any = getattr(self, name)
-            if isinstance(count, bool) or not isinstance(count, int) or count < minimum:
-                raise ConfigurationError(f"`{name}` must be an integer >= {minimum}, got {count!r}.")
+        for name, (fits, words) in _CHECKS.items():
+            value = getattr(self, name)
+            if not fits(value):
+                raise ConfigurationError(f"`{name}` must be {words}, got {shown(value)}.")
         key: Any = self.api_key
         if not (key is None or isinstance(key, str) or callable(key)):
             kind = type(key).__name__
             raise ConfigurationError(f"`api_key` must be a string or a function that returns one, got `{kind}`.")
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                known = ", ".join(repr(choice) for choice in choices if choice is not None)
-                raise ConfigurationError(f"`{name}` must be one of {known}; got {value!r}.")
 
     @property
     def is_openrouter(self) -> bool:
@@ -284,6 +310,8 @@ class Settings(ClientOptions):
 
     def resolve_model(self, model: str | None = None) -> str:
         """Return the id to send: an alias written out, or the successor of a retired model, with the same suffixes."""
+        if not isinstance(model, str | None):
+            raise ConfigurationError(f"`model` must be a string, got {shown(model)}.")
         is_named = model is not None or not self.is_default_model
         named = model or self.model
         base, routing = named, ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from lfm_adapter._decisions.answers import choice_confidence, expected_level, score_confidence
 from lfm_adapter._decisions.servers import text_of, with_images
 from lfm_adapter._json import as_dict, as_number, dicts, parse
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.request import encode
 from lfm_adapter.errors import BadRequestError, ConfigurationError, ContextWindowExceededError, NotFoundError
 from lfm_adapter.types import ChoiceAnswer, NoulAnswer, ScoreAnswer
@@ -76,7 +77,7 @@ def chat_decision(
         ConfigurationError: `orders` is not a positive integer.
     """
     if orders is not None and (isinstance(orders, bool) or not isinstance(orders, int) or orders < 1):
-        raise ConfigurationError(f"`orders` must be an integer >= 1, got {orders!r}.")
+        raise ConfigurationError(f"`orders` must be an integer >= 1, got {shown(orders)}.")
     asked = [_asked(id_, question) for id_, question in questions.items()]
     turns = [turn for one in asked if one.labels for turn in _turns(one, orders or 1)]
     if card.capabilities.logprobs is False or card.capabilities.reasoning_mandatory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def checked_questions(questions: object, card: ModelCard) -> dict[str, JSONDict]
 
 def _id(id_: object) -> str:
     if not isinstance(id_, str) or not id_:
-        raise ConfigurationError(f"The id of a question must be a string, got {id_!r}.")
+        raise ConfigurationError(f"The id of a question must be a string, got {shown(id_)}.")
     return id_
 
 
@@ -48,7 +49,7 @@ def _checked(id_: str, question: object, card: ModelCard) -> JSONDict:
         raise _error(id_, f"must be a text or an object, got {type(question).__name__}")
     kind = question.get("type")
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise _error(id_, f"has the type {kind!r}; it must be one of {', '.join(_FIELDS)}")
+        raise _error(id_, f"has the type {shown(kind)}; it must be one of {', '.join(_FIELDS)}")
     if card.question_types and kind not in card.question_types:
         known = ", ".join(sorted(card.question_types))
         raise _error(id_, f"is a {kind} question, which `{card.id}` does not answer. It answers {known}")
@@ -56,7 +57,7 @@ def _checked(id_: str, question: object, card: ModelCard) -> JSONDict:
         raise _error(id_, f"has an unknown field {min(map(str, unknown))!r}")
     instructions = question.get("instructions")
     if not instructions or not isinstance(instructions, str | Mapping | list | tuple):
-        raise _error(id_, f"needs `instructions`, a text such as 'Is this urgent?', got {instructions!r}")
+        raise _error(id_, f"needs `instructions`, a text such as 'Is this urgent?', got {shown(instructions)}")
     checked: JSONDict = {"type": kind, "instructions": instructions}
     if kind != "box" and (criteria := _CRITERIA[kind](id_, question.get("criteria"))) is not None:
         checked["criteria"] = criteria
@@ -80,7 +81,7 @@ def _choice(id_: str, criteria: Any) -> JSONDict:
         raise _error(id_, f"has {len(criteria)} options; at most {MAX_OPTIONS} are allowed")
     for option in criteria:
         if not isinstance(option, str) or not option:
-            raise _error(id_, f"has the option {option!r}; an option's name must be a text")
+            raise _error(id_, f"has the option {shown(option)}; an option's name must be a text")
     return dict(criteria)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.address import is_liquid, is_openrouter
 from lfm_adapter._openrouter.request import encode
 from lfm_adapter._toolcalls.render import escape_special_tokens
@@ -44,7 +45,7 @@ def decision_url(base_url: str, *, route: str = "alpha") -> str:
     ('https://api.liquid.ai/decisions/v1/systemone', 'http://localhost:8080/v1/systemone')
     """
     if route not in ("alpha", "systemone"):
-        raise ConfigurationError(f"`route` must be 'alpha' or 'systemone', got {route!r}.")
+        raise ConfigurationError(f"`route` must be 'alpha' or 'systemone', got {shown(route)}.")
     if is_openrouter(base_url) and route == "alpha":
         return base_url.removesuffix("/v1") + "/alpha/decisions"
     if is_liquid(base_url):
@@ -128,8 +129,11 @@ def _without_images(value: Any, images: list[JSONDict]) -> Any:
             return f"[image {len(images)}]"
         kind = value.get("type")
         if kind in _MEDIA and ("base64" in value or isinstance(value.get(kind), Mapping)):
-            raise ConfigurationError(f"`state` has a part of type {kind!r}. Only text and images can be sent.")
-        return {escape_special_tokens(str(key)): _without_images(member, images) for key, member in value.items()}
+            raise ConfigurationError(f"`state` has a part of type {shown(kind)}. Only text and images can be sent.")
+        return {
+            escape_special_tokens(key) if isinstance(key, str) else key: _without_images(member, images)
+            for key, member in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_without_images(member, images) for member in value]
     return value

@@ -13,6 +13,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict, as_str
+from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError, ResponseError
 from lfm_adapter.types import EmbeddingReply
 
@@ -45,7 +46,7 @@ def role_of(input_type: object, texts: Iterable[object]) -> EmbeddingRole | None
         return None
     if not isinstance(input_type, str | None) or input_type not in _ROLES:
         known = ", ".join(repr(name) for name in _ROLES if name)
-        raise ConfigurationError(f"`input_type` must be one of {known}; got {input_type!r}.")
+        raise ConfigurationError(f"`input_type` must be one of {known}; got {shown(input_type)}.")
     return _ROLES[input_type]
 
 

@@ -6,11 +6,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, is_typeddict
 
 from lfm_adapter._masking import shown
 from lfm_adapter._version import __version__
@@ -45,14 +45,17 @@ class Attribution:
     categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        categories: Any = self.categories
+        if not isinstance(categories, tuple) or not all(isinstance(category, str) for category in categories):
+            raise ConfigurationError(f"App categories must be a list of strings, got {shown(categories)}.")
         # MAX_CATEGORIES_PER_REQUEST and the length limit: https://openrouter.ai/docs/app-attribution
         if len(self.categories) > 2:
-            raise ConfigurationError(f"OpenRouter accepts at most 2 app categories, got {self.categories!r}.")
+            raise ConfigurationError(f"OpenRouter accepts at most 2 app categories, got {shown(self.categories)}.")
         for category in self.categories:
             if len(category) > 30 or not _CATEGORY.fullmatch(category):
                 raise ConfigurationError(
                     f"An app category must be lower case with hyphens and at most 30 characters, such as 'cli-agent'; "
-                    f"got {category!r}."
+                    f"got {shown(category)}."
                 )
         _check_headers({"app_url": self.url or "", "app_title": self.title or ""})
 
@@ -67,10 +70,11 @@ class Attribution:
         if categories is None:
             listed = os.environ.get("OPENROUTER_APP_CATEGORIES", "").split(",")
             categories = [category.strip() for category in listed if category.strip()]
+        given: Any = categories
         return cls(
             url if url is not None else os.environ.get("OPENROUTER_APP_URL") or None,
             title if title is not None else os.environ.get("OPENROUTER_APP_TITLE") or None,
-            tuple(categories),
+            tuple(categories) if isinstance(given, Iterable) and not isinstance(given, str) else cast("Any", given),
         )
 
     def headers(self) -> dict[str, str]:
@@ -163,10 +167,10 @@ def encode(body: object) -> bytes:
         raise ConfigurationError(f"The request cannot be encoded as JSON: {reason}.") from error
 
 
-def _check_headers(headers: Mapping[str, Any]) -> None:
+def _check_headers(headers: Mapping[Any, Any]) -> None:
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ConfigurationError(f"Invalid header name: {name!r}.")
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"Invalid header name: {shown(name)}.")
         if not isinstance(value, str) or _CONTROL.search(value):
             raise ConfigurationError(
                 f"The header {name!r} must be a string without line breaks, control characters or lone surrogates."

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import as_dict
+from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError, ContextWindowExceededError
 from lfm_adapter.types import Cost, TokenLimits
 
@@ -104,7 +105,7 @@ def apply_context_limit(
         ConfigurationError: `max_tokens` or the counter's result is not a valid number of tokens.
     """
     if max_tokens is not None and (not _is_count(max_tokens) or max_tokens < 1):
-        raise ConfigurationError(f"`max_tokens` must be an integer >= 1, got {max_tokens!r}.")
+        raise ConfigurationError(f"`max_tokens` must be an integer >= 1, got {shown(max_tokens)}.")
     limit = _lesser(_lesser(max_tokens, card.max_output_tokens), max_output_tokens)
     context = card.context_length
     if context is None or context <= _SHORTENED_CONTEXT or not check_context:
@@ -200,7 +201,7 @@ def _too_long(message: str, tokens: int, context: int, model: str) -> ContextWin
 def _counted(token_counter: TokenCounter, messages: Sequence[Mapping[str, Any]]) -> int:
     tokens = token_counter(messages)
     if not _is_count(tokens):
-        raise ConfigurationError(f"`token_counter` must return an integer >= 0, got {tokens!r}.")
+        raise ConfigurationError(f"`token_counter` must return an integer >= 0, got {shown(tokens)}.")
     return tokens
 
 

@@ -16,7 +16,8 @@ from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import Field
 
-from lfm_adapter._json import parse
+from lfm_adapter._json import as_dict, parse
+from lfm_adapter._masking import shown
 from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._errors import RefusalError
@@ -62,24 +63,24 @@ def structured(
     """Return the model bound to a schema, followed by the parser of its answers."""
     if method not in ("json_schema", "function_calling", "json_mode"):
         raise ConfigurationError(
-            f"`method` must be one of 'json_schema', 'function_calling', 'json_mode'; got {method!r}."
+            f"`method` must be one of 'json_schema', 'function_calling', 'json_mode'; got {shown(method)}."
         )
     if isinstance(schema, dict):
         schema, strict = _plain_schema(schema, strict)
     elif not (is_basemodel_subclass(schema) or is_typed_dict(schema) or is_dataclass(schema)):
         raise ConfigurationError(
-            f"`schema` must be a Pydantic class, a TypedDict or a JSON schema, got {schema!r}. Put other types into a "
-            "field of one."
+            f"`schema` must be a Pydantic class, a TypedDict or a JSON schema, got {shown(schema)}. Put other types "
+            "into a field of one."
         )
-    tool = to_openai_tool(schema, strict=strict)
+    tool = _tool(schema, strict)
     function = tool["function"]
     parameters = function.get("parameters") or {}
     is_tool_call = method == "function_calling"
     kwargs["on_invalid_output"] = "return"  # so that the parser raises, and `include_raw` has the message
-    shown: Any = schema
-    if is_typed_dict(schema):  # LangChain converts it for tracers, and fails on some
-        shown = {"title": function["name"], "description": function["description"], **parameters}
-    kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": shown}
+    described: Any = schema
+    if isinstance(schema, dict) or is_typed_dict(schema):  # LangChain converts it for tracers, and fails on some
+        described = {"title": function["name"], "description": function.get("description", ""), **parameters}
+    kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": described}
     parser = ObjectParser(tool_name=function["name"] if is_tool_call else None)
     if isinstance(schema, type) and is_basemodel_subclass(schema):
         parser.model_class = schema
@@ -101,6 +102,14 @@ def structured(
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
+def _tool(schema: Any, strict: bool | None) -> JSONDict:
+    tool = to_openai_tool(schema, strict=strict)
+    function = as_dict(tool.get("function"))
+    if not isinstance(function.get("name"), str) or not isinstance(function.get("parameters"), dict | None):
+        raise ConfigurationError(f"`schema` must be a JSON schema with a `title`, got {shown(schema)}.")
+    return tool
+
+
 def _response_format(method: str, function: JSONDict) -> JSONDict:
     if method == "json_mode":
         return {"type": "json_object"}
@@ -113,7 +122,7 @@ def _response_format(method: str, function: JSONDict) -> JSONDict:
 
 def _plain_schema(schema: JSONDict, strict: bool | None) -> tuple[JSONDict, bool | None]:
     """Return a JSON schema and `strict` from these or from OpenAI's `response_format`, whole or its `json_schema`."""
-    format_ = schema["json_schema"] if schema.get("type") == "json_schema" else schema
+    format_ = as_dict(schema.get("json_schema")) if schema.get("type") == "json_schema" else schema
     if not isinstance(format_.get("schema"), dict):
         return schema, strict
     named = {"title": format_.get("name"), "description": format_.get("description")}

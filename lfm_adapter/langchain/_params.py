@@ -114,8 +114,8 @@ def _wire_names(given: Any, argument: str = "") -> dict[str, Any]:
     """Return fields under the names of the request. `argument` is what holds them."""
     if not given:
         return {}
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"`{argument}` must be a dict, got {shown(given)}.")
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise ConfigurationError(f"`{argument}` must be a dict with the names of fields, got {shown(given)}.")
     fields: Mapping[str, Any] = given
     return {_WIRE_NAMES.get(name, name): value for name, value in fields.items() if name not in _FROM_CALLS}
 
@@ -262,7 +262,9 @@ class CommonFields(BaseModel, CommonOptions):
         options: Mapping[str, Any] = self.__dict__
         given: AbstractSet[str] = self.model_fields_set
         if changed := _client_options(call):
-            if changed.get("default_headers"):
+            if headers := changed.get("default_headers"):
+                if not isinstance(headers, Mapping):
+                    raise ConfigurationError(f"`default_headers` must be a dict, got `{type(headers).__name__}`.")
                 changed["default_headers"] = {**(self.default_headers or {}), **changed["default_headers"]}
             options, given = {**options, **changed}, given | changed.keys()
         # `ChatLFM` has a field for each setting, the other models for the common ones.
@@ -270,18 +272,19 @@ class CommonFields(BaseModel, CommonOptions):
             options = {**_DEFAULTS, **options}
         key, headers, categories = options["api_key"], options["default_headers"], options["app_categories"]
         url = options["base_url"] or ""
+        if not isinstance(url, str):
+            raise ConfigurationError(f"`base_url` must be a string, got {shown(url)}.")
         if "api_key" not in given and is_liquid(url):  # this and the next as in `Settings.from_env`
             key = SecretStr(os.environ.get("LIQUID_API_KEY", ""))
         elif "api_key" not in given and "base_url" in given and not sends_env_key(url):
             key = None
-        return _settings_of(
-            _plain_values(options),
-            key,
-            tuple(headers.items()) if headers else (),
-            tuple(categories) if categories else (),
-            is_default_model="model" not in given,
-            is_when_retired_given="when_retired" in given,
-        )
+        values = _plain_values(options)
+        facts = (values, key, tuple(headers.items()) if headers else (), _as_tuple(categories))
+        known = {"is_default_model": "model" not in given, "is_when_retired_given": "when_retired" in given}
+        try:
+            return _settings_of(*facts, **known)
+        except TypeError:  # a value that cannot be hashed, which is none that the settings take
+            return _settings_of.__wrapped__(*facts, **known)
 
     def _client(self, **call: Any) -> "LFMClient":
         from lfm_adapter._client.sync_client import LFMClient
@@ -292,6 +295,10 @@ class CommonFields(BaseModel, CommonOptions):
         from lfm_adapter._client.async_client import AsyncLFMClient
 
         return AsyncLFMClient.from_settings(self._settings(**call))
+
+
+def _as_tuple(categories: Any) -> Any:
+    return tuple(categories) if isinstance(categories, list | set) else categories or ()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import typing
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required, Union, get_args, get_origin
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 from lfm_adapter._json import as_dict
+from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,9 +22,16 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["is_typed_dict", "to_openai_tool", "to_openai_tool_choice"]
+__all__ = ["is_typed_dict", "to_openai_tool", "to_openai_tool_choice", "to_openai_tools"]
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def to_openai_tools(tools: Any, *, strict: bool | None) -> list[JSONDict]:
+    """Return tools in OpenAI's form: see `to_openai_tool`."""
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        raise ConfigurationError(f"`tools` must be a list of tools, got {shown(tools)}.")
+    return [to_openai_tool(tool, strict=strict) for tool in tools]
 
 
 def to_openai_tool(tool: Any, *, strict: bool | None) -> JSONDict:
@@ -34,7 +43,15 @@ def to_openai_tool(tool: Any, *, strict: bool | None) -> JSONDict:
     if isinstance(tool, dict) and str(tool.get("type", "")).startswith("openrouter:"):
         return tool
     source = _model_of(tool) if is_typed_dict(tool) else tool
-    converted = convert_to_openai_tool(source, strict=strict)
+    try:
+        converted = convert_to_openai_tool(source, strict=strict)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        if callable(tool):
+            raise
+        raise ConfigurationError(
+            "A tool must be a function, a Pydantic class, a LangChain tool or a dict such as "
+            f'{{"type": "function", "function": {{"name": "…", …}}}}, got {shown(tool)}.'
+        ) from error
     if isinstance(source, type):
         function = converted["function"]
         function["name"] = _NOT_IN_NAMES.sub("_", function["name"])[:64]
@@ -124,7 +141,7 @@ def to_openai_tool_choice(choice: JSONDict | str | bool, tools: Sequence[JSONDic
     if kind in ("auto", "none"):
         return str(kind)
     name = as_dict(choice.get("function")).get("name") or choice.get("name") if isinstance(choice, dict) else choice
-    names = [tool["function"]["name"] for tool in tools if "function" in tool]
+    names = [as_dict(tool["function"]).get("name") for tool in tools if "function" in tool]
     if name not in names:
-        raise ConfigurationError(f"`tool_choice` names {name!r}, but the bound tools are {names}.")
+        raise ConfigurationError(f"`tool_choice` names {shown(name)}, but the bound tools are {names}.")
     return {"type": "function", "function": {"name": name}}

@@ -270,9 +270,9 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
         Raises:
             ConfigurationError: `tool_choice` names a tool that is not bound.
         """
-        from lfm_adapter.langchain._tools import to_openai_tool, to_openai_tool_choice
+        from lfm_adapter.langchain._tools import to_openai_tool_choice, to_openai_tools
 
-        formatted = [to_openai_tool(tool, strict=strict) for tool in tools]
+        formatted = to_openai_tools(tools, strict=strict)
         if tool_choice:
             kwargs["tool_choice"] = to_openai_tool_choice(tool_choice, formatted)
         if parallel_tool_calls is not None:
@@ -323,9 +323,9 @@ class ChatLFM(CommonFields, BaseChatModel, ClientOptions):  # pyright: ignore[re
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Tool] | None = None) -> int:
         """Return about how many tokens `messages` have, with `tools` that will be bound; see `get_num_tokens`."""
-        from lfm_adapter.langchain._tools import to_openai_tool
+        from lfm_adapter.langchain._tools import to_openai_tools
 
-        formatted: list[Any] = [to_openai_tool(tool, strict=None) for tool in tools or ()]
+        formatted: list[Any] = to_openai_tools(tools or (), strict=None)
         if self.token_counter is None:
             return count_tokens_approximately(messages, tools=formatted)
         tokens = self.token_counter(to_wire(messages))

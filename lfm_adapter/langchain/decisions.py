@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from lfm_adapter._client.request import DEFAULT_MODELS, model_for
 from lfm_adapter.catalog._usage import chat_usage
-from lfm_adapter.errors import InvalidDecisionError
+from lfm_adapter.errors import ConfigurationError, InvalidDecisionError
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.langchain._params import CommonFields, translate_errors
 from lfm_adapter.langchain._replies import PROVIDER, usage_metadata
@@ -112,12 +112,12 @@ class LFMDecisions(CommonFields, BaseDecisionModel):
 
     def _classify(self, state: "State", questions: "dict[str, Question]") -> DecisionResponse:
         with translate_errors():
-            return _response(self._client().decide(_json(state), _questions(questions), **self._parameters()))
+            return _response(self._client().decide(_state(state), _questions(questions), **self._parameters()))
 
     async def _aclassify(self, state: "State", questions: "dict[str, Question]") -> DecisionResponse:
         with translate_errors():
             client = self._async_client()
-            return _response(await client.decide(_json(state), _questions(questions), **self._parameters()))
+            return _response(await client.decide(_state(state), _questions(questions), **self._parameters()))
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _PARAMETERS}
@@ -125,6 +125,13 @@ class LFMDecisions(CommonFields, BaseDecisionModel):
 
 def _questions(questions: Mapping[str, Any]) -> dict[str, Any]:
     return {id_: asked.model_dump() if isinstance(asked, BaseModel) else asked for id_, asked in questions.items()}
+
+
+def _state(state: Any) -> Any:
+    try:
+        return _json(state)
+    except RecursionError:
+        raise ConfigurationError("`state` is nested too deeply.") from None
 
 
 def _json(value: Any) -> Any:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
+from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger._record import to_pico
 
@@ -49,9 +50,9 @@ class Budget:
         if self.usd is not None:
             object.__setattr__(self, "usd", _amount(self.usd))
         if self.per not in ("day", "month", "total"):
-            raise ConfigurationError(f"`per` must be one of 'day', 'month', 'total'; got {self.per!r}.")
+            raise ConfigurationError(f"`per` must be one of 'day', 'month', 'total'; got {shown(self.per)}.")
         if self.rpm is not None and self.rpm < 1:
-            raise ConfigurationError(f"`rpm` must be an integer >= 1, got {self.rpm!r}.")
+            raise ConfigurationError(f"`rpm` must be an integer >= 1, got {shown(self.rpm)}.")
 
     @property
     def limit(self) -> int | None:
@@ -102,5 +103,5 @@ def _amount(usd: Decimal | str | float) -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        raise ConfigurationError(f"`usd` must be an amount in US$ such as '0.50', got {usd!r}.")
+        raise ConfigurationError(f"`usd` must be an amount in US$ such as '0.50', got {shown(usd)}.")
     return amount

@@ -12,6 +12,7 @@ from litellm.exceptions import UnsupportedParamsError
 from litellm.types.utils import all_litellm_params
 
 from lfm_adapter._client.settings import PER_CALL, Settings
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.embeddings import role_of
 from lfm_adapter._openrouter.request import Attribution
 from lfm_adapter.errors import AuthenticationError, ConfigurationError
@@ -77,7 +78,7 @@ def embedding_args(
     fields = _fields(call)
     settings = _settings(call, fields, attribution, options, stream=False)
     given = call["input"]
-    texts = [given] if isinstance(given, str) else list(given)
+    texts = list(given) if isinstance(given, list | tuple) else [given]
     role = role_of(fields.pop("input_type", None), texts)
     return settings, texts, {"role": role, "model": call["model"], "extra_body": fields}
 
@@ -85,10 +86,14 @@ def embedding_args(
 def _fields(call: Mapping[str, Any]) -> JSONDict:
     given = call.get("optional_params") or {}
     fields = {name: value for name, value in given.items() if name not in _NOT_SENT and value is not None}
-    extra = given.get("extra_body") or {}
-    if not isinstance(extra, dict):
-        raise ConfigurationError(f"`extra_body` must be a dict, got {type(extra).__name__}.")
-    return fields | extra
+    return fields | _dict("extra_body", given.get("extra_body"))
+
+
+def _dict(name: str, value: Any) -> JSONDict:
+    """Return a parameter that is a dict; an empty one for none."""
+    if value and not isinstance(value, dict):
+        raise ConfigurationError(f"`{name}` must be a dict, got {shown(value)}.")
+    return value or {}
 
 
 def _settings(
@@ -108,7 +113,11 @@ def _settings(
         total_timeout=None if stream else timeout,
         max_retries=0,  # LiteLLM and its Router retry
         attribution=attribution or _attribution_from_env(),
-        default_headers={name: str(value) for name, value in (call.get("headers") or {}).items()},
+        default_headers={
+            name: str(value) if isinstance(value, int | float) else value
+            for name, value in _dict("headers", call.get("headers")).items()
+            if value is not None
+        },
         **own,
     )
     if not call.get("api_key"):
@@ -140,7 +149,7 @@ def _attribution_from_env() -> Attribution:
 
 def _translate(fields: JSONDict) -> None:
     """Put what LiteLLM passes from other APIs into OpenRouter's form."""
-    thinking = fields.pop("thinking", None)
+    thinking = _dict("thinking", fields.pop("thinking", None))
     if thinking:  # Anthropic's: {"type": "enabled", "budget_tokens": 1024}, "adaptive" or "disabled"
         budget = thinking.get("budget_tokens")
         is_on = thinking.get("type") != "disabled"
@@ -151,7 +160,9 @@ def _translate(fields: JSONDict) -> None:
     if effort == "max":
         fields["reasoning_effort"] = "xhigh"  # OpenRouter's highest
     search = {
-        name: value for name, value in (fields.pop("web_search_options", None) or {}).items() if value is not None
+        name: value
+        for name, value in _dict("web_search_options", fields.pop("web_search_options", None)).items()
+        if value is not None
     }
     if search:  # if all are null, the client only lists the tool; a search costs
         fields["web_search_options"] = search
@@ -181,7 +192,7 @@ def _unsupported(name: str, value: object, card: ModelCard) -> str | None:
     if value in (None, False):
         return None
     if card.capabilities.reasoning_mandatory and value in ("none", {"effort": "none"}, {"enabled": False}):
-        return f"`{name}={value!r}`"
+        return f"`{name}={shown(value)}`"
     known = card.supported_parameters
     is_missing = known is not None and ("reasoning" if name == "reasoning_effort" else name) not in known
     return f"`{name}`" if is_missing else None

@@ -11,6 +11,7 @@ third of their cost.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from litellm.types.utils import (
@@ -23,13 +24,16 @@ from litellm.types.utils import (
     StreamingChoices,
     Usage,
 )
+from pydantic import BaseModel
 
 from lfm_adapter._json import as_dict, as_number
+from lfm_adapter._masking import shown
+from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.litellm._model_cost import PROVIDER
 from lfm_adapter.types import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from lfm_adapter import types
     from lfm_adapter.types import Choice, EmbeddingReply, JSONDict, Reply
@@ -43,12 +47,17 @@ _LITELLM_ONLY = frozenset({
 })  # fmt: skip
 
 
-def to_messages(messages: Iterable[Any]) -> list[JSONDict]:
+def to_messages(messages: Any) -> list[JSONDict]:
     """Return messages in OpenRouter's form; an assistant's reasoning goes back as OpenRouter sent it."""
-    return [_to_message(message if isinstance(message, dict) else message.model_dump()) for message in messages]
+    if not isinstance(messages, list | tuple):
+        raise ConfigurationError(f"`messages` must be a list, got {shown(messages)}.")
+    return [_to_message(message) for message in messages]
 
 
-def _to_message(message: Mapping[str, Any]) -> JSONDict:
+def _to_message(given: Any) -> JSONDict:
+    message: Any = given.model_dump() if isinstance(given, BaseModel) else given
+    if not isinstance(message, Mapping):
+        raise ConfigurationError(f'A message must be like {{"role": "user", "content": "…"}}, got {shown(given)}.')
     wire = {name: value for name, value in message.items() if name not in _LITELLM_ONLY and value is not None}
     wire.setdefault("content", None)  # LiteLLM leaves it out beside tool calls
     details = as_dict(message.get("provider_specific_fields")).get("reasoning_details")

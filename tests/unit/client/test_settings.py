@@ -168,8 +168,35 @@ class TestRanges:
             LFMClient(max_retries=retries)
 
     def test_when_retired_must_be_known(self):
-        with pytest.raises(ConfigurationError, match="one of 'raise', 'successor'; got 'warn'"):
+        with pytest.raises(ConfigurationError, match="one of 'raise', 'successor', got 'warn'"):
             LFMClient(when_retired="warn")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "says"),
+        [
+            ("model", 5, "`model` must be a string, got 5."),
+            ("model", 0, "`model` must be a string, got 0."),
+            ("timeout", 10**400, "`timeout` must be a positive number of seconds, got 1000"),
+            ("allow_http", "no", "`allow_http` must be True or False, got 'no'."),
+            ("recover_tool_calls", "false", "`recover_tool_calls` must be True or False, got 'false'."),
+            ("coerce_output", 1, "`coerce_output` must be True or False, got 1."),
+            ("token_counter", "tiktoken", "`token_counter` must be a function, got 'tiktoken'."),
+            ("ledger", "calls.db", "`ledger` must be a `Ledger`, got 'calls.db'."),
+            ("budget", 5, "`budget` must be a `Budget`, got 5."),
+            ("default_headers", ["X-Trace"], "`default_headers` must be a dict, got `list`."),
+            ("default_headers", {5: "1"}, "Invalid header name: 5."),
+            ("app_url", 5, "The header 'app_url' must be a string"),
+            ("app_categories", "roleplay", "App categories must be a list of strings, got 'roleplay'."),
+            ("app_categories", ["a", 5], "App categories must be a list of strings, got ('a', 5)."),
+            ("app_categories", 5, "App categories must be a list of strings, got 5."),
+        ],
+    )
+    def test_setting_of_another_type_is_refused(self, name, value, says):
+        with pytest.raises(ConfigurationError) as raised:
+            LFMClient(
+                **{"api_key": KEY, "model": "lfm-3-1.7b", name: value},
+            ).chat("Hi")
+        assert str(raised.value).startswith(says)
 
 
 @pytest.mark.parametrize("kind", [LFMClient, AsyncLFMClient])

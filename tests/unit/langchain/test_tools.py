@@ -150,6 +150,19 @@ def test_tool_choice_of_unbound_tool_is_refused(server: ScriptedOpenRouter, choi
         native_chat(server).bind_tools([get_time], tool_choice=choice)
 
 
+@pytest.mark.parametrize("tools", [None, 5, "get_time", {"type": "function"}])
+def test_tools_that_are_no_list_are_refused(server: ScriptedOpenRouter, tools: Any):
+    with pytest.raises(ConfigurationError, match="`tools` must be a list of tools, got"):
+        native_chat(server).bind_tools(tools)
+
+
+@pytest.mark.parametrize("tool", [5, None, "get_time", {}, {"title": 5}, {"name": 5}, b"get_time"])
+def test_tool_in_no_known_form_is_refused(server: ScriptedOpenRouter, tool: Any):
+    with pytest.raises(ConfigurationError, match=r"A tool (must be a function|has no name)"):
+        native_chat(server).bind_tools([tool]).invoke("Hi")
+    assert server.requests == []
+
+
 def test_strict_is_sent_only_if_given(server: ScriptedOpenRouter):
     assert "strict" not in body_of(server, native_chat(server).bind_tools([GetWeather]))["tools"][0]["function"]
     function = body_of(server, native_chat(server).bind_tools([GetWeather], strict=True))["tools"][0]["function"]
