@@ -1,66 +1,35 @@
-"""The types of the keywords of a JSON schema, in any of its drafts.
+"""Whether the keywords of a JSON schema have values of the right types, in any of its drafts.
 
-`jsonschema` knows more rules, but takes a tenth of a second to load: see `json_schema.schema_error`.
+Servers judge the rest: many schemas that break a rule of their draft work.
 """
 
 from __future__ import annotations
 
-from types import NoneType
-from typing import TYPE_CHECKING, Any, NamedTuple
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+from lfm_adapter._json import is_deeper
 from lfm_adapter._masking import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["response_format_error", "schema_type_error"]
 
-
-class _Rule(NamedTuple):
-    """What the value of a keyword must be.
-
-    Attributes:
-        classes: Its classes.
-        words: The same in words.
-        parts: The class of what is in a list; "schemas" where the value is, or consists of, schemas.
-        plain: The classes of values that fit without a look at their parts.
-    """
-
-    classes: tuple[type, ...]
-    words: str
-    parts: type | str | None = None
-    plain: frozenset[type] = frozenset({NoneType})
-
-
-_TEXT = _Rule((str,), "a string", plain=frozenset({NoneType, str}))
-_NUMBER = _Rule((int, float), "a number", plain=frozenset({NoneType, int, float}))
-_WORDS = _Rule((str, list, tuple), "a string or a list of strings", str, _TEXT.plain)
-_NAMES = _Rule((bool, list, tuple), "a list of strings", str)  # a boolean in draft 3
-_ONE = _Rule((dict, bool, list, tuple), "a schema", "schemas")  # lists before draft 2020-12
-_SOME = _Rule((list, tuple), "a list of schemas", "schemas")
-_NAMED = _Rule((dict,), "an object of schemas", "schemas")
-
-_RULES: dict[str, _Rule] = {
-    "type": _WORDS,
-    "required": _NAMES,
-    "enum": _Rule((list, tuple), "a list"),
-    **dict.fromkeys(("$id", "$ref", "$schema", "description", "format", "pattern", "title"), _TEXT),
-    **dict.fromkeys(("maximum", "maxItems", "maxLength", "maxProperties", "minimum", "minItems", "minLength",
-                     "minProperties", "multipleOf"), _NUMBER),
-    **dict.fromkeys(("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not",
-                     "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"), _ONE),
-    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _SOME),
-    **dict.fromkeys(("$defs", "definitions", "dependentSchemas", "patternProperties", "properties"), _NAMED),
-}  # fmt: skip
+_MAX_LEVELS = 150
+# Types of earlier drafts that draft 2020-12, against which schemas are checked, does not have.
+_EARLIER: dict[str, type] = {"exclusiveMaximum": bool, "exclusiveMinimum": bool, "items": list, "required": bool}
 
 
 def schema_type_error(schema: object) -> str | None:
     """Return which keyword of a schema has a value of the wrong type, in one sentence, or None. Null is no value."""
-    try:
-        error = _error(schema)
-    except RecursionError:
+    if is_deeper(schema, _MAX_LEVELS):
         return "it is nested too deeply"
-    return error and f"{error[0]} (at ${error[1]})"
+    try:
+        return _type_error(json.dumps(schema))
+    except (TypeError, ValueError):
+        return None  # the error of encoding the request says what is wrong
 
 
 def response_format_error(response_format: Mapping[str, Any]) -> str | None:
@@ -78,33 +47,22 @@ def response_format_error(response_format: Mapping[str, Any]) -> str | None:
     return problem and problem.replace("(at $", "(at $.json_schema.schema")
 
 
-def _error(schema: Any) -> tuple[str, str] | None:
-    """Return what is wrong with a schema, and the path to it."""
-    if not isinstance(schema, dict):
-        return None if isinstance(schema, bool) else (f"{shown(schema)} is not a schema", "")
-    for keyword, value in schema.items():
-        rule = _RULES.get(keyword)
-        if rule is None or type(value) in rule.plain:
-            continue
-        if not _fits(value, rule):
-            return f"{shown(value)} is not {rule.words}", f".{keyword}"
-        for place, part in _schemas(value, rule):
-            if error := _error(part):
-                path = f"[{place}]" if isinstance(place, int) else place and f".{place}"
-                return error[0], f".{keyword}{path}{error[1]}"
+# An agent binds the same tools with every turn.
+@lru_cache(maxsize=512)
+def _type_error(schema_json: str) -> str | None:
+    from jsonschema.validators import Draft202012Validator
+
+    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(json.loads(schema_json)):
+        keyword, value = next(reversed(error.absolute_path), ""), error.instance
+        is_of_earlier = isinstance(value, _EARLIER.get(str(keyword), ()))
+        wanted = error.validator_value if error.validator == "type" else None
+        if error.validator == "anyOf" and not (isinstance(value, str) or _is_list_of_strings(value)):
+            wanted = ["string", "list of strings"]  # of `type`
+        if wanted and value is not None and not is_of_earlier:
+            types = " or ".join([wanted] if isinstance(wanted, str) else wanted)
+            return f"{shown(value)} is not of type {types} (at {error.json_path})"
     return None
 
 
-def _fits(value: Any, rule: _Rule) -> bool:
-    if rule.parts is str and isinstance(value, list | tuple):
-        return all(isinstance(one, str) for one in value)
-    return isinstance(value, rule.classes)
-
-
-def _schemas(value: Any, rule: _Rule) -> Iterable[tuple[Any, Any]]:
-    """Return the schemas that a value consists of, each with its place."""
-    if rule.parts != "schemas":
-        return ()
-    if isinstance(value, list | tuple):
-        return enumerate(value)
-    return value.items() if rule is _NAMED else (("", value),)
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)

@@ -66,14 +66,14 @@ class TestJSON:
     @pytest.mark.parametrize(
         ("wrong", "says"),
         [
-            (schema({"type": 5}), r"5 is not a string or a list of strings \(at \$.json_schema.schema.type\)"),
-            (schema({"properties": []}), r"\[\] is not an object of schemas \(at \$.json_schema.schema.properties\)"),
+            (schema({"type": 5}), r"5 is not of type string or list of strings \(at \$.json_schema.schema.type\)"),
+            (schema({"properties": []}), r"\[\] is not of type object \(at \$.json_schema.schema.properties\)"),
             (schema({"properties": {"a": {"items": "string"}}}), r"\(at \$.json_schema.schema.properties.a.items\)"),
             (
                 schema({"anyOf": [{"required": [1]}]}),
-                r"\[1\] is not .* \(at \$.json_schema.schema.anyOf\[0\].required\)",
+                r"1 is not of type string \(at \$.json_schema.schema.anyOf\[0\].required\[0\]\)",
             ),
-            (schema("object"), r"'object' is not a schema \(at \$.json_schema.schema\)"),
+            (schema("object"), r"'object' is not of type object or boolean \(at \$.json_schema.schema\)"),
             ({"type": "json_schema", "json_schema": {"name": 5, "schema": {}}}, r"5 is not a string \(at \$.*name\)"),
             ({"type": "json_schema", "json_schema": "Answer"}, r"'Answer' is not an object \(at \$.json_schema\)"),
         ],
