@@ -137,13 +137,16 @@ class TestStreamThatIsLeft:
     def test_call_is_closed_when_asyncio_timeout_expires(self, server, asynchronous, never):
         server.add(completion("Hello.").in_pieces(50).held(1, never))
 
+        async def expire(limit):
+            await asyncio.to_thread(server.wait_for_requests, 1)
+            limit.reschedule(0)
+
         async def run():
-            async with asyncio.timeout(0.2):
-                await asynchronous.chat("Hi")
+            async with asyncio.timeout(None) as limit:
+                await asyncio.gather(asynchronous.chat("Hi"), expire(limit))
 
         with pytest.raises(TimeoutError):
             asyncio.run(run())
-        server.wait_for_requests(1)
         assert server.requests[0].abandoned.wait(10)
 
 

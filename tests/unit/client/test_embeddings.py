@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +79,18 @@ def test_64_texts_are_a_batch(make, openrouter: ScriptedOpenRouter):
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_no_more_requests_are_under_way_than_asked_for(make, openrouter: ScriptedOpenRouter, limit: int):
-    openrouter.add(*(numbered(0).held(0, 0.05) for _ in TEXTS), path=PATH)
+    all_came = threading.Event()
+    openrouter.add(*(numbered(0).held(0, all_came) for _ in TEXTS), path=PATH)
+
+    def answer() -> None:
+        openrouter.wait_for_requests(limit)
+        time.sleep(0.05)  # for one more, which must not come
+        all_came.set()
+
+    answering = threading.Thread(target=answer)
+    answering.start()
     make(openrouter).embed(TEXTS, role="query", batch_size=1, max_concurrency=limit)
+    answering.join()
     assert openrouter.connections == limit
 
 

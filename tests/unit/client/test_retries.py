@@ -302,6 +302,7 @@ class TestTotalTimeout:
         server.add(completion().held(0, threading.Event()))
         with pytest.raises(errors.APITimeoutError, match=r"longer than 0\.5 s \(`total_timeout`\)"):
             make(server, total_timeout=0.5).chat("Hi")
+        server.wait_for_requests(1)
         assert len(server.requests) == 1
 
     def test_bounds_the_wait_for_the_headers(self, make, mute_url):

@@ -115,9 +115,14 @@ async def test_cancelling_closes_connection(server: ScriptedOpenRouter, way: str
 async def test_asyncio_timeout_closes_connection(server: ScriptedOpenRouter):
     event = threading.Event()
     server.add(completion().held(0, event))
+
+    async def expire(limit: asyncio.Timeout) -> None:
+        await asyncio.to_thread(server.wait_for_requests, 1)
+        limit.reschedule(0)
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await chat(server).ainvoke("Hi")
+        async with asyncio.timeout(None) as limit:
+            await asyncio.gather(chat(server).ainvoke("Hi"), expire(limit))
     assert await asyncio.to_thread(was_abandoned, server)
     event.set()
 

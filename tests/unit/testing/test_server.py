@@ -102,6 +102,7 @@ class TestReplies:
         server.add(completion().broken(0, Break.SILENCE))
         with pytest.raises(errors.APITimeoutError):
             client(server, timeout=0.1).chat("Hi")
+        server.wait_for_requests(1)
         assert server.requests[0].abandoned.wait(10)
 
 
