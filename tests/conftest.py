@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from lfm_adapter._client import async_client, sync_client
 from lfm_adapter._client.exchange import tool_support
 from lfm_adapter.testing import ScriptedOpenRouter
 from tests.support.cassette_format import VCR_SETTINGS, CassetteFiles, same_attribution
@@ -122,6 +123,13 @@ def server() -> Iterator[ScriptedOpenRouter]:
     """A scripted server that clients take for one of their own. `openrouter` is one that they take for OpenRouter."""
     with ScriptedOpenRouter(path="/api/v1") as server:
         yield server
+
+
+@pytest.fixture
+def last_bytes_are_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that has a whole stream waits long for its last bytes, which a busy machine may send late."""
+    for module in (async_client, sync_client):
+        monkeypatch.setattr(module, "DRAIN_S", 10)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import threading
 import pytest
 
 from lfm_adapter import errors
-from lfm_adapter._client import async_client as asynchronous
-from lfm_adapter._client import sync_client as blocking
 from lfm_adapter.testing import Break, ScriptedReply, chunk, completion, error, events, stream, tool_call
 from lfm_adapter.testing._wire import DONE, GENERATION_ID, PADDING, midstream_error
 from lfm_adapter.types import Delta
@@ -98,6 +96,7 @@ class TestReading:
 
 
 class TestEnd:
+    @pytest.mark.usefixtures("last_bytes_are_awaited")
     def test_connection_is_reused_after_a_stream(self, make, server):
         server.add(stream(), stream(), completion(), stream())
         client = make(server)
@@ -107,9 +106,8 @@ class TestEnd:
         client.text()
         assert [request.connection for request in server.requests] == [1, 1, 1, 1]
 
-    def test_connection_is_reused_if_its_last_bytes_come_late(self, make, server, monkeypatch):
-        for module in (asynchronous, blocking):
-            monkeypatch.setattr(module, "DRAIN_S", 10)
+    @pytest.mark.usefixtures("last_bytes_are_awaited")
+    def test_connection_is_reused_if_its_last_bytes_come_late(self, make, server):
         whole = stream(["Hello."])
         server.add(whole.held(len(whole.parts), 0.05), completion())
         client = make(server)
@@ -209,6 +207,7 @@ class TestClosing:
         deltas.close()
         assert list(deltas) == []
 
+    @pytest.mark.usefixtures("last_bytes_are_awaited")
     def test_closing_after_the_end_keeps_the_reply(self, make, server):
         server.add(stream(["Hello."]), completion())
         client = make(server)

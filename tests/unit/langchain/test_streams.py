@@ -141,6 +141,7 @@ def test_unread_stream_sends_nothing(server: ScriptedOpenRouter):
     assert server.requests == []
 
 
+@pytest.mark.usefixtures("last_bytes_are_awaited")
 def test_connection_is_reused_after_complete_stream(server: ScriptedOpenRouter):
     server.add(stream(), stream())
     model = chat(server)
