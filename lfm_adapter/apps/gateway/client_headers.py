@@ -55,7 +55,7 @@ def _shown(name: str) -> str:
 
 
 def wait_of(request: web.Request, default: float) -> float:
-    """Return the client's timeout in seconds, if it sends one that is longer than `default`."""
+    """Return the client's timeout in seconds; `default` if it sends none."""
     asked = (as_number(request.headers.get(name)) for name in _WAIT_HEADERS)
     longest = max((seconds for seconds in asked if seconds is not None and seconds > 0), default=default)
     return min(longest, MAX_WAIT_S)

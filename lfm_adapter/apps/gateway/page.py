@@ -88,7 +88,8 @@ def add_page(app: web.Application, sessions: Sessions) -> None:
 async def _page(request: web.Request) -> web.Response:
     sessions = request.app[SESSIONS]
     token = request.query.get("token")
-    if token is not None and sessions.takes_token(token):
+    # Programs that show links ask HEAD.
+    if token is not None and request.method == "GET" and sessions.takes_token(token):
         return sessions.open(request)
     if not _may_see(request):
         return _login_page(request, "You are not signed in." if token is None else "This link has already been used.")

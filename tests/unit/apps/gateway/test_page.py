@@ -49,6 +49,7 @@ class TestAccess:
     def test_link_of_the_start_works_once(self):
         with started() as gateway:
             link = f"/?token={gateway.sessions.token}"
+            assert gateway.request("HEAD", link, key="").status == 401  # as programs ask that show links
             answer = gateway.request("GET", link, key="")
             assert answer.status == 303
             assert "HttpOnly" in answer.headers["Set-Cookie"]
