@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from lfm_adapter._client.async_client import AsyncLFMClient
 from lfm_adapter._json import as_number
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lfm_adapter._client.settings import Settings
+
+    _Inquiry: TypeAlias = asyncio.Task[Decimal | None]
 
 __all__ = ["Inquiries"]
 
@@ -28,26 +31,27 @@ class Inquiries:
 
     def __init__(self, settings: Settings) -> None:
         self._client = AsyncLFMClient.from_settings(settings)
-        self._running: set[asyncio.Task[None]] = set()  # the loop keeps only weak references
+        self._running: set[_Inquiry] = set()  # the loop keeps only weak references
 
     def begin(self, generation_id: str, settle: Callable[[Decimal | None], None]) -> None:
         """Ask what a generation cost, and call `settle` with the US$, or with None if that stays unknown."""
-        task = asyncio.create_task(self._ask(generation_id, settle))
+        task = asyncio.create_task(self._ask(generation_id))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(partial(self._end, settle))
 
-    async def _ask(self, generation_id: str, settle: Callable[[Decimal | None], None]) -> None:
-        cost: Decimal | None = None
-        try:
-            for wait in WAITS_S:
-                await asyncio.sleep(wait)
-                try:
-                    usd = as_number((await self._client.generation(generation_id)).get("total_cost"))
-                except NotFoundError:
-                    continue
-                cost = None if usd is None else Decimal(str(usd))
-                break
-        except LFMError as error:
-            logger.warning("Could not find out what an interrupted stream cost: %s", error)
-        finally:
-            settle(cost)
+    def _end(self, settle: Callable[[Decimal | None], None], task: _Inquiry) -> None:
+        self._running.discard(task)
+        settle(None if task.cancelled() else task.result())
+
+    async def _ask(self, generation_id: str) -> Decimal | None:
+        for wait in WAITS_S:
+            await asyncio.sleep(wait)
+            try:
+                usd = as_number((await self._client.generation(generation_id)).get("total_cost"))
+            except NotFoundError:
+                continue
+            except LFMError as error:
+                logger.warning("Could not find out what an interrupted stream cost: %s", error)
+                return None
+            return None if usd is None else Decimal(str(usd))
+        return None

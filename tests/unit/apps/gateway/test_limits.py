@@ -221,8 +221,9 @@ class TestInterruptedStreams:
             assert round(ledger.spent(self.BUDGET), 4) == spent
 
     def test_budget_counts_the_maximum_if_the_gateway_ends_before(
-        self, openrouter: ScriptedOpenRouter, start: Start, ledger: Ledger
+        self, openrouter: ScriptedOpenRouter, start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ):
+        monkeypatch.setattr(inquiries, "WAITS_S", (3600,))
         with start(usd=("1",)) as gateway:
             self.interrupt(gateway, openrouter)
         assert ledger.flush(TIMEOUT_S)
