@@ -16,6 +16,7 @@ from lfm_adapter.apps.gateway.decisions import decisions
 from lfm_adapter.apps.gateway.embeddings import embedding_models, embeddings
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
 from lfm_adapter.apps.gateway.page import PAGE_PATHS, Sessions, add_page
+from lfm_adapter.apps.gateway.shutdown import IN_PROGRESS, InProgress
 from lfm_adapter.apps.gateway.translated import anthropic_error, count_tokens, messages, responses
 from lfm_adapter.errors import LFMError
 
@@ -40,6 +41,8 @@ def create_app(gateway: Gateway, sessions: Sessions) -> web.Application:
     """Return the application. `sessions` are the browsers that are signed in to the dashboard."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=MAX_BODY_BYTES)
     app[GATEWAY] = gateway
+    app[IN_PROGRESS] = in_progress = InProgress()
+    app.on_shutdown.append(in_progress.end)
     app.on_response_prepare.append(_add_cors_headers)
     _add(app, "POST", "/chat/completions", chat_completions)
     _add(app, "POST", "/completions", completions)
@@ -81,7 +84,7 @@ async def _answer_errors(
             return web.Response()
         if request.path not in _OPEN_PATHS:
             request.app[GATEWAY].access.check(request)
-        return await handler(request)
+        return await request.app[IN_PROGRESS].run(handler(request))
     except GatewayError as error:
         failure = error
     except LFMError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from lfm_adapter.apps.gateway.errors import GatewayError, to_gateway_error
+from lfm_adapter.apps.gateway.shutdown import IN_PROGRESS, stopped
 from lfm_adapter.errors import LFMError
 
 if TYPE_CHECKING:
@@ -72,17 +73,29 @@ async def send_events(
                     await asyncio.sleep(0)
         except ConnectionResetError:  # the client hung up; closing `events` ends the upstream request
             pass
-        except (LFMError, GatewayError) as error:
-            if not response.prepared:
+        except (LFMError, GatewayError, asyncio.CancelledError) as error:
+            failure = _failure_of(error, request)
+            if failure is None or not response.prepared:
                 raise
             with suppress(ConnectionResetError):
-                await response.write(on_error(to_gateway_error(error) if isinstance(error, LFMError) else error))
+                await response.write(on_error(failure))
         finally:
             if keeper is not None:
                 keeper.cancel()
             if opening.cancel():
                 await asyncio.wait({opening})  # a running generator cannot be closed
     return response
+
+
+def _failure_of(error: BaseException, request: web.Request) -> GatewayError | None:
+    """Return the error to send; None if the client has hung up."""
+    match error:
+        case LFMError():
+            return to_gateway_error(error)
+        case GatewayError():
+            return error
+        case _:
+            return stopped() if request.app[IN_PROGRESS].is_stopping else None
 
 
 async def _keep_alive(response: web.StreamResponse) -> None:

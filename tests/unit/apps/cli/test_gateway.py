@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 from lfm_adapter.apps.cli import app
 from lfm_adapter.apps.gateway import server
 from lfm_adapter.apps.gateway.client_setups import client_setups
-from lfm_adapter.testing import completion
+from lfm_adapter.testing import completion, stream
 from tests.support.ports import free_port
 from tests.support.running_gateway import MADE_UP_KEY, Gateway
 
@@ -79,21 +81,27 @@ def test_stops_also_where_its_parent_ignores_the_signal(tmp_path: Path, ignored:
         signal.signal(ignored, before)
 
 
-def test_stopping_it_ends_requests_that_wait(tmp_path: Path, openrouter: ScriptedOpenRouter):
-    openrouter.add(completion().held(0, threading.Event()))
+@pytest.mark.parametrize("streams", [False, True])
+def test_stopping_it_ends_requests_that_wait_with_an_error(
+    tmp_path: Path, openrouter: ScriptedOpenRouter, streams: bool
+):
+    reply = stream(["Wet.", "And?"], comments=0) if streams else completion()
+    openrouter.add(reply.held(1 if streams else 0, threading.Event()))
+    body = {"model": "lfm-3-1.7b", "messages": [{"role": "user", "content": "?"}], "stream": streams}
     with gateway(tmp_path, upstream=openrouter.base_url) as running:
-        asking = threading.Thread(target=ask_in_vain, args=(running,))
-        asking.start()
+        connection = http.client.HTTPConnection(urlsplit(running.base_url).netloc, timeout=60)
+        headers = {"Authorization": f"Bearer {running.key}"}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         openrouter.wait_for_requests(1)
+        begun = connection.getresponse() if streams else None
         assert running.end(signal.SIGTERM) == 0
-        asking.join()
-    assert openrouter.requests[0].abandoned.wait(30)
-
-
-def ask_in_vain(running: Gateway) -> None:
-    body = json.dumps({"model": "lfm-3-1.7b", "messages": [{"role": "user", "content": "?"}]}).encode()
-    with pytest.raises(ConnectionError):
-        running.request("POST", "/v1/chat/completions", body)
+        answer = begun or connection.getresponse()
+        text = answer.read().decode()
+    connection.close()
+    assert "The gateway was stopped before the answer was complete." in text
+    assert answer.status == (200 if streams else 503)
+    assert text.endswith("data: [DONE]\n\n") == streams
+    assert openrouter.requests[0].abandoned.wait(5)
 
 
 def test_killing_it_leaves_nothing(tmp_path: Path):
