@@ -24,12 +24,12 @@ _EARLIER: dict[str, type] = {"exclusiveMaximum": bool, "exclusiveMinimum": bool,
 
 def schema_type_error(schema: object) -> str | None:
     """Return which keyword of a schema has a value of the wrong type, in one sentence, or None. Null is no value."""
-    if is_deeper(schema, _MAX_LEVELS):
-        return "it is nested too deeply"
     try:
         return _type_error(json.dumps(schema))
-    except (TypeError, ValueError):
-        return None  # the error of encoding the request says what is wrong
+    except RecursionError:
+        return "it is nested too deeply"
+    except (TypeError, ValueError) as error:  # the error of encoding the request says what else is wrong
+        return "it contains itself" if "Circular" in str(error) else None
 
 
 def response_format_error(response_format: Mapping[str, Any]) -> str | None:
@@ -52,7 +52,10 @@ def response_format_error(response_format: Mapping[str, Any]) -> str | None:
 def _type_error(schema_json: str) -> str | None:
     from jsonschema.validators import Draft202012Validator
 
-    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(json.loads(schema_json)):
+    schema = json.loads(schema_json)
+    if is_deeper(schema, _MAX_LEVELS):
+        raise RecursionError
+    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
         keyword, value = next(reversed(error.absolute_path), ""), error.instance
         is_of_earlier = isinstance(value, _EARLIER.get(str(keyword), ()))
         wanted = error.validator_value if error.validator == "type" else None

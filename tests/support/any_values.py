@@ -38,7 +38,7 @@ def _nested(levels: int) -> Any:
 
 def _circular() -> dict[str, Any]:
     value: dict[str, Any] = {}
-    value["a"] = [value]
+    value["a"] = [value, value]
     return value
 
 

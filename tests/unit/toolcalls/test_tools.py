@@ -121,8 +121,8 @@ class TestOf:
 
     def test_refuses_a_schema_that_contains_itself(self):
         schema: dict[str, Any] = {"type": "object"}
-        schema["properties"] = {"x": schema}
-        with pytest.raises(ConfigurationError, match="nested too deeply"):
+        schema["properties"] = {"x": schema, "y": schema}
+        with pytest.raises(ConfigurationError, match="contains itself"):
             Tools.from_openai([tool(parameters=schema)], check_schemas=False)
 
     def test_refuses_a_description_that_is_no_text(self):
