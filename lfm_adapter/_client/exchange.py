@@ -14,6 +14,7 @@ from lfm_adapter._client.calls import Attempts, ModelCall, total_costs
 from lfm_adapter._client.plan import make_plan
 from lfm_adapter._client.request import CompletionRequest, refuse_misspelled, require_kind, resolve_with_warning
 from lfm_adapter._client.settings import PER_CALL
+from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.request import check_types
 from lfm_adapter.errors import (
     APIError,
@@ -295,6 +296,12 @@ def _as_list(messages: Any) -> Sequence[Mapping[str, Any]]:
             f"{kind if wrong[0] is given else f'a list with {kind}'}."
         )
     checked: Sequence[Mapping[str, Any]] = messages
-    if not all(isinstance(one.get("role"), str) for one in checked):
-        raise ConfigurationError('A message has no `role`. Write it like {"role": "user", "content": "…"}.')
+    for one in checked:
+        if not isinstance(one.get("role"), str):
+            raise ConfigurationError('A message has no `role`. Write it like {"role": "user", "content": "…"}.')
+        content = one.get("content")
+        if not isinstance(content, str | list | tuple | None):
+            raise ConfigurationError(
+                f"The `content` of a message must be a string or a list of parts, got {shown(content)}."
+            )
     return checked

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError
@@ -15,6 +16,9 @@ from lfm_adapter.ledger._record import to_pico
 __all__ = ["Budget", "Period", "Reservation"]
 
 Period: TypeAlias = Literal["day", "month", "total"]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,15 @@ class Budget:
             object.__setattr__(self, "usd", _amount(self.usd))
         if self.per not in ("day", "month", "total"):
             raise ConfigurationError(f"`per` must be one of 'day', 'month', 'total'; got {shown(self.per)}.")
-        if self.rpm is not None and self.rpm < 1:
-            raise ConfigurationError(f"`rpm` must be an integer >= 1, got {shown(self.rpm)}.")
+        rpm: Any = self.rpm
+        if rpm is not None and (isinstance(rpm, bool) or not isinstance(rpm, int) or rpm < 1):
+            raise ConfigurationError(f"`rpm` must be an integer >= 1, got {shown(rpm)}.")
+        name: Any = self.name
+        if not isinstance(name, str) or _SURROGATE.search(name):  # which a database cannot hold
+            raise ConfigurationError(f"`name` must be a string, got {shown(name)}.")
+        allow: Any = self.allow_unknown_price
+        if not isinstance(allow, bool):
+            raise ConfigurationError(f"`allow_unknown_price` must be True or False, got {shown(allow)}.")
 
     @property
     def limit(self) -> int | None:
@@ -100,7 +111,7 @@ class Reservation:
 def _amount(usd: Decimal | str | float) -> Decimal:
     try:
         amount = Decimal(str(usd))
-    except InvalidOperation:
+    except (InvalidOperation, RecursionError, ValueError):  # no number, nested too deep, thousands of digits
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
         raise ConfigurationError(f"`usd` must be an amount in US$ such as '0.50', got {shown(usd)}.")

@@ -14,6 +14,7 @@ from langchain_core.exceptions import OutputParserException
 
 from lfm_adapter import Attribution, ChatLFM, LFMClient, LFMDecisions, LFMEmbeddings
 from lfm_adapter._client.settings import ClientOptions
+from lfm_adapter.ledger import Budget
 from lfm_adapter.types import ChatParameters, DecisionParameters, EmbeddingParameters
 from tests.support.any_values import (
     ANYTHING,
@@ -173,6 +174,14 @@ def test_any_variable_of_the_environment(name, value):
     with patch.dict(os.environ, variables):
         sent_or_refused(lambda transport: LFMClient(transport=transport, max_retries=0).chat("Hi"))
         sent_or_refused(lambda _: ChatLFM(), ValueError)
+
+
+@unhurried
+@given(st.sampled_from([option.name for option in dataclasses.fields(Budget)]), ANYTHING)
+def test_any_budget(name, value):
+    sent_or_refused(
+        lambda transport: client(transport, "liquid/lfm-3-1.7b", budget=Budget(**{"usd": 1, name: value})).chat("Hi")
+    )
 
 
 @unhurried

@@ -202,6 +202,14 @@ class TestBody:
             make(server).chat(messages)
         assert server.requests == []
 
+    @pytest.mark.parametrize("content", [5, b"Hi", {"type": "text", "text": "Hi"}, True])
+    def test_content_of_another_type_is_refused(self, make, server, content):
+        with pytest.raises(
+            errors.ConfigurationError, match="`content` of a message must be a string or a list of parts"
+        ):
+            make(server).chat([{"role": "user", "content": content}])
+        assert server.requests == []
+
     @pytest.mark.parametrize("message", [{"rol": "user", "content": "Hi"}, {"role": None, "content": "Hi"}, {}])
     def test_message_without_a_role_is_refused(self, make, server, message):
         with pytest.raises(errors.ConfigurationError, match="A message has no `role`"):

@@ -237,7 +237,20 @@ def test_threads_that_race_on_a_locked_file_do_not_exceed_the_budget(ledger: Led
         assert sum(pool.map(reserve, range(20))) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"usd": "much"}, {"usd": -1}, {"usd": "NaN"}, {"per": "week"}, {"rpm": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"usd": "much"},
+        {"usd": -1},
+        {"usd": "NaN"},
+        {"per": "week"},
+        {"rpm": 0},
+        {"rpm": 1.5},
+        {"rpm": "2"},
+        {"name": 5},
+        {"allow_unknown_price": "no"},
+    ],
+)
 def test_malformed_budget_is_an_error(wrong: dict[str, Any]):
     with pytest.raises(ConfigurationError):
         Budget(**wrong)
