@@ -98,7 +98,7 @@ class TestStreamThatIsLeft:
         server.add(stream(["Hel", "lo."]).held(2, never))
         for _ in blocking.stream("Hi"):
             break
-        assert server.requests[0].abandoned.wait(10)
+        assert server.requests[0].abandoned.wait(60)
 
     def test_async_stream_left_in_a_loop_is_closed(self, server, asynchronous, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
@@ -106,7 +106,7 @@ class TestStreamThatIsLeft:
         async def run():
             async for _ in asynchronous.stream("Hi"):
                 break
-            assert await asyncio.to_thread(server.requests[0].abandoned.wait, 10)
+            assert await asyncio.to_thread(server.requests[0].abandoned.wait, 60)
 
         asyncio.run(run())
 
@@ -119,7 +119,7 @@ class TestStreamThatIsLeft:
             await anext(kept[0])
 
         asyncio.run(begin())
-        assert server.requests[0].abandoned.wait(10)
+        assert server.requests[0].abandoned.wait(60)
 
     def test_stream_is_closed_when_its_task_is_cancelled(self, server, asynchronous, never):
         server.add(stream(["Hel", "lo."]).held(2, never))
@@ -130,7 +130,7 @@ class TestStreamThatIsLeft:
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()
-            assert await asyncio.to_thread(server.requests[0].abandoned.wait, 10)
+            assert await asyncio.to_thread(server.requests[0].abandoned.wait, 60)
 
         asyncio.run(run())
 
@@ -147,7 +147,7 @@ class TestStreamThatIsLeft:
 
         with pytest.raises(TimeoutError):
             asyncio.run(run())
-        assert server.requests[0].abandoned.wait(10)
+        assert server.requests[0].abandoned.wait(60)
 
 
 class TestThreads:

@@ -181,7 +181,7 @@ def test_damaged_file_says_how_to_find_out_more(tmp_path: Path):
 def test_program_that_never_closes_its_server_ends_and_is_quiet():
     program = "from lfm_adapter import local; server = local.serve(context_length=512, parallel=1)"
     ended = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
@@ -199,7 +199,7 @@ print(worker.exitcode)
 server.close()
 """
     command = [sys.executable, "-W", "ignore", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 # our own program
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)  # noqa: S603 # our own program
     assert done.stdout.split() == ["at", "work", "0"]
 
 

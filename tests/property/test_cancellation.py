@@ -20,7 +20,7 @@ from lfm_adapter.testing import ScriptedReply, completion, error, stream
 from lfm_adapter.testing._wire import PADDING
 from tests.support.both_clients import KEY, every_connection_ends
 
-PATIENCE_S = 20.0  # after which a test that hangs fails
+PATIENCE_S = 60.0  # after which a test that hangs fails
 ROUNDS = 50  # of the event loop, in which a client reads what has come: it takes a handful
 
 

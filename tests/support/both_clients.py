@@ -173,7 +173,7 @@ def record_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-def every_connection_ends(server: ScriptedOpenRouter, timeout_s: float = 10) -> bool:
+def every_connection_ends(server: ScriptedOpenRouter, timeout_s: float = 60) -> bool:
     """Whether the client closes all its connections to the server."""
     end = time.monotonic() + timeout_s
     while any(thread.ident is None or thread.is_alive() for _, thread in list(server._connections)):

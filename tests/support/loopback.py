@@ -46,7 +46,7 @@ __all__ = [
     "reply",
 ]
 
-PATIENCE_S = 20.0  # after which a test that hangs fails
+PATIENCE_S = 60.0  # after which a test that hangs fails
 
 
 class Mark(Enum):

@@ -71,7 +71,7 @@ def error_of(result: Any) -> str:
 
 
 def connect(server: Any, mode: str = "legacy", **options: Any) -> Client:
-    return Client(server, mode=mode, read_timeout_seconds=30, **options)
+    return Client(server, mode=mode, read_timeout_seconds=180, **options)
 
 
 async def call(server: Server, name: str, mode: str = "legacy", **arguments: Any) -> Any:

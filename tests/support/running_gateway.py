@@ -23,7 +23,7 @@ __all__ = ["MADE_UP_KEY", "Gateway"]
 
 MADE_UP_KEY = "sk-or-v1-made-up-for-tests"
 START_TIMEOUT_S = 60  # this machine may be busy
-END_TIMEOUT_S = 30
+END_TIMEOUT_S = 120
 
 # The first line that is printed only once the gateway serves, or has failed.
 READY = re.compile(r"^(Ctrl-C stops it\.|Error: .*)$", re.MULTILINE)

@@ -23,7 +23,7 @@ def never():
 def hung_up(server, request=0):
     """Whether the client closed the connection before the reply was out."""
     server.wait_for_requests(request + 1)
-    return server.requests[request].abandoned.wait(10)
+    return server.requests[request].abandoned.wait(60)
 
 
 class TestReading:

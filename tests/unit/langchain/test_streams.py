@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lfm_adapter.testing import ScriptedOpenRouter
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

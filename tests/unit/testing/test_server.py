@@ -103,7 +103,7 @@ class TestReplies:
         with pytest.raises(errors.APITimeoutError):
             client(server, timeout=0.1).chat("Hi")
         server.wait_for_requests(1)
-        assert server.requests[0].abandoned.wait(10)
+        assert server.requests[0].abandoned.wait(60)
 
 
 class TestRequests:

@@ -455,7 +455,7 @@ def test_errors_name_options(openrouter: ScriptedOpenRouter):
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from lfm_adapter.apps.cli import app; app(prog_name='lfm')", *arguments]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)  # noqa: S603
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=180, **options)  # noqa: S603
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["--help"], ["models", "--json"], ["chat", "-m", "x/y", "Hello"]])

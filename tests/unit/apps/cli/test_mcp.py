@@ -43,7 +43,7 @@ def start(server: ScriptedOpenRouter, tmp_path: Path) -> Iterator[Any]:
         ) -> Client:
             command, *arguments = [LFM[0], "-c", program + LFM[2], "mcp", *options]
             parameters = StdioServerParameters(command=command, args=arguments, env=environment if env is None else env)
-            return Client(stdio_client(parameters, errlog=errlog), mode=mode, read_timeout_seconds=60, **more)
+            return Client(stdio_client(parameters, errlog=errlog), mode=mode, read_timeout_seconds=180, **more)
 
         yield start
 
@@ -251,7 +251,7 @@ def test_stdout_has_only_the_protocol(server: ScriptedOpenRouter):
     server.add(completion())
     environment = environment_of(server)
     ended = subprocess.run(  # noqa: S603
-        [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*LFM, "mcp"], input="", env=environment, capture_output=True, text=True, timeout=180, check=False
     )
     assert (ended.returncode, ended.stdout) == (0, "")
 
@@ -269,7 +269,7 @@ def test_ctrl_c_ends_it_while_a_client_is_connected(server: ScriptedOpenRouter):
         assert "serverInfo" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(30)  # its stdin is still open
+            process.wait(120)  # its stdin is still open
         finally:
             process.kill()
 
@@ -277,7 +277,7 @@ def test_ctrl_c_ends_it_while_a_client_is_connected(server: ScriptedOpenRouter):
 @pytest.mark.parametrize("options", [["--local", "--model", "x"], ["--max-cost-usd", "much", "--model", "x"]])
 def test_invalid_options_are_refused_before_it_serves(options: list[str]):
     ended = subprocess.run(  # noqa: S603
-        [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=60, check=False
+        [*LFM, "mcp", *options], input="", capture_output=True, text=True, timeout=180, check=False
     )
     assert ended.returncode == 2
     assert ended.stdout == ""
@@ -293,7 +293,7 @@ def test_another_server_needs_no_model(session_for: Any, url: str):
 def test_without_the_sdk_it_says_how_to_install_it():
     program = "import sys; sys.modules['mcp'] = None; from lfm_adapter.apps.cli import app; app()"
     ended = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program, "mcp"], input="", capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, "mcp"], input="", capture_output=True, text=True, timeout=180, check=False
     )
     assert ended.returncode == 1
     assert 'pip install "lfm-adapter[mcp]"' in ended.stderr

@@ -99,7 +99,7 @@ async def test_the_command_of_each_example_starts_and_lists_the_tools(entry: Any
     command = shutil.which(entry["command"], path=str(LFM.parent))
     assert command
     parameters = StdioServerParameters(command=command, args=entry["args"], env=environment)
-    async with Client(parameters, mode="legacy", read_timeout_seconds=60) as client:
+    async with Client(parameters, mode="legacy", read_timeout_seconds=180) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == set(table())
         assert "US$ 1" in (client.instructions or "")
 

@@ -76,7 +76,7 @@ async def connected(running: Any, mode: str, **options: Any) -> AsyncIterator[Cl
     _, url, token = running
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode, read_timeout_seconds=60, **options) as client,
+        Client(streamable_http_client(url, http_client=http), mode=mode, read_timeout_seconds=180, **options) as client,
     ):
         yield client
 
@@ -203,7 +203,7 @@ def test_only_this_machine_can_connect(running: Any):
 def test_ctrl_c_ends_it_in_order(server: ScriptedOpenRouter):
     with serving(server) as (process, _, _):
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
     assert process.returncode in (0, 130, -signal.SIGINT)
     assert "Traceback" not in err
 
@@ -212,7 +212,7 @@ def test_port_in_use_is_a_one_line_error(server: ScriptedOpenRouter):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [*LFM[:-1], str(taken.getsockname()[1])]
         environment = environment_of(server)
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)  # noqa: S603
     assert ended.returncode == 1
     assert "cannot be used" in ended.stderr
     assert "Traceback" not in ended.stderr
