@@ -347,19 +347,21 @@ def test_a_test_records_from_its_script_and_replays_without_it(pytester, inner):
     inner(INNER_TEST.format(asks=2)).assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize(("always", "key"), [(False, "the user's own"), (True, "test-key")])
-def test_with_a_key_openrouter_answers_unless_the_script_always_does(inner, monkeypatch, always, key):
+def test_with_a_key_openrouter_answers_unless_the_script_always_does(inner, monkeypatch):
     monkeypatch.setenv("OPENROUTER_API_KEY", "the user's own")
-    source = f"""
+    source = """
         import pytest
 
         @pytest.mark.vcr
-        @pytest.mark.scripted(always={always})
-        def test_a(service):
-            assert service.api_key == {key!r}
+        @pytest.mark.parametrize("key", [
+            pytest.param("the user's own", marks=pytest.mark.scripted),
+            pytest.param("test-key", marks=pytest.mark.scripted(always=True)),
+        ], ids=["own", "made up"])
+        def test_a(service, key):
+            assert service.api_key == key
             assert "own" not in repr(service)
     """
-    inner(textwrap.dedent(source), "--record-mode=once").assert_outcomes(passed=1)
+    inner(textwrap.dedent(source), "--record-mode=once").assert_outcomes(passed=2)
 
 
 def test_a_recorded_reply_that_is_not_asked_for_is_an_error(inner):
@@ -374,15 +376,21 @@ def test_a_recorded_reply_that_is_not_asked_for_is_an_error(inner):
     [
         (INNER_TEST.format(asks=2), "new_episodes", "*recorded as a whole: use --record-mode=rewrite*"),
         (INNER_TEST.format(asks=1), "rewrite", "*1 scripted replies were not requested*"),
-        ("import pytest\n@pytest.mark.vcr\ndef test_a(service): pass", "once", "*Nothing can answer*test_a*"),
-        ("def test_a(service): pass", "once", "*fixture is for tests that are marked `vcr`*"),
     ],
-    ids=["added_to", "not_asked_for", "nothing_answers", "no_cassette"],
+    ids=["added_to", "not_asked_for"],
 )
 def test_a_recording_that_would_not_be_true_is_refused(inner, source, mode, message):
     outcome = inner(source, f"--record-mode={mode}")
     assert outcome.parseoutcomes()["errors"] == 1
     outcome.stdout.fnmatch_lines([message])
+
+
+def test_a_test_that_nothing_can_answer_is_refused(inner):
+    source = "import pytest\n@pytest.mark.vcr\ndef test_a(service): pass\ndef test_b(service): pass"
+    outcome = inner(source, "--record-mode=once")
+    assert outcome.parseoutcomes()["errors"] == 2
+    outcome.stdout.fnmatch_lines(["*Nothing can answer*test_a*"])
+    outcome.stdout.fnmatch_lines(["*fixture is for tests that are marked `vcr`*"])
 
 
 def test_no_test_reaches_beyond_this_machine():
