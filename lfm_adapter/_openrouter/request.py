@@ -6,11 +6,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 from lfm_adapter._masking import shown
 from lfm_adapter._version import __version__
@@ -42,12 +42,13 @@ class Attribution:
 
     url: str | None = None
     title: str | None = None
-    categories: tuple[str, ...] = ()
+    categories: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        categories: Any = self.categories
-        if not isinstance(categories, tuple) or not all(isinstance(category, str) for category in categories):
-            raise ConfigurationError(f"App categories must be a list of strings, got {shown(categories)}.")
+        given: Any = self.categories
+        if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
+            raise ConfigurationError(f"App categories must be a list of strings, got {shown(given)}.")
+        object.__setattr__(self, "categories", tuple(given))  # so that it can be hashed
         # MAX_CATEGORIES_PER_REQUEST and the length limit: https://openrouter.ai/docs/app-attribution
         if len(self.categories) > 2:
             raise ConfigurationError(f"OpenRouter accepts at most 2 app categories, got {shown(self.categories)}.")
@@ -70,11 +71,10 @@ class Attribution:
         if categories is None:
             listed = os.environ.get("OPENROUTER_APP_CATEGORIES", "").split(",")
             categories = [category.strip() for category in listed if category.strip()]
-        given: Any = categories
         return cls(
             url if url is not None else os.environ.get("OPENROUTER_APP_URL") or None,
             title if title is not None else os.environ.get("OPENROUTER_APP_TITLE") or None,
-            tuple(categories) if isinstance(given, Iterable) and not isinstance(given, str) else cast("Any", given),
+            categories,
         )
 
     def headers(self) -> dict[str, str]:

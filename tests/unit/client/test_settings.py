@@ -187,7 +187,7 @@ class TestRanges:
             ("default_headers", {5: "1"}, "Invalid header name: 5."),
             ("app_url", 5, "The header 'app_url' must be a string"),
             ("app_categories", "roleplay", "App categories must be a list of strings, got 'roleplay'."),
-            ("app_categories", ["a", 5], "App categories must be a list of strings, got ('a', 5)."),
+            ("app_categories", ["a", 5], "App categories must be a list of strings, got ['a', 5]."),
             ("app_categories", 5, "App categories must be a list of strings, got 5."),
         ],
     )

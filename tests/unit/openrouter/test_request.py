@@ -50,6 +50,11 @@ class TestAttribution:
         with pytest.raises(ConfigurationError, match="categor"):
             Attribution(categories=categories)
 
+    def test_attribution_takes_a_list_of_categories(self):
+        app = Attribution("https://example.org", categories=["cli-agent", "roleplay"])
+        assert app.headers()["X-OpenRouter-Categories"] == "cli-agent,roleplay"
+        assert hash(app) == hash(Attribution("https://example.org", categories=("cli-agent", "roleplay")))
+
     @pytest.mark.parametrize("value", ["a\nb", "a\r\nX-Evil: 1", "a\x00b", "a\x7f"])
     def test_attribution_refuses_line_breaks(self, value):
         for app in ({"url": value}, {"title": value}):
