@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
-from lfm_adapter._json import as_dict, dicts
+from lfm_adapter._json import as_dict, as_str, dicts, finite
+from lfm_adapter._masking import shown
+from lfm_adapter._openrouter.request import encode
 from lfm_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def _tool_results(message: BaseMessage) -> Iterator[JSONDict]:
         for block in dicts(message.content):
             if block.get("type") == "tool_result":
                 content = _content(block.get("content") or "")
-                yield {"role": "tool", "content": content, "tool_call_id": block.get("tool_use_id", "")}
+                yield {"role": "tool", "content": content, "tool_call_id": _string(block, "tool_use_id")}
 
 
 def _role(message: BaseMessage) -> str:
@@ -80,7 +82,7 @@ def _role(message: BaseMessage) -> str:
         return message.role
     if isinstance(message, SystemMessage):
         # LangChain's convention for OpenAI's "developer" messages.
-        return str(message.additional_kwargs.get("__openai_role__", "system"))
+        return as_str(message.additional_kwargs.get("__openai_role__")) or "system"
     for cls, role in _ROLES.items():
         if isinstance(message, cls):
             return role
@@ -96,13 +98,13 @@ def _add_assistant_fields(message: AIMessage, wire: JSONDict) -> None:
         wire["tool_calls"] = calls
         wire["content"] = wire["content"] or None
     more = message.additional_kwargs
-    details = more.get("reasoning_details") or _reasoning_details(message.content)
-    if details:
+    # Other providers may use these names for something else.
+    if details := [*dicts(more.get("reasoning_details"))] or _reasoning_details(message.content):
         wire["reasoning_details"] = details
-    elif more.get("reasoning_content"):
-        wire["reasoning"] = more["reasoning_content"]
+    elif reasoning := as_str(more.get("reasoning_content")):
+        wire["reasoning"] = reasoning
     refusals = [block.get("refusal") for block in dicts(message.content) if block.get("type") == "refusal"]
-    if refusal := more.get("refusal") or next(iter(refusals), None):
+    if refusal := as_str(more.get("refusal")) or as_str(next(iter(refusals), None)):
         wire["refusal"] = refusal
 
 
@@ -113,14 +115,17 @@ def _call(call_id: str | None, name: str | None, arguments: str) -> JSONDict:
 def _valid(arguments: str | None) -> str:
     """Return the arguments of an invalid call: "{}" unless they are a JSON object, since some servers refuse others."""
     try:
-        parsed = json.loads(arguments or "", strict=False)
+        parsed = json.loads(arguments or "", strict=False, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError):
         parsed = None
     return _arguments(parsed) if isinstance(parsed, dict) else "{}"
 
 
 def _arguments(arguments: JSONDict) -> str:
-    text = json.dumps(arguments, ensure_ascii=False)
+    try:
+        text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    except (RecursionError, TypeError, ValueError):
+        text = encode(arguments).decode()  # writes NumPy's numbers, and says what is wrong with others
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
@@ -138,7 +143,7 @@ def _reasoning_details(content: str | list[Any]) -> list[JSONDict]:
     ]
 
 
-def _content(content: str | list[Any], *, from_assistant: bool = False) -> str | list[JSONDict]:
+def _content(content: Any, *, from_assistant: bool = False) -> str | list[JSONDict]:
     """Return a message's content for the wire.
 
     Unknown parts of a user's message are sent for the server to judge. Those of an answer are dropped, since answers of
@@ -146,6 +151,10 @@ def _content(content: str | list[Any], *, from_assistant: bool = False) -> str |
     """
     if isinstance(content, str):
         return content
+    if not isinstance(content, list) or not all(isinstance(block, str | dict) for block in content):
+        raise ConfigurationError(
+            f"Content must be a string or a list of strings and content blocks, got {shown(content)}."
+        )
     parts = [_part(block) for block in content]
     # Some providers refuse empty texts. Tool results become messages of their own.
     parts = [part for part in parts if part.get("text") != "" and part.get("type") != "tool_result"]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from lfm_adapter import Attribution, ChatLFM, LFMClient, LFMDecisions, LFMEmbeddings
 from lfm_adapter._client.settings import ClientOptions
@@ -213,6 +214,25 @@ LANGCHAINS = ("cache", "callbacks", "callback_manager", "custom_get_token_ids", 
 def test_any_field_and_argument_of_chat_lfm(name, value, is_field):
     fields, call = ({name: value}, {}) if is_field else ({}, {name: value})
     sent_or_refused(lambda transport: asking(ChatLFM, transport, **fields).invoke("Hi", **call), ValueError)
+
+
+@unhurried
+@given(
+    st.dictionaries(st.sampled_from("ab"), SHOWABLE, max_size=2),
+    any_object("reasoning_details", "reasoning_content", "refusal", "__openai_role__", values=SHOWABLE),
+    st.sampled_from(["{}", '{"a": NaN}', "", "[1]", None]),
+    MODELS,
+)
+def test_any_history_of_chat_lfm(arguments, more, invalid, model):
+    call = {"name": "f", "args": arguments, "id": "c"}
+    cut_off = {"name": "f", "args": invalid, "id": "d", "error": None, "type": "invalid_tool_call"}
+    history = [
+        SystemMessage("Be kind.", additional_kwargs=more),
+        AIMessage("", tool_calls=[call], invalid_tool_calls=[cut_off], additional_kwargs=more),
+        ToolMessage("Done.", tool_call_id="c"),
+        HumanMessage("Thanks."),
+    ]
+    sent_or_refused(lambda transport: asking(ChatLFM, transport, model=model).invoke(history))
 
 
 @unhurried

@@ -96,7 +96,7 @@ BLOCKS = st.text(max_size=5) | st.fixed_dictionaries(
     {"type": KINDS},
     optional=dict.fromkeys(["text", "url", "base64", "data", "mime_type", "file_id", "filename", "title"], WORDS)
     | dict.fromkeys(["source", "file", "image_url", "value", "extras"], SOURCES | st.builds(dict, type=KINDS))
-    | {"content": WORDS | st.lists(st.builds(dict, type=KINDS), max_size=2), "tool_use_id": st.text(max_size=5)},
+    | {"content": WORDS | st.lists(st.builds(dict, type=KINDS) | WORDS, max_size=2), "tool_use_id": WORDS},
 )
 
 

@@ -217,6 +217,29 @@ def test_value_of_a_block_that_is_no_string_is_refused(block: dict[str, Any]):
         parts(block)
 
 
+def test_arguments_of_a_call_without_json_form_are_refused():
+    for value in (b"x", float("nan"), object(), 10**5_000):
+        with pytest.raises(ConfigurationError, match="cannot be encoded as JSON"):
+            to_wire([AIMessage("", tool_calls=[{"name": "f", "args": {"a": value}, "id": "c"}])])
+
+
+def test_invalid_call_with_a_number_that_json_does_not_have_goes_back_without_arguments():
+    call = {"name": "f", "args": '{"a": NaN}', "id": "c", "error": None, "type": "invalid_tool_call"}
+    (wire,) = to_wire([AIMessage("", invalid_tool_calls=[call])])
+    assert wire["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_fields_of_another_provider_with_our_names_are_left_out():
+    more = {"reasoning_details": 5, "reasoning_content": ["a"], "refusal": {"a": 1}}
+    assert to_wire([AIMessage("Hi", additional_kwargs=more)]) == [{"role": "assistant", "content": "Hi"}]
+
+
+@pytest.mark.parametrize("content", [b"x", 5, [5], [b"x"]])
+def test_content_of_a_tool_result_that_is_no_content_is_refused(content: Any):
+    with pytest.raises(ConfigurationError, match="Content must be a string or a list of strings and content blocks"):
+        to_wire([HumanMessage([{"type": "tool_result", "tool_use_id": "c", "content": content}])])
+
+
 def test_unknown_block_without_a_text_is_sent_unchanged():
     block = {"type": "of next year", "text": None}
     assert parts(block) == [block]
