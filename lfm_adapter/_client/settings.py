@@ -237,7 +237,8 @@ class Settings(ClientOptions):
         for name, (fits, words) in _CHECKS.items():
             value = getattr(self, name)
             if not fits(value):
-                raise ConfigurationError(f"`{name}` must be {words}, got {shown(value)}.")
+                pause = ";" if "," in words else ","
+                raise ConfigurationError(f"`{name}` must be {words}{pause} got {shown(value)}.")
         key: Any = self.api_key
         if not (key is None or isinstance(key, str) or callable(key)):
             kind = type(key).__name__

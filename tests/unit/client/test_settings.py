@@ -168,7 +168,7 @@ class TestRanges:
             LFMClient(max_retries=retries)
 
     def test_when_retired_must_be_known(self):
-        with pytest.raises(ConfigurationError, match="one of 'raise', 'successor', got 'warn'"):
+        with pytest.raises(ConfigurationError, match="one of 'raise', 'successor'; got 'warn'"):
             LFMClient(when_retired="warn")
 
     @pytest.mark.parametrize(
