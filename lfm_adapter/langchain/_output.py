@@ -19,6 +19,7 @@ from pydantic import Field
 from lfm_adapter._json import as_dict, parse
 from lfm_adapter._masking import shown
 from lfm_adapter._toolcalls.json_schema import JSONSchema
+from lfm_adapter._toolcalls.schema_types import schema_type_error
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._errors import RefusalError
 from lfm_adapter.langchain._tools import is_typed_dict, to_openai_tool
@@ -107,6 +108,8 @@ def _tool(schema: Any, strict: bool | None) -> JSONDict:
     function = as_dict(tool.get("function"))
     if not isinstance(function.get("name"), str) or not isinstance(function.get("parameters"), dict | None):
         raise ConfigurationError(f"`schema` must be a JSON schema with a `title`, got {shown(schema)}.")
+    if isinstance(schema, dict) and (problem := schema_type_error(function.get("parameters") or {})):
+        raise ConfigurationError(f"`schema` is not a valid JSON schema: {problem}.")
     return tool
 
 

@@ -18,6 +18,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel, BeforeValidator, Field, v1
 
+from lfm_adapter import ChatLFM
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.testing import completion, stream, tool_call
 from tests.support.chat_ways import chat, native_chat, sent
@@ -608,3 +609,18 @@ def test_refusal_raises_the_error_of_langchain(server: ScriptedOpenRouter, metho
     assert isinstance(caught.value, getattr(exceptions, "ModelRefusalError", exceptions.ModelError))
     raised: Any = caught.value
     assert raised.raw_message.additional_kwargs["refusal"] == "I cannot."
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"title": "Answer", "type": "object", "properties": []},
+        {"name": "Answer", "parameters": {"type": True}},
+        {"name": "Answer", "parameters": 5},
+        {"name": 5, "parameters": {"type": "object"}},
+        {"type": "json_schema", "json_schema": 5},
+    ],
+)
+def test_schema_of_a_wrong_form_is_refused(schema):
+    with pytest.raises(ConfigurationError, match=r"`schema` (must be|is not) a|A tool must be"):
+        ChatLFM(api_key="k").with_structured_output(schema)
