@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from lfm_adapter._client import async_client, sync_client
 from lfm_adapter._client.exchange import tool_support
@@ -30,10 +30,11 @@ ROOT = Path(__file__).parents[1]
 
 SETTINGS_OF_THIS_MACHINE = re.compile(r"(?i)(OPENROUTER|LIQUID|LFM|LANGSMITH|LANGCHAIN)_.*|.*_PROXY")
 
-# Without deadlines: a busy machine is no failure. Quick runs generate the same cases each time, so that a change that
-# passed once passes again; `--hypothesis-profile=thorough`, which is `make test-thorough`, looks for new ones.
-settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True)
-settings.register_profile("thorough", deadline=None, max_examples=600)
+# Without limits of time: a busy machine is no failure. Quick runs generate the same cases each time, so that a change
+# that passed once passes again; `--hypothesis-profile=thorough`, which is `make test-thorough`, looks for new ones.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", UNHURRIED, max_examples=60, derandomize=True)
+settings.register_profile("thorough", UNHURRIED, max_examples=600)
 settings.load_profile("quick")
 
 PROVENANCE_KEY = pytest.StashKey[str]()

@@ -26,7 +26,6 @@ from tests.support.any_values import (
     any_object,
     sent_or_refused,
 )
-from tests.support.reply_strategies import unhurried
 
 KEY = "sk-or-v1-" + "0" * 64
 # Their tools and schemas are prompted, native, prompted or native as the endpoint decides, and unknown.
@@ -39,13 +38,11 @@ def client(transport: AnsweringTransport, model: object, server: object = None, 
     return LFMClient(**fields | options)
 
 
-@unhurried
 @given(st.sampled_from([*ChatParameters.__annotations__, "brand_new", "model"]), ANYTHING, MODELS, SERVERS)
 def test_any_parameter(name, value, model, server):
     sent_or_refused(lambda transport: client(transport, model, server).chat("Hi", **{name: value}))
 
 
-@unhurried
 @given(MESSAGES | ANYTHING, MODELS, SERVERS, st.sampled_from(["auto", "prompted"]))
 def test_any_messages(messages, model, server, tool_calling):
     tools = [{"type": "function", "function": {"name": "f"}}]
@@ -91,7 +88,6 @@ def formats(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return values | any_object("schema", type=kinds, json_schema=schema, values=values)
 
 
-@unhurried
 @given(tools_of(ANYTHING), CHOICES | ANYTHING, MODELS, SERVERS)
 def test_any_tools(tools, choice, model, server):
     sent_or_refused(
@@ -101,7 +97,6 @@ def test_any_tools(tools, choice, model, server):
     )
 
 
-@unhurried
 @given(formats(ANYTHING), MODELS, SERVERS)
 def test_any_response_format(response_format, model, server):
     sent_or_refused(
@@ -121,7 +116,6 @@ STATES = st.just("It is.") | any_object(
 )
 
 
-@unhurried
 @given(
     STATES | ANYTHING,
     st.dictionaries(st.sampled_from("qr") | KEYS, QUESTIONS | ANYTHING, max_size=2) | ANYTHING,
@@ -133,7 +127,6 @@ def test_any_state_and_questions(state, questions, asked, server):
     sent_or_refused(lambda transport: client(transport, model, server).decide(state, questions, via=via))
 
 
-@unhurried
 @given(st.sampled_from([*DecisionParameters.__annotations__, "model"]), ANYTHING, SERVERS)
 def test_any_parameter_of_a_decision(name, value, server):
     questions = {"q": "Is it?"}
@@ -142,7 +135,6 @@ def test_any_parameter_of_a_decision(name, value, server):
     )
 
 
-@unhurried
 @given(
     st.just("Hi") | st.lists(st.just("Hi") | ANYTHING, max_size=2) | ANYTHING,
     st.sampled_from([*EmbeddingParameters.__annotations__, "role", "model", "batch_size", "max_concurrency"]),
@@ -154,7 +146,6 @@ def test_any_text_and_parameter_of_an_embedding(texts, name, value):
     sent_or_refused(lambda transport: client(transport, "mine/own").embed("Hi", **parameters))
 
 
-@unhurried
 @given(st.sampled_from([option.name for option in dataclasses.fields(ClientOptions)]), ANYTHING)
 def test_any_setting(name, value):
     def ask(transport: AnsweringTransport) -> None:
@@ -165,7 +156,6 @@ def test_any_setting(name, value):
     sent_or_refused(ask)
 
 
-@unhurried
 @given(
     st.sampled_from(["API_KEY", "BASE_URL", "APP_URL", "APP_TITLE", "APP_CATEGORIES"]),
     st.text(max_size=8) | st.sampled_from(["\udc80", "http://", "https://[", "a,b,c", "http://\udcff", "http://x:9999999"]),
@@ -177,7 +167,6 @@ def test_any_variable_of_the_environment(name, value):
         sent_or_refused(lambda _: ChatLFM(), ValueError)
 
 
-@unhurried
 @given(st.sampled_from([option.name for option in dataclasses.fields(Budget)]), ANYTHING)
 def test_any_budget(name, value):
     sent_or_refused(
@@ -185,7 +174,6 @@ def test_any_budget(name, value):
     )
 
 
-@unhurried
 @given(ANYTHING)
 def test_any_id_and_attribution(value):
     sent_or_refused(lambda transport: client(transport, "mine/own").list_endpoints(value))
@@ -209,14 +197,12 @@ LANGCHAINS = ("cache", "callbacks", "callback_manager", "custom_get_token_ids", 
               "output_version", "profile", "rate_limiter", "tags", "verbose")  # fmt: skip
 
 
-@unhurried
 @given(st.sampled_from([name for name in ChatLFM.model_fields if name not in LANGCHAINS]), SHOWABLE, st.booleans())
 def test_any_field_and_argument_of_chat_lfm(name, value, is_field):
     fields, call = ({name: value}, {}) if is_field else ({}, {name: value})
     sent_or_refused(lambda transport: asking(ChatLFM, transport, **fields).invoke("Hi", **call), ValueError)
 
 
-@unhurried
 @given(
     st.dictionaries(st.sampled_from("ab"), SHOWABLE, max_size=2),
     any_object("reasoning_details", "reasoning_content", "refusal", "__openai_role__", values=SHOWABLE),
@@ -235,7 +221,6 @@ def test_any_history_of_chat_lfm(arguments, more, invalid, model):
     sent_or_refused(lambda transport: asking(ChatLFM, transport, model=model).invoke(history))
 
 
-@unhurried
 @given(tools_of(SHOWABLE) | st.lists(SHOWABLE, max_size=2), CHOICES | SHOWABLE, MODELS)
 def test_any_tools_of_chat_lfm(tools, choice, model):
     def ask(transport: AnsweringTransport) -> None:
@@ -246,7 +231,6 @@ def test_any_tools_of_chat_lfm(tools, choice, model):
     sent_or_refused(ask, ValueError)
 
 
-@unhurried
 @given(
     formats(SHOWABLE) | any_object(name=st.just("Answer"), parameters=schemas(SHOWABLE), values=SHOWABLE),
     st.sampled_from([None, "json_schema", "function_calling", "json_mode"]) | SHOWABLE,
@@ -259,7 +243,6 @@ def test_any_schema_of_chat_lfm(schema, method, model):
     sent_or_refused(ask, OutputParserException)
 
 
-@unhurried
 @given(ANYTHING, ANYTHING)
 def test_any_input_of_embeddings_and_decisions_for_langchain(value, other):
     sent_or_refused(lambda transport: asking(LFMEmbeddings, transport).embed_documents(value))
@@ -271,7 +254,6 @@ def test_any_input_of_embeddings_and_decisions_for_langchain(value, other):
     )
 
 
-@unhurried
 @given(st.data())
 def test_any_arguments_of_a_tool_for_agents(data):
     pytest.importorskip("mcp", reason="needs `pip install 'lfm-adapter[mcp]'`")

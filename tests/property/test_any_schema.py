@@ -13,7 +13,6 @@ from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.tools import Tools
 from lfm_adapter.errors import ConfigurationError
 from tests.support.call_texts import read_calls
-from tests.support.reply_strategies import unhurried
 
 WORDS = st.sampled_from(
     [
@@ -57,7 +56,6 @@ SCHEMAS = JSON | st.builds(
 )
 
 
-@unhurried
 @given(SCHEMAS, JSON)
 @example({"$schema": "http://json-schema.org/draft-07/schema#", "type": "array", "items": [{"type": "integer"}]}, "3")
 @example({"$schema": 3}, {})
@@ -68,7 +66,6 @@ def test_any_schema_and_any_value_raise_nothing(schema: Any, value: Any):
     schema_problem(json.dumps(value), {"type": "json_schema", "json_schema": {"schema": schema}})
 
 
-@unhurried
 @given(st.dictionaries(KEYS, JSON, max_size=5), JSON, st.booleans())
 def test_any_parameters_are_refused_or_used(parameters: dict[str, Any], value: Any, check: bool):
     try:

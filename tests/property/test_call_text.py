@@ -13,7 +13,6 @@ from lfm_adapter._toolcalls.call_reader import CallReader
 from lfm_adapter._toolcalls.render import with_tools
 from lfm_adapter._toolcalls.tools import Tools
 from tests.support.call_texts import CALL_TEXTS, TOOLS, read_calls
-from tests.support.reply_strategies import unhurried
 from tests.support.stream_reading import cut_at
 
 BOUND = Tools.from_openai(TOOLS)
@@ -99,7 +98,6 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(K
 CALLS = st.lists(st.tuples(st.sampled_from(sorted(LOOSE.names)), st.dictionaries(KEYS, VALUES, max_size=4)), min_size=1)
 
 
-@unhurried
 @given(TEXTS, CUTS)
 @example("<|tool_call_start|>[run(code='a\\')]<|tool_call_end|>", [29, 30, 31, 32, 33, 40])
 @example("a <tool_call>{'name': 'run'}\n \n b", [2, 15, 28, 29, 30, 31])
@@ -112,7 +110,6 @@ def test_any_cut_of_any_text_gives_what_the_whole_gives(text: str, cuts: list[in
         assert reader.calls == calls
 
 
-@unhurried
 @given(TEXTS, CUTS)
 def test_text_without_a_call_comes_out_as_it_was(text: str, cuts: list[int]):
     left, calls = read_calls(text, BOUND, make_id=str)
@@ -121,7 +118,6 @@ def test_text_without_a_call_comes_out_as_it_was(text: str, cuts: list[int]):
     assert "".join([*map(reader.feed, cut_at(text, cuts)), reader.close()]) == text
 
 
-@unhurried
 @given(
     CALLS, st.sampled_from(["lfm2", "lfm3", "none", None]), st.sampled_from(["", "Well, let me see.", "Two\nlines:"])
 )

@@ -17,7 +17,6 @@ from lfm_adapter import errors
 from lfm_adapter._openrouter.failure import from_body
 from lfm_adapter.types import Delta, Reply, ToolCall
 from tests.support.mutants import JUNK, paths, replaced, written
-from tests.support.reply_strategies import unhurried
 from tests.support.stream_reading import ASKED, Reading, cut_at, read_json, read_reply, read_stream
 
 if TYPE_CHECKING:
@@ -185,14 +184,12 @@ def spoiled_with(value: Any, spoiling: list[tuple[int, Any]]) -> Any:
     return value
 
 
-@unhurried
 @given(SPOILING, st.sampled_from([200, 201, 299, 300, 308, 400, 401, 402, 404, 418, 429, 500, 529, 599]))
 def test_any_types_in_several_places_of_a_body(spoiling, status):
     check_body(written(spoiled_with(BODY, spoiling)), status)
     check_body(written(spoiled_with({"error": ERROR}, spoiling)), status)
 
 
-@unhurried
 @given(st.lists(st.tuples(st.sampled_from([CHUNK, IN_CHOICE]), SPOILING), max_size=4), st.lists(st.integers(0, 9_999)))
 def test_any_types_in_several_places_of_a_stream(chunks, places):
     stream = stream_of(*(spoiled_with(chunk, spoiling) for chunk, spoiling in chunks))

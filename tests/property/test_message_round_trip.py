@@ -17,7 +17,7 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.langchain._messages import to_wire
 from lfm_adapter.types import Delta
 from tests.support.chat_ways import summed
-from tests.support.reply_strategies import ENDINGS, replies, unhurried
+from tests.support.reply_strategies import ENDINGS, replies
 from tests.support.stream_reading import ASKED, read_reply, read_stream
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def _messages(said: Said, ending: str, output_version: str) -> tuple[AIMessage, 
     return model.invoke("Hi"), summed(chunks)
 
 
-@unhurried
 @given(one_answer, st.sampled_from(ENDINGS), st.sampled_from(["v0", "v1"]))
 def test_the_sum_of_the_chunks_is_the_invoked_message(said, ending, output_version):
     whole, streamed = _messages(said, ending, output_version)
@@ -59,7 +58,6 @@ def test_the_sum_of_the_chunks_is_the_invoked_message(said, ending, output_versi
         assert getattr(streamed, name) == getattr(whole, name), name
 
 
-@unhurried
 @given(one_answer, st.sampled_from(ENDINGS), st.sampled_from(["v0", "v1"]))
 def test_a_message_goes_back_as_it_came(said, ending, output_version):
     (choice,) = said.body["choices"]
@@ -100,7 +98,6 @@ BLOCKS = st.text(max_size=5) | st.fixed_dictionaries(
 )
 
 
-@unhurried
 @given(st.lists(BLOCKS, max_size=4), st.sampled_from([HumanMessage, AIMessage]))
 def test_any_content_is_sent_or_refused_in_plain_words(content, kind):
     try:

@@ -16,7 +16,6 @@ from lfm_adapter._toolcalls.quotes import Keys, find_strings
 from lfm_adapter._toolcalls.tools import Tools
 from tests.support import unescaped
 from tests.support.call_texts import read_calls
-from tests.support.reply_strategies import unhurried
 
 if TYPE_CHECKING:
     from tests.support.unescaped import Case
@@ -38,7 +37,6 @@ ARGUMENTS = st.fixed_dictionaries(
 CALLS = st.lists(st.tuples(st.sampled_from(["save", "anything"]), ARGUMENTS), min_size=1, max_size=3)
 
 
-@unhurried
 @given(CALLS, st.booleans())
 def test_calls_that_are_escaped_as_python_or_json_has_it_are_read_exactly(calls: list[Any], is_python: bool):
     if is_python:
@@ -52,7 +50,6 @@ def test_calls_that_are_escaped_as_python_or_json_has_it_are_read_exactly(calls:
     assert [(call.name, json.loads(call.arguments), call.error) for call in read] == [(*call, None) for call in calls]
 
 
-@unhurried
 @given(st.lists(st.sampled_from([*FRAGMENTS, "save(", '{"name": "save", ']), max_size=40).map("".join))
 def test_strings_of_any_text_end_at_one_of_their_quotes(text: str):
     strings = find_strings(text, 0, Keys(frozenset({"text", "title"}), is_open=False), call_keys=TOOLS.call_keys)

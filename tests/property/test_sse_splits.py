@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from lfm_adapter._openrouter.sse import EventDecoder
 from lfm_adapter.errors import ResponseError
-from tests.support.reply_strategies import unhurried
 from tests.support.stream_reading import cut_at
 
 BOM = "\ufeff".encode()
@@ -42,7 +41,6 @@ def decode(pieces: list[bytes], **settings: int) -> list[bytes]:
     return [event for piece in pieces for event in decoder.feed(piece)] + list(decoder.close())
 
 
-@unhurried
 @given(STREAMS, CUTS)
 @example(BOM + b"data: a\r\n\r\ndata: b\n\n", [1, 2, 11])
 @example(b"data: a\r\rdata\r\ndata:\n\n", [9, 10])

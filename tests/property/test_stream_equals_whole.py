@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lfm_adapter._openrouter.tool_calls import as_object
-from tests.support.reply_strategies import ENDINGS, replies, unhurried
+from tests.support.reply_strategies import ENDINGS, replies
 from tests.support.stream_reading import ASKED, cut_at, joined, read_reply, read_stream
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
@@ -16,7 +16,6 @@ def meant(arguments: str, finish_reason: str) -> str:
     return arguments if finish_reason in ("length", "content_filter") else as_object(arguments)
 
 
-@unhurried
 @given(replies(), st.sampled_from(ENDINGS), st.lists(st.integers(0, 100_000), max_size=20), st.integers(0, 3))
 def test_a_reply_is_the_same_streamed_and_whole(said, ending, places, idle):
     whole = read_reply(200, {}, said.plain(PADDING * idle), ASKED)
@@ -32,7 +31,6 @@ def test_a_reply_is_the_same_streamed_and_whole(said, ending, places, idle):
         assert told.logprobs == choice.logprobs
 
 
-@unhurried
 @given(replies(), st.sampled_from(ENDINGS))
 def test_a_reply_says_all_that_was_sent(said, ending):
     sent = said.body["choices"]
@@ -58,7 +56,6 @@ def test_a_reply_says_all_that_was_sent(said, ending):
             ]
 
 
-@unhurried
 @given(replies(), st.sampled_from(ENDINGS))
 def test_no_delta_is_handed_on_that_adds_nothing(said, ending):
     for delta in read_stream(said.events(ending)).deltas:

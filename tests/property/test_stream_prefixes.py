@@ -15,17 +15,15 @@ from lfm_adapter.errors import StreamInterruptedError
 from tests.support.chat_ways import summed
 from tests.support.played import AsyncPlayed, Played, PlayedChat, stepped
 from tests.support.recorded_streams import CASES, Case, check_prefixes
-from tests.support.reply_strategies import ENDINGS, Said, replies, unhurried
+from tests.support.reply_strategies import ENDINGS, Said, replies
 from tests.support.stream_reading import joined, read_stream
 
 
-@unhurried
 @given(replies(), st.sampled_from(ENDINGS), st.integers(0, 1_000_000))
 def test_a_stream_cut_anywhere_keeps_all_that_came(said, ending, place):
     check(said, ending, place)
 
 
-@unhurried
 @given(replies())
 def test_a_stream_cut_at_the_end_of_any_event_keeps_all_that_came(said):
     events = said.events("C")

@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ENDINGS", "Said", "replies", "unhurried"]
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For tests whose examples may take long where other programs run too."""
+__all__ = ["ENDINGS", "Said", "replies"]
 
 ENDINGS = ("A", "B", "C", "usage_in_finish")
 """Where `usage` has stood over time; see `openrouter_replies.stream`."""

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from lfm_adapter.litellm import LFMProvider
 from lfm_adapter.types import ChatParameters
 from tests.support.any_values import ANYTHING, MESSAGES, AnsweringTransport, any_object, sent_or_refused
-from tests.support.reply_strategies import unhurried
 
 MODELS = st.sampled_from(["liquid/lfm-3b", "liquid/lfm-2.5-2.6b:free", "liquid/lfm-3-1.7b", "mine/own"])
 
@@ -22,19 +21,16 @@ def ask(transport: AnsweringTransport, model: str, **given: Any) -> None:
     LFMProvider(transport=transport).completion(**call | given)
 
 
-@unhurried
 @given(MESSAGES | ANYTHING, MODELS)
 def test_any_messages(messages, model):
     sent_or_refused(lambda transport: ask(transport, model, messages=messages), openai.OpenAIError)
 
 
-@unhurried
 @given(st.sampled_from([*ChatParameters.__annotations__, "thinking", "brand_new"]), ANYTHING, MODELS)
 def test_any_parameter(name, value, model):
     sent_or_refused(lambda transport: ask(transport, model, optional_params={name: value}), openai.OpenAIError)
 
 
-@unhurried
 @given(st.lists(ANYTHING, max_size=2) | ANYTHING, any_object("input_type", "user", "provider", "extra_body"))
 def test_any_texts_and_parameters_of_an_embedding(texts, parameters):
     def embed(transport: AnsweringTransport) -> None:
