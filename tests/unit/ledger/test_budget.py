@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SPAWN = multiprocessing.get_context("spawn")
 CENT = Decimal("0.01")
+PATIENCE_S = 120.0  # as much time as eight processes on a busy machine may take
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ def test_requests_a_minute_are_counted(ledger: Ledger, monkeypatch: pytest.Monke
 
 
 def race(path: Path, spent: Any) -> None:
+    _reservations.RESERVE_TIMEOUT_S = PATIENCE_S
     ledger, budget = Ledger(path), Budget("0.01", name="shared")
     price = Decimal("0.0003")
     while True:
@@ -114,14 +116,15 @@ def test_processes_that_race_do_not_exceed_the_budget(ledger: Ledger):
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(60)
+        racer.join(PATIENCE_S)
     assert spent.value == 33
     assert ledger.spent(Budget("0.01", name="shared")) == Decimal("0.0099")
 
 
 def reserve_in_each(paths: list[Path], at_once: Any, in_file: Any) -> None:
+    _reservations.RESERVE_TIMEOUT_S = PATIENCE_S
     for path in paths:
-        at_once.wait(60)
+        at_once.wait(PATIENCE_S)
         reservation = Ledger(path).reserve([Budget(1)], CENT, model="m")
         with in_file.get_lock():
             in_file.value += bool(reservation.ids)
@@ -134,14 +137,14 @@ def test_processes_that_open_a_new_file_together_all_reserve_in_it(tmp_path: Pat
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE_S)
     assert in_file.value == 8 * 20
 
 
 @contextmanager
 def locked(ledger: Ledger) -> Iterator[None]:
     """Have another connection lock the file."""
-    assert ledger.flush()
+    assert ledger.flush(PATIENCE_S)
     with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield

@@ -107,7 +107,7 @@ def test_cost_and_model_go_to_stderr_and_into_the_ledger(openrouter: ScriptedOpe
     assert "350 tokens · " in result.stderr
     assert "US$ 0.000007 · liquid/d1.2 · Liquid" in result.stderr
     ledger = Ledger()
-    ledger.flush()
+    ledger.flush(60)
     (row,) = ledger.usage(["app", "source", "model"], since=0)
     assert (row.key, float(row.cost)) == (("lfm decide", "decide", "liquid/d1.2"), 7e-6)
 

@@ -35,7 +35,7 @@ def fill(ledger: Ledger) -> None:
                 completion_tokens=100, cost=None if cost is None else Decimal(cost),
             )
         )  # fmt: skip
-    assert ledger.flush()
+    assert ledger.flush(60)
 
 
 def run(*arguments: str) -> str:
@@ -67,7 +67,7 @@ def record(ledger: Ledger, app: str, cost: str) -> None:
     ledger.record(
         CallRecord(time=time.time(), source="gateway", app=app, model="liquid/lfm-3-1.7b", cost=Decimal(cost))
     )
-    assert ledger.flush()
+    assert ledger.flush(60)
 
 
 def test_table_in_a_pipe_has_one_line_for_each_row(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
