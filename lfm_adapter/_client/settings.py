@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from lfm_adapter._client.setting_checks import check_values
 from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.address import (
     OPENROUTER_URL,
@@ -125,46 +126,6 @@ PER_CALL = ChatParameters.__annotations__.keys() & {setting.name for setting in 
 """Settings that a single call may override."""
 
 
-def _is_seconds(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and value > 0 and (isinstance(value, float) or value < 10**18)
-
-
-def _is_seconds_or_none(value: Any) -> bool:
-    return value is None or _is_seconds(value)
-
-
-def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least, (
-        f"an integer >= {least}"
-    )
-
-
-def _one_of(*choices: str | None) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: value in choices, f"one of {', '.join(repr(choice) for choice in choices if choice)}"
-
-
-# What each setting must be, and the same in words.
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (lambda value: isinstance(value, str), "a string"),
-    "timeout": (_is_seconds, "a positive number of seconds"),
-    **dict.fromkeys(("stream_chunk_timeout", "total_timeout"), (_is_seconds_or_none, "a positive number of seconds")),
-    **dict.fromkeys(("max_retries", "max_output_retries"), _at_least(0)),
-    **dict.fromkeys(("max_reply_bytes", "max_event_bytes"), _at_least(1)),
-    **dict.fromkeys(("allow_http", "coerce_output", "recover_tool_calls"), (_is_boolean, "True or False")),
-    "when_retired": _one_of(None, *get_args(WhenRetired)),
-    "tool_calling": _one_of(*get_args(ToolCalling)),
-    "on_invalid_output": _one_of(*get_args(OnInvalidOutput)),
-    "token_counter": (lambda value: value is None or callable(value), "a function"),
-    "ledger": (lambda value: isinstance(value, Ledger | None), "a `Ledger`"),
-    "budget": (lambda value: isinstance(value, Budget | None), "a `Budget`"),
-}
-
-
 @dataclass(kw_only=True)
 class Settings(ClientOptions):
     """The settings in force: a client's options, checked, with the environment's in place of those left out.
@@ -234,15 +195,7 @@ class Settings(ClientOptions):
 
     def check(self) -> None:
         """Raise `ConfigurationError` for a setting out of its range."""
-        for name, (fits, words) in _CHECKS.items():
-            value = getattr(self, name)
-            if not fits(value):
-                pause = ";" if "," in words else ","
-                raise ConfigurationError(f"`{name}` must be {words}{pause} got {shown(value)}.")
-        key: Any = self.api_key
-        if not (key is None or isinstance(key, str) or callable(key)):
-            kind = type(key).__name__
-            raise ConfigurationError(f"`api_key` must be a string or a function that returns one, got `{kind}`.")
+        check_values(self.__dict__)
 
     @property
     def is_openrouter(self) -> bool:
