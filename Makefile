@@ -47,14 +47,15 @@ help: ## Show this help
 demo: $(VENV)/demo ## Ask a model: on OpenRouter with OPENROUTER_API_KEY, otherwise on this machine
 	$(BIN)/lfm chat "$(QUESTION)" < /dev/null
 
-# A file's tests run in one process, so that servers and the local model start once for each. Tests that wait leave
-# half a core idle, so a third process serves two cores; `--no-loadscope-reorder` starts the long files first.
 # Where Python may write no bytecode, each worker and each `lfm` that a test starts compiles everything again.
 export PYTHONDONTWRITEBYTECODE :=
+
+# A file's tests run in one process, so that servers and the local model start once for each. Tests that wait leave
+# half a core idle, so a third process serves two cores; `--no-loadscope-reorder` starts the long files first.
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo $$NUMBER_OF_PROCESSORS) * 3 + 1) / 2 )))
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/test ## Run the tests, without a network: about four minutes on two cores
+test: $(VENV)/test ## Run the tests, without a network: about three minutes on two cores
 	$(BIN)/python $(PYTEST)
 
 test-thorough: $(VENV)/test ## Run the tests with ten times as many generated cases
