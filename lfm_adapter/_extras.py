@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["EXTRAS", "how_to_install"]
-
 EXTRAS = {
     "gateway": ("leather", "the dashboard and metrics of `lfm gateway`"),
     "litellm": ("litellm", "models named lfm/... in LiteLLM, and `lfm run`"),

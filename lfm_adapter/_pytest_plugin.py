@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.testing import ScriptedOpenRouter
 
-__all__ = ["openrouter"]
-
 
 @pytest.fixture
 def openrouter(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedOpenRouter]:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import LFMError
     from lfm_adapter.types import HTTPRequest
 
-__all__ = ["AiohttpResponse", "AiohttpTransport", "aclose_pools"]
-
 # An idle connection is kept for this long: longer than a pause in a conversation, and shorter than what load balancers
 # and NAT gateways allow.
 _IDLE_S = 60.0

@@ -20,8 +20,6 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["MAX_TIMEOUT_S", "DeadlineHTTPPool", "DeadlineHTTPSPool"]
-
 MAX_TIMEOUT_S = 86_400.0  # a socket takes no infinity
 
 # The seconds left differ at each wait. Setting a socket's timeout is a system call of 0.8 µs, so one that differs by no

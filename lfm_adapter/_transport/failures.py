@@ -21,17 +21,6 @@ from lfm_adapter.errors import (
     StreamInterruptedError,
 )
 
-__all__ = [
-    "already_closed",
-    "before_response",
-    "in_body",
-    "invalid_url",
-    "not_http",
-    "origin",
-    "proxy_refused",
-    "timed_out",
-]
-
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 
 

@@ -19,8 +19,6 @@ from urllib.request import getproxies, proxy_bypass
 from lfm_adapter._openrouter.address import is_loopback
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["ProxyConfig", "local_route", "resolve_proxy"]
-
 _VARIABLES = [f"{kind}_proxy" for kind in ("https", "http", "all", "no")]
 _VARIABLES += [name.upper() for name in _VARIABLES]
 

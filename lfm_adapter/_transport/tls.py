@@ -10,8 +10,6 @@ from pathlib import Path
 
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["context", "is_built"]
-
 # The first two in the order in which requests reads them; OpenSSL's own comes last.
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 

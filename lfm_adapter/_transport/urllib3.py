@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import LFMError
     from lfm_adapter.types import HTTPRequest
 
-__all__ = ["Urllib3Response", "Urllib3Transport", "close_pools"]
-
 # Idle connections kept for each host. More may be open at once; those beyond this number are closed after use.
 _IDLE_CONNECTIONS = 64
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Choice, Delta, JSONDict, ModelCard, Reply
 
-__all__ = ["AsyncLiquidModel", "LiquidModel", "register_models"]
-
 KEY_ALIAS = "lfm"
 
 

@@ -10,8 +10,6 @@ import typer
 
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["read_user_file", "user_file", "write_private"]
-
 
 def user_file(name: str) -> Path:
     """Return the path of one of the user's files."""

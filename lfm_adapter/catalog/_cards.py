@@ -15,8 +15,6 @@ from typing import Any
 
 from lfm_adapter.types import Capabilities, ModelCard, Pricing, Source
 
-__all__ = ["get", "models", "split_routing"]
-
 # What chooses among a model's endpoints, adds a search, or names saved settings is not part of a model's id:
 # https://openrouter.ai/docs/guides/routing/model-variants/nitro (and /floor, /exacto, /online), and
 # https://openrouter.ai/docs/guides/features/presets, read 2026-11-23.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, Kind, ModelCard
 
-__all__ = ["from_listing", "liquid_models", "refreshed_cards"]
-
 _KINDS: tuple[tuple[str, Kind], ...] = (("text", "chat"), ("embeddings", "embeddings"), ("decisions", "decisions"))
 
 

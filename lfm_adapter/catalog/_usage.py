@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
     from lfm_adapter.types._request import TokenCounter
 
-__all__ = ["apply_context_limit", "check_state_length", "check_text_lengths", "compute_cost", "estimate_tokens"]
-
 _ZERO = Decimal(0)
 
 # Larger amounts of one request are mistakes of the server: they would break every sum that they enter.

@@ -13,8 +13,6 @@ from lfm_adapter._masking import shown
 from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger._record import to_pico
 
-__all__ = ["Budget", "Period", "Reservation"]
-
 Period: TypeAlias = Literal["day", "month", "total"]
 
 

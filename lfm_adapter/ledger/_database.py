@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["begin", "connect"]
-
 PAUSE_S = 0.002  # between two tries to lock the file
 
 # `user_version` counts the changes of these tables.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.ledger._budget import Reservation
 
-__all__ = ["LedgerFile", "ledger_file"]
-
 logger = logging.getLogger("lfm_adapter.ledger")
 
 WRITE_TIMEOUT_S = 10.0  # that the background thread waits for other processes that write

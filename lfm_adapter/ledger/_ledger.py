@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger._file import LedgerFile
     from lfm_adapter.ledger._record import CallRecord, ModelStats, UsageRow
 
-__all__ = ["Ledger", "ledger_from_env"]
-
 FLUSH_TIMEOUT_S = 5.0
 
 

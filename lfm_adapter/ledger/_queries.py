@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["GROUPS", "calls", "committed", "insert", "model_stats", "spent", "usage"]
-
 _COLUMNS = [column.name for column in fields(CallRecord)]
 _INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-__all__ = ["PICO", "CallRecord", "ModelStats", "UsageRow", "to_pico"]
-
 PICO = Decimal(10) ** 12
 """The ledger keeps amounts in 10^-12 US$, as integers, whose sums are exact."""
 

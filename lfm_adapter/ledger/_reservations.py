@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.ledger._budget import Budget
 
-__all__ = ["Reservations", "Settlement"]
-
 RESERVE_TIMEOUT_S = 5.0  # that a call waits for other processes that write
 WINDOW_S = 60.0  # of `Budget.rpm`
 

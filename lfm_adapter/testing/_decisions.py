@@ -8,8 +8,6 @@ from typing import Any
 from lfm_adapter.testing._reply import REQUESTED_MODEL, ScriptedReply, json_reply
 from lfm_adapter.testing._wire import GENERATION_ID
 
-__all__ = ["decisions", "undecided"]
-
 Shorthand = float | Sequence[float] | Mapping[str, Any]
 
 

@@ -13,8 +13,6 @@ from lfm_adapter.testing._wire import GENERATION_ID, error
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["embeddings", "word_embeddings"]
-
 _LENGTH = 1024  # as of LFM2.5-Embedding-350M
 
 

@@ -21,8 +21,6 @@ from lfm_adapter.testing._wire import (
     token_usage,
 )  # fmt: skip
 
-__all__ = ["failure", "failure_names"]
-
 _ACCOUNT: dict[str, Any] = {"user_id": "user_2abcDEF345ghi"}  # OpenRouter sends it along; no error may show it
 _UPSTREAM = {
     "raw": "liquid/lfm-2.5-2.6b:free is temporarily rate-limited upstream. Please retry shortly.",

@@ -11,8 +11,6 @@ from lfm_adapter.testing._wire import CREATED, error
 if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
 
-__all__ = ["key_info", "listing", "model_list"]
-
 
 def model_list() -> ScriptedReply:
     """Return the reply to `GET /models`: the chat models of the catalogue that OpenRouter serves."""

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["REQUESTED_MODEL", "Break", "Part", "ScriptedReply", "compact_json", "html", "json_reply", "with_model"]
-
 REQUESTED_MODEL = "<requested model>"  # replaced when a reply is sent
 _REQUESTED_MODEL = f'"{REQUESTED_MODEL}"'.encode()
 

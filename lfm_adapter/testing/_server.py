@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BufferedReader
 
-__all__ = ["RecordedRequest", "ScriptedOpenRouter"]
-
 CHAT, EMBEDDINGS, DECISIONS = "/chat/completions", "/embeddings", ("/alpha/decisions", "/systemone")
 POLL_S = 0.005
 PHRASES = {status.value: status.phrase for status in HTTPStatus}

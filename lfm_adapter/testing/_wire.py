@@ -11,11 +11,6 @@ from typing import Any, Literal
 
 from lfm_adapter.testing._reply import REQUESTED_MODEL, ScriptedReply, compact_json, json_reply
 
-__all__ = [
-    "COMMENT", "CREATED", "DONE", "GENERATION_ID", "PADDING", "chunk", "completion", "error", "error_in_choice",
-    "events", "midstream_error", "stream", "token_usage", "tool_call",
-]  # fmt: skip
-
 GENERATION_ID = "gen-1790000000-ScriptedReply0000001"
 CREATED = 1790000000
 PADDING = b"\n         \n"  # what OpenRouter sends to keep a connection alive until it has the JSON body

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.local import LocalServer
 
-__all__ = [
-    "CONTEXT_LENGTH", "DEMO_MAX_TOKENS", "NO_KEY", "BaseURLOption", "ContextLengthOption", "EmbeddingsOption",
-    "GGUFOption", "LocalOption",
-    "ModelOption", "has_openrouter", "is_local_requested", "model_named", "model_option", "serve_here",
-]  # fmt: skip
-
 
 def model_named(name: str) -> str:
     """Return the id of one of the catalogue's models, named in any case; any other name as it is."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Answer, DecisionReply
 
-__all__ = ["decision_summary", "show_answers"]
-
 BAR_WIDTH = 30
 MIN_BAR_WIDTH = 10
 LABEL_WIDTH = 40

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.cli.store import ConversationStore
     from lfm_adapter.types import Reply
 
-__all__ = ["chat"]
-
 
 def chat(
     question: Annotated[

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from lfm_adapter._openrouter.request import Attribution
     from lfm_adapter.types import ModelCard
 
-__all__ = ["CheckResult", "check_connection", "check_installation"]
-
 TIMEOUT_S = 15.0
 
 # https://github.com/BerriAI/litellm/issues/24518 (March 2026), OSV MAL-2026-2144

@@ -13,8 +13,6 @@ from lfm_adapter.apps.cli.console import note
 from lfm_adapter.apps.user_files import read_user_file, user_file, write_private
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["config", "keeps_conversations", "use_configured_model"]
-
 FILE = "config.toml"
 KEEP, MODEL = "keep-conversations", "model"
 SETTINGS = {

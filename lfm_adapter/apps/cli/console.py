@@ -17,8 +17,6 @@ from typer.core import TyperGroup
 
 from lfm_adapter.errors import LFMError
 
-__all__ = ["Commands", "UsageError", "answer", "note", "print_error", "safe", "usd", "with_option_names", "wrapped"]
-
 # A model's text could otherwise move the cursor or set the title of the terminal that shows it.
 _CONTROL_CHARACTERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - set(map(ord, "\t\n")))
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.cli.store import ConversationStore, KeptConversation
     from lfm_adapter.types import JSONDict, Reply
 
-__all__ = ["Conversation"]
-
 
 class Conversation:
     """Asks, shows the answers, and remembers both.

@@ -20,8 +20,6 @@ from lfm_adapter.ledger import ledger_from_env
 if TYPE_CHECKING:
     from lfm_adapter.types import DecisionReply
 
-__all__ = ["decide"]
-
 QUESTION_ID = "question"
 WHICH_LABEL = "Which of these fits best?"
 MAX_LABELS, MAX_LEVELS = 255, 10

@@ -10,8 +10,6 @@ import typer
 from lfm_adapter.apps.cli import backend  # noqa: TC001 - typer evaluates the annotations
 from lfm_adapter.apps.cli.console import with_option_names, wrapped
 
-__all__ = ["doctor"]
-
 INDENT = 6
 COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 

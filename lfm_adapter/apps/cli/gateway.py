@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.gateway.access import Access
     from lfm_adapter.apps.gateway.models import Models
 
-__all__ = ["gateway"]
-
 DAILY_BUDGET_USD = "1"
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
 LOCAL_WAIT_S = 600.0  # a laptop may take minutes to read a long prompt

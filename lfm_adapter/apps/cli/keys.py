@@ -16,8 +16,6 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["keys", "stored_key", "use_stored_key"]
-
 FILE = "keys.json"
 SERVICE = "openrouter"
 VARIABLE = "OPENROUTER_API_KEY"

@@ -14,8 +14,6 @@ from lfm_adapter.apps.cli import backend
 from lfm_adapter.apps.cli.console import note
 from lfm_adapter.apps.cli.question import read_text
 
-__all__ = ["local"]
-
 FIRST_PORT = 8080  # llama-server's own
 PORTS_TRIED = 50
 

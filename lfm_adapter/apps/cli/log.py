@@ -14,8 +14,6 @@ from lfm_adapter.apps.cli.console import UsageError, note, safe
 if TYPE_CHECKING:
     from lfm_adapter.apps.cli.store import ConversationStore
 
-__all__ = ["log"]
-
 log = typer.Typer()
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="Number of conversations to list.")]

@@ -25,8 +25,6 @@ from lfm_adapter.ledger import Budget, ledger_from_env
 if TYPE_CHECKING:
     from lfm_adapter.apps.mcp.session import Session
 
-__all__ = ["PlaceholderCommand", "mcp"]
-
 
 # A CPU may take minutes to read a prompt. Users can cancel a call.
 LOCAL_TIMEOUT_S = 3600.0

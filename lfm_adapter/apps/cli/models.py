@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import ModelCard
 
-__all__ = ["models"]
-
 _ORDER = ("live", "preview", "unknown", "retired")
 
 _CAPABILITIES = {

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.cli.conversation import Conversation
 
-__all__ = ["Prompt"]
-
 QUOTES = '"""'
 
 COMMANDS = {

@@ -13,8 +13,6 @@ import typer
 from lfm_adapter.apps.cli.console import UsageError, note, usd
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["proxy_config"]
-
 STDOUT = Path("-")
 
 START = "LITELLM_LOCAL_MODEL_COST_MAP=True litellm --config {file} --host 127.0.0.1 --port 4000"

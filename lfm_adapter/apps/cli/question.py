@@ -18,8 +18,6 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["attached", "question_of", "read_json_file", "read_schema", "read_text", "state_of"]
-
 STDIN = "-"
 STDIN_WAIT_S = 2.0
 PLACE = "{input}"

@@ -25,8 +25,6 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["run"]
-
 
 def run(
     program: Annotated[

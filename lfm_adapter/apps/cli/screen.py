@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Cost, Delta, Reply
 
-__all__ = ["Screen", "charged", "cost_text", "spinner", "summary"]
-
 SPINNER_DELAY_S = 0.3
 
 FENCES = ("```", "~~~")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["ConversationStore", "KeptConversation"]
-
 TIMEOUT_S = 5.0
 TITLE_CHARS = 60
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.ledger import UsageRow
 
-__all__ = ["usage"]
-
 BAR_WIDTH = 20
 PIPE_WIDTH = 500  # of a table that does not go to a terminal
 COLUMNS = ("calls", "errors", "prompt_tokens", "completion_tokens", "cost_usd")

@@ -14,8 +14,6 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["Access", "is_on_this_machine"]
-
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s\[\]/?#@\\:,]+)(?::\d+)?", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _USUAL_PORTS = {"http": ":80", "https": ":443"}  # browsers leave them out

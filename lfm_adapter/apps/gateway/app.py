@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Kind
 
-__all__ = ["create_app"]
-
 MAX_BODY_BYTES = 64 * 1024 * 1024  # images go out as text
 
 # Clients append paths to a base URL with OpenAI's prefix, with OpenRouter's, or without any.

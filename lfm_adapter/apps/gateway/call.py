@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import CallRecord, Ledger
     from lfm_adapter.types import AsyncStream, Delta, JSONDict, Reply
 
-__all__ = ["GATEWAY", "Call", "Gateway", "UpstreamCall", "model_of", "read_object", "with_retry"]
-
 T = TypeVar("T")
 _Ask: TypeAlias = "Callable[[AsyncLFMClient, str], Awaitable[T]]"
 

@@ -13,8 +13,6 @@ from lfm_adapter.apps.gateway.wire import ChunkWriter, completion_of, encoded, t
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["chat_completions", "json_response"]
-
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     """Answer a chat request, streamed or not."""

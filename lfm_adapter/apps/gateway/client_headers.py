@@ -10,8 +10,6 @@ from lfm_adapter._openrouter.request import Attribution
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["app_name", "identity_of", "wait_of"]
-
 # The client's timeout; the first two are those of OpenAI's SDKs.
 _WAIT_HEADERS = ("X-Stainless-Read-Timeout", "X-Stainless-Timeout", "X-Request-Timeout")
 MAX_WAIT_S = 3600.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["client_setups"]
-
 _CODEX = (
     "codex -m {model} -c model_provider=lfm -c 'model_providers.lfm="
     '{{name="LFM",base_url="{base_url}",env_key="OPENAI_API_KEY",wire_api="responses"}}\''

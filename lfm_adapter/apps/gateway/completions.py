@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Delta, JSONDict, Reply
 
-__all__ = ["completions"]
-
 _REFUSED = ("suffix", "echo", "best_of")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["decisions"]
-
 
 async def decisions(request: web.Request) -> web.Response:
     """Answer the questions of a request.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import EmbeddingReply, JSONDict
 
-__all__ = ["embedding_models", "embeddings"]
-
 
 class _EmbeddingsCall(UpstreamCall):
     _advice = "Try again, or send fewer texts."

@@ -13,8 +13,6 @@ from lfm_adapter.catalog import get
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["GatewayError", "to_gateway_error"]
-
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",

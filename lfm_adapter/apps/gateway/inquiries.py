@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     _Inquiry: TypeAlias = asyncio.Task[Decimal | None]
 
-__all__ = ["Inquiries"]
-
 WAITS_S = (2.0, 10.0, 60.0)  # OpenRouter knows a generation a while after its end
 
 logger = logging.getLogger("lfm_adapter.gateway")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["MIN_KEY_CHARS", "checked_key", "gateway_key", "key_file"]
-
 MIN_KEY_CHARS = 8
 
 

@@ -13,8 +13,6 @@ from lfm_adapter.ledger import Budget, Ledger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Limits", "parse_limits", "without_routing"]
-
 _APP = "app:"
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 

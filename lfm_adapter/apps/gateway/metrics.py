@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import CallRecord
     from lfm_adapter.types import Kind
 
-__all__ = ["Metrics"]
-
 # The buckets that the conventions recommend.
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

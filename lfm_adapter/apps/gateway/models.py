@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import JSONDict, Kind
 
-__all__ = ["CatalogModels", "LocalModel", "Models", "Route"]
-
 # Retired, but still the model that most programs request. Its successor answers.
 _KEPT = "liquid/lfm-3b"
 

@@ -18,8 +18,6 @@ from lfm_adapter.apps.gateway.errors import GatewayError
 from lfm_adapter.apps.gateway.page_facts import PERIODS, last_calls, page_facts
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["PAGE_PATHS", "SESSIONS", "Sessions", "add_page"]
-
 # https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CSP
 _HEADERS = {
     "Content-Security-Policy": (

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import CallRecord, Ledger, ModelStats, UsageRow
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["PERIODS", "last_calls", "page_facts"]
-
 PERIODS = (1, 7, 30)
 """Days that the page can show."""
 

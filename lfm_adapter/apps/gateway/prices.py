@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import ModelCard
 
-__all__ = ["Prices"]
-
 MAX_AGE_S = 3600.0
 
 logger = logging.getLogger("lfm_adapter.gateway")

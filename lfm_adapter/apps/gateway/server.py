@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.gateway.call import Gateway
     from lfm_adapter.apps.gateway.page import Sessions
 
-__all__ = ["FIRST_PORT", "PORTS_TRIED", "listen", "serve", "serve_until"]
-
 FIRST_PORT = 4000
 PORTS_TRIED = 50
 

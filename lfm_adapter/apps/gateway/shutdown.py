@@ -13,8 +13,6 @@ from lfm_adapter.apps.gateway.errors import GatewayError
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-__all__ = ["IN_PROGRESS", "InProgress", "stopped"]
-
 GRACE_S = 1.0  # to finish
 
 

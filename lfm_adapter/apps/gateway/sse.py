@@ -15,8 +15,6 @@ from lfm_adapter.errors import LFMError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-__all__ = ["send_events"]
-
 # An error within this time gets its own HTTP status. After it the headers are sent, because some apps give up on a
 # silent server (CHIM and other PHP programs after a few seconds), and a later error becomes an event.
 HEADERS_AFTER_S = 1.0

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import Delta, JSONDict, Reply
 
-__all__ = ["anthropic_error", "count_tokens", "messages", "responses"]
-
 # Only these go to LiteLLM. Its own parameters (`api_base`, `custom_llm_provider`, …) would redirect the request.
 _MESSAGES_FIELDS = frozenset({
     "max_tokens", "messages", "metadata", "output_config", "output_format", "stop_sequences", "system", "temperature",

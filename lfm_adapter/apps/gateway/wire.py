@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.gateway.errors import GatewayError
     from lfm_adapter.types import Choice, Delta, JSONDict, Reply, ToolCall
 
-__all__ = ["DONE", "ChunkWriter", "completion_of", "encoded", "event_of", "to_json"]
-
 DONE = b"data: [DONE]\n\n"
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -15,8 +15,6 @@ from pathlib import Path
 from lfm_adapter.apps.local.gguf import read_texts, write_with_metadata
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["demo_decision_model"]
-
 # The name in build 11549 (xllamacpp 2026.10). It was "d1" at first: https://github.com/ggml-org/llama.cpp/pull/30110
 DECISION_TYPE = "lfm2-d1"
 

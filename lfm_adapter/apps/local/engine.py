@@ -13,8 +13,6 @@ from lfm_adapter.apps.local.gguf import find_decision_type
 from lfm_adapter.apps.local.process import read_settings
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["main"]
-
 # Memory for prompts that llama.cpp keeps for later requests. Its default, 8192 MiB, fills a laptop's memory: the demo
 # model takes 65 MiB for a prompt of 3,000 tokens (measured on 2026-11-23).
 PROMPT_CACHE_MIB = 256

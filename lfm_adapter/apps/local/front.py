@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-__all__ = ["Front"]
-
 MAX_BODY_BYTES = 256 * 1024 * 1024  # images
 PARENT_CHECK_S = 1.0
 RESTART_DELAY_S = 5.0  # after a start that failed; meanwhile requests get its error

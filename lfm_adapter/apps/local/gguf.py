@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["MAGIC", "decision_type", "find_decision_type", "read_texts", "write_with_metadata"]
-
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["to_engine_pattern"]
-
 MAX_CHARS = 2_000
 MAX_REPETITIONS = 2_000
 MAX_GROUP_DEPTH = 50

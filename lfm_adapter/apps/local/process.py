@@ -8,8 +8,6 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["EngineProcess", "read_settings", "report_of", "start_process"]
-
 
 def start_process(
     module: str, *, stderr: int | None = None, env: dict[str, str] | None = None, start_new_session: bool = False

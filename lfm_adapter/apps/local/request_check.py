@@ -13,8 +13,6 @@ from typing import Any
 from lfm_adapter._json import is_deeper
 from lfm_adapter.apps.local.patterns import to_engine_pattern
 
-__all__ = ["checked_request"]
-
 # 20,000 levels end the engine by a stack overflow; 5,000 take more than 6 s.
 MAX_DEPTH = 250
 

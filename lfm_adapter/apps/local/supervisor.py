@@ -16,8 +16,6 @@ from typing import Any
 
 from lfm_adapter.apps.local.process import EngineProcess, read_settings
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Read the settings from stdin, serve, write the port to stdout, and run as long as the parent."""

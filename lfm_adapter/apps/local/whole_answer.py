@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["WholeAnswer"]
-
 
 class WholeAnswer:
     """An answer of `/chat/completions` or `/completions`, from the events of its stream."""

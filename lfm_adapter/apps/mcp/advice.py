@@ -9,8 +9,6 @@ from lfm_adapter import errors
 if TYPE_CHECKING:
     from lfm_adapter.types import Reply
 
-__all__ = ["advice_on", "facts_of", "no_answer"]
-
 _ASK_THE_USER = "Only the user can fix this: tell them, and do not call again."
 _CHANGE_LIMIT = (
     "Shorten the text, lower `max_tokens`, or ask a free model (see `models`). Only the user can change the limit "

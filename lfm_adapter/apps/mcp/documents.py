@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
     from lfm_adapter.types import Reply
 
-__all__ = ["DocumentReader"]
-
 _UNKNOWN_CONTEXT = 8_192  # the default of `lfm local`
 _MAX_PARTS = 200
 _MIN_PART_TOKENS = 256

@@ -15,8 +15,6 @@ from lfm_adapter.errors import LFMError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_FILE_BYTES", "FileAccessError", "Roots"]
-
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """Larger files are refused."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mcp.server import Server
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["serve_http"]
-
 HOST = "127.0.0.1"
 PATH = "/mcp"
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.mcp.session import Session
     from lfm_adapter.types import DecisionReply, EmbeddingReply, ModelCard, Question, Reply
 
-__all__ = ["ToolInvocation"]
-
 T = TypeVar("T")
 R = TypeVar("R", "Reply", "DecisionReply")
 

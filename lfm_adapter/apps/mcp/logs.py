@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["log_short_lines"]
-
 _MAX_LINE_CHARS = 500
 
 

@@ -23,8 +23,6 @@ from lfm_adapter.errors import (
 )
 from lfm_adapter.types import ChoiceQuestion, Reply
 
-__all__ = ["Classify", "Extract"]
-
 _MAX_TEXTS = 200
 _MIN_PROBABILITY = 0.005
 

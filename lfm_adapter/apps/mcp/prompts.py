@@ -15,8 +15,6 @@ from mcp.types import (
     TextContent,
 )
 
-__all__ = ["get_prompt", "list_prompts"]
-
 
 @dataclass(frozen=True, slots=True)
 class SlashCommand:

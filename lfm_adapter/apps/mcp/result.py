@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-__all__ = ["Result"]
-
 
 class Result(BaseModel):
     """The result of a tool: an object, and its text for clients that show only text."""

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from lfm_adapter.apps.mcp.session import Session
     from lfm_adapter.apps.mcp.tool import Tool
 
-__all__ = ["create_server"]
-
 ROOTS_TIMEOUT_S = 3.0
 
 _TOOLS: dict[str, type[Tool]] = {

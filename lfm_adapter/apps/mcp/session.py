@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Ledger
     from lfm_adapter.types import DecisionReply, EmbeddingReply, ModelCard, Reply
 
-__all__ = ["Session", "Tally", "Usd"]
-
 _MILLION = 1_000_000
 
 Usd = Annotated[Decimal, PlainSerializer(float)]

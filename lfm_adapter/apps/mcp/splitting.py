@@ -10,8 +10,6 @@ from lfm_adapter.catalog import estimate_tokens
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["likely_tokens", "packed", "split"]
-
 _BYTES_PER_TOKEN = 3
 """About four in English prose, three in source code, and three in a Chinese character, which is often one token."""
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from lfm_adapter._openrouter.surrogates import EscapeJoiner, has_halves, joined_halves
 
-__all__ = ["join_halves", "repair_json"]
-
 
 def join_halves(value: Any) -> Any:
     r"""Join pairs of surrogates in all strings of a JSON value. A lone surrogate becomes U+FFFD.

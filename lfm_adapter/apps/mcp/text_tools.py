@@ -11,8 +11,6 @@ from lfm_adapter.apps.mcp.result import Result
 from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Strings, Tool
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = ["CommitMessage", "Summarize", "TextTool"]
-
 _MAX_FILES = 32
 
 

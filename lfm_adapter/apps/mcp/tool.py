@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.apps.mcp.invocation import ToolInvocation
 
-__all__ = ["MaxTokens", "ModelName", "Strings", "Tool"]
-
 ModelName = Annotated[str, Field(description='An id that the tool `models` lists. "" for the default model.')]
 MaxTokens = Annotated[
     int, Field(ge=0, description="Maximum tokens of the answer, including reasoning. 0 for the server's default.")

@@ -12,8 +12,6 @@ from lfm_adapter.apps.mcp.session import Session, Tally, Usd
 from lfm_adapter.apps.mcp.tool import MaxTokens, ModelName, Tool
 from lfm_adapter.types import ModelCard
 
-__all__ = ["Ask", "ListModels", "Usage"]
-
 
 class Answer(Result):
     """What `ask` returns."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import ModelCard
 
-__all__ = ["MASTER_KEY_VARIABLE", "yaml_config"]
-
 MASTER_KEY_VARIABLE = "os.environ/LITELLM_MASTER_KEY"
 """LiteLLM replaces this with the variable's value."""
 

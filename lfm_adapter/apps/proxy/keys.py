@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Person", "add_key", "key_sha256", "read_people"]
-
 _HEADER = """\
 # Who may use the Proxies that name this file in `LFM_PROXY_KEYS`, by `lfm proxy-config --keys`. Proxies read it again
 # when it changes, so removing an entry revokes the key. The file has only hashes of keys.

@@ -10,8 +10,6 @@ from typing import Any
 from redis.asyncio import Redis  # pyright: ignore[reportMissingImports]
 from redis.exceptions import RedisError  # pyright: ignore[reportMissingImports]
 
-__all__ = ["Spending"]
-
 _KEPT_S = 2 * 24 * 60 * 60
 _TIMEOUT_S = 1.0
 
