@@ -41,7 +41,7 @@ _ZERO = Decimal(0)
 _QUESTION_TOKENS = 256
 
 # https://openrouter.ai/docs/guides/features/plugins
-_FREE_PLUGINS = frozenset({"context-compression", "response-healing"})
+_FREE_PLUGINS = ("context-compression", "response-healing")
 
 # With these, no connection was made, so that no request was sent.
 _BEFORE_SENDING = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["to_wire"]
 
 _ROLES: dict[type, str] = {HumanMessage: "user", AIMessage: "assistant", ToolMessage: "tool"}
-_WIRE_PARTS = {"file", "image_url", "input_audio", "text", "video_url"}
+_WIRE_PARTS = ("file", "image_url", "input_audio", "text", "video_url")
 
 # OpenRouter's names of audio formats where they differ from the MIME type's
 # (https://openrouter.ai/docs/features/multimodal/audio, read 2026-11-23).

@@ -51,6 +51,18 @@ def test_any_messages(messages, model, server, tool_calling):
     )
 
 
+@given(
+    st.sampled_from(
+        ["plugins", "models", "tools", "tool_choice", "n", "max_tokens", "transforms", "web_search_options"]
+    ),
+    st.lists(any_object("id", "type", "enabled", "function"), max_size=2) | ANYTHING,
+    MODELS,
+)
+def test_any_field_of_the_extra_body_with_a_budget(name, value, model):
+    extra_body = {"tools": [{"type": "function", "function": {"name": "f"}}], "max_tokens": 5, name: value}
+    sent_or_refused(lambda transport: client(transport, model, budget=Budget(1)).chat("Hi", extra_body=extra_body))
+
+
 KEYWORDS = ("properties", "required", "enum", "items", "anyOf", "$ref", "$defs", "description", "default", "minimum")
 CHOICES = st.sampled_from(["auto", "none", "required", "any"]) | any_object(
     type=st.just("function"), function=any_object(name=st.just("f"), values=SHOWABLE), values=SHOWABLE
@@ -263,8 +275,8 @@ def test_any_arguments_of_a_tool_for_agents(data):
     kinds = [
         kind
         for module in (tools, text_tools, object_tools)
-        for kind in (getattr(module, name) for name in module.__all__)
-        if isinstance(kind, type) and issubclass(kind, Tool)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Tool) and "title" in vars(kind)
     ]
     kind = data.draw(st.sampled_from(kinds))
     names = [field.alias or name for name, field in kind.model_fields.items()]

@@ -91,7 +91,7 @@ KINDS = st.sampled_from(
 WORDS = st.none() | st.text(max_size=5) | st.integers(0, 1) | st.binary(max_size=2) | st.just([])
 SOURCES = st.dictionaries(st.sampled_from(["url", "data", "text", "filename", "media_type"]), WORDS, max_size=4)
 BLOCKS = st.text(max_size=5) | st.fixed_dictionaries(
-    {"type": KINDS},
+    {"type": KINDS | st.sampled_from([5, None]) | st.builds(list)},
     optional=dict.fromkeys(["text", "url", "base64", "data", "mime_type", "file_id", "filename", "title"], WORDS)
     | dict.fromkeys(["source", "file", "image_url", "value", "extras"], SOURCES | st.builds(dict, type=KINDS))
     | {"content": WORDS | st.lists(st.builds(dict, type=KINDS) | WORDS, max_size=2), "tool_use_id": WORDS},
