@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lfm_adapter._json import as_dict, dicts
+from lfm_adapter._json import as_dict, dicts, is_deeper
 from lfm_adapter._masking import shown
 from lfm_adapter._openrouter.request import encode
 from lfm_adapter.errors import ConfigurationError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
 
 __all__ = ["Plan", "make_plan"]
+
+# Writing a prompt takes up to three of Python's 1,000 frames for each level.
+_MAX_LEVELS = 250
 
 _STRUCTURED = ("json_object", "json_schema")
 
@@ -112,9 +115,12 @@ def make_plan(
 def _as_json(value: Any) -> Any:
     """Return a value as a server would read it from the request, or raise for what has no JSON form."""
     try:
-        return json.loads(encode(value))
+        read = json.loads(encode(value))
     except RecursionError:
-        raise ConfigurationError("The request is nested too deeply.") from None
+        read = None
+    if read is None or is_deeper(read, _MAX_LEVELS):
+        raise ConfigurationError(f"The request is nested in more than {_MAX_LEVELS} levels, too many for a prompt.")
+    return read
 
 
 def _check_types(response_format: Mapping[str, Any]) -> None:

@@ -155,7 +155,10 @@ def _content(content: Any, *, from_assistant: bool = False) -> str | list[JSONDi
         raise ConfigurationError(
             f"Content must be a string or a list of strings and content blocks, got {shown(content)}."
         )
-    parts = [_part(block) for block in content]
+    try:
+        parts = [_part(block) for block in content]
+    except RecursionError:
+        raise ConfigurationError("A content block is nested too deeply.") from None
     # Some providers refuse empty texts. Tool results become messages of their own.
     parts = [part for part in parts if part.get("text") != "" and part.get("type") != "tool_result"]
     if from_assistant:

@@ -142,7 +142,8 @@ class ChatParameters(RequestFields, total=False):
     """The keyword arguments of `LFMClient.chat` and `.stream`: fields of the request, and settings for this call.
 
     Attributes:
-        extra_body: Further fields of the request, such as new ones of OpenRouter. They win over those of the same name.
+        extra_body: Further fields of the request, such as new ones of OpenRouter. Their names and types are left to
+            the server, and they win over those of the same name.
         when_retired: See `LFMClient`, like the following.
     """
 

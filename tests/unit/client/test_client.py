@@ -202,6 +202,18 @@ class TestBody:
             make(server).chat(messages)
         assert server.requests == []
 
+    @pytest.mark.parametrize("levels", [300, 700, 5_000])
+    def test_message_that_is_too_deep_for_a_prompt_is_refused(self, make, server, levels):
+        deep: list[object] = []
+        for _ in range(levels):
+            deep = [deep]
+        tools = [{"type": "function", "function": {"name": "f"}}]
+        with pytest.raises(
+            errors.ConfigurationError, match=r"nested in more than 250 levels|cannot be encoded as JSON"
+        ):
+            make(server, tool_calling="prompted").chat([{"role": "user", "content": deep}], tools=tools)
+        assert server.requests == []
+
     @pytest.mark.parametrize("content", [5, b"Hi", {"type": "text", "text": "Hi"}, True])
     def test_content_of_another_type_is_refused(self, make, server, content):
         with pytest.raises(

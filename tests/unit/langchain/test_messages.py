@@ -240,6 +240,14 @@ def test_content_of_a_tool_result_that_is_no_content_is_refused(content: Any):
         to_wire([HumanMessage([{"type": "tool_result", "tool_use_id": "c", "content": content}])])
 
 
+def test_block_within_a_thousand_others_is_refused():
+    block: dict[str, Any] = {"type": "text", "text": "Hi"}
+    for _ in range(1_000):
+        block = {"type": "non_standard", "value": block}
+    with pytest.raises(ConfigurationError, match="A content block is nested too deeply"):
+        to_wire([HumanMessage([block])])
+
+
 def test_unknown_block_without_a_text_is_sent_unchanged():
     block = {"type": "of next year", "text": None}
     assert parts(block) == [block]
