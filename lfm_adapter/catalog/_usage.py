@@ -104,6 +104,8 @@ def apply_context_limit(
     """
     if max_tokens is not None and (not _is_count(max_tokens) or max_tokens < 1):
         raise ConfigurationError(f"`max_tokens` must be an integer >= 1, got {shown(max_tokens)}.")
+    if max_tokens is not None and max_tokens >= 2**63:
+        raise ConfigurationError("`max_tokens` must be less than 2^63.")
     limit = _lesser(_lesser(max_tokens, card.max_output_tokens), max_output_tokens)
     context = card.context_length
     if context is None or context <= _SHORTENED_CONTEXT or not check_context:
