@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import is_dataclass
 from json import JSONDecodeError
 from operator import itemgetter
@@ -18,6 +19,7 @@ from pydantic import Field
 
 from lfm_adapter._json import as_dict, parse
 from lfm_adapter._masking import shown
+from lfm_adapter._openrouter.request import encode
 from lfm_adapter._toolcalls.json_schema import JSONSchema
 from lfm_adapter._toolcalls.schema_types import schema_type_error
 from lfm_adapter.errors import ConfigurationError
@@ -108,9 +110,12 @@ def _tool(schema: Any, strict: bool | None) -> JSONDict:
     function = as_dict(tool.get("function"))
     if not isinstance(function.get("name"), str) or not isinstance(function.get("parameters"), dict | None):
         raise ConfigurationError(f"`schema` must be a JSON schema with a `title`, got {shown(schema)}.")
-    if isinstance(schema, dict) and (problem := schema_type_error(function.get("parameters") or {})):
+    if not isinstance(schema, dict):
+        return tool
+    parameters = json.loads(encode(function.get("parameters") or {}))  # LangChain knows no tuples, for instance
+    if problem := schema_type_error(parameters):
         raise ConfigurationError(f"`schema` is not a valid JSON schema: {problem}.")
-    return tool
+    return {**tool, "function": {**function, "parameters": parameters}}
 
 
 def _response_format(method: str, function: JSONDict) -> JSONDict:
