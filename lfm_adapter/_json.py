@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = [
-    "UP_TO_QUOTE", "after", "as_count", "as_dict", "as_number", "as_str", "as_text", "dicts", "finite", "is_deeper",
-    "json_end", "parse", "parse_received", "write_json",
-]  # fmt: skip
-
 _decoder = json.JSONDecoder()
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")

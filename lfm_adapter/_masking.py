@@ -14,8 +14,6 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["MAX_MESSAGE_CHARS", "mask", "redact", "redact_json", "shown"]
-
 T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 1_000

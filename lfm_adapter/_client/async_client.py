@@ -38,8 +38,6 @@ from lfm_adapter.types import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-__all__ = ["AsyncLFMClient"]
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AsyncLFMClient(BaseClient[AsyncTransport]):

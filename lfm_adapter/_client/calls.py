@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lfm_adapter._openrouter.response import BodyReader
     from lfm_adapter.types import Cost, Delta, HTTPRequest, JSONDict, ModelCard
 
-__all__ = ["DRAIN_S", "MAX_RETRY_DELAY_S", "ApiCall", "Attempts", "ModelCall", "retry_delay", "total_costs"]
-
 DRAIN_S = 0.1
 """Seconds to wait for the bytes behind a stream's end, so that its connection can be reused."""
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import Delta, JSONDict, ModelCard, Reply
 
-__all__ = ["MAX_CHATS", "ChatDecision", "DecisionCall", "decision_of"]
-
 MAX_CHATS = 4
 """Requests to a chat model that are under way at once."""
 

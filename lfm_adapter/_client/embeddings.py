@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import Delta, JSONDict, ModelCard
 
-__all__ = ["BATCH_SIZE", "MAX_CONCURRENCY", "EmbeddingCall", "embedding_calls", "joined", "keeping_finished"]
-
 BATCH_SIZE = 64
 """Texts in a request. The most that Liquid takes is not documented."""
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import Reply
 
-__all__ = ["Exchange", "Messages", "ToolSupport", "tool_support"]
-
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 
 # "No endpoints found that support tool use." https://github.com/sst/opencode/issues/1675

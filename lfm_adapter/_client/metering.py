@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     AnyReply: TypeAlias = Reply | EmbeddingReply | DecisionReply
 
-__all__ = ["CallMeter", "Meter", "Recorder", "arrived", "max_cost"]
-
 _ZERO = Decimal(0)
 
 # Tokens that a decision model's template adds to a question, and more.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.plan import Plan
     from lfm_adapter.types import Choice, Reply
 
-__all__ = ["OutputIssue", "OutputReader"]
-
 # OpenAI takes ids of 40 characters at most, and histories are carried from one model to another.
 _ID_CHARS = 20
 

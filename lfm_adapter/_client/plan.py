@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.tools import Tools
     from lfm_adapter.types import ModelCard
 
-__all__ = ["Plan", "make_plan"]
-
 # Writing a prompt takes up to three of Python's 1,000 frames for each level.
 _MAX_LEVELS = 250
 

@@ -28,18 +28,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import Kind, ModelCard
 
-__all__ = [
-    "DEFAULT_MODELS",
-    "ApiRequest",
-    "CompletionRequest",
-    "endpoints_request",
-    "generation_request",
-    "model_for",
-    "refuse_misspelled",
-    "require_kind",
-    "resolve_with_warning",
-]
-
 logger = logging.getLogger("lfm_adapter")
 
 _KNOWN = ChatParameters.__annotations__.keys() | {"stream"}

@@ -10,8 +10,6 @@ from lfm_adapter.errors import ConfigurationError
 from lfm_adapter.ledger import Budget, Ledger
 from lfm_adapter.types import OnInvalidOutput, ToolCalling, WhenRetired
 
-__all__ = ["check_values"]
-
 # Whether a value fits, and what it must be.
 _Check: TypeAlias = tuple[Callable[[Any], bool], str]
 

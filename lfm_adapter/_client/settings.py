@@ -33,16 +33,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.metering import CallMeter, Meter
     from lfm_adapter.types import ModelCard
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "PER_CALL",
-    "ApiKey",
-    "BaseClient",
-    "ClientOptions",
-    "CommonOptions",
-    "Settings",
-]
-
 T = TypeVar("T")
 
 DEFAULT_MODEL = "liquid/lfm-3b"

@@ -40,8 +40,6 @@ from lfm_adapter.types import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["LFMClient"]
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LFMClient(BaseClient[Transport]):

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import JSONDict
 
-__all__ = ["CallSpan", "start_span"]
-
 _REQUEST = ("max_tokens", "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
 _USAGE = {
     "input_tokens": ("prompt_tokens",),

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Answer, JSONDict
 
-__all__ = ["choice_confidence", "expected_level", "read_answers", "score_confidence"]
-
 # OpenRouter rounds probabilities to two decimals (https://effect.website: its OpenRouterDecisionModel rescales them).
 _ROUNDING = 0.005
 _TINY = 1e-6

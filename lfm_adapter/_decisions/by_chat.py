@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Answer, JSONDict, ModelCard, Reply
 
-__all__ = ["ChatQuestion", "ChatSteps", "chat_decision"]
-
 # The most that OpenAI's API, and so OpenRouter, gives (https://openrouter.ai/docs/api-reference/parameters).
 _TOP_LOGPROBS = 20
 

@@ -11,8 +11,6 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["MAX_LEVELS", "MAX_OPTIONS", "checked_questions"]
-
 # The highest limits of any server, those of OpenRouter and llama.cpp
 # (https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, read 2026-11-28). Others are stricter.
 MAX_OPTIONS = 255

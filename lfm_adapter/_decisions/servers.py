@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["decision_body", "decision_url", "read_state", "text_of", "with_images"]
-
 MAX_IMAGES = 8  # Liquid's limit, and llama.cpp's; that of Liquid's models on OpenRouter is not documented
 MAX_LIQUID_BODY = 4_500_000  # bytes
 

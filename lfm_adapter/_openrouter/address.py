@@ -9,10 +9,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lfm_adapter.errors import ConfigurationError
 
-__all__ = [
-    "OPENROUTER_URL", "base_url_of", "is_liquid", "is_loopback", "is_openrouter", "is_private", "sends_env_key",
-]  # fmt: skip
-
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Collector"]
-
 _FIELDS = {"id", "model", "provider", "created", "system_fingerprint", "service_tier"}
 _NOT_EXTRA = {"choices", "usage", "error", "object", "user_id"}
 _MESSAGE_FIELDS = {

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["TokenCounts", "is_context_overflow", "token_counts"]
-
 _CODES = {
     "context_length_exceeded", "token_limit_exceeded", "exceed_context_size_error", "model_context_window_exceeded",
 }  # fmt: skip

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import EmbeddingRole, JSONDict
 
-__all__ = ["embedding_reply", "embeddings_body", "role_of", "with_prefix"]
-
 _PREFIXES: dict[EmbeddingRole, str] = {"query": "query: ", "document": "document: "}
 _ROLES: dict[object, EmbeddingRole] = {
     "query": "query", "search_query": "query", "document": "document", "search_document": "document", None: "document",

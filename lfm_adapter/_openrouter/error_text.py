@@ -12,8 +12,6 @@ from lfm_adapter.errors import MAX_MESSAGE_CHARS
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["describe_body", "error_elsewhere", "error_message", "join_sentences"]
-
 _GENERIC = {"", "provider returned error", "error"}
 _MARKUP = re.compile(r"<[!?/a-zA-Z]|\{|\[[{\"]")
 _TITLE = re.compile(r"(?i)<title[^>]*>\s*([^<\s][^<]*)")

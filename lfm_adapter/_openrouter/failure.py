@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, ModelCard, Reply
 
-__all__ = ["RETRYABLE_STATUSES", "RequestContext", "from_body", "from_error"]
-
 # 520 to 523, 525 and 530 come from Cloudflare, which did not reach OpenRouter or got no valid answer from it:
 # https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
 RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 529, 530})

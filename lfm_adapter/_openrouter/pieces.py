@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["DictPieces", "ReasoningPieces"]
-
 
 class DictPieces:
     """Joins a dict that arrives in pieces: strings of the keys in `joined_keys` are joined, other values replaced."""

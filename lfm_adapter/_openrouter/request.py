@@ -19,8 +19,6 @@ from lfm_adapter.errors import ConfigurationError
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Attribution", "body_of", "check_types", "encode", "headers_of"]
-
 
 _CATEGORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # and what UTF-8 cannot encode

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from lfm_adapter.errors import APIError
     from lfm_adapter.types import Delta, JSONDict, Reply
 
-__all__ = ["BodyReader", "PaidBodyReader", "ReplyReader", "not_http", "unreadable"]
-
 # How a stream begins, with data, a comment or another field. No JSON begins so.
 _STREAM_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:")
 _HEAD_BYTES = 6

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["DONE", "MAX_EVENT_BYTES", "EventDecoder", "TextEvents"]
-
 DONE = b"[DONE]"
 
 _OTHER_FIELDS = (b":", b"event", b"id", b"retry")  # the first is a comment

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["EscapeJoiner", "HalfJoiner", "has_halves", "joined_halves", "parse_whole"]
-
 _Path: TypeAlias = "tuple[str | int, ...]"
 
 # The texts that come in pieces. The half at the end of one waits for the next piece.

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ThinkingSplitter", "closing_tag", "split_thinking"]
-
 _TAG = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 _CLOSE = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _BEGUN = re.compile(r"</?(?:t|th|thi|thin|think|thinki|thinkin|thinking)?\Z", re.IGNORECASE)

@@ -6,8 +6,6 @@ from lfm_adapter._json import as_dict, as_str, as_text, dicts, parse
 from lfm_adapter._openrouter.surrogates import EscapeJoiner
 from lfm_adapter.types import ToolCall
 
-__all__ = ["ToolCallPieces"]
-
 
 class _ToolCallBuilder:
     """A tool call whose pieces are still arriving."""

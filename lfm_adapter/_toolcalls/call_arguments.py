@@ -14,8 +14,6 @@ from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Strings, find_strings
 if TYPE_CHECKING:
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = ["CUT_OFF", "CallArguments", "Member", "read_members"]
-
 CUT_OFF = "it was cut off"
 _MAX_ARGUMENTS = 10_000
 _KEY = re.compile(r"""(?P<quote>["']?)(?P<key>[^\s()\[\]{}<>"'=,:\\]{1,128})(?P=quote)\s*[=:](?!=)""")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.frames import Closing, FramePart
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = ["MAX_CALLS", "CallReader"]
-
 MAX_CALLS = 1_000  # in one answer
 
 _SPACE = re.compile(r"\s+")

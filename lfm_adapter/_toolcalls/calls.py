@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.frames import CallPrefix
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = ["read_frame"]
-
 _STRICT = Strings({})
 _MAX_NAMED = 10
 _ABOUT_THE_CALL = ("id", "type")

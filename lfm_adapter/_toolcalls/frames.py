@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = [
-    "ARGUMENT_KEYS", "CALL_END", "FENCE", "NAME", "NAME_KEYS", "UNDECIDED", "XML_CALL", "CallPrefix", "Closing",
-    "Frame", "FramePart", "find_prefix",
-]  # fmt: skip
-
 CALL_START, CALL_END = "<|tool_call_start|>", "<|tool_call_end|>"
 TAG_START, TAG_END = "<tool_call>", "</tool_call>"
 # Models of other families write what they were trained on, whatever the prompt says.

@@ -11,8 +11,6 @@ from lfm_adapter._toolcalls.json_schema import JSONSchema, WorkBudget
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["answer_schema", "json_types", "read_arguments", "read_json", "schema_problem"]
-
 
 def read_json(text: str, *, root: str = "{", cut_off: bool = False, schema: Any = None) -> str | None:
     """Return the JSON in an answer, as `JSONReader` finds and repairs it, or None.

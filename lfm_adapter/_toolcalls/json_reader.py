@@ -13,8 +13,6 @@ from lfm_adapter._toolcalls.quotes import AMBIGUOUS, Keys, find_strings
 from lfm_adapter._toolcalls.tools import Tools, keys_of
 from lfm_adapter._toolcalls.typed_json import SchemaPath, retyped
 
-__all__ = ["JSONReader"]
-
 # What may follow the bracket that begins the JSON of an answer, and what may still become it. An object begins with a
 # key or is empty, so "{name}" in prose begins none; a list begins with what a list can hold.
 _OBJECT = r"""\{\s{0,200}(?:["'`“}#]|//|/\*|[A-Za-z_$][\w$-]{0,100}\s{0,200}:)"""

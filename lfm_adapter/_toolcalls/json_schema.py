@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import SchemaError, ValidationError
     from jsonschema.protocols import Validator
 
-__all__ = ["JSONSchema", "TooMuchError", "WorkBudget", "is_of", "schema_error"]
-
 _MAX_PROBLEM_CHARS = 300
 _MAX_STEPS = 20_000  # about a quarter of a second
 _MESSAGE_CHARS_A_STEP = 500

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter._toolcalls.quotes import Strings
 
-__all__ = ["MAX_ANSWER_DEPTH", "MAX_DEPTH", "SPACE", "UNREADABLE", "LooseValue", "read_answer", "read_value"]
-
 MAX_DEPTH = 64  # of lists and objects in an argument
 MAX_ANSWER_DEPTH = 500  # in an answer; from there on it is dropped, as no parser would take it
 UNREADABLE: Final = object()

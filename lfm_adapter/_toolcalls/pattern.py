@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from jsonschema.exceptions import ValidationError
 
-__all__ = ["SlowPatternError", "matches", "pattern_keywords"]
-
 # The k-th search for one value may take a k-th of this, which bounds them all together to 3 s.
 _MAX_SEARCH_S = 0.25
 _MIN_SEARCH_S = 0.0002  # at the 1,250th; a usual search takes a hundredth of it

@@ -21,8 +21,6 @@ from lfm_adapter._json import UP_TO_QUOTE, after, json_end
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["AMBIGUOUS", "Keys", "Strings", "find_strings"]
-
 AMBIGUOUS = "quotes within a string are not escaped, so that it is unclear where the string ends"
 
 _MAX_STEPS = 50_000  # signs that the search looks at, and one more for every 50th character

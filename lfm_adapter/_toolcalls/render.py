@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.tools import Tools
     from lfm_adapter.types import JSONDict, ToolDialect
 
-__all__ = ["escape_messages", "escape_special_tokens", "follow_up", "with_schema", "with_tools"]
-
 # LFM's special tokens: https://huggingface.co/LiquidAI/LFM2-1.2B/blob/main/special_tokens_map.json
 _TURN = re.compile(r"<(?=\|(?!tool_)[\w./-]{1,64}\|>)", re.IGNORECASE)
 _MARKER = re.compile(

@@ -15,8 +15,6 @@ from lfm_adapter._masking import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["response_format_error", "schema_type_error"]
-
 _MAX_LEVELS = 150
 # Types of earlier drafts that draft 2020-12, against which schemas are checked, does not have.
 _EARLIER: dict[str, type] = {"exclusiveMaximum": bool, "exclusiveMinimum": bool, "items": list, "required": bool}

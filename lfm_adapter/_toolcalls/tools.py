@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.json_schema import WorkBudget
     from lfm_adapter.types import JSONDict
 
-__all__ = ["Tools", "keys_of"]
-
 _CALL_KEYS = ("name", "function", "tool", "arguments", "parameters", "args", "id", "type")
 _PARTS = frozenset({"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties", "not"})
 _MAX_NAMES = 20_000

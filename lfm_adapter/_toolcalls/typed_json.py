@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter._toolcalls.json_schema import JSONSchema
 
-__all__ = ["SchemaPath", "retyped"]
-
 _TYPES = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 _CHOICES = frozenset({"enum", "const", "anyOf", "oneOf", "allOf"})
 _FRACTION = re.compile(r"[.eE]")

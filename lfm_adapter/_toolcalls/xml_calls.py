@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lfm_adapter._toolcalls.call_arguments import CallArguments
     from lfm_adapter._toolcalls.tools import Tools
 
-__all__ = ["read_xml", "skip_xml"]
-
 _PARAMETER = re.compile(
     r"""<(?:\uff5cDSML\uff5c)?param(?:eter)?(?:=|\sname=)"?(?P<key>[^\s()\[\]{}<>"'=,:]{1,128})"?[^<>\n]{0,40}>\n?"""
 )

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["chunk_blocks", "message_blocks"]
-
 # By these, LangChain joins the blocks of a stream.
 _INDICES = {"reasoning": "lc_rs_0", "text": "lc_txt_0", "refusal": "lc_rf_0"}
 

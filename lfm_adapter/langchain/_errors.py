@@ -12,8 +12,6 @@ from langchain_core import exceptions as lc
 
 from lfm_adapter import errors
 
-__all__ = ["RefusalError", "to_langchain_error"]
-
 
 # fmt: off
 class APIError(errors.APIError, lc.ModelAPIError): ...

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["to_wire"]
-
 _ROLES: dict[type, str] = {HumanMessage: "user", AIMessage: "assistant", ToolMessage: "tool"}
 _WIRE_PARTS = ("file", "image_url", "input_audio", "text", "video_url")
 

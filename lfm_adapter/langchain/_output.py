@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.settings import Settings
     from lfm_adapter.types import JSONDict
 
-__all__ = ["default_method", "structured"]
-
 
 def default_method(settings: Settings) -> str:
     """Return the best method that the client's model supports.

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from lfm_adapter._client.async_client import AsyncLFMClient
     from lfm_adapter._client.sync_client import LFMClient
 
-__all__ = ["ALIASES", "CLIENT_OPTIONS", "CommonFields", "request_fields", "translate_errors"]
-
 ALIASES = {
     "model_name": "model",
     "openrouter_api_key": "api_key",

@@ -9,8 +9,6 @@ from langchain_core.language_models import ModelProfile
 if TYPE_CHECKING:
     from lfm_adapter.types import ModelCard
 
-__all__ = ["to_profile"]
-
 _STATUS = {"live": "active", "preview": "active", "retired": "deprecated"}
 
 

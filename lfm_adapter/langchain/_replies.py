@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import Choice, Delta, JSONDict, Reply
 
-__all__ = ["PROVIDER", "AIMessageChunk", "to_chunk", "to_result", "usage_metadata"]
-
 M = TypeVar("M", bound="BaseModel")
 
 PROVIDER = "openrouter"

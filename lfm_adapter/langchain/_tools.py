@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict
 
-__all__ = ["is_typed_dict", "to_openai_tool", "to_openai_tool_choice", "to_openai_tools"]
-
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 

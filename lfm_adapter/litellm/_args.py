@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["completion_args", "embedding_args"]
-
 logger = logging.getLogger("lfm_adapter")
 
 # What a call may set of a client. Addresses and headers are left out: a Proxy's clients choose these parameters.

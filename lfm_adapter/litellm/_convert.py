@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from lfm_adapter import types
     from lfm_adapter.types import Choice, EmbeddingReply, JSONDict, Reply
 
-__all__ = ["Chunk", "to_chunks", "to_embedding_response", "to_messages", "to_response"]
-
 # Fields of LiteLLM's messages that OpenRouter does not know. LiteLLM makes `thinking_blocks` from `reasoning_details`.
 _LITELLM_ONLY = frozenset({
     "annotations", "audio", "function_call", "images", "provider_specific_fields", "reasoning_content",

@@ -17,8 +17,6 @@ from lfm_adapter.litellm._model_cost import PROVIDER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["to_litellm_error", "translate_errors"]
-
 _REQUEST = httpx.Request("POST", "https://openrouter.ai/api/v1/chat/completions")
 
 OTHER_NAMES = {

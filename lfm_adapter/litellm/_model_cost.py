@@ -9,8 +9,6 @@ from lfm_adapter import catalog
 if TYPE_CHECKING:
     from lfm_adapter.types import JSONDict, ModelCard
 
-__all__ = ["PROVIDER", "model_cost_entries"]
-
 PROVIDER = "lfm"
 
 _MODES = {"chat": "chat", "embeddings": "embedding", "decisions": "evaluation"}

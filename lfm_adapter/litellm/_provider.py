@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from lfm_adapter.ledger import Budget, Ledger
     from lfm_adapter.types import AsyncStream, AsyncTransport, Delta, JSONDict, Stream, Transport
 
-__all__ = ["LFMProvider", "handler", "register"]
-
 
 class LFMProvider(CustomLLM):  # type: ignore[misc]  # mypy does not follow litellm: see pyproject.toml
     """The LiteLLM provider of `lfm/...`, built on `LFMClient` and `AsyncLFMClient`.
