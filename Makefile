@@ -55,7 +55,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo $$NUMBER_OF_PROCESSORS) * 3 + 1) / 2 )))
 PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/test ## Run the tests, without a network: about three minutes on two cores
+test: $(VENV)/test ## Run the tests, without a network: three to four minutes on two cores
 	$(BIN)/python $(PYTEST)
 
 test-thorough: $(VENV)/test ## Run the tests with ten times as many generated cases
