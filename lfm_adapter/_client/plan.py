@@ -101,7 +101,7 @@ def make_plan(
     elif prompts_schema and plan.response_format is not None:
         from lfm_adapter._toolcalls.render import with_schema
 
-        plan.messages, wanted = _as_json([list(plan.messages), plan.response_format])
+        plan.messages, wanted = _messages_as_json(plan.messages), _as_json(plan.response_format)
         if "response_format" not in plan.fields:  # no server checks it
             _check_schema(wanted)
         may_call = has_tools and parameters.get("tool_choice") != "none"
@@ -111,14 +111,22 @@ def make_plan(
 
 
 def _as_json(value: Any) -> Any:
-    """Return a value as a server would read it from the request, or raise for what has no JSON form."""
+    """Return a part of the request as a server would read it, or raise for what has no JSON form."""
     try:
         read = json.loads(encode(value))
+        is_too_deep = is_deeper(read, _MAX_LEVELS - 2)  # the request and the list in it are two
     except RecursionError:
-        read = None
-    if read is None or is_deeper(read, _MAX_LEVELS):
+        is_too_deep = True
+    if is_too_deep:
         raise ConfigurationError(f"The request is nested in more than {_MAX_LEVELS} levels, too many for a prompt.")
     return read
+
+
+def _messages_as_json(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return messages as a server would read them. Those of plain strings, which most are, stay as they are."""
+    return [
+        message if all(type(value) is str for value in message.values()) else _as_json(message) for message in messages
+    ]
 
 
 def _check_types(response_format: Mapping[str, Any]) -> None:
@@ -192,8 +200,8 @@ def _prompt_tools(plan: Plan, card: ModelCard, *, prompts_schema: bool) -> None:
     from lfm_adapter._toolcalls.tools import Tools
 
     fields = plan.fields
-    plan.messages, tools = _as_json([list(plan.messages), fields.pop("tools", None)])
-    offered = Tools.from_openai(tools or ())
+    plan.messages = _messages_as_json(plan.messages)
+    offered = Tools.from_openai(_as_json(fields.pop("tools", None)) or ())
     choice, name = _parse_tool_choice(fields.pop("tool_choice", None))
     plan.single_call = fields.pop("parallel_tool_calls", None) is False and bool(offered)
     if offered.server_tools:

@@ -179,6 +179,7 @@ class Settings(ClientOptions):
     def with_overrides(self, overrides: Mapping[str, Any]) -> Settings:
         """Return a checked copy with other values."""
         changed = copy(self)
+        changed.__dict__.pop("_own_meter", None)
         changed.__dict__.update(overrides)
         changed.check()
         return changed

@@ -30,7 +30,7 @@ _MESSAGE_CHARS_A_STEP = 500
 # Python allows 1,000 frames: a level of a value takes three, one of a schema five. Near that limit, the Rust code below
 # `jsonschema` panics, with an exception that no `except Exception` catches.
 _MAX_LEVELS = 200
-_MAX_SCHEMA_LEVELS = 150
+MAX_SCHEMA_LEVELS = 150
 _MAX_REFERENCES = 16
 
 _WORDS: dict[str, dict[str, bool | None]] = {
@@ -315,7 +315,7 @@ def schema_error(schema: Any) -> str | None:
     except SchemaError as error:
         return _told(error)
     except RecursionError:
-        return f"it is nested in more than {_MAX_SCHEMA_LEVELS} levels"
+        return f"it is nested in more than {MAX_SCHEMA_LEVELS} levels"
     except (TypeError, ValueError):
         return "it is not JSON"
     return None
@@ -328,7 +328,7 @@ def _compiled(schema_json: str) -> Validator:
     from referencing import Registry
 
     schema = json.loads(schema_json)
-    if is_deeper(schema, _MAX_SCHEMA_LEVELS):
+    if is_deeper(schema, MAX_SCHEMA_LEVELS):
         raise RecursionError
     dialect = schema.get("$schema") if isinstance(schema, dict) else None
     named = {"$schema": dialect} if isinstance(dialect, str) else {}

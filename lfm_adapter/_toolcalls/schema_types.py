@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from lfm_adapter._json import is_deeper
 from lfm_adapter._masking import shown
+from lfm_adapter._toolcalls.json_schema import MAX_SCHEMA_LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MAX_LEVELS = 150
 # Types of earlier drafts that draft 2020-12, against which schemas are checked, does not have.
 _EARLIER: dict[str, type] = {"exclusiveMaximum": bool, "exclusiveMinimum": bool, "items": list, "required": bool}
 
@@ -51,7 +51,7 @@ def _type_error(schema_json: str) -> str | None:
     from jsonschema.validators import Draft202012Validator
 
     schema = json.loads(schema_json)
-    if is_deeper(schema, _MAX_LEVELS):
+    if is_deeper(schema, MAX_SCHEMA_LEVELS):
         raise RecursionError
     for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
         keyword, value = next(reversed(error.absolute_path), ""), error.instance
