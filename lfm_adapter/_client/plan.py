@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -112,11 +113,11 @@ def make_plan(
 
 def _as_json(value: Any) -> Any:
     """Return a part of the request as a server would read it, or raise for what has no JSON form."""
-    try:
+    read: Any = None
+    is_too_deep = True
+    with suppress(RecursionError):
         read = json.loads(encode(value))
         is_too_deep = is_deeper(read, _MAX_LEVELS - 2)  # the request and the list in it are two
-    except RecursionError:
-        is_too_deep = True
     if is_too_deep:
         raise ConfigurationError(f"The request is nested in more than {_MAX_LEVELS} levels, too many for a prompt.")
     return read
